@@ -1,0 +1,1 @@
+//! The engine of a Docker or Podman daemon.

@@ -1,0 +1,74 @@
+//! What can go wrong at the border to an engine.
+
+use std::io;
+
+/// An engine failed. The text says what happened and, where something can be done, what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// Nothing answers.
+    #[error("cannot reach {engine} at {address}: {reason}\n  help: {help}")]
+    Unreachable {
+        /// The engine's name, for people.
+        engine: &'static str,
+        /// Where it was looked for.
+        address: String,
+        /// What the attempt said.
+        reason: String,
+        /// How to mend it.
+        help: String,
+    },
+    /// The engine is too old, or is something else.
+    #[error("{product} {version} cannot be used: {reason}\n  help: {help}")]
+    Unsupported {
+        /// What answered.
+        product: String,
+        /// Its version.
+        version: String,
+        /// What is missing.
+        reason: String,
+        /// What to do.
+        help: String,
+    },
+    /// The engine answered with an error.
+    #[error("{doing} failed: {said}")]
+    Refused {
+        /// What was being done: `saving the layer`.
+        doing: String,
+        /// What the engine said.
+        said: String,
+    },
+    /// No disk space where the engine keeps its data.
+    #[error(
+        "{doing} failed: no space is left on the disk\n  help: `prune` removes layers that are not in use"
+    )]
+    NoSpace {
+        /// What was being done.
+        doing: String,
+    },
+    /// The registry has no such image, or does not show it to us.
+    #[error("there is no image `{reference}`: {said}")]
+    NoSuchImage {
+        /// The reference.
+        reference: String,
+        /// What the registry said.
+        said: String,
+    },
+    /// The registry of an image cannot be reached.
+    #[error("the registry of `{reference}` cannot be reached: {said}")]
+    RegistryUnreachable {
+        /// The reference.
+        reference: String,
+        /// What the attempt said.
+        said: String,
+    },
+    /// The layer is used by a container or by another layer.
+    #[error("layer {layer} is in use")]
+    InUse {
+        /// The layer.
+        layer: String,
+    },
+    /// The files of a layer could not be read.
+    #[error("{0}")]
+    Files(#[source] io::Error),
+}

@@ -1,0 +1,198 @@
+//! The border to what builds layers and runs containers. It speaks of layers, processes, files and limits only;
+//! what all engines do is written above it.
+
+pub mod docker;
+mod error;
+mod files;
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+
+pub use error::EngineError;
+pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
+
+use crate::digest::LayerId;
+
+/// Builds layers and runs containers of them.
+///
+/// A layer is known by its [`LayerId`] alone. It exists whole or not at all: whatever is interrupted leaves no layer.
+/// Everything that an engine makes is marked as ours, so that [`Engine::sweep`] and `prune` find it.
+#[async_trait]
+pub trait Engine: Send + Sync + std::fmt::Debug {
+    /// The engine's name in `IMAGE_ENGINE`.
+    fn name(&self) -> &'static str;
+
+    /// What the engine is, for `doctor`.
+    async fn info(&self) -> Result<EngineInfo, EngineError>;
+
+    /// Whether a layer exists.
+    async fn has_layer(&self, layer: &LayerId) -> Result<bool, EngineError>;
+
+    /// All layers that exist, in no order.
+    async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError>;
+
+    /// Removes a layer. One that does not exist is no error; one in use is [`EngineError::InUse`].
+    async fn remove_layer(&self, layer: &LayerId) -> Result<(), EngineError>;
+
+    /// Makes a layer: the parent (or nothing) with some files put over it. A file that is there already is replaced.
+    async fn add_files(
+        &self,
+        new: &NewLayer,
+        files: Box<dyn FileSource>,
+    ) -> Result<(), EngineError>;
+
+    /// Asks which manifest an image reference names today. The answer is `sha256:…`.
+    async fn resolve(&self, reference: &str) -> Result<String, EngineError>;
+
+    /// Makes a layer without parent out of an image that [`Engine::resolve`] found, under the digest it gave.
+    /// `progress` is told the bytes done and the bytes in all (0 where unknown).
+    async fn pull(
+        &self,
+        new: &NewLayer,
+        reference: &str,
+        digest: &str,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<ImageConfig, EngineError>;
+
+    /// Starts a process in a new container.
+    async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;
+
+    /// Removes what owners that no longer live left behind: containers, half-made layers.
+    async fn sweep(&self) -> Result<Swept, EngineError>;
+
+    /// Removes caches of build steps ([`Mount::Cache`]); answers how many.
+    async fn remove_caches(&self) -> Result<usize, EngineError>;
+}
+
+/// A container that was started. When its owner's process ends, its own process must be able to notice
+/// (by its socket); dropping this value kills nothing.
+#[async_trait]
+pub trait Container: Send + Sync + std::fmt::Debug {
+    /// A name for people: short, unique among those that run.
+    fn name(&self) -> &str;
+
+    /// Waits for the process to end.
+    async fn wait(&self) -> Result<Exit, EngineError>;
+
+    /// The last lines that the process wrote to the standard output and standard error it was started with, oldest first.
+    fn last_output(&self) -> Vec<String>;
+
+    /// Makes a layer of the container's parent and everything written in it since. The process may still run, but does nothing.
+    async fn save(&self, new: &NewLayer) -> Result<(), EngineError>;
+
+    /// Ends the process if it runs, and removes everything of the container. Doing it twice is no error.
+    async fn remove(&self) -> Result<(), EngineError>;
+}
+
+/// A layer about to be made.
+#[derive(Clone, Debug)]
+pub struct NewLayer {
+    /// Its identity.
+    pub id: LayerId,
+    /// The layer below, if any.
+    pub parent: Option<LayerId>,
+    /// What it is, for people: `pip_install(numpy)`.
+    pub title: String,
+}
+
+/// What an engine tells of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerInfo {
+    /// Its identity.
+    pub id: LayerId,
+    /// What it is, for people.
+    pub title: String,
+    /// When it was made.
+    pub created: SystemTime,
+    /// Bytes of the layer and all below it.
+    pub size: u64,
+}
+
+/// What an image from a registry says of its own environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImageConfig {
+    /// Environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Working directory; empty where the image names none.
+    pub workdir: String,
+    /// User; empty where the image names none.
+    pub user: String,
+}
+
+/// What an engine is.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct EngineInfo {
+    /// Name of the product: `Docker Engine`, `Podman Engine`.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+    /// Where it is reached: `unix:///var/run/docker.sock`.
+    pub address: String,
+    /// OCI platform: `linux/amd64`.
+    pub platform: String,
+    /// Further facts worth showing, as name and value.
+    pub facts: Vec<(String, String)>,
+}
+
+/// A process to run in a container of a layer.
+#[derive(Clone, Debug)]
+pub struct ContainerSpec {
+    /// The layer that is the root file system. Writes go to a fresh layer above it.
+    pub layer: LayerId,
+    /// Program and arguments. The program is an absolute path in the container.
+    pub argv: Vec<String>,
+    /// The whole environment of the process. A layer that is saved may show it: what must not stay goes another way.
+    pub env: Vec<(String, String)>,
+    /// Working directory, absolute. Made if it is missing.
+    pub workdir: String,
+    /// User, as in an image's configuration; empty for root.
+    pub user: String,
+    /// What else is seen inside.
+    pub mounts: Vec<Mount>,
+    /// Whether the process reaches the network.
+    pub network: bool,
+    /// What the container is for, for people: `call train`, `build pip_install(numpy)`.
+    pub purpose: String,
+}
+
+/// Something put into a container. Targets lie under [`MOUNT_ROOT`], so that no mount point is ever part of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mount {
+    /// A file or directory of this machine.
+    Local {
+        /// Its absolute path here.
+        source: PathBuf,
+        /// Its absolute path inside.
+        target: String,
+        /// Whether the process cannot write to it.
+        read_only: bool,
+    },
+    /// A directory that is kept between builds and shared by them.
+    Cache {
+        /// Its name: `[a-z0-9.-]+`.
+        name: String,
+        /// Its absolute path inside.
+        target: String,
+    },
+}
+
+/// Where mounts go. `/dev` is a file system of its own in every container, so mount points made there stay in no layer.
+pub const MOUNT_ROOT: &str = "/dev/image-runtime";
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code; 128 and the signal's number where a signal ended it.
+    pub code: i64,
+    /// Whether the kernel ended it for want of memory.
+    pub out_of_memory: bool,
+}
+
+/// What [`Engine::sweep`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Swept {
+    /// Containers.
+    pub containers: usize,
+}

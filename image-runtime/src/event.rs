@@ -1,0 +1,110 @@
+//! What happens, told by the conduct (`build/`, `client/`) and folded by the face (`ui/`). Pure data.
+
+use std::time::Duration;
+
+use crate::digest::LayerId;
+
+/// Something that happened. The face decides whether and how to show it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A build of images begins: how many layers are to be built.
+    BuildStarted {
+        /// Layers that have to be built.
+        layers: usize,
+    },
+    /// A layer begins to be built.
+    LayerStarted {
+        /// The layer.
+        layer: LayerId,
+        /// What it is, for people: `apt_install(git, curl)`.
+        title: String,
+        /// The image that it was first needed for, as people call it.
+        image: String,
+    },
+    /// How far a download or an unpacking of the layer is.
+    LayerProgress {
+        /// The layer.
+        layer: LayerId,
+        /// What is being done: `downloading packages`.
+        activity: &'static str,
+        /// How much is done, in bytes.
+        done: u64,
+        /// Out of how much, in bytes; 0 where it is not known.
+        total: u64,
+    },
+    /// A line that a step printed.
+    LayerOutput {
+        /// The layer.
+        layer: LayerId,
+        /// One line, without its end.
+        line: String,
+    },
+    /// A layer is complete.
+    LayerFinished {
+        /// The layer.
+        layer: LayerId,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// A layer could not be built.
+    LayerFailed {
+        /// The layer.
+        layer: LayerId,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// Another process is building the layer; this one waits.
+    LayerWaiting {
+        /// The layer.
+        layer: LayerId,
+    },
+    /// All layers are there.
+    BuildFinished {
+        /// Layers built by this run.
+        built: usize,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// Something the user should see although nothing failed, such as a fallback.
+    Notice {
+        /// One line.
+        text: String,
+    },
+    /// What a function printed, as it printed it.
+    FunctionOutput {
+        /// The function.
+        function: &'static str,
+        /// A short name of the container.
+        container: String,
+        /// One line, without its end.
+        line: String,
+    },
+}
+
+/// Takes events; cheap to clone, never blocks.
+#[derive(Clone)]
+pub struct Events(std::sync::Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Events {
+    /// Events that `fold` takes.
+    pub fn new(fold: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(fold))
+    }
+
+    /// Events that nobody listens to.
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Tells of one event.
+    pub fn tell(&self, event: Event) {
+        (self.0)(event);
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}

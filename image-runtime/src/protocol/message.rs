@@ -1,0 +1,100 @@
+//! The messages. A message is a [`Kind`], a number that joins question and answer, and a body.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the protocol. Both sides must speak the same.
+pub const VERSION: u32 = 1;
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Worker to host, then host to worker, before anything else: a [`Hello`].
+    Hello = 1,
+    /// Host to worker: call a function. The body is the function's name, a zero byte, and its encoded arguments.
+    Call = 2,
+    /// Worker to host: a function's encoded result.
+    Returned = 3,
+    /// Worker to host: a [`Failure`].
+    Failed = 4,
+    /// Host to worker: run a [`Command`].
+    Run = 5,
+    /// Worker to host: how the command ended, a [`RunOutcome`].
+    Ran = 6,
+}
+
+impl TryFrom<u8> for Kind {
+    type Error = u8;
+
+    fn try_from(byte: u8) -> Result<Self, u8> {
+        Ok(match byte {
+            1 => Self::Hello,
+            2 => Self::Call,
+            3 => Self::Returned,
+            4 => Self::Failed,
+            5 => Self::Run,
+            6 => Self::Ran,
+            other => return Err(other),
+        })
+    }
+}
+
+/// The first message of each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`] of the sender.
+    pub version: u32,
+    /// What identifies the sender's build.
+    pub build: String,
+}
+
+/// Why a call gave no result, as the worker tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// The function returned an error: its text and those of its causes, outermost first.
+    Returned {
+        /// The chain of texts.
+        chain: Vec<String>,
+    },
+    /// The function panicked.
+    Panicked {
+        /// The message.
+        message: String,
+        /// `file:line:column`
+        place: String,
+        /// The backtrace, as std writes it.
+        backtrace: String,
+    },
+    /// The arguments could not be decoded or the result not encoded.
+    Encoding {
+        /// What is wrong.
+        reason: String,
+    },
+    /// This program has no function of that name.
+    UnknownFunction {
+        /// The name.
+        name: String,
+    },
+}
+
+/// A program to run inside a build container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments. A program without `/` is looked up in `PATH` of `env`.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory; made if it is missing.
+    pub workdir: String,
+}
+
+/// How a [`Command`] ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunOutcome {
+    /// It exited with a code.
+    Exited(i32),
+    /// A signal ended it.
+    Signaled(i32),
+    /// It could not be started.
+    NotStarted(String),
+}

@@ -1,0 +1,8 @@
+//! What host and worker say to each other over a private socket: messages, and the frames that carry them. Pure: no I/O.
+
+mod frame;
+mod message;
+pub mod value;
+
+pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
+pub use message::{Command, Failure, Hello, Kind, RunOutcome, VERSION};

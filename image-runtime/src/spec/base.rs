@@ -1,0 +1,132 @@
+//! The bases that a chain can start from.
+
+use super::ImageRef;
+
+/// What a chain of steps starts from.
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
+    /// [`debian_slim`]
+    DebianSlim(DebianSlim),
+    /// [`from_registry`]
+    FromRegistry(FromRegistry),
+    /// [`scratch`]
+    Scratch,
+    /// Another image, named by a path to its `const`.
+    Image(ImageRef),
+}
+
+/// A Python version, as the builder version resolves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PythonVersion {
+    /// `3.11`
+    pub series: &'static str,
+    /// `3.11.10`
+    pub exact: &'static str,
+    /// Whether the user asked for the exact version rather than for the series.
+    pub pinned: bool,
+}
+
+/// One row of the table of builder versions: everything a builder version pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuilderVersion {
+    /// `2024.10`
+    pub name: &'static str,
+    /// The Debian suite: `bookworm`.
+    pub suite: &'static str,
+    /// The version of pip.
+    pub pip: &'static str,
+    /// The version of uv.
+    pub uv: &'static str,
+    /// The Python of an image that needs one and names none.
+    pub python: PythonVersion,
+}
+
+/// The base made by [`debian_slim`].
+#[derive(Clone, Copy, Debug)]
+pub struct DebianSlim {
+    /// The Python asked for, if any.
+    pub python: Option<PythonVersion>,
+    /// What the builder version pins.
+    pub builder: BuilderVersion,
+}
+
+/// `debian_slim(python_version = "3.11", builder_version = "2024.10")`: minimal Debian, with Python if asked for.
+///
+/// Both keywords are optional. Without `python_version` there is no Python in the image unless a later step needs one.
+///
+/// ```
+/// # use image_runtime::{Image, image};
+/// const ML: Image = image!(debian_slim(python_version = "3.11").pip_install("numpy==2.2.6"));
+/// ```
+pub const fn debian_slim(builder: BuilderVersion) -> DebianSlim {
+    DebianSlim {
+        python: None,
+        builder,
+    }
+}
+
+impl DebianSlim {
+    /// `python_version = "3.11"`: a Python series, or an exact version such as `"3.11.7"`.
+    #[must_use]
+    pub const fn python_version(mut self, version: PythonVersion) -> Self {
+        self.python = Some(version);
+        self
+    }
+
+    /// `builder_version = "2024.10"`: the Debian suite, the exact Python of each series and the versions of the tools.
+    #[must_use]
+    pub const fn builder_version(mut self, version: BuilderVersion) -> Self {
+        self.builder = version;
+        self
+    }
+
+    /// The finished base.
+    pub const fn base(self) -> Base {
+        Base::DebianSlim(self)
+    }
+}
+
+/// The base made by [`from_registry`].
+#[derive(Clone, Copy, Debug)]
+pub struct FromRegistry {
+    /// The image reference as written: `alpine:3.20`.
+    pub reference: &'static str,
+}
+
+/// `from_registry("alpine:3.20")`: any public image of any OCI registry, by tag or digest.
+///
+/// ```
+/// # use image_runtime::{Image, image};
+/// const ALPINE: Image = image!(from_registry("alpine:3.20").run_commands("apk add --no-cache jq"));
+/// ```
+pub const fn from_registry(reference: &'static str) -> FromRegistry {
+    FromRegistry { reference }
+}
+
+impl FromRegistry {
+    /// The finished base.
+    pub const fn base(self) -> Base {
+        Base::FromRegistry(self)
+    }
+}
+
+/// The base made by [`scratch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Scratch;
+
+/// `scratch()`: nothing at all. A function still runs in it: the worker brings its own libraries.
+///
+/// ```
+/// # use image_runtime::{Image, image};
+/// const NOTHING: Image = image!(scratch());
+/// ```
+pub const fn scratch() -> Scratch {
+    Scratch
+}
+
+impl Scratch {
+    /// The finished base.
+    pub const fn base(self) -> Base {
+        Base::Scratch
+    }
+}

@@ -1,0 +1,13 @@
+//! The data that the macros write: images and functions as `const` values, without allocation.
+
+mod app;
+pub mod base;
+mod function;
+mod image;
+pub mod verb;
+
+pub use app::{AppSpec, TestEntry};
+pub use base::Base;
+pub use function::{FunctionOptions, FunctionSpec, Invoke, JsonBridge, Parameter};
+pub use image::{Image, ImageRef, ImageSpec, Place};
+pub use verb::Step;

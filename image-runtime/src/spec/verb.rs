@@ -1,0 +1,157 @@
+//! The steps of a chain: one documented item a verb, so that an editor shows it where the verb is written.
+
+/// One step of a chain.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// [`apt_install`]
+    AptInstall(AptInstall),
+    /// [`pip_install`]
+    PipInstall(PipInstall),
+    /// [`run_commands`]
+    RunCommands(RunCommands),
+    /// [`copy_local_file`]
+    CopyLocalFile(CopyLocalFile),
+    /// [`copy_local_dir`]
+    CopyLocalDir(CopyLocalDir),
+    /// [`env`](fn@env)
+    Env(Env),
+    /// [`workdir`]
+    Workdir(Workdir),
+}
+
+/// Makes the type of a verb, its constructor and what every step has.
+macro_rules! verbs {
+    ($(
+        $(#[$doc:meta])*
+        $function:ident => $Type:ident { $($field:ident : $ty:ty),* $(,)? } $([ $($(#[$keyword_doc:meta])* $keyword:ident : $keyword_ty:ty),* ])?
+    )*) => {
+        $(
+            #[doc = concat!("The step made by [`", stringify!($function), "`](fn@", stringify!($function), ").")]
+            #[derive(Clone, Copy, Debug)]
+            pub struct $Type {
+                $(#[doc = concat!("`", stringify!($field), "` as written.")] pub $field: $ty,)*
+                $($(#[doc = concat!("`", stringify!($keyword), "` as written.")] pub $keyword: $keyword_ty,)*)?
+                /// Whether this layer and all after it are rebuilt in this run.
+                pub force_build: bool,
+            }
+
+            $(#[$doc])*
+            pub const fn $function($($field: $ty),*) -> $Type {
+                $Type { $($field,)* $($($keyword: <$keyword_ty>::UNSET,)*)? force_build: false }
+            }
+
+            impl $Type {
+                $($(
+                    $(#[$keyword_doc])*
+                    #[must_use]
+                    pub const fn $keyword(mut self, value: $keyword_ty) -> Self {
+                        self.$keyword = value;
+                        self
+                    }
+                )*)?
+
+                /// `force_build = true`: this layer and all after it are rebuilt in this run.
+                #[must_use]
+                pub const fn force_build(mut self, force: bool) -> Self {
+                    self.force_build = force;
+                    self
+                }
+
+                /// The finished step.
+                pub const fn step(self) -> Step {
+                    Step::$Type(self)
+                }
+            }
+        )*
+
+        impl Step {
+            /// The verb as it is written in `image!`.
+            pub const fn verb(&self) -> &'static str {
+                match self { $(Step::$Type(_) => stringify!($function),)* }
+            }
+
+            /// Whether `force_build = true` was written.
+            pub const fn force_build(&self) -> bool {
+                match self { $(Step::$Type(step) => step.force_build,)* }
+            }
+        }
+    };
+}
+
+/// What a keyword is when it is not written.
+trait Unset {
+    const UNSET: Self;
+}
+
+impl Unset for &'static [&'static str] {
+    const UNSET: Self = &[];
+}
+
+verbs! {
+    /// `.apt_install("git", "curl=7.88.1-10+deb12u12")`: Debian packages, without recommended ones.
+    ///
+    /// Package lists and downloads are kept between builds, never in the layer.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const TOOLS: Image = image!(debian_slim().apt_install("ffmpeg", "graphviz"));
+    /// ```
+    apt_install => AptInstall { packages: &'static [&'static str] }
+
+    /// `.pip_install("numpy==2.2.6", "pandas")`: Python packages, as PEP 508 requirements.
+    ///
+    /// uv does the work; wheels are kept between builds, never in the layer. An image without Python gets one.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim(python_version = "3.11").pip_install("numpy==2.2.6"));
+    /// ```
+    pip_install => PipInstall { requirements: &'static [&'static str] }
+
+    /// `.run_commands("make", "make install")`: each through `/bin/sh -c`, in order, while building; stops at the first failure.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().run_commands("echo ready > /etc/motd"));
+    /// ```
+    run_commands => RunCommands { commands: &'static [&'static str] }
+
+    /// `.copy_local_file("config.yaml", "/root/config.yaml")`: one file of this machine, baked into a layer.
+    ///
+    /// The local path is relative to the crate that writes it and must exist while compiling. The mode is kept; time and owner are normalised.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().copy_local_file("Cargo.toml", "/root/Cargo.toml"));
+    /// ```
+    copy_local_file => CopyLocalFile { source: &'static str, target: &'static str }
+
+    /// `.copy_local_dir("models", "/root/models", ignore = ["*.pyc"])`: a directory of this machine, baked into a layer.
+    ///
+    /// A `.dockerignore` in the directory counts, and so do the patterns of `ignore`.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().copy_local_dir("src", "/root/src", ignore = ["*.tmp"]));
+    /// ```
+    copy_local_dir => CopyLocalDir { source: &'static str, target: &'static str } [
+        /// `ignore = ["*.pyc"]`: patterns of `.dockerignore`, matched from the copied directory.
+        ignore: &'static [&'static str]
+    ]
+
+    /// `.env({ "PYTHONUNBUFFERED": "1" })`: environment of the steps that follow and of the functions. No files.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().env({ "LANG": "C.UTF-8" }));
+    /// ```
+    env => Env { variables: &'static [(&'static str, &'static str)] }
+
+    /// `.workdir("/app")`: working directory of the steps that follow and of the functions. No files.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().workdir("/app"));
+    /// ```
+    workdir => Workdir { path: &'static str }
+}
