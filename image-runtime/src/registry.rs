@@ -22,3 +22,8 @@ inventory::collect!(RegisteredImage);
 inventory::collect!(RegisteredFunction);
 inventory::collect!(RegisteredApp);
 inventory::collect!(RegisteredTest);
+
+/// All functions, in no order.
+pub fn functions() -> impl Iterator<Item = &'static FunctionSpec> {
+    inventory::iter::<RegisteredFunction>.into_iter().map(|registered| registered.0)
+}
