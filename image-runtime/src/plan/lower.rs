@@ -137,13 +137,7 @@ impl Config {
 /// Lowers a chain. `trees` gives the digest of the files of a copy step, by its index in [`Chain::steps`].
 pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest) -> Plan {
     let mut config = Config::of(base);
-    let mut layers = vec![PlannedLayer {
-        id: base_id(&base.source),
-        title: base.source.describe(),
-        action: Action::Base(base.source.clone()),
-        config: config.clone(),
-        force: false,
-    }];
+    let mut layers = vec![base_layer(&base.source)];
     let uv = match chain.root {
         Root::Debian { builder, .. } => builder.uv,
         Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
@@ -214,6 +208,17 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
         });
     }
     Plan { layers, config }
+}
+
+/// The layer of a base.
+pub fn base_layer(source: &BaseSource) -> PlannedLayer {
+    PlannedLayer {
+        id: base_id(source),
+        title: source.describe(),
+        action: Action::Base(source.clone()),
+        config: Config::default(),
+        force: false,
+    }
 }
 
 fn base_id(source: &BaseSource) -> LayerId {

@@ -9,7 +9,7 @@ mod lower;
 mod names;
 
 pub use chain::{Chain, ChainStep, Root};
-pub use lower::{Action, Config, Plan, PlannedLayer, lower};
+pub use lower::{Action, Config, Plan, PlannedLayer, base_layer, lower};
 pub use names::Names;
 
 use crate::digest::Digest;

@@ -10,8 +10,11 @@ use crate::spec::{Image, ImageRef, Place};
 pub struct Names(BTreeMap<Place, String>);
 
 impl Names {
-    /// Names from every mention of an image by path.
-    pub fn of(mentions: impl IntoIterator<Item = ImageRef>) -> Self {
+    /// Names from every mention of an image by path, and those known otherwise.
+    pub fn of(
+        mentions: impl IntoIterator<Item = ImageRef>,
+        known: impl IntoIterator<Item = (Image, &'static str)>,
+    ) -> Self {
         let mut paths: BTreeMap<Place, String> = BTreeMap::new();
         for mention in mentions {
             let place = mention.image.spec().place;
@@ -25,6 +28,9 @@ impl Names {
                     }
                 })
                 .or_insert(name);
+        }
+        for (image, name) in known {
+            paths.insert(image.spec().place, name.to_owned());
         }
         let mut seen = BTreeSet::new();
         let shared: BTreeSet<String> = paths.values().filter(|name| !seen.insert(*name)).cloned().collect();

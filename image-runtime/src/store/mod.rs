@@ -9,6 +9,7 @@ mod bucket;
 mod error;
 mod lock;
 mod run;
+mod usage;
 
 use std::ffi::OsString;
 use std::fs;
@@ -97,6 +98,29 @@ impl Store {
         self.folder("workers")
     }
 
+    /// When layers were last used.
+    fn uses(&self) -> Folder {
+        self.folder("uses")
+    }
+
+    /// Removes what can be downloaded or read again. Answers how many bytes that freed.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn remove_caches(&self) -> Result<u64, StoreError> {
+        let mut freed = 0;
+        for folder in [self.downloads(), self.trees()] {
+            let entries = fs::read_dir(folder.path())
+                .map_err(|source| StoreError::io("read", folder.path(), source))?;
+            for entry in entries.flatten() {
+                freed += entry.metadata().map_or(0, |metadata| metadata.len());
+                fs::remove_file(entry.path())
+                    .map_err(|source| StoreError::io("remove", &entry.path(), source))?;
+            }
+        }
+        Ok(freed)
+    }
+
     /// Exclusive locks, shared by all processes that use this store.
     pub fn locks(&self) -> Locks {
         Locks::new(self.bucket.join("locks"))
@@ -139,12 +163,13 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 7] {
+    fn folders(&self) -> [Folder; 8] {
         [
             "downloads",
             "bases",
             "trees",
             "workers",
+            "uses",
             "locks",
             "run",
             "tmp",

@@ -3,16 +3,19 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::OnceCell;
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, BundleError};
 use super::inside;
 use super::output::Output;
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, Engine, EngineError, Exit, Mount};
+use crate::store::{RunDir, Store, StoreError};
 use crate::protocol::{self, Command, FrameError, HEADER_LENGTH, Header, Hello, Kind, RunOutcome, value};
 
 /// How long a container that is running may take until its worker says hello. Only a machine that is badly overloaded
@@ -39,15 +42,22 @@ pub struct WorkerSpec {
     pub purpose: String,
 }
 
-/// What is needed to start workers: this program, and a place for their sockets.
+/// Starts workers: this program, in containers of an engine.
 #[derive(Debug)]
-pub struct Started<'a> {
-    /// This program with its libraries.
-    pub bundle: &'a Bundle,
+pub struct Launcher {
+    engine: Arc<dyn Engine>,
+    store: Arc<Store>,
     /// Arguments that bring this program to [`super::serve`].
-    pub arguments: &'a [String],
-    /// A private directory of this process.
-    pub run: &'a Path,
+    arguments: Vec<String>,
+    /// Made for the first worker.
+    ready: OnceCell<Ready>,
+}
+
+/// What every worker needs.
+#[derive(Debug)]
+struct Ready {
+    bundle: Bundle,
+    run: RunDir,
 }
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
@@ -77,6 +87,12 @@ pub enum StartError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// This program could not be put together for a container.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The socket or the pipes could not be made.
     #[error("the worker's socket cannot be made in `{0}`")]
     Socket(PathBuf, #[source] io::Error),
@@ -129,6 +145,13 @@ pub enum CallFailure {
     Connection(#[source] io::Error),
 }
 
+impl CallFailure {
+    /// Whether the worker can serve the next call.
+    pub fn worker_goes_on(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Frame(_))
+    }
+}
+
 /// `exit code 3`, `signal 9 (SIGKILL)`.
 pub(crate) fn exit_text(exit: &Exit) -> String {
     let signal = i32::try_from(exit.code - 128)
@@ -145,24 +168,34 @@ pub(crate) fn last_lines_text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  | {line}")).collect()
 }
 
-impl Worker {
+impl Launcher {
+    /// A launcher of this program. `arguments` bring it to [`super::serve`].
+    pub fn new(engine: Arc<dyn Engine>, store: Arc<Store>, arguments: Vec<String>) -> Self {
+        Self {
+            engine,
+            store,
+            arguments,
+            ready: OnceCell::new(),
+        }
+    }
+
     /// Starts a container and waits for its worker.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left of the container then.
-    pub async fn start(engine: &dyn Engine, started: &Started<'_>, spec: WorkerSpec) -> Result<Self, StartError> {
-        let name = unique_name();
-        let directory = WorkerDirectory(started.run.join(&name));
+    pub async fn start(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
+        let Ready { bundle, run } = self.ready.get_or_try_init(|| self.prepare()).await?;
+        let directory = WorkerDirectory(run.path().join(unique_name()));
         let failed = |error| StartError::Socket(directory.0.clone(), error);
         std::fs::create_dir(&directory.0).map_err(failed)?;
         let listener = listen(&directory.0).map_err(failed)?;
         let output = Output::create(&directory.0).map_err(failed)?;
 
-        let mut argv = started.bundle.argv(inside::BUNDLE);
-        argv.extend_from_slice(started.arguments);
+        let mut argv = bundle.argv(inside::BUNDLE);
+        argv.extend_from_slice(&self.arguments);
         let mut mounts = vec![
             Mount::Local {
-                source: started.bundle.path().to_owned(),
+                source: bundle.path().to_owned(),
                 target: inside::BUNDLE.into(),
                 read_only: true,
             },
@@ -173,7 +206,8 @@ impl Worker {
             },
         ];
         mounts.extend(spec.mounts);
-        let container = engine
+        let container = self
+            .engine
             .start(&ContainerSpec {
                 layer: spec.layer,
                 argv,
@@ -185,8 +219,8 @@ impl Worker {
                 purpose: spec.purpose,
             })
             .await?;
-        match agree(&listener, &*container, &started.bundle.build_id()).await {
-            Ok(socket) => Ok(Self {
+        match agree(&listener, &*container, bundle.build_id()).await {
+            Ok(socket) => Ok(Worker {
                 container,
                 socket,
                 output,
@@ -201,6 +235,16 @@ impl Worker {
         }
     }
 
+    async fn prepare(&self) -> Result<Ready, StartError> {
+        let workers = self.store.workers();
+        let bundle = tokio::task::spawn_blocking(move || Bundle::of_current_exe(workers.path()))
+            .await
+            .expect("making the bundle does not panic")?;
+        Ok(Ready { bundle, run: self.store.run_dir()? })
+    }
+}
+
+impl Worker {
     /// A name of the container for people.
     pub fn name(&self) -> &str {
         self.container.name()

@@ -1,6 +1,7 @@
 //! A worker: the user's own program, running inside a container. [`serve`] is its life inside; [`Worker`] is how the
 //! host starts one and talks to it.
 
+mod bundle;
 mod commands;
 mod host;
 mod invoke;
@@ -8,7 +9,9 @@ mod output;
 mod serve;
 mod supervise;
 
-pub use host::{CallFailure, StartError, Started, Worker, WorkerSpec};
+pub use bundle::{Bundle, BundleError};
+pub use host::{CallFailure, Launcher, StartError, Worker, WorkerSpec};
+pub(crate) use host::{exit_text, last_lines_text};
 pub use serve::{is_worker, serve};
 
 /// Where the pieces lie inside a container.
