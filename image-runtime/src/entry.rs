@@ -3,6 +3,7 @@
 
 use std::process::{ExitCode, Termination};
 
+use crate::build::BuildOptions;
 use crate::client::{Host, HostSettings};
 use crate::{cli, registry, ui, worker};
 
@@ -20,7 +21,7 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
     if worker::is_worker() {
         worker::serve();
     }
-    let run = if settings.cli { cli::parse(settings.package) } else { cli::Run::body() };
+    let run = if settings.cli { cli::parse(settings.package) } else { cli::Run::Body };
     let host = |build| {
         Host::set(HostSettings {
             worker_arguments: Some(Vec::new()),
@@ -29,8 +30,8 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
         });
     };
     match run {
-        cli::Run::Body { build } => {
-            host(build);
+        cli::Run::Body => {
+            host(BuildOptions::default());
             body().report()
         }
         cli::Run::Command(command) => {
@@ -48,7 +49,7 @@ pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
     Host::set(HostSettings {
         worker_arguments: registry::test_entry().map(worker_arguments),
         events: ui::events(),
-        build: Default::default(),
+        build: BuildOptions::default(),
     });
     body()
 }

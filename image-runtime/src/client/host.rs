@@ -35,8 +35,8 @@ static HOST: OnceCell<Arc<Host>> = OnceCell::const_new();
 pub(crate) struct Host {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) store: Arc<Store>,
-    pub(crate) builder: Builder,
-    pub(crate) program: &'static Program,
+    builder: Builder,
+    program: &'static Program,
     events: Events,
     pools: Pools,
     can_serve: bool,
@@ -101,6 +101,12 @@ impl Host {
     pub(crate) async fn build(&self, image: Image) -> Result<Built, CallError> {
         self.check_can_serve()?;
         self.builder.build(image).await.map_err(|error| CallError::build(&error))
+    }
+
+    /// Builds what is missing of several images.
+    pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, CallError> {
+        self.check_can_serve()?;
+        self.builder.build_all(images).await.map_err(|error| CallError::build(&error))
     }
 
     /// Calls a function with encoded arguments; answers its encoded result.

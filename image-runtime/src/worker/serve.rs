@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -34,7 +33,7 @@ pub fn serve() -> ! {
 }
 
 /// Tells why the worker cannot go on. The host shows the last lines of a container that died.
-fn complain(error: &io::Error) {
+pub(super) fn complain(error: &io::Error) {
     // Nobody is left to tell where this fails.
     let _ = writeln!(io::stderr().lock(), "image-runtime worker: {error}");
 }
@@ -54,7 +53,7 @@ fn answer_until_the_end() -> io::Result<()> {
             },
             Kind::Run => {
                 let command = value::decode(&body).map_err(io::Error::other)?;
-                (Kind::Ran, encode(&commands::run(&command))?)
+                (Kind::Ran, encode(&commands::run(&command)?)?)
             }
             other => return Err(io::Error::other(format!("unexpected message {other:?}"))),
         };
@@ -112,7 +111,7 @@ fn end_with(socket: &UnixStream) -> io::Result<()> {
                     Err(_) => break,
                 }
             }
-            supervise::exit_at_once(ExitCode::SUCCESS);
+            supervise::exit_at_once();
         })?;
     Ok(())
 }
