@@ -7,6 +7,8 @@
 mod chain;
 mod lower;
 mod names;
+#[cfg(test)]
+mod tests;
 
 pub use chain::{Chain, ChainStep, Root};
 pub use lower::{Action, Config, Plan, PlannedLayer, base_layer, lower};
