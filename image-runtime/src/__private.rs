@@ -8,15 +8,16 @@ use serde::de::DeserializeOwned;
 pub use inventory;
 pub use serde_json;
 
+pub use crate::client::Call;
+pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
-use crate::protocol::value;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
 pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Step, TestEntry,
+    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge, Parameter, Place, Step, TestEntry,
 };
+use crate::protocol::value;
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.
 #[diagnostic::on_unimplemented(
@@ -64,10 +65,7 @@ pub fn encode_result<T: Serialize>(result: &T) -> Result<Vec<u8>, Failure> {
 }
 
 /// Decodes one argument given as JSON; `name` is the parameter's.
-pub fn argument_from_json<T: DeserializeOwned>(
-    name: &str,
-    json: serde_json::Value,
-) -> Result<T, String> {
+pub fn argument_from_json<T: DeserializeOwned>(name: &str, json: serde_json::Value) -> Result<T, String> {
     serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
 }
 
@@ -77,9 +75,7 @@ pub fn encode_arguments<T: Serialize>(arguments: &T) -> Result<Vec<u8>, String> 
 }
 
 /// Decodes an encoded result to JSON.
-pub fn result_to_json<T: Serialize + DeserializeOwned>(
-    bytes: &[u8],
-) -> Result<serde_json::Value, String> {
+pub fn result_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<serde_json::Value, String> {
     serde_json::to_value(value::decode::<T>(bytes)?).map_err(|error| error.to_string())
 }
 
@@ -106,9 +102,7 @@ impl<E: std::error::Error> ViaError for Returned<'_, E> {
 }
 
 /// The text of anything that can be shown. `{:#}` of `anyhow::Error` and `eyre::Report` holds the whole chain.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of an annotated function: it does not implement `Display`"
-)]
+#[diagnostic::on_unimplemented(message = "`{Self}` cannot be the error of an annotated function: it does not implement `Display`")]
 pub trait ViaDisplay {
     /// The failure with the text.
     fn failure(&self) -> Failure;
