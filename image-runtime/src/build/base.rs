@@ -41,7 +41,7 @@ impl Builder {
             ),
         };
         self.bases
-            .get(key.clone(), async || self.look_up_base(&key, chain, image).await)
+            .get(key.clone(), self.look_up_base(&key, chain, image))
             .await
             .map_err(BuildError::Shared)
     }
@@ -88,7 +88,7 @@ impl Builder {
             let layer = base_layer(&source);
             let _lock = self.lock_layer(layer.id).await?;
             config = self
-                .told(&layer, image, async || {
+                .told(&layer, image, async {
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
                     Ok(self.engine.pull(&new_base(&layer), reference, digest, &progress).await?)
                 })

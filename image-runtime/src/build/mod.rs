@@ -100,10 +100,9 @@ impl Builder {
     /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
         self.images
-            .get(image.spec().place, async || {
-                let prepared = self.prepare(image).await?;
-                let missing = self.missing(&prepared.plan).await?;
-                self.make_all(vec![(prepared, missing)])
+            .get(image.spec().place, async {
+                let looked = self.prepare_and_look(image).await?;
+                self.make_all(vec![looked])
                     .await
                     .map(|mut built| built.remove(0))
             })
@@ -115,13 +114,9 @@ impl Builder {
     /// # Errors
     /// The first layer that could not be made.
     pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Arc<BuildError>> {
-        let prepared = try_join_all(images.iter().map(async |image| {
-            let prepared = self.prepare(*image).await?;
-            let missing = self.missing(&prepared.plan).await?;
-            Ok::<_, BuildError>((prepared, missing))
-        }))
-        .await
-        .map_err(Arc::new)?;
+        let prepared = side_by_side(images, |image| self.prepare_and_look(*image))
+            .await
+            .map_err(Arc::new)?;
         let built = self.make_all(prepared).await.map_err(Arc::new)?;
         for (image, built) in images.iter().zip(&built) {
             self.images.put(image.spec().place, built.clone()).await;
@@ -135,6 +130,12 @@ impl Builder {
     /// The base is not known and cannot be found out, or local files cannot be read.
     pub async fn plan(&self, image: Image) -> Result<Plan, BuildError> {
         Ok(self.prepare(image).await?.plan)
+    }
+
+    async fn prepare_and_look(&self, image: Image) -> Result<(Prepared, Vec<usize>), BuildError> {
+        let prepared = self.prepare(image).await?;
+        let missing = self.missing(&prepared.plan).await?;
+        Ok((prepared, missing))
     }
 
     async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
@@ -201,18 +202,7 @@ impl Builder {
         if !distinct.is_empty() {
             self.events.tell(Event::BuildStarted { layers: distinct.len() });
         }
-        let built = try_join_all(images.iter().map(async |(image, missing)| {
-            for index in missing {
-                self.make_once(image, *index).await?;
-            }
-            Ok::<_, BuildError>(Built {
-                layer: image.plan.top(),
-                config: image.plan.config.clone(),
-                base: image.plan.layers[0].title.clone(),
-                built: missing.len(),
-            })
-        }))
-        .await?;
+        let built = side_by_side(&images, |(image, missing)| self.make_image(image, missing)).await?;
         if !distinct.is_empty() {
             self.events.tell(Event::BuildFinished {
                 built: distinct.len(),
@@ -222,16 +212,28 @@ impl Builder {
         Ok(built)
     }
 
+    async fn make_image(&self, image: &Prepared, missing: &[usize]) -> Result<Built, BuildError> {
+        for index in missing {
+            self.make_once(image, *index).await?;
+        }
+        Ok(Built {
+            layer: image.plan.top(),
+            config: image.plan.config.clone(),
+            base: image.plan.layers[0].title.clone(),
+            built: missing.len(),
+        })
+    }
+
     /// Makes a layer unless this process did, or another process does at this moment.
     async fn make_once(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
         let layer = &image.plan.layers[index];
         self.layers
-            .get(layer.id, async || {
+            .get(layer.id, async {
                 let _lock = self.lock_layer(layer.id).await?;
                 if !layer.force && self.engine.has_layer(&layer.id).await? {
                     return Ok(());
                 }
-                self.told(layer, &image.name, async || self.make(image, index).await)
+                self.told(layer, &image.name, self.make(image, index))
                     .await
             })
             .await
@@ -248,7 +250,7 @@ impl Builder {
         &self,
         layer: &PlannedLayer,
         image: &str,
-        work: impl AsyncFnOnce() -> Result<T, BuildError>,
+        work: impl Future<Output = Result<T, BuildError>>,
     ) -> Result<T, BuildError> {
         let begin = Instant::now();
         self.events.tell(Event::LayerStarted {
@@ -256,7 +258,7 @@ impl Builder {
             title: layer.title.clone(),
             image: image.to_owned(),
         });
-        let done = work().await;
+        let done = work.await;
         let elapsed = begin.elapsed();
         self.events.tell(match done {
             Ok(_) => Event::LayerFinished { layer: layer.id, elapsed },
@@ -264,4 +266,16 @@ impl Builder {
         });
         done
     }
+}
+
+/// Does the same for each item at the same time. The first failure ends all.
+async fn side_by_side<'a, I, T, F: Future<Output = Result<T, BuildError>>>(
+    items: &'a [I],
+    work: impl Fn(&'a I) -> F,
+) -> Result<Vec<T>, BuildError> {
+    let mut works = Vec::with_capacity(items.len());
+    for item in items {
+        works.push(work(item));
+    }
+    try_join_all(works).await
 }

@@ -24,11 +24,11 @@ impl<K, V> Default for Once<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Once<K, V> {
-    /// The value of a key, made by `make` if it is not there yet.
+    /// The value of a key; `make` is awaited only if it is not there yet.
     pub(super) async fn get(
         &self,
         key: K,
-        make: impl AsyncFnOnce() -> Result<V, BuildError>,
+        make: impl Future<Output = Result<V, BuildError>>,
     ) -> Result<V, Arc<BuildError>> {
         let cell = self.cell(key);
         let failures = cell.failures.load(Ordering::Acquire);
@@ -38,7 +38,7 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
             Some(Err(error)) if cell.failures.load(Ordering::Acquire) > failures => return Err(Arc::clone(error)),
             Some(Err(_)) | None => {}
         }
-        let made = make().await.map_err(Arc::new);
+        let made = make.await.map_err(Arc::new);
         if made.is_err() {
             cell.failures.fetch_add(1, Ordering::Release);
         }
@@ -80,7 +80,7 @@ mod tests {
     async fn a_value_is_made_once_for_all_who_ask() {
         let made = AtomicUsize::new(0);
         let once = Once::<u8, u8>::default();
-        let ask = || once.get(1, async || {
+        let ask = || once.get(1, async {
             tokio::task::yield_now().await;
             made.fetch_add(1, Ordering::Relaxed);
             Ok(7)
@@ -93,7 +93,7 @@ mod tests {
     async fn a_failure_is_shared_by_those_who_waited_and_tried_again_by_the_next() {
         let tried = AtomicUsize::new(0);
         let once = Once::<u8, u8>::default();
-        let ask = || once.get(1, async || {
+        let ask = || once.get(1, async {
             tokio::task::yield_now().await;
             tried.fetch_add(1, Ordering::Relaxed);
             Err(failure())

@@ -44,7 +44,7 @@ impl Builder {
                     .await?)
             }
             Action::RunCommands(commands) => {
-                let commands = commands.iter().map(|command| shell(command)).collect();
+                let commands = shells(commands);
                 self.run_step(image, layer, parent, commands, Vec::new()).await
             }
             Action::AptInstall(packages) => {
@@ -55,8 +55,7 @@ impl Builder {
             }
             Action::PipInstall { requirements, uv } => {
                 let mounts = self.uv_mounts(uv).await?;
-                let requirements: Vec<_> = requirements.iter().map(ToString::to_string).collect();
-                self.run_step(image, layer, parent, vec![pip_install(&requirements)], mounts)
+                self.run_step(image, layer, parent, vec![pip_install(requirements)], mounts)
                     .await
             }
             Action::SuitePython { suite, series, pip, uv } => {
@@ -67,7 +66,7 @@ impl Builder {
                 commands.push(shell(&format!(
                     "ln -s /usr/bin/python{series} /usr/local/bin/python && rm -f /usr/lib/python{series}/EXTERNALLY-MANAGED"
                 )));
-                commands.push(pip_install(&[format!("pip=={pip}")]));
+                commands.push(pip_install(&[&format!("pip=={pip}")]));
                 self.run_step(image, layer, parent, commands, mounts).await
             }
         }
@@ -137,7 +136,7 @@ impl Builder {
         for command in &commands {
             let mut last_lines = std::collections::VecDeque::new();
             let outcome = worker
-                .run(command, |line| {
+                .run(command, &mut |line| {
                     if last_lines.len() == LINES_SHOWN {
                         last_lines.pop_front();
                     }
@@ -192,6 +191,10 @@ fn shell(line: &str) -> Command {
     command(&["/bin/sh", "-c", line])
 }
 
+fn shells(lines: &[&str]) -> Vec<Command> {
+    lines.iter().map(|line| shell(line)).collect()
+}
+
 fn apt_cache() -> Mount {
     Mount::Cache {
         name: "apt".into(),
@@ -231,7 +234,7 @@ fn apt_install(packages: &[&str]) -> Vec<Command> {
     vec![make_cache, apt(&["update"]), install, clean]
 }
 
-fn pip_install(requirements: &[String]) -> Command {
+fn pip_install(requirements: &[&str]) -> Command {
     let mut install = command(&[
         UV,
         "pip",
@@ -244,7 +247,7 @@ fn pip_install(requirements: &[String]) -> Command {
         "--system-certs",
     ]);
     install.argv.push("--".into());
-    install.argv.extend_from_slice(requirements);
+    install.argv.extend(requirements.iter().map(ToString::to_string));
     install.env = vec![
         ("UV_CACHE_DIR".into(), UV_CACHE.into()),
         ("UV_PYTHON_DOWNLOADS".into(), "never".into()),

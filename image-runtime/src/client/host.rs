@@ -134,16 +134,8 @@ impl Host {
             .await
             .map_err(|error| CallError::start(&error))?;
 
-        let events = self.events.clone();
-        let container = worker.name().to_owned();
-        let tell = move |line| {
-            events.tell(Event::FunctionOutput {
-                function: function.name,
-                container: container.clone(),
-                line,
-            });
-        };
-        let call = worker.call(function.name, arguments, tell);
+        let mut tell = self.output_of(function.name, worker.name());
+        let call = worker.call(function.name, arguments, &mut *tell);
         let answer = match timeout.or(options.timeout) {
             None => call.await,
             // Dropping the worker, which is in the middle of the call, ends its container.
@@ -163,6 +155,19 @@ impl Host {
                 Err(CallError::failure(function.name, failure))
             }
         }
+    }
+
+    /// Takes what a function prints.
+    fn output_of(&self, function: &'static str, container: &str) -> Box<dyn FnMut(String) + Send> {
+        let events = self.events.clone();
+        let container = container.to_owned();
+        Box::new(move |line| {
+            events.tell(Event::FunctionOutput {
+                function,
+                container: container.clone(),
+                line,
+            });
+        })
     }
 
     fn check_can_serve(&self) -> Result<(), CallError> {

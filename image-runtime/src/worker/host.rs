@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
@@ -183,7 +184,11 @@ impl Launcher {
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left of the container then.
-    pub async fn start(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
+    pub fn start(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Worker, StartError>> {
+        Box::pin(self.start_in_new_container(spec))
+    }
+
+    async fn start_in_new_container(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
         let Ready { bundle, run } = self.ready.get_or_try_init(|| self.prepare()).await?;
         let directory = WorkerDirectory(run.path().join(unique_name()));
         let failed = |error| StartError::Socket(directory.0.clone(), error);
@@ -195,7 +200,7 @@ impl Launcher {
         argv.extend_from_slice(&self.arguments);
         let mut mounts = vec![
             Mount::Local {
-                source: bundle.path().to_owned(),
+                source: bundle.directory().to_owned(),
                 target: inside::BUNDLE.into(),
                 read_only: true,
             },
@@ -273,10 +278,10 @@ impl Worker {
         &mut self,
         function: &str,
         arguments: &[u8],
-        mut tell: impl FnMut(String) + Send,
+        tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
         let (kind, body) = self
-            .request(Kind::Call, &[function.as_bytes(), &[0], arguments], &mut tell)
+            .request(Kind::Call, &[function.as_bytes(), &[0], arguments], tell)
             .await?;
         match kind {
             Kind::Returned => Ok(body),
@@ -292,10 +297,10 @@ impl Worker {
     pub async fn run(
         &mut self,
         command: &Command,
-        mut tell: impl FnMut(String) + Send,
+        tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<RunOutcome, CallFailure> {
         let body = value::encode(command).map_err(|reason| CallFailure::Connection(io::Error::other(reason)))?;
-        let (kind, body) = self.request(Kind::Run, &[&body], &mut tell).await?;
+        let (kind, body) = self.request(Kind::Run, &[&body], tell).await?;
         match kind {
             Kind::Ran => decoded(&body),
             other => Err(unexpected(other)),
@@ -316,7 +321,7 @@ impl Worker {
         &mut self,
         kind: Kind,
         parts: &[&[u8]],
-        tell: &mut (impl FnMut(String) + Send),
+        tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(Kind, Vec<u8>), CallFailure> {
         self.requests += 1;
         let number = self.requests;

@@ -48,7 +48,7 @@ impl Output {
     }
 
     /// Waits for output and tells it, line by line. Ends only with an error; may be dropped at any time.
-    pub(super) async fn forward(&mut self, tell: &mut impl FnMut(String)) -> io::Error {
+    pub(super) async fn forward(&mut self, tell: &mut (dyn FnMut(String) + Send)) -> io::Error {
         loop {
             let [out, err] = &self.streams;
             let ready = tokio::select! {
@@ -63,7 +63,7 @@ impl Output {
     }
 
     /// Tells what is there now, and ends the last lines.
-    pub(super) fn drain(&mut self, tell: &mut impl FnMut(String)) {
+    pub(super) fn drain(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
         for index in 0..self.streams.len() {
             // An error here would have been told by `forward`; there is nothing more to read.
             while matches!(self.read(index, tell), Ok(true)) {}
@@ -80,7 +80,7 @@ impl Output {
     }
 
     /// Reads once; answers whether there was something.
-    fn read(&mut self, index: usize, tell: &mut impl FnMut(String)) -> io::Result<bool> {
+    fn read(&mut self, index: usize, tell: &mut (dyn FnMut(String) + Send)) -> io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
         let stream = &mut self.streams[index];
         let read = match stream.pipe.try_read(&mut buffer) {
@@ -103,7 +103,7 @@ impl Output {
         Ok(read > 0)
     }
 
-    fn tell(&mut self, line: &[u8], tell: &mut impl FnMut(String)) {
+    fn tell(&mut self, line: &[u8], tell: &mut (dyn FnMut(String) + Send)) {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
         if self.last_lines.len() == LINES_KEPT {
             self.last_lines.pop_front();
