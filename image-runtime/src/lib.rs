@@ -10,5 +10,6 @@ pub mod event;
 pub mod protocol;
 pub mod registry;
 pub mod spec;
+pub mod worker;
 
 pub use spec::Image;

@@ -1,0 +1,3 @@
+//! The user's program as it runs inside a container.
+
+pub mod bundle;
