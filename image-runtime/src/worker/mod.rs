@@ -28,3 +28,6 @@ mod inside {
 
 /// The names of the pipes, beside the socket: standard output and standard error of what the worker runs.
 const PIPES: [&str; 2] = ["stdout", "stderr"];
+//! The user's program as it runs inside a container.
+
+pub mod bundle;
