@@ -120,3 +120,59 @@ pub trait NoText: Sized {
 }
 
 impl<E> NoText for Returned<'_, E> {}
+
+/// A call.
+pub struct Call<T>(
+    &'static FunctionSpec,
+    Result<Vec<u8>, String>,
+    std::marker::PhantomData<fn() -> T>,
+);
+
+impl<T> Call<T> {
+    /// A call with encoded arguments.
+    pub fn new(function: &'static FunctionSpec, arguments: Result<Vec<u8>, String>) -> Self {
+        Self(function, arguments, std::marker::PhantomData)
+    }
+
+    /// Encodes and decodes as a container would.
+    pub fn blocking(self) -> Result<T, Failure>
+    where
+        T: DeserializeOwned,
+    {
+        let arguments = self.1.map_err(|reason| Failure::Encoding { reason })?;
+        let result = match self.0.invoke {
+            Invoke::Blocking(invoke) => invoke(&arguments),
+            Invoke::Async(invoke) => block_on(invoke(&arguments)),
+        }?;
+        crate::protocol::value::decode(&result).map_err(|reason| Failure::Encoding { reason })
+    }
+}
+
+/// What `#[app::main]` knows.
+pub struct MainSettings {
+    /// The package's name.
+    pub package: &'static str,
+    /// Whether the program takes our command line.
+    pub cli: bool,
+}
+
+/// Runs a program.
+pub fn run_main<R: std::process::Termination>(
+    _: MainSettings,
+    body: impl FnOnce() -> R,
+) -> std::process::ExitCode {
+    body().report()
+}
+
+/// Runs a test.
+pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+/// Runs the body of an `async fn`.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
