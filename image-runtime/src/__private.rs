@@ -1,10 +1,13 @@
 //! What the macros' expansions name. Not for anybody else: it changes without notice.
 
+mod crossing;
+
 use std::fmt::Display;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, json_arguments};
 pub use inventory;
 pub use serde_json;
 
@@ -50,29 +53,26 @@ impl<T, E> ResultType for Result<T, E> {
     type Err = E;
 }
 
-/// Decodes the tuple of arguments.
-pub fn decode_arguments<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    value::decode(bytes).map_err(|reason| Failure::Encoding {
-        reason: format!("the arguments could not be decoded: {reason}"),
-    })
-}
+/// Refuses a type that cannot be an argument.
+pub const fn argument<T: Argument>() {}
 
-/// Encodes the result.
-pub fn encode_result<T: Serialize>(result: &T) -> Result<Vec<u8>, Failure> {
-    value::encode(result).map_err(|reason| Failure::Encoding {
-        reason: format!("the result could not be encoded: {reason}"),
-    })
-}
+/// Refuses a type that cannot be a result.
+pub const fn output<T: Output>() {}
 
 /// Decodes one argument given as JSON; `name` is the parameter's.
 pub fn argument_from_json<T: DeserializeOwned>(name: &str, json: serde_json::Value) -> Result<T, String> {
     serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
 }
+/// Refuses an error type that cannot be shown.
+pub const fn returned_error<E: ReturnedError>() {}
 
-/// Encodes the tuple of arguments.
-pub fn encode_arguments<T: Serialize>(arguments: &T) -> Result<Vec<u8>, String> {
-    value::encode(arguments)
-}
+/// A type that can be the error of an annotated function: its text crosses.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of an annotated function: it does not implement `Display`",
+    label = "has no text that could be sent back from the container"
+)]
+pub trait ReturnedError: Display {}
+impl<E: Display> ReturnedError for E {}
 
 /// Decodes an encoded result to JSON.
 pub fn result_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<serde_json::Value, String> {
@@ -81,7 +81,16 @@ pub fn result_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<s
 
 /// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources and
 /// [`ViaDisplay`] where it can only be shown.
+/// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources,
+/// [`ViaDisplay`] where it can only be shown, and [`NoText`] for a type that [`returned_error`] has refused.
 pub struct Returned<'a, E>(pub &'a E);
+
+impl<E> Clone for Returned<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Copy for Returned<'_, E> {}
 
 /// The chain of a `std::error::Error`.
 pub trait ViaError {
@@ -114,4 +123,70 @@ impl<E: Display> ViaDisplay for &Returned<'_, E> {
             chain: vec![format!("{:#}", self.0)],
         }
     }
+}
+
+/// The stand-in for a type that has been refused.
+pub trait NoText: Sized {
+    /// Never called.
+    fn failure(self) -> Failure {
+        unreachable!("the type has been refused")
+    }
+}
+
+impl<E> NoText for Returned<'_, E> {}
+
+/// A call.
+pub struct Call<T>(
+    &'static FunctionSpec,
+    Result<Vec<u8>, String>,
+    std::marker::PhantomData<fn() -> T>,
+);
+
+impl<T> Call<T> {
+    /// A call with encoded arguments.
+    pub fn new(function: &'static FunctionSpec, arguments: Result<Vec<u8>, String>) -> Self {
+        Self(function, arguments, std::marker::PhantomData)
+    }
+
+    /// Encodes and decodes as a container would.
+    pub fn blocking(self) -> Result<T, Failure>
+    where
+        T: DeserializeOwned,
+    {
+        let arguments = self.1.map_err(|reason| Failure::Encoding { reason })?;
+        let result = match self.0.invoke {
+            Invoke::Blocking(invoke) => invoke(&arguments),
+            Invoke::Async(invoke) => block_on(invoke(&arguments)),
+        }?;
+        crate::protocol::value::decode(&result).map_err(|reason| Failure::Encoding { reason })
+    }
+}
+
+/// What `#[app::main]` knows.
+pub struct MainSettings {
+    /// The package's name.
+    pub package: &'static str,
+    /// Whether the program takes our command line.
+    pub cli: bool,
+}
+
+/// Runs a program.
+pub fn run_main<R: std::process::Termination>(
+    _: MainSettings,
+    body: impl FnOnce() -> R,
+) -> std::process::ExitCode {
+    body().report()
+}
+
+/// Runs a test.
+pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+/// Runs the body of an `async fn`.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
