@@ -59,12 +59,14 @@ impl Downloads {
     pub fn new(directory: &Path) -> Result<Self, DownloadError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| DownloadError::disk(directory, source))?;
-        // Whoever comes first decides; a provider that the program installed itself is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("image-runtime/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
+        Self::with_client(directory, client())
+    }
+
+    fn with_client(
+        directory: &Path,
+        client: reqwest::ClientBuilder,
+    ) -> Result<Self, DownloadError> {
+        let client = client
             .build()
             .map_err(|source| DownloadError::Client { source })?;
         Ok(Self {
@@ -253,6 +255,16 @@ impl Downloads {
             body: Body::Response(response),
         })
     }
+}
+
+/// The client of all downloads.
+fn client() -> reqwest::ClientBuilder {
+    // Whoever comes first decides; a provider that the program installed itself is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("image-runtime/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
 }
 
 /// Something that is being read.
