@@ -207,6 +207,19 @@ async fn a_package_that_was_changed_is_refused() {
 }
 
 #[tokio::test]
+async fn a_package_that_was_replaced_since_is_told_with_what_to_do() {
+    let mirror = Mirror::new();
+    let archive = mirror.archive();
+    let resolved = archive.resolve().await.unwrap();
+    std::fs::remove_file(mirror.path(&resolved.packages[0].filename)).unwrap();
+    let error = archive.fetch(&resolved, &|_, _| {}).await.unwrap_err();
+    assert!(
+        matches!(&error, DebianError::Gone { package, .. } if package == "apt_2.6.1.deb"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_malformed_stanza_is_named() {
     let rest = format!(
         "Version: 9\nArchitecture: amd64\nSize: 1\nFilename: x\nSHA256: {}",

@@ -8,7 +8,7 @@ mod partial;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -220,8 +220,12 @@ impl Downloads {
     /// Opens an address at an offset. The source may start at 0 instead.
     async fn open<'a>(&self, url: &'a str, offset: u64) -> Result<Source<'a>, DownloadError> {
         if let Some(path) = local_path(url) {
-            let file =
-                std::fs::File::open(path).map_err(|source| DownloadError::disk(path, source))?;
+            let file = std::fs::File::open(path).map_err(|source| match source.kind() {
+                ErrorKind::NotFound => DownloadError::Missing {
+                    url: url.to_owned(),
+                },
+                _ => DownloadError::disk(path, source),
+            })?;
             return Ok(Source {
                 url,
                 start: 0,
@@ -241,6 +245,11 @@ impl Downloads {
             StatusCode::PARTIAL_CONTENT if continues_at(&response, offset) => offset,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => {
                 return Box::pin(self.open(url, 0)).await;
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                return Err(DownloadError::Missing {
+                    url: url.to_owned(),
+                });
             }
             status => {
                 return Err(DownloadError::Status {

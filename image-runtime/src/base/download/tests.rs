@@ -242,7 +242,7 @@ async fn a_missing_file_is_told_from_a_server_that_fails() {
     let server = Server::start(|_, _| answer("404 Not Found", "", b"")).await;
     let (_directory, downloads) = downloads();
     let error = downloads.read(&server.url, 10).await.unwrap_err();
-    assert!(error.is_missing(), "{error}");
+    assert!(matches!(error, DownloadError::Missing { .. }), "{error}");
     assert_eq!(server.requests().len(), 1);
 
     let server = Server::start(|number, _| match number {
@@ -289,5 +289,6 @@ async fn a_directory_serves_as_well() {
         std::fs::remove_file(path).unwrap();
     }
     let missing = mirror.path().join("missing").display().to_string();
-    assert!(downloads.read(&missing, 10).await.unwrap_err().is_missing());
+    let error = downloads.read(&missing, 10).await.unwrap_err();
+    assert!(matches!(error, DownloadError::Missing { .. }), "{error}");
 }
