@@ -51,6 +51,11 @@ impl Contents {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn read(file: &[u8]) -> Result<Deb, String> {
+    read_limited(file, UNPACKED_LIMIT)
+}
+
+/// Reads a package whose parts may have so many bytes unpacked.
+pub(super) fn read_limited(file: &[u8], limit: u64) -> Result<Deb, String> {
     let members = ar_members(file)?;
     if members.first() != Some(&("debian-binary", b"2.0\n".as_slice())) {
         return Err("it is no Debian package of format 2.0".to_owned());
@@ -61,7 +66,7 @@ pub(super) fn read(file: &[u8]) -> Result<Deb, String> {
             .find_map(|(member, body)| Some((member.strip_prefix(name)?, *body)))
             .ok_or_else(|| format!("it has no `{name}`"))
             .and_then(|(compression, body)| {
-                contents(compression, body)
+                contents(compression, body, limit)
                     .map_err(|error| format!("its `{name}` is broken: {error}"))
             })
     };
@@ -94,7 +99,7 @@ fn ar_members(file: &[u8]) -> Result<Vec<(&str, &[u8])>, String> {
 }
 
 /// Unpacks a tar archive that is compressed as the ending of its name says.
-fn contents(compression: &str, packed: &[u8]) -> io::Result<Contents> {
+fn contents(compression: &str, packed: &[u8], limit: u64) -> io::Result<Contents> {
     let mut unpacked: Box<dyn Read + '_> = match compression {
         "" => Box::new(packed),
         ".gz" => Box::new(flate2::read::GzDecoder::new(packed)),
@@ -109,15 +114,11 @@ fn contents(compression: &str, packed: &[u8]) -> io::Result<Contents> {
         }
     };
     let mut bytes = Vec::new();
-    unpacked
-        .by_ref()
-        .take(UNPACKED_LIMIT + 1)
-        .read_to_end(&mut bytes)?;
+    unpacked.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
     drop(unpacked);
-    if bytes.len() as u64 > UNPACKED_LIMIT {
+    if bytes.len() as u64 > limit {
         return Err(io::Error::other(format!(
-            "more than {} MiB unpacked",
-            UNPACKED_LIMIT >> 20
+            "it has more than {limit} bytes unpacked"
         )));
     }
     let members = members(&bytes)?;

@@ -25,6 +25,17 @@ pub enum DebianError {
     /// A file could not be had.
     #[error(transparent)]
     Download(#[from] DownloadError),
+    /// The archive no longer has a package that it had when it was asked.
+    #[error(
+        "the archive no longer has `{package}`: nothing is at `{url}`\n  help: it was replaced by a newer one; build with \
+         `--pull`"
+    )]
+    Gone {
+        /// The package.
+        package: String,
+        /// Where it was.
+        url: String,
+    },
     /// The archive does not have the suite.
     #[error(
         "the archive has no suite `{suite}`: nothing is at `{url}`\n  help: a suite that Debian no longer supports moves to \

@@ -7,6 +7,7 @@ mod error;
 mod index;
 mod keys;
 mod mirror;
+mod part;
 mod path;
 mod relation;
 mod release;
@@ -18,9 +19,7 @@ mod tests;
 mod tree;
 mod version;
 
-use std::io::Read as _;
 use std::path::Path;
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +30,8 @@ pub use mirror::Mirrors;
 use super::download::{DownloadError, Downloads, Wanted};
 use crate::digest::{Digest, Encoder};
 use crate::engine::FileSource;
-use index::Index;
 use keys::{SUITES, Suite};
-use release::{Listed, Release};
-
-/// The longest release file that is read.
-const RELEASE_LIMIT: u64 = 8 << 20;
+use part::Part;
 
 /// The Debian archive, for one suite and one architecture.
 #[derive(Clone, Debug)]
@@ -112,13 +107,6 @@ impl Resolved {
     }
 }
 
-/// A part of the archive with a release file of its own.
-struct Part {
-    origin: Origin,
-    codename: String,
-    keys: Vec<&'static [u8]>,
-}
-
 impl Archive {
     /// The archive of a suite (`bookworm`) for an architecture (`amd64`, `arm64`), on the mirrors that the environment names.
     /// Downloads are kept in a directory.
@@ -167,18 +155,20 @@ impl Archive {
         let part = |origin, suffix: &str| Part {
             origin,
             codename: format!("{}{suffix}", self.suite.name),
+            architecture: self.architecture,
             keys: match origin {
                 Origin::Main => self.suite.main.to_vec(),
                 Origin::Security => self.suite.security.to_vec(),
             },
+            mirror: self.mirror(origin),
+            downloads: &self.downloads,
         };
+        let main = part(Origin::Main, "");
+        let updates = part(Origin::Main, "-updates");
+        let security = part(Origin::Security, "-security");
         let ((main, date), (updates, updates_date), (security, security_date)) =
-            futures_util::future::try_join3(
-                self.index(part(Origin::Main, "")),
-                self.index(part(Origin::Main, "-updates")),
-                self.index(part(Origin::Security, "-security")),
-            )
-            .await?;
+            futures_util::future::try_join3(main.index(), updates.index(), security.index())
+                .await?;
         let packages = blocking(move || select::minimal(&[main, updates, security])).await?;
         Ok(Resolved {
             suite: self.suite.name.to_owned(),
@@ -191,7 +181,7 @@ impl Archive {
     /// Downloads the packages. `progress` is told the bytes that are there and the bytes in all.
     ///
     /// # Errors
-    /// [`DebianError::Download`]
+    /// [`DebianError::Download`], or [`DebianError::Gone`] where the archive has moved on since [`Archive::resolve`].
     pub async fn fetch(
         &self,
         resolved: &Resolved,
@@ -201,12 +191,21 @@ impl Archive {
             .packages
             .iter()
             .map(|package| Wanted {
-                url: format!("{}/{}", self.mirror(package.origin).0, package.filename),
+                url: format!("{}/{}", self.mirror(package.origin), package.filename),
                 sha256: package.sha256,
                 size: package.size,
             })
             .collect();
-        Ok(self.downloads.all(&wanted, progress).await?)
+        self.downloads
+            .all(&wanted, progress)
+            .await
+            .map_err(|error| match error {
+                DownloadError::Missing { url } => DebianError::Gone {
+                    package: url.rsplit('/').next().unwrap_or_default().to_owned(),
+                    url,
+                },
+                error => error.into(),
+            })
     }
 
     /// The files of the base, unpacked but not configured: [`configure`] says how the rest is done. The packages have to be
@@ -219,125 +218,12 @@ impl Archive {
         ))
     }
 
-    /// A mirror and the variable that names it.
-    fn mirror(&self, origin: Origin) -> (&str, &'static str) {
+    /// The mirror of one of the archives.
+    fn mirror(&self, origin: Origin) -> &str {
         match origin {
-            Origin::Main => (&self.mirrors.main, mirror::MAIN_VARIABLE),
-            Origin::Security => (&self.mirrors.security, mirror::SECURITY_VARIABLE),
+            Origin::Main => &self.mirrors.main,
+            Origin::Security => &self.mirrors.security,
         }
-    }
-
-    /// The index of packages of a part, and the date of its release.
-    async fn index(&self, part: Part) -> Result<(Index, u64), DebianError> {
-        let (mirror, _) = self.mirror(part.origin);
-        let dist = format!("{mirror}/dists/{}", part.codename);
-        let release_url = format!("{dist}/InRelease");
-        let malformed = |reason| DebianError::Malformed {
-            url: release_url.clone(),
-            reason,
-        };
-        let release = self.release(&part, &release_url).await?;
-        let date = release.date().map_err(malformed)?;
-        let plain = format!("main/binary-{}/Packages", self.architecture);
-        let packed = format!("{plain}.xz");
-        let (plain, listed) = (
-            release.file(&plain).map_err(malformed)?,
-            release.file(&packed).map_err(malformed)?,
-        );
-        let by_hash = format!(
-            "{dist}/main/binary-{}/by-hash/SHA256/{}",
-            self.architecture, listed.sha256
-        );
-        let mut url = format!("{dist}/{packed}");
-        let mut fetched = Err(None);
-        if release.has_by_hash() {
-            fetched = self.have(&by_hash, listed).await.map_err(Some);
-        }
-        // Simple mirrors leave `by-hash` out.
-        let path = match fetched {
-            Ok(path) => {
-                url = by_hash;
-                path
-            }
-            Err(Some(error)) if !error.is_missing() => return Err(error.into()),
-            Err(_) => self.have(&url, listed).await?,
-        };
-        let origin = part.origin;
-        let index = blocking(move || match unpack(&path, plain.size) {
-            Ok(text) => Ok(Index { url, origin, text }),
-            Err(error) => Err(DebianError::Malformed {
-                url,
-                reason: error.to_string(),
-            }),
-        })
-        .await?;
-        Ok((index, date))
-    }
-
-    async fn have(&self, url: &str, listed: Listed) -> Result<std::path::PathBuf, DownloadError> {
-        let wanted = Wanted {
-            url: url.to_owned(),
-            sha256: listed.sha256,
-            size: listed.size,
-        };
-        self.downloads.one(&wanted, &|_| {}).await
-    }
-
-    /// A release file that is signed, meant and fresh.
-    async fn release(&self, part: &Part, url: &str) -> Result<Release, DebianError> {
-        let (_, variable) = self.mirror(part.origin);
-        let file = match self.downloads.read(url, RELEASE_LIMIT).await {
-            Err(error) if error.is_missing() => {
-                return Err(DebianError::NoSuchSuite {
-                    suite: part.codename.clone(),
-                    url: url.to_owned(),
-                    variable,
-                });
-            }
-            other => other?,
-        };
-        let keys = part.keys.clone();
-        let text = blocking(move || signature::verified_text(&file, &keys))
-            .await
-            .map_err(|reason| DebianError::Untrusted {
-                url: url.to_owned(),
-                reason,
-                variable,
-            })?;
-        let malformed = |reason| DebianError::Malformed {
-            url: url.to_owned(),
-            reason,
-        };
-        let release = Release::parse(&text).map_err(malformed)?;
-        if release.codename() != part.codename {
-            return Err(DebianError::WrongSuite {
-                url: url.to_owned(),
-                wanted: part.codename.clone(),
-                found: release.codename().to_owned(),
-            });
-        }
-        match release.valid_until().map_err(malformed)? {
-            Some(until) if until < SystemTime::now() => Err(DebianError::Expired {
-                url: url.to_owned(),
-                until: httpdate::fmt_http_date(until),
-            }),
-            _ => Ok(release),
-        }
-    }
-}
-
-/// Unpacks an index whose length is known.
-fn unpack(path: &Path, size: u64) -> std::io::Result<String> {
-    let mut text = String::with_capacity(usize::try_from(size).unwrap_or_default());
-    deb::xz(std::fs::File::open(path)?)?
-        .take(size + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 == size {
-        Ok(text)
-    } else {
-        Err(std::io::Error::other(format!(
-            "it should have {size} bytes unpacked"
-        )))
     }
 }
 

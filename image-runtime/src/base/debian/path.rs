@@ -31,10 +31,9 @@ pub(super) fn clean(path: &[u8]) -> Option<PathBuf> {
 }
 
 /// The directories that are links to directories of the same name below `usr`.
-pub(super) fn merged(suite: &str, architecture: &str) -> &'static [&'static str] {
-    match (architecture, suite) {
-        ("amd64", "bullseye" | "bookworm") => &["bin", "lib", "lib32", "lib64", "libx32", "sbin"],
-        ("amd64", _) => &["bin", "lib", "lib64", "sbin"],
+pub(super) fn merged(architecture: &str) -> &'static [&'static str] {
+    match architecture {
+        "amd64" => &["bin", "lib", "lib64", "sbin"],
         _ => &["bin", "lib", "sbin"],
     }
 }
@@ -106,7 +105,7 @@ mod tests {
 
     #[test]
     fn merged_directories_are_followed_and_others_are_not() {
-        let merged = merged("bookworm", "amd64");
+        let merged = merged("amd64");
         for (written, meant) in [
             ("bin/sh", "usr/bin/sh"),
             ("lib", "usr/lib"),

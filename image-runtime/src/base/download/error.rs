@@ -32,6 +32,12 @@ pub enum DownloadError {
         /// What the attempt said.
         source: reqwest::Error,
     },
+    /// The server, or the directory, does not have the file.
+    #[error("nothing is at `{url}`")]
+    Missing {
+        /// The address.
+        url: String,
+    },
     /// The server answered with something else.
     #[error("the server answered {status} for `{url}`")]
     Status {
@@ -105,17 +111,6 @@ impl DownloadError {
         Self::Unreachable {
             url: url.to_owned(),
             source: source.without_url(),
-        }
-    }
-
-    /// Whether the address works but has no such file.
-    pub fn is_missing(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => {
-                *status == StatusCode::NOT_FOUND || *status == StatusCode::GONE
-            }
-            Self::Disk { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            _ => false,
         }
     }
 

@@ -8,7 +8,7 @@ mod partial;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,12 +59,14 @@ impl Downloads {
     pub fn new(directory: &Path) -> Result<Self, DownloadError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| DownloadError::disk(directory, source))?;
-        // Whoever comes first decides; a provider that the program installed itself is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("image-runtime/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
+        Self::with_client(directory, client())
+    }
+
+    fn with_client(
+        directory: &Path,
+        client: reqwest::ClientBuilder,
+    ) -> Result<Self, DownloadError> {
+        let client = client
             .build()
             .map_err(|source| DownloadError::Client { source })?;
         Ok(Self {
@@ -218,8 +220,12 @@ impl Downloads {
     /// Opens an address at an offset. The source may start at 0 instead.
     async fn open<'a>(&self, url: &'a str, offset: u64) -> Result<Source<'a>, DownloadError> {
         if let Some(path) = local_path(url) {
-            let file =
-                std::fs::File::open(path).map_err(|source| DownloadError::disk(path, source))?;
+            let file = std::fs::File::open(path).map_err(|source| match source.kind() {
+                ErrorKind::NotFound => DownloadError::Missing {
+                    url: url.to_owned(),
+                },
+                _ => DownloadError::disk(path, source),
+            })?;
             return Ok(Source {
                 url,
                 start: 0,
@@ -240,6 +246,11 @@ impl Downloads {
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => {
                 return Box::pin(self.open(url, 0)).await;
             }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                return Err(DownloadError::Missing {
+                    url: url.to_owned(),
+                });
+            }
             status => {
                 return Err(DownloadError::Status {
                     url: url.to_owned(),
@@ -253,6 +264,16 @@ impl Downloads {
             body: Body::Response(response),
         })
     }
+}
+
+/// The client of all downloads.
+fn client() -> reqwest::ClientBuilder {
+    // Whoever comes first decides; a provider that the program installed itself is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("image-runtime/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
 }
 
 /// Something that is being read.

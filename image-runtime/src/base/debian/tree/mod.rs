@@ -75,7 +75,7 @@ impl Tree {
 
 impl FileSource for Tree {
     fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
-        let merged = path::merged(&self.suite, &self.architecture);
+        let merged = path::merged(&self.architecture);
         let mut merge = Merge::new(sink, merged, self.date)?;
         let mut database = Database::default();
         in_order(&self.packages, read, |package, deb| {
