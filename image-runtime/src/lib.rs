@@ -4,6 +4,7 @@ extern crate self as image_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+pub mod context;
 pub mod digest;
 pub mod engine;
 pub mod event;
