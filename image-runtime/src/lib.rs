@@ -12,5 +12,6 @@ pub mod protocol;
 pub mod registry;
 pub mod spec;
 pub mod store;
+pub mod ui;
 
 pub use spec::Image;
