@@ -20,6 +20,7 @@ pub mod spec;
 pub mod store;
 mod ui;
 pub mod worker;
+pub mod ui;
 
 pub use client::{Call, CallError, CallErrorKind};
 pub use image_macros::image;

@@ -124,6 +124,14 @@ fn the_encoding_of_a_tree_stays_what_it_is() {
     ];
     assert_eq!(digest(&nodes).to_string(), "GOLDEN");
     assert_eq!(digest(&[]).to_string(), "EMPTY");
+    assert_eq!(
+        digest(&nodes).to_string(),
+        "b43df051ca1bcaad923958542810bcc25a379dbaa3bba41664b4f4dc7df2d244"
+    );
+    assert_eq!(
+        digest(&[]).to_string(),
+        "0dee476ebeb068c5093a8e483f4b191844d518d00ef9ed9c6be236ca613b9e2e"
+    );
 }
 
 #[test]
@@ -160,6 +168,20 @@ fn a_directory_is_found_whole_and_sorted_by_name() {
         .into_iter()
         .collect::<Vec<_>>()
     );
+    let expected = [
+        ".hidden",
+        "a",
+        "a/z",
+        "a-b",
+        "a-b/c",
+        "a.txt",
+        "empty",
+        "hard",
+        "link",
+        "odd \u{fffd}\n name",
+        "to-directory",
+    ];
+    assert_eq!(names(&tree), expected);
     let kind = |name: &str| {
         &tree
             .nodes()
@@ -270,6 +292,12 @@ fn a_file_written_a_moment_ago_is_read_again() {
     place.write("file", "one");
     assert_eq!(place.tree().files_read(), 1);
     assert_eq!(place.tree().files_read(), 1);
+    let now = SystemTime::now();
+    place.write("file", "one");
+    for _ in 0..2 {
+        let tree = Tree::directory_at(&place.store, &place.files, &[], now).unwrap();
+        assert_eq!(tree.files_read(), 1);
+    }
 }
 
 #[test]
@@ -511,10 +539,16 @@ fn a_tree_deeper_than_any_stack_is_walked() {
     let tree = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .stack_size(256 * 1024)
+    let deep: String = "d/".repeat(400);
+    place.write(&format!("{deep}file"), "bottom");
+    let tree = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(64 * 1024)
             .spawn_scoped(scope, || place.tree())
             .unwrap()
             .join()
             .unwrap()
     });
     assert_eq!(tree.nodes().len(), 1501);
+    assert_eq!(tree.nodes().len(), 401);
 }
