@@ -18,9 +18,9 @@ pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, Re
 pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge, Parameter, Place, Step, TestEntry,
+    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
+    Parameter, Place, Step, TestEntry,
 };
-use crate::protocol::value;
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.
 #[diagnostic::on_unimplemented(
@@ -59,10 +59,6 @@ pub const fn argument<T: Argument>() {}
 /// Refuses a type that cannot be a result.
 pub const fn output<T: Output>() {}
 
-/// Decodes one argument given as JSON; `name` is the parameter's.
-pub fn argument_from_json<T: DeserializeOwned>(name: &str, json: serde_json::Value) -> Result<T, String> {
-    serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
-}
 /// Refuses an error type that cannot be shown.
 pub const fn returned_error<E: ReturnedError>() {}
 
@@ -74,13 +70,6 @@ pub const fn returned_error<E: ReturnedError>() {}
 pub trait ReturnedError: Display {}
 impl<E: Display> ReturnedError for E {}
 
-/// Decodes an encoded result to JSON.
-pub fn result_to_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<serde_json::Value, String> {
-    serde_json::to_value(value::decode::<T>(bytes)?).map_err(|error| error.to_string())
-}
-
-/// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources and
-/// [`ViaDisplay`] where it can only be shown.
 /// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources,
 /// [`ViaDisplay`] where it can only be shown, and [`NoText`] for a type that [`returned_error`] has refused.
 pub struct Returned<'a, E>(pub &'a E);
@@ -111,7 +100,6 @@ impl<E: std::error::Error> ViaError for Returned<'_, E> {
 }
 
 /// The text of anything that can be shown. `{:#}` of `anyhow::Error` and `eyre::Report` holds the whole chain.
-#[diagnostic::on_unimplemented(message = "`{Self}` cannot be the error of an annotated function: it does not implement `Display`")]
 pub trait ViaDisplay {
     /// The failure with the text.
     fn failure(&self) -> Failure;
@@ -134,59 +122,3 @@ pub trait NoText: Sized {
 }
 
 impl<E> NoText for Returned<'_, E> {}
-
-/// A call.
-pub struct Call<T>(
-    &'static FunctionSpec,
-    Result<Vec<u8>, String>,
-    std::marker::PhantomData<fn() -> T>,
-);
-
-impl<T> Call<T> {
-    /// A call with encoded arguments.
-    pub fn new(function: &'static FunctionSpec, arguments: Result<Vec<u8>, String>) -> Self {
-        Self(function, arguments, std::marker::PhantomData)
-    }
-
-    /// Encodes and decodes as a container would.
-    pub fn blocking(self) -> Result<T, Failure>
-    where
-        T: DeserializeOwned,
-    {
-        let arguments = self.1.map_err(|reason| Failure::Encoding { reason })?;
-        let result = match self.0.invoke {
-            Invoke::Blocking(invoke) => invoke(&arguments),
-            Invoke::Async(invoke) => block_on(invoke(&arguments)),
-        }?;
-        crate::protocol::value::decode(&result).map_err(|reason| Failure::Encoding { reason })
-    }
-}
-
-/// What `#[app::main]` knows.
-pub struct MainSettings {
-    /// The package's name.
-    pub package: &'static str,
-    /// Whether the program takes our command line.
-    pub cli: bool,
-}
-
-/// Runs a program.
-pub fn run_main<R: std::process::Termination>(
-    _: MainSettings,
-    body: impl FnOnce() -> R,
-) -> std::process::ExitCode {
-    body().report()
-}
-
-/// Runs a test.
-pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
-    body()
-}
-
-/// Runs the body of an `async fn`.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
-}

@@ -5,7 +5,8 @@ use std::process::{ExitCode, Termination};
 
 use crate::build::BuildOptions;
 use crate::client::{Host, HostSettings};
-use crate::{cli, registry, ui, worker};
+use crate::ui::{Ui, UiOptions};
+use crate::{cli, registry, worker};
 
 /// What `#[app::main]` knows.
 #[derive(Clone, Copy, Debug)]
@@ -21,23 +22,23 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
     if worker::is_worker() {
         worker::serve();
     }
-    let run = if settings.cli { cli::parse(settings.package) } else { cli::Run::Body };
-    let host = |build| {
-        Host::set(HostSettings {
-            worker_arguments: Some(Vec::new()),
-            events: ui::events(),
-            build,
-        });
+    let line = if settings.cli {
+        cli::parse(settings.package)
+    } else {
+        cli::Line::default()
     };
-    match run {
-        cli::Run::Body => {
-            host(BuildOptions::default());
-            body().report()
-        }
-        cli::Run::Command(command) => {
-            host(command.build_options());
-            command.run()
-        }
+    let ui = Ui::new(UiOptions {
+        quiet: line.quiet,
+        test: false,
+    });
+    Host::set(HostSettings {
+        worker_arguments: Some(Vec::new()),
+        events: ui.events(),
+        build: line.build_options(),
+    });
+    match line.command {
+        None => body().report(),
+        Some(command) => command.run(&ui),
     }
 }
 
@@ -48,7 +49,11 @@ pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
     }
     Host::set(HostSettings {
         worker_arguments: registry::test_entry().map(worker_arguments),
-        events: ui::events(),
+        events: Ui::new(UiOptions {
+            quiet: false,
+            test: true,
+        })
+        .events(),
         build: BuildOptions::default(),
     });
     body()
@@ -56,9 +61,15 @@ pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
 
 /// The arguments by which a test program runs one test and nothing else.
 fn worker_arguments(test: &str) -> Vec<String> {
-    [test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        test,
+        "--exact",
+        "--nocapture",
+        "--include-ignored",
+        "--test-threads=1",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Runs the body of an `async fn`, on a runtime of its own.

@@ -18,9 +18,8 @@ pub mod protocol;
 pub mod registry;
 pub mod spec;
 pub mod store;
-mod ui;
-pub mod worker;
 pub mod ui;
+pub mod worker;
 
 pub use client::{Call, CallError, CallErrorKind};
 pub use image_macros::image;

@@ -29,7 +29,9 @@ inventory::collect!(RegisteredTest);
 
 /// All functions, in no order.
 pub fn functions() -> impl Iterator<Item = &'static FunctionSpec> {
-    inventory::iter::<RegisteredFunction>.into_iter().map(|registered| registered.0)
+    inventory::iter::<RegisteredFunction>
+        .into_iter()
+        .map(|registered| registered.0)
 }
 
 /// Everything this program registered, checked and sorted.
@@ -54,7 +56,9 @@ impl Program {
     /// Two functions of one name, or two `app::config!`: all of them, with their places.
     pub fn get() -> Result<&'static Self, ProgramError> {
         static PROGRAM: LazyLock<Result<Program, ProgramError>> = LazyLock::new(|| {
-            let apps = inventory::iter::<RegisteredApp>.into_iter().map(|app| app.0);
+            let apps = inventory::iter::<RegisteredApp>
+                .into_iter()
+                .map(|app| app.0);
             Program::of(functions(), apps)
         });
         PROGRAM.as_ref().map_err(Clone::clone)
@@ -93,7 +97,10 @@ impl Program {
             return Err(ProgramError(faults));
         }
         Ok(Self {
-            functions: by_name.into_iter().map(|(name, functions)| (name, functions[0])).collect(),
+            functions: by_name
+                .into_iter()
+                .map(|(name, functions)| (name, functions[0]))
+                .collect(),
             app: apps.first().copied(),
         })
     }
@@ -121,7 +128,11 @@ impl Program {
         let defaults = self.app.map(|app| app.options).unwrap_or_default();
         FunctionOptions {
             timeout: function.options.timeout.or(defaults.timeout),
-            env: if function.options.env.is_empty() { defaults.env } else { function.options.env },
+            env: if function.options.env.is_empty() {
+                defaults.env
+            } else {
+                function.options.env
+            },
         }
     }
 
@@ -145,12 +156,12 @@ impl Program {
     pub fn names(&self) -> Names {
         let by_functions = self.functions().filter_map(|function| function.image);
         let by_app = self.app.and_then(|app| app.image);
-        let by_images = inventory::iter::<RegisteredImage>.into_iter().filter_map(|registered| {
-            match registered.0.spec().base {
+        let by_images = inventory::iter::<RegisteredImage>
+            .into_iter()
+            .filter_map(|registered| match registered.0.spec().base {
                 Base::Image(extended) => Some(extended),
                 _ => None,
-            }
-        });
+            });
         Names::of(
             by_functions.chain(by_app).chain(by_images),
             [(DEFAULT_IMAGE, "debian_slim()")],

@@ -32,17 +32,32 @@ fn draw(groups: &[Group]) -> anyhow::Result<String> {
     let edges: String = groups
         .iter()
         .map(|group| {
-            let Group { island, species, count, grams } = group;
+            let Group {
+                island,
+                species,
+                count,
+                grams,
+            } = group;
             format!("{island:?} -> {species:?} [label=\"{count} of {grams:.0} g\"]\n")
         })
         .collect();
-    pipe("dot", &["-Tsvg"], &format!("digraph {{ rankdir=LR; node [shape=box]\n{edges}}}"))
+    pipe(
+        "dot",
+        &["-Tsvg"],
+        &format!("digraph {{ rankdir=LR; node [shape=box]\n{edges}}}"),
+    )
 }
 
 #[app::main]
 async fn main() -> anyhow::Result<()> {
     let groups = summarise::remote(include_str!("../data/penguins.csv")).await?;
-    for Group { island, species, count, grams } in &groups {
+    for Group {
+        island,
+        species,
+        count,
+        grams,
+    } in &groups
+    {
         println!("{island:10} {species:10} {count:4} penguins of {grams:.0} g");
     }
     std::fs::write("penguins.svg", draw::remote(&groups).await?)?;
@@ -58,9 +73,17 @@ fn pipe(program: &str, arguments: &[&str], input: &str) -> anyhow::Result<String
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("no `{program}` in this image"))?;
-    child.stdin.take().context("stdin is piped")?.write_all(input.as_bytes())?;
+    child
+        .stdin
+        .take()
+        .context("stdin is piped")?
+        .write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "`{program}` ended with {}", output.status);
+    ensure!(
+        output.status.success(),
+        "`{program}` ended with {}",
+        output.status
+    );
     Ok(String::from_utf8(output.stdout)?)
 }
 
@@ -70,14 +93,24 @@ mod tests {
 
     #[app::test]
     async fn the_heaviest_penguins_are_gentoos() {
-        let groups = summarise::remote(include_str!("../data/penguins.csv")).await.unwrap();
-        let heaviest = groups.iter().max_by(|a, b| a.grams.total_cmp(&b.grams)).unwrap();
+        let groups = summarise::remote(include_str!("../data/penguins.csv"))
+            .await
+            .unwrap();
+        let heaviest = groups
+            .iter()
+            .max_by(|a, b| a.grams.total_cmp(&b.grams))
+            .unwrap();
         assert_eq!(heaviest.species, "Gentoo");
     }
 
     #[app::test]
     async fn a_drawing_is_svg() {
-        let group = Group { island: "Torgersen".into(), species: "Adelie".into(), count: 52, grams: 3706.0 };
+        let group = Group {
+            island: "Torgersen".into(),
+            species: "Adelie".into(),
+            count: 52,
+            grams: 3706.0,
+        };
         assert!(draw::remote(&[group]).await.unwrap().contains("<svg"));
     }
 }

@@ -97,12 +97,18 @@ pub async fn program(version: &str, store: &Store) -> Result<PathBuf, UvError> {
     let wheel = WHEELS
         .iter()
         .find(|wheel| wheel.version == version && wheel.architecture == architecture)
-        .ok_or_else(|| UvError::Unknown { version: version.to_owned(), architecture })?;
+        .ok_or_else(|| UvError::Unknown {
+            version: version.to_owned(),
+            architecture,
+        })?;
     let program = store.downloads().join(&format!("uv-{}", wheel.sha256));
     if program.exists() {
         return Ok(program);
     }
-    let download = |source| UvError::Download { version: wheel.version, source };
+    let download = |source| UvError::Download {
+        version: wheel.version,
+        source,
+    };
     let downloads = Downloads::new(store.downloads().path()).map_err(download)?;
     let wanted = Wanted {
         url: format!("{}/{}", mirror(), wheel.path),
@@ -111,8 +117,10 @@ pub async fn program(version: &str, store: &Store) -> Result<PathBuf, UvError> {
     };
     let packed = downloads.one(&wanted, &|_| {}).await.map_err(download)?;
     let mut unpacked = store.temp_file()?;
-    unpack(&packed, wheel.version, unpacked.as_file_mut())
-        .map_err(|source| UvError::Wheel { version: wheel.version, source })?;
+    unpack(&packed, wheel.version, unpacked.as_file_mut()).map_err(|source| UvError::Wheel {
+        version: wheel.version,
+        source,
+    })?;
     unpacked
         .persist(&program)
         .map_err(|error| StoreError::io("write", &program, error.error))?;
@@ -120,7 +128,10 @@ pub async fn program(version: &str, store: &Store) -> Result<PathBuf, UvError> {
 }
 
 fn sha256(wheel: &Wheel) -> Digest {
-    wheel.sha256.parse().expect("the table holds SHA-256 digests")
+    wheel
+        .sha256
+        .parse()
+        .expect("the table holds SHA-256 digests")
 }
 
 fn unpack(wheel: &Path, version: &str, program: &mut File) -> io::Result<()> {
@@ -141,7 +152,9 @@ mod tests {
             assert_eq!(sha256(wheel).to_string(), wheel.sha256);
         }
         for architecture in ["x86_64", "aarch64"] {
-            assert!(WHEELS.iter().any(|wheel| wheel.version == DEFAULT_VERSION && wheel.architecture == architecture));
+            assert!(WHEELS.iter().any(
+                |wheel| wheel.version == DEFAULT_VERSION && wheel.architecture == architecture
+            ));
         }
     }
 }

@@ -25,7 +25,11 @@ struct Record {
 
 impl Builder {
     /// What the chain's root is today.
-    pub(super) async fn resolve_base(&self, chain: &Chain, image: &str) -> Result<ResolvedBase, BuildError> {
+    pub(super) async fn resolve_base(
+        &self,
+        chain: &Chain,
+        image: &str,
+    ) -> Result<ResolvedBase, BuildError> {
         let key = match chain.root {
             Root::Scratch => {
                 return Ok(ResolvedBase {
@@ -46,7 +50,12 @@ impl Builder {
             .map_err(BuildError::Shared)
     }
 
-    async fn look_up_base(&self, key: &str, chain: &Chain, image: &str) -> Result<ResolvedBase, BuildError> {
+    async fn look_up_base(
+        &self,
+        key: &str,
+        chain: &Chain,
+        image: &str,
+    ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
         let file = format!("{}.json", crate::digest::Digest::of(key.as_bytes()));
         let known: Option<Record> = folder.read_record(&file);
@@ -77,12 +86,22 @@ impl Builder {
             }
             (Err(error), _) => return Err(error),
         };
-        folder.write_record(&file, &Record { base: base.clone(), resolved: SystemTime::now() })?;
+        folder.write_record(
+            &file,
+            &Record {
+                base: base.clone(),
+                resolved: SystemTime::now(),
+            },
+        )?;
         Ok(base)
     }
 
     /// What a base says of its own environment. An image of a registry has to be here to tell.
-    async fn describe_base(&self, source: BaseSource, image: &str) -> Result<ResolvedBase, BuildError> {
+    async fn describe_base(
+        &self,
+        source: BaseSource,
+        image: &str,
+    ) -> Result<ResolvedBase, BuildError> {
         let mut config = ImageConfig::default();
         if let BaseSource::Registry { reference, digest } = &source {
             let layer = base_layer(&source);
@@ -90,7 +109,10 @@ impl Builder {
             config = self
                 .told(&layer, image, async {
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
-                    Ok(self.engine.pull(&new_base(&layer), reference, digest, &progress).await?)
+                    Ok(self
+                        .engine
+                        .pull(&new_base(&layer), reference, digest, &progress)
+                        .await?)
                 })
                 .await?;
         }
@@ -118,14 +140,20 @@ impl Builder {
         };
         let why = match self.resolve_registry(&reference).await {
             Ok(source) => return Ok(source),
-            Err(BuildError::Engine(error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }))) => error,
+            Err(BuildError::Engine(
+                error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
+            )) => error,
             Err(error) => return Err(error),
         };
         let has = python::suite_series(suite);
         if let Some(python) = python
             && (python.pinned || python.series != has)
         {
-            let asked = if python.pinned { python.exact } else { python.series };
+            let asked = if python.pinned {
+                python.exact
+            } else {
+                python.series
+            };
             return Err(BuildError::Python {
                 asked: asked.into(),
                 suite: suite.into(),
@@ -134,10 +162,13 @@ impl Builder {
             });
         }
         let archive = self.archive(suite)?;
-        let resolved = archive.resolve().await.map_err(|source| BuildError::Debian {
-            suite: suite.into(),
-            source,
-        })?;
+        let resolved = archive
+            .resolve()
+            .await
+            .map_err(|source| BuildError::Debian {
+                suite: suite.into(),
+                source,
+            })?;
         let python = python.map(|_| has.to_owned());
         self.events.tell(Event::Notice {
             text: format!(
@@ -173,7 +204,12 @@ impl Builder {
     }
 
     /// Makes the layer of a base.
-    pub(super) async fn make_base(&self, image: &Prepared, layer: &PlannedLayer, source: &BaseSource) -> Result<(), BuildError> {
+    pub(super) async fn make_base(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        source: &BaseSource,
+    ) -> Result<(), BuildError> {
         let new = new_base(layer);
         match source {
             BaseSource::Scratch => self.engine.add_files(&new, Box::new(NoFiles)).await?,
@@ -181,13 +217,16 @@ impl Builder {
                 let progress = |done, total| self.progress(layer, "pulling", done, total);
                 self.engine.pull(&new, reference, digest, &progress).await?;
             }
-            BaseSource::Archive { suite, resolved, .. } => {
+            BaseSource::Archive {
+                suite, resolved, ..
+            } => {
                 let failed = |source| BuildError::Debian {
                     suite: suite.clone(),
                     source,
                 };
                 let archive = self.archive(suite)?;
-                let progress = |done, total| self.progress(layer, "downloading packages", done, total);
+                let progress =
+                    |done, total| self.progress(layer, "downloading packages", done, total);
                 archive.fetch(resolved, &progress).await.map_err(failed)?;
                 let mut encoder = crate::digest::Encoder::new("image-runtime unpacked base v1");
                 let unpacked = NewLayer {
@@ -196,10 +235,18 @@ impl Builder {
                     ..new
                 };
                 self.progress(layer, "unpacking", 0, 0);
-                self.engine.add_files(&unpacked, archive.files(resolved)).await?;
-                self.progress(layer, "configuring", 0, 0);
-                self.run_and_save(image, layer, unpacked.id, debian::configure(resolved), Vec::new())
+                self.engine
+                    .add_files(&unpacked, archive.files(resolved))
                     .await?;
+                self.progress(layer, "configuring", 0, 0);
+                self.run_and_save(
+                    image,
+                    layer,
+                    unpacked.id,
+                    debian::configure(resolved),
+                    Vec::new(),
+                )
+                .await?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 
 pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
@@ -114,7 +114,7 @@ impl Builder {
     /// # Errors
     /// The first layer that could not be made.
     pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Arc<BuildError>> {
-        let prepared = side_by_side(images, |image| self.prepare_and_look(*image))
+        let prepared = try_join_all(images.iter().map(|image| self.prepare_and_look(*image)))
             .await
             .map_err(Arc::new)?;
         let built = self.make_all(prepared).await.map_err(Arc::new)?;
@@ -132,10 +132,15 @@ impl Builder {
         Ok(self.prepare(image).await?.plan)
     }
 
-    async fn prepare_and_look(&self, image: Image) -> Result<(Prepared, Vec<usize>), BuildError> {
-        let prepared = self.prepare(image).await?;
-        let missing = self.missing(&prepared.plan).await?;
-        Ok((prepared, missing))
+    fn prepare_and_look(
+        &self,
+        image: Image,
+    ) -> BoxFuture<'_, Result<(Prepared, Vec<usize>), BuildError>> {
+        Box::pin(async move {
+            let prepared = self.prepare(image).await?;
+            let missing = self.missing(&prepared.plan).await?;
+            Ok((prepared, missing))
+        })
     }
 
     async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
@@ -193,16 +198,30 @@ impl Builder {
         Ok((first..plan.layers.len()).collect())
     }
 
-    async fn make_all(&self, images: Vec<(Prepared, Vec<usize>)>) -> Result<Vec<Built>, BuildError> {
+    async fn make_all(
+        &self,
+        images: Vec<(Prepared, Vec<usize>)>,
+    ) -> Result<Vec<Built>, BuildError> {
         let begin = Instant::now();
         let distinct: BTreeMap<LayerId, ()> = images
             .iter()
-            .flat_map(|(image, missing)| missing.iter().map(|index| (image.plan.layers[*index].id, ())))
+            .flat_map(|(image, missing)| {
+                missing
+                    .iter()
+                    .map(|index| (image.plan.layers[*index].id, ()))
+            })
             .collect();
         if !distinct.is_empty() {
-            self.events.tell(Event::BuildStarted { layers: distinct.len() });
+            self.events.tell(Event::BuildStarted {
+                layers: distinct.len(),
+            });
         }
-        let built = side_by_side(&images, |(image, missing)| self.make_image(image, missing)).await?;
+        let built = try_join_all(
+            images
+                .iter()
+                .map(|(image, missing)| self.make_image(image, missing)),
+        )
+        .await?;
         if !distinct.is_empty() {
             self.events.tell(Event::BuildFinished {
                 built: distinct.len(),
@@ -212,15 +231,21 @@ impl Builder {
         Ok(built)
     }
 
-    async fn make_image(&self, image: &Prepared, missing: &[usize]) -> Result<Built, BuildError> {
-        for index in missing {
-            self.make_once(image, *index).await?;
-        }
-        Ok(Built {
-            layer: image.plan.top(),
-            config: image.plan.config.clone(),
-            base: image.plan.layers[0].title.clone(),
-            built: missing.len(),
+    fn make_image<'a>(
+        &'a self,
+        image: &'a Prepared,
+        missing: &'a [usize],
+    ) -> BoxFuture<'a, Result<Built, BuildError>> {
+        Box::pin(async move {
+            for index in missing {
+                self.make_once(image, *index).await?;
+            }
+            Ok(Built {
+                layer: image.plan.top(),
+                config: image.plan.config.clone(),
+                base: image.plan.layers[0].title.clone(),
+                built: missing.len(),
+            })
         })
     }
 
@@ -233,8 +258,7 @@ impl Builder {
                 if !layer.force && self.engine.has_layer(&layer.id).await? {
                     return Ok(());
                 }
-                self.told(layer, &image.name, self.make(image, index))
-                    .await
+                self.told(layer, &image.name, self.make(image, index)).await
             })
             .await
             .map_err(BuildError::Shared)
@@ -242,7 +266,11 @@ impl Builder {
 
     async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
         let waiting = || self.events.tell(Event::LayerWaiting { layer });
-        Ok(self.store.locks().lock(&format!("layer-{layer}"), waiting).await?)
+        Ok(self
+            .store
+            .locks()
+            .lock(&format!("layer-{layer}"), waiting)
+            .await?)
     }
 
     /// Does something to a layer, and tells of its begin and its end.
@@ -261,21 +289,15 @@ impl Builder {
         let done = work.await;
         let elapsed = begin.elapsed();
         self.events.tell(match done {
-            Ok(_) => Event::LayerFinished { layer: layer.id, elapsed },
-            Err(_) => Event::LayerFailed { layer: layer.id, elapsed },
+            Ok(_) => Event::LayerFinished {
+                layer: layer.id,
+                elapsed,
+            },
+            Err(_) => Event::LayerFailed {
+                layer: layer.id,
+                elapsed,
+            },
         });
         done
     }
-}
-
-/// Does the same for each item at the same time. The first failure ends all.
-async fn side_by_side<'a, I, T, F: Future<Output = Result<T, BuildError>>>(
-    items: &'a [I],
-    work: impl Fn(&'a I) -> F,
-) -> Result<Vec<T>, BuildError> {
-    let mut works = Vec::with_capacity(items.len());
-    for item in items {
-        works.push(work(item));
-    }
-    try_join_all(works).await
 }

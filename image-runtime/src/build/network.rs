@@ -69,7 +69,10 @@ impl Network {
 
 /// The variables that name proxies here.
 pub(crate) fn proxies() -> Vec<&'static str> {
-    PROXIES.into_iter().filter(|name| std::env::var_os(name).is_some()).collect()
+    PROXIES
+        .into_iter()
+        .filter(|name| std::env::var_os(name).is_some())
+        .collect()
 }
 
 /// The file of certificates that this machine trusts.

@@ -35,7 +35,9 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
         let mut outcome = cell.outcome.lock().await;
         match &*outcome {
             Some(Ok(value)) => return Ok(value.clone()),
-            Some(Err(error)) if cell.failures.load(Ordering::Acquire) > failures => return Err(Arc::clone(error)),
+            Some(Err(error)) if cell.failures.load(Ordering::Acquire) > failures => {
+                return Err(Arc::clone(error));
+            }
             Some(Err(_)) | None => {}
         }
         let made = make.await.map_err(Arc::new);
@@ -70,7 +72,13 @@ mod tests {
 
     fn failure() -> BuildError {
         BuildError::Files {
-            place: crate::spec::Place { file: "", line: 1, column: 1, module: "", manifest_dir: "" },
+            place: crate::spec::Place {
+                file: "",
+                line: 1,
+                column: 1,
+                module: "",
+                manifest_dir: "",
+            },
             verb: "copy_local_file",
             source: crate::context::ContextError::test(),
         }
@@ -80,24 +88,31 @@ mod tests {
     async fn a_value_is_made_once_for_all_who_ask() {
         let made = AtomicUsize::new(0);
         let once = Once::<u8, u8>::default();
-        let ask = || once.get(1, async {
-            tokio::task::yield_now().await;
-            made.fetch_add(1, Ordering::Relaxed);
-            Ok(7)
-        });
+        let ask = || {
+            once.get(1, async {
+                tokio::task::yield_now().await;
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok(7)
+            })
+        };
         let (first, second) = tokio::join!(ask(), ask());
-        assert_eq!((first.unwrap(), second.unwrap(), made.into_inner()), (7, 7, 1));
+        assert_eq!(
+            (first.unwrap(), second.unwrap(), made.into_inner()),
+            (7, 7, 1)
+        );
     }
 
     #[tokio::test]
     async fn a_failure_is_shared_by_those_who_waited_and_tried_again_by_the_next() {
         let tried = AtomicUsize::new(0);
         let once = Once::<u8, u8>::default();
-        let ask = || once.get(1, async {
-            tokio::task::yield_now().await;
-            tried.fetch_add(1, Ordering::Relaxed);
-            Err(failure())
-        });
+        let ask = || {
+            once.get(1, async {
+                tokio::task::yield_now().await;
+                tried.fetch_add(1, Ordering::Relaxed);
+                Err(failure())
+            })
+        };
         let (first, second) = tokio::join!(ask(), ask());
         assert!(first.is_err() && second.is_err());
         assert_eq!(tried.load(Ordering::Relaxed), 1);

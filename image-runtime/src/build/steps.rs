@@ -45,7 +45,8 @@ impl Builder {
             }
             Action::RunCommands(commands) => {
                 let commands = shells(commands);
-                self.run_step(image, layer, parent, commands, Vec::new()).await
+                self.run_step(image, layer, parent, commands, Vec::new())
+                    .await
             }
             Action::AptInstall(packages) => {
                 let _lock = self.lock_apt().await?;
@@ -55,10 +56,21 @@ impl Builder {
             }
             Action::PipInstall { requirements, uv } => {
                 let mounts = self.uv_mounts(uv).await?;
-                self.run_step(image, layer, parent, vec![pip_install(requirements)], mounts)
-                    .await
+                self.run_step(
+                    image,
+                    layer,
+                    parent,
+                    vec![pip_install(requirements)],
+                    mounts,
+                )
+                .await
             }
-            Action::SuitePython { suite, series, pip, uv } => {
+            Action::SuitePython {
+                suite,
+                series,
+                pip,
+                uv,
+            } => {
                 let _lock = self.lock_apt().await?;
                 let mut mounts = self.uv_mounts(uv).await?;
                 mounts.push(apt_cache());
@@ -110,7 +122,8 @@ impl Builder {
             }
         }
         mounts.extend(network.mounts);
-        self.run_and_save(image, layer, parent, commands, mounts).await
+        self.run_and_save(image, layer, parent, commands, mounts)
+            .await
     }
 
     /// Runs commands in a container of the parent, and saves what they wrote as the layer.
@@ -141,7 +154,10 @@ impl Builder {
                         last_lines.pop_front();
                     }
                     last_lines.push_back(line.clone());
-                    self.events.tell(Event::LayerOutput { layer: layer.id, line });
+                    self.events.tell(Event::LayerOutput {
+                        layer: layer.id,
+                        line,
+                    });
                 })
                 .await?;
             if outcome != RunOutcome::Exited(0) {
@@ -169,7 +185,13 @@ impl Builder {
         Ok(removed?)
     }
 
-    pub(super) fn progress(&self, layer: &PlannedLayer, activity: &'static str, done: u64, total: u64) {
+    pub(super) fn progress(
+        &self,
+        layer: &PlannedLayer,
+        activity: &'static str,
+        done: u64,
+        total: u64,
+    ) {
         self.events.tell(Event::LayerProgress {
             layer: layer.id,
             activity,
@@ -219,15 +241,23 @@ fn apt_install(packages: &[&str]) -> Vec<Command> {
     ];
     let apt = |arguments: &[&str]| {
         let mut apt = command(&["apt-get", "-q"]);
-        apt.argv.extend(options.iter().flat_map(|option| ["-o".into(), option.clone()]));
+        apt.argv.extend(
+            options
+                .iter()
+                .flat_map(|option| ["-o".into(), option.clone()]),
+        );
         apt.argv.extend(arguments.iter().map(ToString::to_string));
         apt.env = vec![("DEBIAN_FRONTEND".into(), "noninteractive".into())];
         apt.workdir = "/".into();
         apt
     };
     let mut install = apt(&["install", "-y", "--no-install-recommends"]);
-    install.argv.extend(packages.iter().map(ToString::to_string));
-    let mut make_cache = shell(&format!("mkdir -p {APT_CACHE}/lists/partial {APT_CACHE}/archives/partial"));
+    install
+        .argv
+        .extend(packages.iter().map(ToString::to_string));
+    let mut make_cache = shell(&format!(
+        "mkdir -p {APT_CACHE}/lists/partial {APT_CACHE}/archives/partial"
+    ));
     let mut clean = shell(APT_LEFTOVERS);
     make_cache.workdir = "/".into();
     clean.workdir = "/".into();
@@ -247,7 +277,9 @@ fn pip_install(requirements: &[&str]) -> Command {
         "--system-certs",
     ]);
     install.argv.push("--".into());
-    install.argv.extend(requirements.iter().map(ToString::to_string));
+    install
+        .argv
+        .extend(requirements.iter().map(ToString::to_string));
     install.env = vec![
         ("UV_CACHE_DIR".into(), UV_CACHE.into()),
         ("UV_PYTHON_DOWNLOADS".into(), "never".into()),
@@ -261,12 +293,21 @@ fn command_text(command: &Command) -> String {
         ["/bin/sh", "-c", line] => line.to_owned(),
         ["apt-get", .., "update"] => "apt-get update".into(),
         ["apt-get", ref rest @ ..] => {
-            let packages = rest.iter().skip_while(|word| **word != "--no-install-recommends").skip(1);
-            format!("apt-get install {}", packages.copied().collect::<Vec<_>>().join(" "))
+            let packages = rest
+                .iter()
+                .skip_while(|word| **word != "--no-install-recommends")
+                .skip(1);
+            format!(
+                "apt-get install {}",
+                packages.copied().collect::<Vec<_>>().join(" ")
+            )
         }
         [UV, ref rest @ ..] => {
             let requirements = rest.iter().skip_while(|word| **word != "--").skip(1);
-            format!("uv pip install {}", requirements.copied().collect::<Vec<_>>().join(" "))
+            format!(
+                "uv pip install {}",
+                requirements.copied().collect::<Vec<_>>().join(" ")
+            )
         }
         ref words => words.join(" "),
     }

@@ -4,7 +4,10 @@ use clap::{Args, Parser, Subcommand};
 
 /// Runs this program: its functions run inside the container images they name.
 #[derive(Debug, Parser)]
-#[command(after_help = "Without a command, the body of `main` runs.", disable_help_subcommand = true)]
+#[command(
+    after_help = "Without a command, the body of `main` runs.",
+    disable_help_subcommand = true
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,

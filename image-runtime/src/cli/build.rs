@@ -44,7 +44,12 @@ pub(super) async fn run(arguments: &Build, printer: &Printer) -> Result<(), Faul
                     1 => "1 layer built".into(),
                     many => format!("{many} layers built"),
                 };
-                [row.image.clone(), row.layer[..12].to_owned(), row.base.clone(), built]
+                [
+                    row.image.clone(),
+                    row.layer[..12].to_owned(),
+                    row.base.clone(),
+                    built,
+                ]
             })
             .collect();
         table(["IMAGE", "LAYER", "BASE", "BUILT"], &cells)

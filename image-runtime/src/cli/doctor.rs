@@ -32,7 +32,10 @@ pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
     let engine = async {
         let engine = engine::select().await?;
         let info = engine.info().await?;
-        Ok::<_, engine::EngineError>(Engine { name: engine.name(), info })
+        Ok::<_, engine::EngineError>(Engine {
+            name: engine.name(),
+            info,
+        })
     };
     let report = Report {
         program: package.to_owned(),
@@ -49,18 +52,30 @@ pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
     printer.report(&report, || text(&report));
     match report.engine.is_ok() && report.store.is_ok() {
         true => Ok(()),
-        false => Err(Fault::Failed("something that builds and calls need is missing: see above".into())),
+        false => Err(Fault::Failed(
+            "something that builds and calls need is missing: see above".into(),
+        )),
     }
 }
 
 fn text(report: &Report) -> String {
     let mut lines = Vec::new();
     let mut line = |good: bool, name: &str, value: &str| {
-        lines.push(format!("{} {name:<12} {value}", if good { "✓" } else { "✗" }));
+        lines.push(format!(
+            "{} {name:<12} {value}",
+            if good { "✓" } else { "✗" }
+        ));
     };
     match &report.engine {
         Ok(Engine { name, info }) => {
-            line(true, "engine", &format!("{name}: {} {} at {}", info.product, info.version, info.address));
+            line(
+                true,
+                "engine",
+                &format!(
+                    "{name}: {} {} at {}",
+                    info.product, info.version, info.address
+                ),
+            );
             line(true, "platform", &info.platform);
             for (name, value) in &info.facts {
                 line(true, name, value);
@@ -78,10 +93,32 @@ fn text(report: &Report) -> String {
         None => "2. registry (IMAGE_REGISTRY_MIRROR is not set)".into(),
     };
     line(true, "", &registry);
-    line(true, "", &format!("3. Debian archive at {} (IMAGE_DEBIAN_MIRROR)", report.debian_mirror));
-    line(true, "uv", &format!("from {} (IMAGE_PYPI_MIRROR)", report.python_packages));
-    let proxies = if report.proxies.is_empty() { "none".to_owned() } else { report.proxies.join(", ") };
+    line(
+        true,
+        "",
+        &format!(
+            "3. Debian archive at {} (IMAGE_DEBIAN_MIRROR)",
+            report.debian_mirror
+        ),
+    );
+    line(
+        true,
+        "uv",
+        &format!("from {} (IMAGE_PYPI_MIRROR)", report.python_packages),
+    );
+    let proxies = if report.proxies.is_empty() {
+        "none".to_owned()
+    } else {
+        report.proxies.join(", ")
+    };
     line(true, "proxies", &proxies);
-    line(true, "certificates", report.certificates.as_deref().unwrap_or("no bundle of this system was found"));
+    line(
+        true,
+        "certificates",
+        report
+            .certificates
+            .as_deref()
+            .unwrap_or("no bundle of this system was found"),
+    );
     lines.join("\n")
 }

@@ -32,13 +32,25 @@ pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
                 Base::Scratch => "scratch".into(),
                 Base::Image(image) => image.path.into(),
             },
-            steps: image.spec().steps.iter().map(crate::spec::Step::verb).collect(),
+            steps: image
+                .spec()
+                .steps
+                .iter()
+                .map(crate::spec::Step::verb)
+                .collect(),
         })
         .collect();
     printer.report(&rows, || {
         let cells: Vec<_> = rows
             .iter()
-            .map(|row| [row.name.clone(), row.base.clone(), row.steps.join(", "), row.place.clone()])
+            .map(|row| {
+                [
+                    row.name.clone(),
+                    row.base.clone(),
+                    row.steps.join(", "),
+                    row.place.clone(),
+                ]
+            })
             .collect();
         table(["IMAGE", "BASE", "STEPS", "PLACE"], &cells)
     });
@@ -72,11 +84,17 @@ pub(super) fn functions(printer: &Printer) -> Result<(), Fault> {
             parameters: function
                 .parameters
                 .iter()
-                .map(|parameter| ParameterRow { name: parameter.name, ty: parameter.ty })
+                .map(|parameter| ParameterRow {
+                    name: parameter.name,
+                    ty: parameter.ty,
+                })
                 .collect(),
             result: function.result,
             image: names.name(program.image_of(function)),
-            timeout_ms: program.options_of(function).timeout.map(|limit| limit.as_millis()),
+            timeout_ms: program
+                .options_of(function)
+                .timeout
+                .map(|limit| limit.as_millis()),
             place: function.place.to_string(),
         })
         .collect();
@@ -98,7 +116,12 @@ pub(super) fn signature(function: &FunctionSpec) -> String {
         .iter()
         .map(|parameter| format!("{}: {}", parameter.name, parameter.ty))
         .collect();
-    format!("{}({}) -> {}", function.name, parameters.join(", "), function.result)
+    format!(
+        "{}({}) -> {}",
+        function.name,
+        parameters.join(", "),
+        function.result
+    )
 }
 
 pub(super) fn program() -> Result<&'static Program, Fault> {

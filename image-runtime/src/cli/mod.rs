@@ -18,43 +18,56 @@ use printer::Printer;
 
 use crate::build::BuildOptions;
 use crate::client::{CallError, Host, runtime};
-use crate::ui;
+use crate::ui::Ui;
 
-/// What a program was started for.
-pub(crate) enum Run {
-    /// The body of `main`.
-    Body,
-    /// One of our commands.
-    Command(Command),
+/// What stands on the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// A command of ours; without one, the body of `main` runs.
+    pub(crate) command: Option<Command>,
+    /// `--quiet`
+    pub(crate) quiet: bool,
 }
 
 /// Reads the command line. Wrong usage ends the process with code 2, `--help` and `--version` with 0.
-pub(crate) fn parse(package: &'static str) -> Run {
-    let matches = Arguments::command().name(package).bin_name(package).get_matches();
+pub(crate) fn parse(package: &'static str) -> Line {
+    let matches = Arguments::command()
+        .name(package)
+        .bin_name(package)
+        .get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    if arguments.quiet {
-        ui::quiet();
+    Line {
+        quiet: arguments.quiet,
+        command: arguments.verb.map(|verb| Command {
+            verb,
+            json: arguments.json,
+            package,
+        }),
     }
-    match arguments.verb {
-        None => Run::Body,
-        Some(verb) => Run::Command(Command { verb, json: arguments.json, package }),
+}
+
+impl Line {
+    /// How images are to be built.
+    pub(crate) fn build_options(&self) -> BuildOptions {
+        match &self.command {
+            Some(Command {
+                verb: Verb::Build(build),
+                ..
+            }) => BuildOptions {
+                pull: build.pull,
+                no_cache: build.no_cache,
+            },
+            _ => BuildOptions::default(),
+        }
     }
 }
 
 impl Command {
-    /// How this command wants images to be built.
-    pub(crate) fn build_options(&self) -> BuildOptions {
-        match &self.verb {
-            Verb::Build(build) => BuildOptions { pull: build.pull, no_cache: build.no_cache },
-            _ => BuildOptions::default(),
-        }
-    }
-
     /// Does it. The exit code is 0 if it went well, 1 if the work failed, 2 if a name on the command line is none of ours.
-    pub(crate) fn run(self) -> ExitCode {
+    pub(crate) fn run(self, ui: &Ui) -> ExitCode {
         let printer = Printer::new(self.json);
         let done = runtime().block_on(async {
             match self.verb {
@@ -69,6 +82,7 @@ impl Command {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(fault) => {
+                ui.clear();
                 printer.error(fault.text());
                 fault.exit_code()
             }
@@ -118,7 +132,14 @@ fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
     let help = if known.is_empty() {
         format!("this program has no {what}s")
     } else {
-        format!("this program has {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        format!(
+            "this program has {}",
+            known
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
     };
     Fault::Usage(format!("no {what} is called `{name}`\n  help: {help}"))
 }

@@ -49,7 +49,11 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
         }
     }
     let line = |cells: [&str; N]| {
-        let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded: Vec<_> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned() + "\n"
     };
     let mut text = line(header);
@@ -63,7 +67,10 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
 mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["ML".to_owned(), "a.rs:1".to_owned()], ["PLOT → 2".to_owned(), String::new()]];
+        let rows = [
+            ["ML".to_owned(), "a.rs:1".to_owned()],
+            ["PLOT → 2".to_owned(), String::new()],
+        ];
         assert_eq!(
             super::table(["IMAGE", "PLACE"], &rows),
             "IMAGE     PLACE\nML        a.rs:1\nPLOT → 2\n"

@@ -8,7 +8,7 @@ use super::args::Prune;
 use super::printer::Printer;
 use super::{Fault, host};
 use crate::engine::EngineError;
-use crate::ui::size_text;
+use crate::ui::format;
 
 /// How long a layer stays without being used.
 const UNUSED: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -57,12 +57,22 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     }
     if arguments.all {
         report.caches = host.engine.remove_caches().await.map_err(failed)?;
-        report.store_bytes = host.store.remove_caches().map_err(|error| Fault::failed(&error))?;
+        report.store_bytes = host
+            .store
+            .remove_caches()
+            .map_err(|error| Fault::failed(&error))?;
     }
     printer.report(&report, || {
-        let mut text = format!("removed {} layers and {} containers", report.layers, report.containers);
+        let mut text = format!(
+            "removed {} layers and {} containers",
+            report.layers, report.containers
+        );
         if arguments.all {
-            text += &format!(", {} build caches, {} of downloads", report.caches, size_text(report.store_bytes));
+            text += &format!(
+                ", {} build caches, {} of downloads",
+                report.caches,
+                format::size(report.store_bytes)
+            );
         }
         if !layers.is_empty() {
             text += &format!("; {} layers are in use and stay", layers.len());

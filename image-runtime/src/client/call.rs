@@ -55,13 +55,17 @@ impl<T: DeserializeOwned + 'static> Call<T> {
 
     async fn run(self) -> Result<T, CallError> {
         let name = self.function.name;
-        let arguments = self
-            .arguments
-            .map_err(|reason| CallError::encoding(name, &format!("the arguments could not be encoded: {reason}")))?;
+        let arguments = self.arguments.map_err(|reason| {
+            CallError::encoding(
+                name,
+                &format!("the arguments could not be encoded: {reason}"),
+            )
+        })?;
         let host = Host::get().await?;
         let result = host.call(self.function, &arguments, self.timeout).await?;
-        value::decode(&result)
-            .map_err(|reason| CallError::encoding(name, &format!("the result could not be decoded: {reason}")))
+        value::decode(&result).map_err(|reason| {
+            CallError::encoding(name, &format!("the result could not be decoded: {reason}"))
+        })
     }
 }
 

@@ -47,13 +47,18 @@ impl CallError {
     }
 
     pub(crate) fn new(kind: CallErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self {
+            kind,
+            text: text.into(),
+        }
     }
 
     pub(super) fn timed_out(function: &str, limit: Duration) -> Self {
         Self::new(
             CallErrorKind::TimedOut,
-            format!("`{function}` did not end within {limit:?}\n  help: give it more with `timeout = \"…\"` or `.timeout(…)`"),
+            format!(
+                "`{function}` did not end within {limit:?}\n  help: give it more with `timeout = \"…\"` or `.timeout(…)`"
+            ),
         )
     }
 
@@ -80,28 +85,41 @@ impl CallError {
     pub(super) fn failure(function: &str, failure: CallFailure) -> Self {
         match failure {
             CallFailure::Failed(failure) => Self::failed(function, failure),
-            CallFailure::Died { exit, .. } if exit.out_of_memory => {
-                Self::new(CallErrorKind::OutOfMemory, format!("`{function}` ran out of memory: {failure}"))
-            }
-            CallFailure::Died { .. } => Self::new(CallErrorKind::Died, format!("`{function}` did not return: {failure}")),
+            CallFailure::Died { exit, .. } if exit.out_of_memory => Self::new(
+                CallErrorKind::OutOfMemory,
+                format!("`{function}` ran out of memory: {failure}"),
+            ),
+            CallFailure::Died { .. } => Self::new(
+                CallErrorKind::Died,
+                format!("`{function}` did not return: {failure}"),
+            ),
             CallFailure::Frame(_) => Self::encoding(function, &failure.to_string()),
-            CallFailure::Lost(_) | CallFailure::Connection(_) => {
-                Self::new(CallErrorKind::Engine, format!("`{function}`: {}", chain(&failure)))
-            }
+            CallFailure::Lost(_) | CallFailure::Connection(_) => Self::new(
+                CallErrorKind::Engine,
+                format!("`{function}`: {}", chain(&failure)),
+            ),
         }
     }
 
     fn failed(function: &str, failure: Failure) -> Self {
         match failure {
             Failure::Returned { chain } => Self::new(CallErrorKind::Returned, chain.join(": ")),
-            Failure::Panicked { message, place, backtrace } => Self::new(
+            Failure::Panicked {
+                message,
+                place,
+                backtrace,
+            } => Self::new(
                 CallErrorKind::Panicked,
-                format!("`{function}` panicked at {place}: {message}\n{}", backtrace.trim_end()),
+                format!(
+                    "`{function}` panicked at {place}: {message}\n{}",
+                    backtrace.trim_end()
+                ),
             ),
             Failure::Encoding { reason } => Self::encoding(function, &reason),
-            Failure::UnknownFunction { name } => {
-                Self::new(CallErrorKind::Engine, format!("the worker has no function `{name}`"))
-            }
+            Failure::UnknownFunction { name } => Self::new(
+                CallErrorKind::Engine,
+                format!("the worker has no function `{name}`"),
+            ),
         }
     }
 }

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use super::CallErrorKind;
 use super::error::CallError;
 use super::pool::{PoolKey, Pools};
-use super::CallErrorKind;
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Events};
 use crate::registry::Program;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::Store;
+use crate::ui::{Ui, UiOptions};
 use crate::worker::Launcher;
 
 /// What this process was started for.
@@ -56,17 +57,26 @@ impl Host {
     async fn open() -> Result<Arc<Self>, CallError> {
         let settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
-            events: crate::ui::events(),
+            events: Ui::new(UiOptions::default()).events(),
             build: BuildOptions::default(),
         });
-        let program = Program::get().map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
-        let store = Store::open().map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
+        let program = Program::get()
+            .map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
+        let store = Store::open()
+            .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
         let store = Arc::new(store);
-        let engine = engine::select().await.map_err(|error| CallError::engine(&error))?;
+        let engine = engine::select()
+            .await
+            .map_err(|error| CallError::engine(&error))?;
         Ok(Arc::new(Self::new(settings, program, store, engine)))
     }
 
-    fn new(settings: HostSettings, program: &'static Program, store: Arc<Store>, engine: Arc<dyn Engine>) -> Self {
+    fn new(
+        settings: HostSettings,
+        program: &'static Program,
+        store: Arc<Store>,
+        engine: Arc<dyn Engine>,
+    ) -> Self {
         let can_serve = settings.worker_arguments.is_some();
         let launcher = Arc::new(Launcher::new(
             Arc::clone(&engine),
@@ -100,13 +110,19 @@ impl Host {
     /// Builds what is missing of an image.
     pub(crate) async fn build(&self, image: Image) -> Result<Built, CallError> {
         self.check_can_serve()?;
-        self.builder.build(image).await.map_err(|error| CallError::build(&error))
+        self.builder
+            .build(image)
+            .await
+            .map_err(|error| CallError::build(&error))
     }
 
     /// Builds what is missing of several images.
     pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, CallError> {
         self.check_can_serve()?;
-        self.builder.build_all(images).await.map_err(|error| CallError::build(&error))
+        self.builder
+            .build_all(images)
+            .await
+            .map_err(|error| CallError::build(&error))
     }
 
     /// Calls a function with encoded arguments; answers its encoded result.

@@ -49,7 +49,11 @@ impl Pools {
     }
 
     /// A free worker, or a new one.
-    pub(super) async fn check_out(&self, key: PoolKey, purpose: &str) -> Result<CheckedOut, StartError> {
+    pub(super) async fn check_out(
+        &self,
+        key: PoolKey,
+        purpose: &str,
+    ) -> Result<CheckedOut, StartError> {
         let pool = self.pool(&key);
         let place = Arc::clone(&pool.places)
             .acquire_owned()
@@ -95,7 +99,11 @@ impl Pool {
     /// The worker that was used last, if it still lives.
     fn take_idle(&self) -> Option<Worker> {
         loop {
-            let worker = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let worker = self
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()?;
             if worker.is_alive() {
                 return Some(worker);
             }
@@ -108,7 +116,11 @@ impl CheckedOut {
     /// Lets other calls use the worker.
     pub(super) fn give_back(mut self) {
         if let Some(worker) = self.worker.take() {
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+            self.pool
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(worker);
         }
     }
 }

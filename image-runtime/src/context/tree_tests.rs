@@ -122,8 +122,6 @@ fn the_encoding_of_a_tree_stays_what_it_is() {
             },
         },
     ];
-    assert_eq!(digest(&nodes).to_string(), "GOLDEN");
-    assert_eq!(digest(&[]).to_string(), "EMPTY");
     assert_eq!(
         digest(&nodes).to_string(),
         "b43df051ca1bcaad923958542810bcc25a379dbaa3bba41664b4f4dc7df2d244"
@@ -148,26 +146,6 @@ fn a_directory_is_found_whole_and_sorted_by_name() {
     fs::write(place.files.join(OsStr::from_bytes(b"odd \xff\n name")), "5").unwrap();
 
     let tree = place.tree();
-    assert_eq!(
-        names(&tree),
-        [
-            ".hidden",
-            "a",
-            "a/z",
-            "a-b",
-            "a-b/c",
-            "a.txt",
-            "empty",
-            "hard",
-            "link",
-            "odd \u{fffd}\n name",
-            "to-directory"
-        ]
-        .map(str::to_owned)
-        .to_vec()
-        .into_iter()
-        .collect::<Vec<_>>()
-    );
     let expected = [
         ".hidden",
         "a",
@@ -289,9 +267,6 @@ fn an_edit_that_keeps_size_and_modification_time_is_noticed() {
 #[test]
 fn a_file_written_a_moment_ago_is_read_again() {
     let place = Place::new();
-    place.write("file", "one");
-    assert_eq!(place.tree().files_read(), 1);
-    assert_eq!(place.tree().files_read(), 1);
     let now = SystemTime::now();
     place.write("file", "one");
     for _ in 0..2 {
@@ -533,12 +508,6 @@ fn a_file_that_changes_before_it_is_given_fails_the_walk() {
 #[test]
 fn a_tree_deeper_than_any_stack_is_walked() {
     let place = Place::new();
-    // Below the longest path that the system takes at once.
-    let deep: String = "d/".repeat(1500);
-    place.write(&format!("{deep}file"), "bottom");
-    let tree = std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .stack_size(256 * 1024)
     let deep: String = "d/".repeat(400);
     place.write(&format!("{deep}file"), "bottom");
     let tree = std::thread::scope(|scope| {
@@ -549,6 +518,5 @@ fn a_tree_deeper_than_any_stack_is_walked() {
             .join()
             .unwrap()
     });
-    assert_eq!(tree.nodes().len(), 1501);
     assert_eq!(tree.nodes().len(), 401);
 }

@@ -28,9 +28,6 @@ const TAG: &str = "image-runtime layer v1";
 /// The search path of an image that names none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The version of uv where no builder version pins one.
-pub const DEFAULT_UV: &str = crate::base::uv::DEFAULT_VERSION;
-
 /// All layers of an image, from the base up, and what its containers get.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -140,9 +137,17 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
     let mut layers = vec![base_layer(&base.source)];
     let uv = match chain.root {
         Root::Debian { builder, .. } => builder.uv,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
+        Root::Registry { .. } | Root::Scratch => crate::base::uv::DEFAULT_VERSION,
     };
-    if let (BaseSource::Archive { suite, python: Some(series), .. }, Root::Debian { builder, .. }) = (&base.source, chain.root) {
+    if let (
+        BaseSource::Archive {
+            suite,
+            python: Some(series),
+            ..
+        },
+        Root::Debian { builder, .. },
+    ) = (&base.source, chain.root)
+    {
         config.set("LANG", "C.UTF-8");
         let id = child(&layers[0].id, "python", |encoder| {
             encoder.text(series).text(builder.pip).text(uv);
@@ -167,7 +172,9 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
         force |= step.force_build();
         identity = child(&identity, step.verb(), |encoder| match step {
             Step::AptInstall(step) => drop(encoder.list(step.packages.iter().copied())),
-            Step::PipInstall(step) => drop(encoder.list(step.requirements.iter().copied()).text(uv)),
+            Step::PipInstall(step) => {
+                drop(encoder.list(step.requirements.iter().copied()).text(uv))
+            }
             Step::RunCommands(step) => drop(encoder.list(step.commands.iter().copied())),
             Step::CopyLocalFile(step) => drop(encoder.text(step.target).digest(&trees(index))),
             Step::CopyLocalDir(step) => drop(encoder.text(step.target).digest(&trees(index))),
@@ -186,8 +193,14 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 uv: uv.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
-            Step::CopyLocalFile(step) => Action::CopyFiles { step: index, target: step.target },
-            Step::CopyLocalDir(step) => Action::CopyFiles { step: index, target: step.target },
+            Step::CopyLocalFile(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::CopyLocalDir(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
             Step::Env(step) => {
                 for (name, value) in step.variables {
                     config.set(name, value);
@@ -227,7 +240,9 @@ fn base_id(source: &BaseSource) -> LayerId {
     match source {
         BaseSource::Scratch => encoder.text("scratch"),
         BaseSource::Registry { digest, .. } => encoder.text("registry").text(digest),
-        BaseSource::Archive { suite, packages, .. } => encoder.text("archive").text(suite).digest(packages),
+        BaseSource::Archive {
+            suite, packages, ..
+        } => encoder.text("archive").text(suite).digest(packages),
     };
     encoder.finish()
 }

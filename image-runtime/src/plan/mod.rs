@@ -57,8 +57,16 @@ impl BaseSource {
         match self {
             Self::Scratch => "scratch".into(),
             Self::Registry { reference, .. } => reference.clone(),
-            Self::Archive { suite, python: None, .. } => format!("Debian {suite} from the archive"),
-            Self::Archive { suite, python: Some(series), .. } => {
+            Self::Archive {
+                suite,
+                python: None,
+                ..
+            } => format!("Debian {suite} from the archive"),
+            Self::Archive {
+                suite,
+                python: Some(series),
+                ..
+            } => {
                 format!("Debian {suite} from the archive, with its Python {series}")
             }
         }

@@ -18,7 +18,12 @@ impl Names {
         let mut paths: BTreeMap<Place, String> = BTreeMap::new();
         for mention in mentions {
             let place = mention.image.spec().place;
-            let name = mention.path.rsplit("::").next().unwrap_or(mention.path).to_owned();
+            let name = mention
+                .path
+                .rsplit("::")
+                .next()
+                .unwrap_or(mention.path)
+                .to_owned();
             // Two mentions under two names (`use ML as OTHER`): the smaller name, so that the order does not matter.
             paths
                 .entry(place)
@@ -33,7 +38,11 @@ impl Names {
             paths.insert(image.spec().place, name.to_owned());
         }
         let mut seen = BTreeSet::new();
-        let shared: BTreeSet<String> = paths.values().filter(|name| !seen.insert(*name)).cloned().collect();
+        let shared: BTreeSet<String> = paths
+            .values()
+            .filter(|name| !seen.insert(*name))
+            .cloned()
+            .collect();
         Self(
             paths
                 .into_iter()
@@ -52,6 +61,9 @@ impl Names {
     /// The name of an image.
     pub fn name(&self, image: Image) -> String {
         let place = image.spec().place;
-        self.0.get(&place).cloned().unwrap_or_else(|| place.to_string())
+        self.0
+            .get(&place)
+            .cloned()
+            .unwrap_or_else(|| place.to_string())
     }
 }

@@ -39,7 +39,10 @@ const fn image(base: Base, steps: &'static [Step], line: u32) -> ImageSpec {
 
 const TOOLS: ImageSpec = image(
     debian_slim(BUILDER).base(),
-    &[apt_install(&["git", "curl"]).step(), env(&[("A", "1"), ("B", "2")]).step()],
+    &[
+        apt_install(&["git", "curl"]).step(),
+        env(&[("A", "1"), ("B", "2")]).step(),
+    ],
     1,
 );
 const ML: ImageSpec = image(
@@ -51,12 +54,18 @@ const ML: ImageSpec = image(
     &[
         workdir("/app").step(),
         env(&[("A", "3")]).step(),
-        copy_local_dir("models", "/models").ignore(&["*.pyc"]).step(),
+        copy_local_dir("models", "/models")
+            .ignore(&["*.pyc"])
+            .step(),
         run_commands(&["make", "make install"]).step(),
     ],
     2,
 );
-const PIP: ImageSpec = image(debian_slim(BUILDER).base(), &[pip_install(&["numpy==2.2.6"]).step()], 3);
+const PIP: ImageSpec = image(
+    debian_slim(BUILDER).base(),
+    &[pip_install(&["numpy==2.2.6"]).step()],
+    3,
+);
 const NOTHING: ImageSpec = image(scratch().base(), &[], 4);
 const ALPINE: ImageSpec = image(from_registry("alpine:3.20").base(), &[], 5);
 
@@ -92,11 +101,16 @@ fn archive_base(python: Option<&str>) -> ResolvedBase {
 }
 
 fn plan(spec: &'static ImageSpec, base: &ResolvedBase) -> Plan {
-    lower(&Chain::of(Image::from_spec(spec)), base, |_| Digest::of(b"tree"))
+    lower(&Chain::of(Image::from_spec(spec)), base, |_| {
+        Digest::of(b"tree")
+    })
 }
 
 fn ids(plan: &Plan) -> Vec<String> {
-    plan.layers.iter().map(|layer| format!("{} {}", layer.id.short(), layer.title)).collect()
+    plan.layers
+        .iter()
+        .map(|layer| format!("{} {}", layer.id.short(), layer.title))
+        .collect()
 }
 
 #[test]
@@ -126,11 +140,21 @@ fn configuration_makes_no_layer_but_reaches_the_layers_above_it() {
     let titles: Vec<_> = ml.layers.iter().map(|layer| layer.title.as_str()).collect();
     assert_eq!(
         titles,
-        ["debian:bookworm-slim", "apt_install(git, curl)", "copy_local_dir(models → /models)", "run_commands(make, make install)"]
+        [
+            "debian:bookworm-slim",
+            "apt_install(git, curl)",
+            "copy_local_dir(models → /models)",
+            "run_commands(make, make install)"
+        ]
     );
     let top = &ml.layers[3];
     assert_eq!(top.config.workdir, "/app");
-    let pairs: Vec<_> = top.config.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let pairs: Vec<_> = top
+        .config
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     assert_eq!(pairs, [("PATH", "/usr/bin"), ("A", "3"), ("B", "2")]);
     assert_eq!(ml.config, top.config);
 }
@@ -142,11 +166,22 @@ fn every_field_of_a_step_reaches_its_identity() {
         image(scratch().base(), &[apt_install(&["a", "bc"]).step()], 1),
         image(scratch().base(), &[apt_install(&["abc"]).step()], 1),
         image(scratch().base(), &[run_commands(&["abc"]).step()], 1),
-        image(scratch().base(), &[env(&[("a", "bc")]).step(), run_commands(&["abc"]).step()], 1),
-        image(scratch().base(), &[env(&[("ab", "c")]).step(), run_commands(&["abc"]).step()], 1),
+        image(
+            scratch().base(),
+            &[env(&[("a", "bc")]).step(), run_commands(&["abc"]).step()],
+            1,
+        ),
+        image(
+            scratch().base(),
+            &[env(&[("ab", "c")]).step(), run_commands(&["abc"]).step()],
+            1,
+        ),
     ];
     static IMAGES: [ImageSpec; 6] = VARIANTS;
-    let tops: std::collections::BTreeSet<_> = IMAGES.iter().map(|spec| plan(spec, &registry_base()).top()).collect();
+    let tops: std::collections::BTreeSet<_> = IMAGES
+        .iter()
+        .map(|spec| plan(spec, &registry_base()).top())
+        .collect();
     assert_eq!(tops.len(), IMAGES.len());
 }
 
@@ -156,7 +191,9 @@ fn the_local_path_and_the_place_do_not_reach_an_identity_and_the_content_does() 
     static THERE: ImageSpec = image(scratch().base(), &[copy_local_dir("b", "/x").step()], 77);
     let base = registry_base();
     assert_eq!(plan(&HERE, &base).top(), plan(&THERE, &base).top());
-    let changed = lower(&Chain::of(Image::from_spec(&HERE)), &base, |_| Digest::of(b"another tree"));
+    let changed = lower(&Chain::of(Image::from_spec(&HERE)), &base, |_| {
+        Digest::of(b"another tree")
+    });
     assert_ne!(changed.top(), plan(&HERE, &base).top());
 }
 
@@ -183,7 +220,11 @@ fn a_forced_step_forces_all_after_it() {
         ],
         1,
     );
-    let forced: Vec<_> = plan(&FORCED, &registry_base()).layers.iter().map(|layer| layer.force).collect();
+    let forced: Vec<_> = plan(&FORCED, &registry_base())
+        .layers
+        .iter()
+        .map(|layer| layer.force)
+        .collect();
     assert_eq!(forced, [false, false, true, true]);
 }
 
@@ -194,7 +235,14 @@ fn an_image_is_called_by_the_const_that_names_it() {
         path,
         module: "app",
     };
-    let names = Names::of([mention(&TOOLS, "TOOLS"), mention(&TOOLS, "images::TOOLS"), mention(&PIP, "ML")], []);
+    let names = Names::of(
+        [
+            mention(&TOOLS, "TOOLS"),
+            mention(&TOOLS, "images::TOOLS"),
+            mention(&PIP, "ML"),
+        ],
+        [],
+    );
     assert_eq!(names.name(Image::from_spec(&TOOLS)), "TOOLS");
     assert_eq!(names.name(Image::from_spec(&NOTHING)), "src/main.rs:4");
 

@@ -16,7 +16,10 @@ impl Store {
 
     /// When a layer was last used, if that is known.
     pub fn last_use(&self, layer: &LayerId) -> Option<SystemTime> {
-        std::fs::metadata(self.uses().join(&layer.to_string())).ok()?.modified().ok()
+        std::fs::metadata(self.uses().join(&layer.to_string()))
+            .ok()?
+            .modified()
+            .ok()
     }
 
     /// Forgets the use of a layer that is gone.

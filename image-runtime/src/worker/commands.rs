@@ -22,13 +22,14 @@ pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
 }
 
 fn status(command: &Command) -> Result<ExitStatus, String> {
-    let (program, arguments) = command
-        .argv
-        .split_first()
-        .ok_or("the command is empty")?;
+    let (program, arguments) = command.argv.split_first().ok_or("the command is empty")?;
     let workdir = Path::new(&command.workdir);
-    std::fs::create_dir_all(workdir)
-        .map_err(|error| format!("the working directory `{}` cannot be made: {error}", command.workdir))?;
+    std::fs::create_dir_all(workdir).map_err(|error| {
+        format!(
+            "the working directory `{}` cannot be made: {error}",
+            command.workdir
+        )
+    })?;
     process::Command::new(program)
         .args(arguments)
         .env_clear()
@@ -58,7 +59,10 @@ mod tests {
     #[test]
     fn a_command_tells_how_it_ended() {
         assert_eq!(outcome_of(&["sh", "-c", "exit 7"]), RunOutcome::Exited(7));
-        assert_eq!(outcome_of(&["sh", "-c", "kill -9 $$"]), RunOutcome::Signaled(9));
+        assert_eq!(
+            outcome_of(&["sh", "-c", "kill -9 $$"]),
+            RunOutcome::Signaled(9)
+        );
         assert_eq!(
             outcome_of(&["no-such-program"]),
             RunOutcome::NotStarted("the image has no `no-such-program`".into())

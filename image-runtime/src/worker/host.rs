@@ -16,8 +16,10 @@ use super::inside;
 use super::output::Output;
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, Engine, EngineError, Exit, Mount};
+use crate::protocol::{
+    self, Command, FrameError, HEADER_LENGTH, Header, Hello, Kind, RunOutcome, value,
+};
 use crate::store::{RunDir, Store, StoreError};
-use crate::protocol::{self, Command, FrameError, HEADER_LENGTH, Header, Hello, Kind, RunOutcome, value};
 
 /// How long a container that is running may take until its worker says hello. Only a machine that is badly overloaded
 /// comes near.
@@ -106,7 +108,9 @@ pub enum StartError {
         last_lines: Vec<String>,
     },
     /// The worker is another build of this program.
-    #[error("the worker is another build than this program: {worker}, not {host}\n  help: the program was rebuilt while it ran; start it again")]
+    #[error(
+        "the worker is another build than this program: {worker}, not {host}\n  help: the program was rebuilt while it ran; start it again"
+    )]
     OtherBuild {
         /// This program.
         host: String,
@@ -245,7 +249,10 @@ impl Launcher {
         let bundle = tokio::task::spawn_blocking(move || Bundle::of_current_exe(workers.path()))
             .await
             .expect("making the bundle does not panic")?;
-        Ok(Ready { bundle, run: self.store.run_dir()? })
+        Ok(Ready {
+            bundle,
+            run: self.store.run_dir()?,
+        })
     }
 }
 
@@ -299,7 +306,8 @@ impl Worker {
         command: &Command,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<RunOutcome, CallFailure> {
-        let body = value::encode(command).map_err(|reason| CallFailure::Connection(io::Error::other(reason)))?;
+        let body = value::encode(command)
+            .map_err(|reason| CallFailure::Connection(io::Error::other(reason)))?;
         let (kind, body) = self.request(Kind::Run, &[&body], tell).await?;
         match kind {
             Kind::Ran => decoded(&body),
@@ -312,7 +320,12 @@ impl Worker {
     /// # Errors
     /// What the engine says.
     pub async fn remove(self) -> Result<(), EngineError> {
-        let Self { container, socket, directory, .. } = self;
+        let Self {
+            container,
+            socket,
+            directory,
+            ..
+        } = self;
         drop((socket, directory));
         container.remove().await
     }
@@ -343,7 +356,12 @@ impl Worker {
             Ok(Some((header, body))) if header.number == number => Ok((header.kind, body)),
             Ok(Some((header, _))) => Err(unexpected(header.kind)),
             Ok(None) => Err(self.end().await),
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 Err(self.end().await)
             }
             Err(error) => Err(CallFailure::Connection(error)),
@@ -359,13 +377,19 @@ impl Worker {
         match exit {
             Ok(Ok(exit)) => CallFailure::Died { exit, last_lines },
             Ok(Err(error)) => CallFailure::Lost(error),
-            Err(_) => CallFailure::Connection(io::Error::other("the worker closed it but goes on running")),
+            Err(_) => CallFailure::Connection(io::Error::other(
+                "the worker closed it but goes on running",
+            )),
         }
     }
 }
 
 /// Waits for the worker's hello, or for the container's end.
-async fn agree(listener: &UnixListener, container: &dyn Container, build: &str) -> Result<UnixStream, StartError> {
+async fn agree(
+    listener: &UnixListener,
+    container: &dyn Container,
+    build: &str,
+) -> Result<UnixStream, StartError> {
     let accepted = tokio::select! {
         biased;
         accepted = hello(listener, build) => accepted,
@@ -374,10 +398,15 @@ async fn agree(listener: &UnixListener, container: &dyn Container, build: &str) 
     };
     match accepted {
         // The container's own words tell more than the silence of its socket.
-        Err(StartError::Protocol(reason)) => match tokio::time::timeout(EXIT_LIMIT, container.wait()).await {
-            Ok(Ok(exit)) => Err(StartError::Ended { exit, last_lines: container.last_output() }),
-            _ => Err(StartError::Protocol(reason)),
-        },
+        Err(StartError::Protocol(reason)) => {
+            match tokio::time::timeout(EXIT_LIMIT, container.wait()).await {
+                Ok(Ok(exit)) => Err(StartError::Ended {
+                    exit,
+                    last_lines: container.last_output(),
+                }),
+                _ => Err(StartError::Protocol(reason)),
+            }
+        }
         other => other,
     }
 }
@@ -390,18 +419,29 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<UnixStream, Start
         build: build.to_owned(),
     };
     let said = value::encode(&ours).map_err(StartError::Protocol)?;
-    let said = protocol::encode(Kind::Hello, 0, &[&said]).map_err(|error| StartError::Protocol(error.to_string()))?;
+    let said = protocol::encode(Kind::Hello, 0, &[&said])
+        .map_err(|error| StartError::Protocol(error.to_string()))?;
     socket.write_all(&said).await.map_err(broken)?;
     let theirs: Hello = match read_frame(&mut socket).await.map_err(broken)? {
-        Some((header, body)) if header.kind == Kind::Hello => value::decode(&body).map_err(StartError::Protocol)?,
-        Some((header, _)) => return Err(StartError::Protocol(format!("{:?} instead of hello", header.kind))),
+        Some((header, body)) if header.kind == Kind::Hello => {
+            value::decode(&body).map_err(StartError::Protocol)?
+        }
+        Some((header, _)) => {
+            return Err(StartError::Protocol(format!(
+                "{:?} instead of hello",
+                header.kind
+            )));
+        }
         None => return Err(StartError::Protocol("it closed the connection".into())),
     };
     if theirs == ours {
         Ok(socket)
     } else {
         let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
-        Err(StartError::OtherBuild { host: text(ours), worker: text(theirs) })
+        Err(StartError::OtherBuild {
+            host: text(ours),
+            worker: text(theirs),
+        })
     }
 }
 
@@ -414,7 +454,10 @@ async fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u
     }
     let header = Header::from_bytes(header).map_err(io::Error::other)?;
     let mut body = Vec::new();
-    let read = socket.take(header.length.into()).read_to_end(&mut body).await?;
+    let read = socket
+        .take(header.length.into())
+        .read_to_end(&mut body)
+        .await?;
     Ok((read == header.length as usize).then_some((header, body)))
 }
 
@@ -437,5 +480,6 @@ fn unexpected(kind: Kind) -> CallFailure {
 /// A name that no other worker of this process has.
 fn unique_name() -> String {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string()
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        .to_string()
 }

@@ -50,18 +50,25 @@ impl Functions {
             }
         }));
         Self {
-            by_name: registry::functions().map(|function| (function.name, function)).collect(),
+            by_name: registry::functions()
+                .map(|function| (function.name, function))
+                .collect(),
             runtime: None,
         }
     }
 
     /// Answers one [`Kind::Call`](crate::protocol::Kind::Call).
     pub(super) fn call(&mut self, body: &[u8]) -> Result<Vec<u8>, Failure> {
-        let split = body.iter().position(|byte| *byte == 0).unwrap_or(body.len());
+        let split = body
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(body.len());
         let name = String::from_utf8_lossy(&body[..split]);
         let arguments = body.get(split + 1..).unwrap_or_default();
         let Some(function) = self.by_name.get(&*name) else {
-            return Err(Failure::UnknownFunction { name: name.into_owned() });
+            return Err(Failure::UnknownFunction {
+                name: name.into_owned(),
+            });
         };
         PANIC.set(Some(Panic::Awaited));
         let outcome = catch_unwind(AssertUnwindSafe(|| match function.invoke {

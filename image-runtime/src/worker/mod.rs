@@ -1,7 +1,7 @@
 //! A worker: the user's own program, running inside a container. [`serve`] is its life inside; [`Worker`] is how the
 //! host starts one and talks to it.
 
-mod bundle;
+pub mod bundle;
 mod commands;
 mod host;
 mod invoke;
@@ -28,6 +28,3 @@ mod inside {
 
 /// The names of the pipes, beside the socket: standard output and standard error of what the worker runs.
 const PIPES: [&str; 2] = ["stdout", "stderr"];
-//! The user's program as it runs inside a container.
-
-pub mod bundle;

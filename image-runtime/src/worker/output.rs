@@ -39,7 +39,10 @@ impl Output {
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
             // Opened for writing, too, so that the pipe does not end when a worker closes it.
             let pipe = OpenOptions::new().read_write(true).open_receiver(&path)?;
-            Ok::<_, io::Error>(Stream { pipe, partial: Vec::new() })
+            Ok::<_, io::Error>(Stream {
+                pipe,
+                partial: Vec::new(),
+            })
         };
         Ok(Self {
             streams: [open(PIPES[0])?, open(PIPES[1])?],

@@ -82,7 +82,10 @@ fn agree(socket: &mut UnixStream) -> io::Result<()> {
                 )))
             }
         }
-        Some((header, _)) => Err(io::Error::other(format!("unexpected message {:?}", header.kind))),
+        Some((header, _)) => Err(io::Error::other(format!(
+            "unexpected message {:?}",
+            header.kind
+        ))),
         None => Err(io::Error::other("the host closed the connection")),
     }
 }
@@ -91,7 +94,11 @@ fn agree(socket: &mut UnixStream) -> io::Result<()> {
 fn redirect_output() -> io::Result<()> {
     let null = OpenOptions::new().read(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
-    let [out, err] = PIPES.map(|name| OpenOptions::new().write(true).open(Path::new(inside::RUN).join(name)));
+    let [out, err] = PIPES.map(|name| {
+        OpenOptions::new()
+            .write(true)
+            .open(Path::new(inside::RUN).join(name))
+    });
     rustix::stdio::dup2_stdout(out?)?;
     rustix::stdio::dup2_stderr(err?)?;
     Ok(())
