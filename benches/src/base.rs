@@ -18,7 +18,11 @@ pub(crate) fn be_builder() -> Result<()> {
 }
 
 pub(crate) fn from_the_archive() -> Result<Vec<Row>> {
-    if Command::new("mmdebstrap").arg("--version").output().is_err() {
+    if Command::new("mmdebstrap")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
         println!("| Debian base from the archive | | mmdebstrap is not installed | | |");
         return Ok(Vec::new());
     }
@@ -27,11 +31,16 @@ pub(crate) fn from_the_archive() -> Result<Vec<Row>> {
     for _ in 0..3 {
         run(this_program("as-base-builder")?.args(["prune", "--all"]))?;
         let store = tempfile::tempdir()?;
-        ours.push(time(|| run(this_program("as-base-builder")?.env("IMAGE_STORE", store.path())).map(drop))?);
+        ours.push(time(|| {
+            run(this_program("as-base-builder")?.env("IMAGE_STORE", store.path())).map(drop)
+        })?);
         let folder = tempfile::tempdir()?;
         let tar = folder.path().join("base.tar");
         peer.push(time(|| {
-            run(Command::new("mmdebstrap").args(["--variant=minbase", "bookworm"]).arg(&tar)).map(drop)
+            run(Command::new("mmdebstrap")
+                .args(["--variant=minbase", "bookworm"])
+                .arg(&tar))
+            .map(drop)
         })?);
     }
     Ok(vec![Row {

@@ -7,7 +7,11 @@ use image_runtime::{Image, app, image};
 
 use crate::measure::{Row, in_turn, run, this_program, time};
 
-const TOOLS: Image = image!(debian_slim().apt_install("jq").run_commands("echo ready > /ready"));
+const TOOLS: Image = image!(
+    debian_slim()
+        .apt_install("jq")
+        .run_commands("echo ready > /ready")
+);
 
 #[app::function(image = TOOLS)]
 fn in_tools() {}
@@ -19,8 +23,13 @@ pub(crate) fn be_builder() -> Result<()> {
 
 pub(crate) fn second_build() -> Result<Vec<Row>> {
     run(&mut this_program("as-builder")?)?;
-    let base = run(Command::new("docker").args(["images", "-q", "--filter", "label=image-runtime.title=debian"]))
-        .context("the base of our image")?;
+    let base = run(Command::new("docker").args([
+        "images",
+        "-q",
+        "--filter",
+        "label=image-runtime.title=debian",
+    ]))
+    .context("the base of our image")?;
     let folder = tempfile::tempdir()?;
     std::fs::write(
         folder.path().join("Dockerfile"),
@@ -30,7 +39,9 @@ pub(crate) fn second_build() -> Result<Vec<Row>> {
     )?;
     let docker_build = || {
         let mut command = Command::new("docker");
-        command.args(["build", "-q", "-t", "image-runtime-bench"]).arg(folder.path());
+        command
+            .args(["build", "-q", "-t", "image-runtime-bench"])
+            .arg(folder.path());
         command
     };
     run(&mut docker_build())?;

@@ -28,7 +28,11 @@ pub(crate) fn first_call() -> Result<Vec<Row>> {
     let layer = crate::build::debian_layer()?;
     let (ours, peer) = in_turn(
         15,
-        || Ok(Duration::from_nanos(run(&mut this_program("as-first-caller")?)?.parse()?)),
+        || {
+            Ok(Duration::from_nanos(
+                run(&mut this_program("as-first-caller")?)?.parse()?,
+            ))
+        },
         || time(|| run(Command::new("docker").args(["run", "--rm", &layer, "true"])).map(drop)),
     )?;
     Ok(vec![Row {
@@ -42,7 +46,9 @@ pub(crate) fn first_call() -> Result<Vec<Row>> {
 
 /// Answers each byte on a socket, in a process of its own.
 pub(crate) fn be_echo() -> Result<()> {
-    let path = std::env::args().nth(2).context("the socket's path is wanted")?;
+    let path = std::env::args()
+        .nth(2)
+        .context("the socket's path is wanted")?;
     let mut socket = UnixStream::connect(path)?;
     let mut message = [0; 32];
     while socket.read_exact(&mut message).is_ok() {
@@ -65,9 +71,20 @@ pub(crate) fn warm_call() -> Result<Vec<Row>> {
             Ok(socket.read_exact(&mut message)?)
         })
     };
-    let container = run(Command::new("docker").args(["run", "-d", "--rm", &crate::build::debian_layer()?, "sleep", "600"]))?;
+    let container = run(Command::new("docker").args([
+        "run",
+        "-d",
+        "--rm",
+        &crate::build::debian_layer()?,
+        "sleep",
+        "600",
+    ]))?;
     nothing::remote().blocking()?;
-    let (blocking, raw) = in_turn(ROUNDS, || time(|| Ok(nothing::remote().blocking()?)), &mut ping_pong)?;
+    let (blocking, raw) = in_turn(
+        ROUNDS,
+        || time(|| Ok(nothing::remote().blocking()?)),
+        &mut ping_pong,
+    )?;
     let awaited = image_runtime::__private::block_on(async {
         let mut times = Vec::new();
         for _ in 0..ROUNDS {
@@ -85,10 +102,34 @@ pub(crate) fn warm_call() -> Result<Vec<Row>> {
     drop(socket);
     echo.wait()?;
     run(Command::new("docker").args(["rm", "-f", &container]))?;
-    let row = |what, ours, peer_name, peer, goal| Row { what, ours, peer_name, peer, goal };
+    let row = |what, ours, peer_name, peer, goal| Row {
+        what,
+        ours,
+        peer_name,
+        peer,
+        goal,
+    };
     Ok(vec![
-        row("warm call, `.blocking()`", blocking, "raw unix-socket ping-pong", raw, 3.0),
-        row("warm call, `.await`", awaited, "raw unix-socket ping-pong", raw, 3.0),
-        row("warm call, `.await`", awaited, "`docker exec … true`", exec, 0.01),
+        row(
+            "warm call, `.blocking()`",
+            blocking,
+            "raw unix-socket ping-pong",
+            raw,
+            3.0,
+        ),
+        row(
+            "warm call, `.await`",
+            awaited,
+            "raw unix-socket ping-pong",
+            raw,
+            3.0,
+        ),
+        row(
+            "warm call, `.await`",
+            awaited,
+            "`docker exec … true`",
+            exec,
+            0.01,
+        ),
     ])
 }

@@ -47,7 +47,12 @@ fn main() -> Result<()> {
         let (_, measurement) = MEASUREMENTS
             .iter()
             .find(|(known, _)| known == name)
-            .ok_or_else(|| anyhow::anyhow!("no measurement `{name}`; there are {:?}", MEASUREMENTS.map(|(name, _)| name)))?;
+            .ok_or_else(|| {
+                anyhow::anyhow!(
+                    "no measurement `{name}`; there are {:?}",
+                    MEASUREMENTS.map(|(name, _)| name)
+                )
+            })?;
         for row in measurement()? {
             println!("{row}");
         }

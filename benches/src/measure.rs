@@ -19,9 +19,20 @@ pub(crate) struct Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, ours, peer_name, peer, goal } = self;
+        let Self {
+            what,
+            ours,
+            peer_name,
+            peer,
+            goal,
+        } = self;
         let ratio = ours.as_secs_f64() / peer.as_secs_f64();
-        write!(f, "| {what} | {} | {peer_name}: {} | {ratio:.3} | ≤ {goal:.3} |", text(*ours), text(*peer))
+        write!(
+            f,
+            "| {what} | {} | {peer_name}: {} | {ratio:.3} | ≤ {goal:.3} |",
+            text(*ours),
+            text(*peer)
+        )
     }
 }
 
@@ -93,5 +104,8 @@ pub(crate) fn machine() -> Result<String> {
         .and_then(|rest| rest.split_whitespace().next())
         .context("no MemTotal in /proc/meminfo")?
         .parse()?;
-    Ok(format!("{cores} cores, {:.0} GiB of memory", kib / 1024.0 / 1024.0))
+    Ok(format!(
+        "{cores} cores, {:.0} GiB of memory",
+        kib / 1024.0 / 1024.0
+    ))
 }

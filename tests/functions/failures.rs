@@ -10,7 +10,9 @@ use crate::NOTHING;
 #[app::function(image = NOTHING)]
 fn fail_with_chain() -> anyhow::Result<u8> {
     use anyhow::Context;
-    Err(std::io::Error::other("the disk is shy")).context("reading the weights").context("training")
+    Err(std::io::Error::other("the disk is shy"))
+        .context("reading the weights")
+        .context("training")
 }
 
 #[derive(Debug)]
@@ -72,8 +74,15 @@ fn abort() {
 
 #[app::function(image = NOTHING)]
 fn kill_self() {
-    let pid = std::process::id().try_into().ok().and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.expect("a process has an id"), rustix::process::Signal::KILL).expect("we may");
+    let pid = std::process::id()
+        .try_into()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(
+        pid.expect("a process has an id"),
+        rustix::process::Signal::KILL,
+    )
+    .expect("we may");
     std::thread::sleep(Duration::from_secs(60));
 }
 
@@ -107,9 +116,16 @@ fn give_picky(number: u8) -> Picky {
 }
 
 /// The error of a call, and that the next call works.
-async fn error_of<T: std::fmt::Debug>(call: impl IntoFuture<Output = Result<T, CallError>>) -> (CallErrorKind, String) {
+async fn error_of<T: std::fmt::Debug>(
+    call: impl IntoFuture<Output = Result<T, CallError>>,
+) -> (CallErrorKind, String) {
     let error = call.await.expect_err("this call fails");
-    assert_eq!(take_picky::remote(Picky(1)).await.expect("the next call works"), 1);
+    assert_eq!(
+        take_picky::remote(Picky(1))
+            .await
+            .expect("the next call works"),
+        1
+    );
     (error.kind(), error.to_string())
 }
 
@@ -135,8 +151,16 @@ macro_rules! assert_error {
 
 #[app::test]
 async fn an_error_comes_back_with_its_whole_chain() {
-    assert_error!(fail_with_chain::remote(), Returned, ["training", "reading the weights", "the disk is shy"]);
-    assert_error!(fail_with_source::remote(), Returned, ["not a count", "invalid digit"]);
+    assert_error!(
+        fail_with_chain::remote(),
+        Returned,
+        ["training", "reading the weights", "the disk is shy"]
+    );
+    assert_error!(
+        fail_with_source::remote(),
+        Returned,
+        ["not a count", "invalid digit"]
+    );
 }
 
 #[app::test]
@@ -146,12 +170,20 @@ async fn a_panic_comes_back_with_message_place_and_backtrace() {
         Panicked,
         ["panic_with", "failures.rs:", "at the disco", "panic_with"]
     );
-    assert_error!(panic_later::remote(), Panicked, ["failures.rs:", "there was nothing"]);
+    assert_error!(
+        panic_later::remote(),
+        Panicked,
+        ["failures.rs:", "there was nothing"]
+    );
 }
 
 #[app::test]
 async fn a_panic_during_a_panic_ends_the_worker_and_both_are_told() {
-    assert_error!(panic_while_panicking::remote(), Died, ["SIGABRT", "first", "while falling"]);
+    assert_error!(
+        panic_while_panicking::remote(),
+        Died,
+        ["SIGABRT", "first", "while falling"]
+    );
 }
 
 #[app::test]
@@ -164,12 +196,28 @@ async fn a_worker_that_ends_tells_how_and_what_it_printed_last() {
 
 #[app::test]
 async fn a_call_that_takes_too_long_is_ended() {
-    assert_error!(never_return::remote(), TimedOut, ["never_return", "500ms", "timeout"]);
-    assert_error!(never_return::remote().timeout(Duration::from_millis(50)), TimedOut, ["50ms"]);
+    assert_error!(
+        never_return::remote(),
+        TimedOut,
+        ["never_return", "500ms", "timeout"]
+    );
+    assert_error!(
+        never_return::remote().timeout(Duration::from_millis(50)),
+        TimedOut,
+        ["50ms"]
+    );
 }
 
 #[app::test]
 async fn values_that_do_not_decode_are_told_by_the_side_that_found_out() {
-    assert_error!(take_picky::remote(Picky(13)), Encoding, ["take_picky", "arguments", "13 is not welcome"]);
-    assert_error!(give_picky::remote(13), Encoding, ["give_picky", "result", "13 is not welcome"]);
+    assert_error!(
+        take_picky::remote(Picky(13)),
+        Encoding,
+        ["take_picky", "arguments", "13 is not welcome"]
+    );
+    assert_error!(
+        give_picky::remote(13),
+        Encoding,
+        ["give_picky", "result", "13 is not welcome"]
+    );
 }

@@ -16,7 +16,10 @@ fn print_much(megabytes: usize) -> usize {
 #[app::function(image = DEBIAN)]
 fn children_print() -> bool {
     std::process::Command::new("/bin/sh")
-        .args(["-c", "echo from a child; echo to its stderr >&2; echo by path > /dev/stderr"])
+        .args([
+            "-c",
+            "echo from a child; echo to its stderr >&2; echo by path > /dev/stderr",
+        ])
         .status()
         .is_ok_and(|status| status.success())
 }

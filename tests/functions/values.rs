@@ -45,7 +45,11 @@ fn nothing() {}
 
 #[app::function(image = NOTHING)]
 fn half(number: i32) -> std::io::Result<i32> {
-    if number % 2 == 0 { Ok(number / 2) } else { Err(std::io::Error::other("odd")) }
+    if number % 2 == 0 {
+        Ok(number / 2)
+    } else {
+        Err(std::io::Error::other("odd"))
+    }
 }
 
 #[app::function(image = NOTHING)]
@@ -70,7 +74,10 @@ async fn a_struct_with_every_serde_trick_comes_back_as_it_went() {
         label: None,
         rest: BTreeMap::from([
             ("a".to_owned(), Shape::Number(-5)),
-            ("b".to_owned(), Shape::List(vec![Shape::Text("ü".into()), Shape::Number(i64::MAX)])),
+            (
+                "b".to_owned(),
+                Shape::List(vec![Shape::Text("ü".into()), Shape::Number(i64::MAX)]),
+            ),
         ]),
     };
     assert_eq!(back::remote(point.clone()).await.unwrap(), point);
@@ -78,8 +85,15 @@ async fn a_struct_with_every_serde_trick_comes_back_as_it_went() {
 
 #[app::test]
 async fn references_are_sent_by_value() {
-    let point = Point { x: 1.0, label: Some("p".into()), rest: BTreeMap::new() };
-    assert_eq!(lengths::remote("four", &[1, 2, 3], &point).await.unwrap(), (4, 3, 0));
+    let point = Point {
+        x: 1.0,
+        label: Some("p".into()),
+        rest: BTreeMap::new(),
+    };
+    assert_eq!(
+        lengths::remote("four", &[1, 2, 3], &point).await.unwrap(),
+        (4, 3, 0)
+    );
 }
 
 #[app::test]
@@ -114,7 +128,9 @@ async fn a_hundred_megabytes_go_and_come() {
 
 #[app::test]
 async fn calls_at_once_all_get_their_own_answer() {
-    let calls: Vec<_> = (0..12).map(|number| tokio::spawn(half::remote(number * 2).into_future())).collect();
+    let calls: Vec<_> = (0..12)
+        .map(|number| tokio::spawn(half::remote(number * 2).into_future()))
+        .collect();
     for (number, call) in (0..12).zip(calls) {
         assert_eq!(call.await.unwrap().unwrap(), number);
     }

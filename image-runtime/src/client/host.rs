@@ -176,7 +176,8 @@ impl Host {
     /// Takes what a function prints.
     fn output_of(&self, function: &'static str, container: &str) -> Box<dyn FnMut(String) + Send> {
         let events = self.events.clone();
-        let container = container.to_owned();
+        // Names begin with what all of ours have in common; the end tells them apart.
+        let container = container.rsplit('-').next().unwrap_or(container).to_owned();
         Box::new(move |line| {
             events.tell(Event::FunctionOutput {
                 function,

@@ -150,7 +150,7 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
     {
         config.set("LANG", "C.UTF-8");
         let id = child(&layers[0].id, "python", |encoder| {
-            encoder.text(series).text(builder.pip).text(uv);
+            encoder.text(series).text(builder.pip).text(uv)
         });
         layers.push(PlannedLayer {
             id,
@@ -171,20 +171,16 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
     for (index, ChainStep { step, .. }) in chain.steps.iter().enumerate() {
         force |= step.force_build();
         identity = child(&identity, step.verb(), |encoder| match step {
-            Step::AptInstall(step) => drop(encoder.list(step.packages.iter().copied())),
-            Step::PipInstall(step) => {
-                drop(encoder.list(step.requirements.iter().copied()).text(uv))
-            }
-            Step::RunCommands(step) => drop(encoder.list(step.commands.iter().copied())),
-            Step::CopyLocalFile(step) => drop(encoder.text(step.target).digest(&trees(index))),
-            Step::CopyLocalDir(step) => drop(encoder.text(step.target).digest(&trees(index))),
-            Step::Env(step) => {
-                encoder.number(step.variables.len() as u64);
-                for (name, value) in step.variables {
-                    encoder.text(name).text(value);
-                }
-            }
-            Step::Workdir(step) => drop(encoder.text(step.path)),
+            Step::AptInstall(step) => encoder.list(step.packages.iter().copied()),
+            Step::PipInstall(step) => encoder.list(step.requirements.iter().copied()).text(uv),
+            Step::RunCommands(step) => encoder.list(step.commands.iter().copied()),
+            Step::CopyLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::CopyLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::Env(step) => step.variables.iter().fold(
+                encoder.number(step.variables.len() as u64),
+                |encoder, (name, value)| encoder.text(name).text(value),
+            ),
+            Step::Workdir(step) => encoder.text(step.path),
         });
         let action = match step {
             Step::AptInstall(step) => Action::AptInstall(step.packages),
@@ -247,7 +243,11 @@ fn base_id(source: &BaseSource) -> LayerId {
     encoder.finish()
 }
 
-fn child(parent: &LayerId, verb: &str, fields: impl FnOnce(&mut Encoder)) -> LayerId {
+fn child(
+    parent: &LayerId,
+    verb: &str,
+    fields: impl FnOnce(&mut Encoder) -> &mut Encoder,
+) -> LayerId {
     let mut encoder = Encoder::new(TAG);
     encoder.digest(parent).text(verb);
     fields(&mut encoder);
