@@ -1,71 +1,56 @@
-//! A second build: nothing changed, nothing is done.
+//! A second build: nothing changed, nothing is done. Whole processes, from start to exit.
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-use image_runtime::{Image, app, image};
+use crate::measure::{Row, docker, in_turn, run, time_of};
+use crate::subject::Subject;
 
-use crate::measure::{Row, in_turn, run, this_program, time};
+const TAG: &str = "image-runtime-bench";
 
-const TOOLS: Image = image!(
-    debian_slim()
-        .apt_install("jq")
-        .run_commands("echo ready > /ready")
-);
+/// Removes the peer's image, however the measurement ends.
+struct Tagged;
 
-#[app::function(image = TOOLS)]
-fn in_tools() {}
-
-/// Builds the image if it is not there, and calls nothing in it.
-pub(crate) fn be_builder() -> Result<()> {
-    Ok(in_tools::remote().blocking()?)
-}
-
-/// The Debian base that our image stands on, by its tag.
-pub(crate) fn debian_layer() -> Result<String> {
-    run(&mut this_program("as-builder")?)?;
-    let images = run(Command::new("docker").args([
-        "images",
-        "--filter",
-        "label=image-runtime.title=Debian bookworm from the archive",
-        "--format",
-        "{{.Repository}}:{{.Tag}}",
-    ]))?;
-    let image = images
-        .lines()
-        .next()
-        .context("no base of ours is in the daemon")?;
-    Ok(image.to_owned())
+impl Drop for Tagged {
+    fn drop(&mut self) {
+        // Nothing else can be done about an image that stays.
+        let _ = run(&mut docker(&["rmi", TAG]));
+    }
 }
 
 pub(crate) fn second_build() -> Result<Vec<Row>> {
-    let base = debian_layer()?;
+    let [debug, release] = Subject::both()?;
+    let base = debug.base_layer()?;
     let folder = tempfile::tempdir()?;
+    // The same steps as those of the image `STEPS` in bin/subject.rs.
+    let dockerfile = folder.path().join("Dockerfile");
     std::fs::write(
-        folder.path().join("Dockerfile"),
+        &dockerfile,
         format!(
-            "FROM {base}\nRUN apt-get update && apt-get install -y --no-install-recommends jq\nRUN echo ready > /ready\n"
+            "FROM {base}\nRUN echo ready > /ready\nCOPY src /src\nENV READY=/ready\nWORKDIR /src\n"
         ),
     )?;
-    let docker_build = || {
-        let mut command = Command::new("docker");
-        command
-            .args(["build", "-q", "-t", "image-runtime-bench"])
-            .arg(folder.path());
-        command
-    };
-    run(&mut docker_build())?;
-    let (ours, peer) = in_turn(
-        20,
-        || time(|| run(&mut this_program("as-second-builder")?).map(drop)),
-        || time(|| run(&mut docker_build()).map(drop)),
+    let mut peer = docker(&["build", "--quiet", "--tag", TAG, "--file"]);
+    peer.arg(dockerfile).arg(env!("CARGO_MANIFEST_DIR"));
+    let mut debug = debug.command(&["build", "STEPS"]);
+    let mut release = release.command(&["build", "STEPS"]);
+    let _tagged = Tagged;
+    for command in [&mut debug, &mut release, &mut peer] {
+        run(command)?;
+    }
+    let [debug, release, against] = in_turn(
+        30,
+        [
+            &mut || time_of(&mut debug),
+            &mut || time_of(&mut release),
+            &mut || time_of(&mut peer),
+        ],
     )?;
-    run(Command::new("docker").args(["rmi", "image-runtime-bench"]))?;
     Ok(vec![Row {
         what: "second build, nothing changed",
-        ours,
-        peer_name: "cached `docker build`",
-        peer,
+        peer: "cached `docker build`",
+        against,
+        debug,
+        release: Some(release),
         goal: 0.05,
     }])
 }

@@ -2,134 +2,147 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
-use image_runtime::{Image, app, image};
 
-use crate::measure::{Row, in_turn, median, run, this_program, time};
-
-const NOTHING: Image = image!(scratch());
-
-#[app::function(image = NOTHING)]
-fn nothing() {}
-
-/// Makes one call in a process that made none before, and prints how long it took in nanoseconds.
-pub(crate) fn be_first_caller() -> Result<()> {
-    let begin = Instant::now();
-    nothing::remote().blocking()?;
-    println!("{}", begin.elapsed().as_nanos());
-    Ok(())
-}
+use crate::measure::{Row, docker, in_turn, run, time, time_of};
+use crate::subject::Subject;
 
 pub(crate) fn first_call() -> Result<Vec<Row>> {
-    run(&mut this_program("as-first-caller")?)?;
-    let layer = crate::build::debian_layer()?;
-    let (ours, peer) = in_turn(
-        15,
-        || {
-            Ok(Duration::from_nanos(
-                run(&mut this_program("as-first-caller")?)?.parse()?,
-            ))
-        },
-        || time(|| run(Command::new("docker").args(["run", "--rm", &layer, "true"])).map(drop)),
+    let [debug, release] = Subject::both()?;
+    let layer = debug.base_layer()?;
+    let first = |subject: &Subject| {
+        let calls = subject.calls()?;
+        let first = calls.first;
+        calls.end()?;
+        Ok(first)
+    };
+    let [debug, release, against] = in_turn(
+        25,
+        [&mut || first(&debug), &mut || first(&release), &mut || {
+            time_of(&mut docker(&["run", "--rm", &layer, "true"]))
+        }],
     )?;
     Ok(vec![Row {
         what: "first call, in a new container",
-        ours,
-        peer_name: "`docker run --rm … true`",
-        peer,
+        peer: "`docker run --rm … true`",
+        against,
+        debug,
+        release: Some(release),
         goal: 1.3,
     }])
 }
 
-/// Answers each byte on a socket, in a process of its own.
+pub(crate) fn warm_call() -> Result<Vec<Row>> {
+    let [debug, release] = Subject::both()?;
+    let idle = Idle::start(&debug.base_layer()?)?;
+    let mut echo = Echo::start()?;
+    let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+    let mut rows = Vec::new();
+    for (what, way) in [
+        ("warm call, `.blocking()`", "blocking"),
+        ("warm call, `.await`", "await"),
+    ] {
+        let [debug, release, raw, exec] = in_turn(
+            30,
+            [
+                &mut || debug.more(way),
+                &mut || release.more(way),
+                &mut || echo.hundred(),
+                &mut || time_of(&mut docker(&["exec", &idle.0, "true"])),
+            ],
+        )?;
+        for (peer, against, goal) in [
+            ("unix-socket ping-pong", raw, 3.0),
+            ("`docker exec … true`", exec, 0.01),
+        ] {
+            rows.push(Row {
+                what,
+                peer,
+                against,
+                debug,
+                release: Some(release),
+                goal,
+            });
+        }
+    }
+    debug.end()?;
+    release.end()?;
+    Ok(rows)
+}
+
+/// A container that does nothing, by its name; removed when dropped.
+struct Idle(String);
+
+impl Idle {
+    fn start(layer: &str) -> Result<Self> {
+        run(&mut docker(&[
+            "run", "--detach", "--rm", layer, "sleep", "600",
+        ]))
+        .map(Self)
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        // It ends by itself, too.
+        let _ = run(&mut docker(&["rm", "--force", &self.0]));
+    }
+}
+
+/// How much a call without arguments and result sends, about.
+type Message = [u8; 24];
+
+/// A process that answers each message with itself. It ends when its socket closes.
+struct Echo {
+    child: Child,
+    socket: UnixStream,
+}
+
+impl Echo {
+    fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("echo");
+        let listener = UnixListener::bind(&path)?;
+        let child = Command::new(std::env::current_exe()?)
+            .arg("as-echo")
+            .arg(&path)
+            .spawn()?;
+        let (socket, _) = listener.accept()?;
+        Ok(Self { child, socket })
+    }
+
+    /// The median of a hundred rounds.
+    fn hundred(&mut self) -> Result<std::time::Duration> {
+        let mut message = Message::default();
+        let [median] = in_turn(
+            100,
+            [&mut || {
+                time(|| {
+                    self.socket.write_all(&message)?;
+                    Ok(self.socket.read_exact(&mut message)?)
+                })
+            }],
+        )?;
+        Ok(median)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        let _ = self.child.wait();
+    }
+}
+
+/// What the process of an [`Echo`] does.
 pub(crate) fn be_echo() -> Result<()> {
-    let path = std::env::args()
-        .nth(2)
-        .context("the socket's path is wanted")?;
-    let mut socket = UnixStream::connect(path)?;
-    let mut message = [0; 32];
+    let path = std::env::args().nth(2);
+    let mut socket = UnixStream::connect(path.context("the socket's path is wanted")?)?;
+    let mut message = Message::default();
     while socket.read_exact(&mut message).is_ok() {
         socket.write_all(&message)?;
     }
     Ok(())
-}
-
-pub(crate) fn warm_call() -> Result<Vec<Row>> {
-    const ROUNDS: usize = 3000;
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("echo");
-    let listener = UnixListener::bind(&path)?;
-    let mut echo = this_program("as-echo")?.arg(&path).spawn()?;
-    let (mut socket, _) = listener.accept()?;
-    let mut message = [0; 32];
-    let mut ping_pong = || {
-        time(|| {
-            socket.write_all(&message)?;
-            Ok(socket.read_exact(&mut message)?)
-        })
-    };
-    let container = run(Command::new("docker").args([
-        "run",
-        "-d",
-        "--rm",
-        &crate::build::debian_layer()?,
-        "sleep",
-        "600",
-    ]))?;
-    nothing::remote().blocking()?;
-    let (blocking, raw) = in_turn(
-        ROUNDS,
-        || time(|| Ok(nothing::remote().blocking()?)),
-        &mut ping_pong,
-    )?;
-    let awaited = image_runtime::__private::block_on(async {
-        let mut times = Vec::new();
-        for _ in 0..ROUNDS {
-            let begin = Instant::now();
-            nothing::remote().await?;
-            times.push(begin.elapsed());
-        }
-        Ok::<_, anyhow::Error>(median(times))
-    })?;
-    let (_, exec) = in_turn(
-        10,
-        || Ok(Duration::ZERO),
-        || time(|| run(Command::new("docker").args(["exec", &container, "true"])).map(drop)),
-    )?;
-    drop(socket);
-    echo.wait()?;
-    run(Command::new("docker").args(["rm", "-f", &container]))?;
-    let row = |what, ours, peer_name, peer, goal| Row {
-        what,
-        ours,
-        peer_name,
-        peer,
-        goal,
-    };
-    Ok(vec![
-        row(
-            "warm call, `.blocking()`",
-            blocking,
-            "raw unix-socket ping-pong",
-            raw,
-            3.0,
-        ),
-        row(
-            "warm call, `.await`",
-            awaited,
-            "raw unix-socket ping-pong",
-            raw,
-            3.0,
-        ),
-        row(
-            "warm call, `.await`",
-            awaited,
-            "`docker exec … true`",
-            exec,
-            0.01,
-        ),
-    ])
 }

@@ -2,25 +2,29 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 
 use crate::measure::{Row, in_turn, run, time};
 
 /// A crate whose only dependency is ours.
 const OURS: &str = r#"use image_runtime::{Image, app, image};
 const NOTHING: Image = image!(scratch());
+const ANSWER: u32 = 0;
 #[app::function(image = NOTHING)]
-fn answer() -> u32 { 0 }
+fn answer() -> u32 { ANSWER }
 #[app::main]
 fn main() { println!("{}", answer::remote().blocking().unwrap()); }
 "#;
 
-/// A crate that lists containers with bollard, which is what our engine is made of.
-const BOLLARD: &str = r#"fn main() {
+/// A crate that asks the daemon something with bollard, which is what our engine is made of.
+const BOLLARD: &str = r#"const ANSWER: u32 = 0;
+fn main() {
     let docker = bollard::Docker::connect_with_local_defaults().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    println!("{} {}", 0, runtime.block_on(docker.ping()).unwrap());
+    runtime.block_on(docker.ping()).unwrap();
+    println!("{ANSWER}");
 }
 "#;
 
@@ -71,19 +75,20 @@ impl Crate {
         run(&mut self.cargo("build")).map(drop)
     }
 
-    fn edit_and_run(&self, round: usize) -> Result<()> {
+    /// Writes the next number into the program, and runs that.
+    fn edit_and_run(&self, round: &mut u32) -> Result<Duration> {
         let main = self.0.join("src/main.rs");
         let text = std::fs::read_to_string(&main)?;
-        let (before, after) = (format!("{}", round - 1), format!("{round}"));
-        let at = text
-            .find(&format!(" {before}"))
-            .context("the line to edit")?
-            + 1;
-        std::fs::write(
-            &main,
-            format!("{}{after}{}", &text[..at], &text[at + before.len()..]),
-        )?;
-        run(&mut self.cargo("run")).map(drop)
+        let line = |round: u32| format!("const ANSWER: u32 = {round};");
+        let edited = text.replace(&line(*round), &line(*round + 1));
+        ensure!(edited != text, "the line to edit is not there");
+        *round += 1;
+        let begin = Instant::now();
+        std::fs::write(&main, edited)?;
+        let answer = run(&mut self.cargo("run"))?;
+        let elapsed = begin.elapsed();
+        ensure!(answer == round.to_string(), "{answer} is not the answer");
+        Ok(elapsed)
     }
 }
 
@@ -111,35 +116,37 @@ pub(crate) fn clean_and_edited() -> Result<Vec<Row>> {
          tokio = { version = \"1\", features = [\"rt-multi-thread\"] }",
         BOLLARD,
     )?;
-    let (clean, clean_peer) = in_turn(
+    let [clean, clean_peer] = in_turn(
         1,
-        || time(|| ours.clean_build()),
-        || time(|| peer.clean_build()),
+        [&mut || time(|| ours.clean_build()), &mut || {
+            time(|| peer.clean_build())
+        }],
     )?;
-    bare.clean_build()?;
-    run(&mut ours.cargo("run"))?;
-    let rounds = std::cell::Cell::new(0);
-    let (edited, edited_peer) = in_turn(
-        5,
-        || {
-            rounds.set(rounds.get() + 1);
-            time(|| ours.edit_and_run(rounds.get()))
-        },
-        || time(|| bare.edit_and_run(rounds.get())),
+    for krate in [&ours, &bare] {
+        run(&mut krate.cargo("run"))?;
+    }
+    let (mut our_round, mut bare_round) = (0, 0);
+    let [edited, edited_peer] = in_turn(
+        9,
+        [&mut || ours.edit_and_run(&mut our_round), &mut || {
+            bare.edit_and_run(&mut bare_round)
+        }],
     )?;
     Ok(vec![
         Row {
             what: "clean debug build of a small crate",
-            ours: clean,
-            peer_name: "with `testcontainers`",
-            peer: clean_peer,
+            peer: "with `testcontainers`",
+            against: clean_peer,
+            debug: clean,
+            release: None,
             goal: 1.0,
         },
         Row {
             what: "one line edited, until `cargo run` answers",
-            ours: edited,
-            peer_name: "with `bollard` alone",
-            peer: edited_peer,
+            peer: "with `bollard` alone",
+            against: edited_peer,
+            debug: edited,
+            release: None,
             goal: 1.5,
         },
     ])

@@ -1,16 +1,16 @@
-//! What README's performance table is made from: `cargo run --release -p benches`, in one run, as ratios against peers.
+//! What README's performance table is made from: `cargo run --release -p benches`, in one run on one machine, as ratios.
 //!
-//! Names as arguments choose some of the measurements. Needs the `docker` command; `mmdebstrap` is measured where it is
-//! installed.
+//! Names as arguments choose some of the measurements. Needs the `docker` command; `base` needs root and `mmdebstrap`.
+//! What is measured is a program as users write it (`bin/subject.rs`), in a debug build and in a release build.
 
 mod base;
 mod build;
 mod call;
 mod compile;
 mod measure;
+mod subject;
 
-use anyhow::Result;
-use image_runtime::app;
+use anyhow::{Context, Result};
 use measure::Row;
 
 /// A measurement: its name on the command line, and what it gives.
@@ -24,32 +24,22 @@ const MEASUREMENTS: [Measurement; 5] = [
     ("compile", compile::clean_and_edited),
 ];
 
-#[app::main(cli = false)]
 fn main() -> Result<()> {
-    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let Some(role) = arguments.first().filter(|word| word.starts_with("as-")) {
-        return match role.as_str() {
-            "as-first-caller" => call::be_first_caller(),
-            "as-echo" => call::be_echo(),
-            "as-builder" => build::be_builder(),
-            "as-base-builder" => base::be_builder(),
-            other => anyhow::bail!("no role `{other}`"),
-        };
+    let mut names: Vec<_> = std::env::args().skip(1).collect();
+    if names.first().is_some_and(|name| name == "as-echo") {
+        return call::be_echo();
     }
-    if arguments.is_empty() {
-        arguments = MEASUREMENTS.map(|(name, _)| name.to_owned()).to_vec();
+    if names.is_empty() {
+        names = MEASUREMENTS.map(|(name, _)| name.to_owned()).to_vec();
     }
-    println!("{}\n", measure::machine()?);
-    println!("| what | ours | peer | ratio | goal |\n| --- | --- | --- | --- | --- |");
-    for name in &arguments {
+    println!("{}\n\n{}", measure::machine()?, measure::HEAD);
+    for name in &names {
         let (_, measurement) = MEASUREMENTS
             .iter()
             .find(|(known, _)| known == name)
-            .ok_or_else(|| {
-                anyhow::anyhow!(
-                    "no measurement `{name}`; there are {:?}",
-                    MEASUREMENTS.map(|(name, _)| name)
-                )
+            .with_context(|| {
+                let known = MEASUREMENTS.map(|(name, _)| name).join(", ");
+                format!("no measurement is called `{name}`; there are {known}")
             })?;
         for row in measurement()? {
             println!("{row}");

@@ -6,13 +6,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+/// The table's head.
+pub(crate) const HEAD: &str =
+    "| what | against | debug build | release build | goal |\n| --- | --- | --- | --- | --- |";
+
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) what: &'static str,
-    pub(crate) ours: Duration,
-    pub(crate) peer_name: &'static str,
-    pub(crate) peer: Duration,
+    pub(crate) peer: &'static str,
+    /// How long the peer takes.
+    pub(crate) against: Duration,
+    /// How long it takes with our debug build.
+    pub(crate) debug: Duration,
+    /// How long it takes with our release build, where there is such a thing.
+    pub(crate) release: Option<Duration>,
     /// At most this ratio is the goal.
     pub(crate) goal: f64,
 }
@@ -20,49 +28,60 @@ pub(crate) struct Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            what,
-            ours,
-            peer_name,
-            peer,
-            goal,
+            what, peer, goal, ..
         } = self;
-        let ratio = ours.as_secs_f64() / peer.as_secs_f64();
+        let ours = |time: Duration| {
+            let ratio = time.as_secs_f64() / self.against.as_secs_f64();
+            format!("**{}** ({})", number(ratio), text(time))
+        };
         write!(
             f,
-            "| {what} | {} | {peer_name}: {} | {ratio:.3} | ≤ {goal:.3} |",
-            text(*ours),
-            text(*peer)
+            "| {what} | {peer}: {} | {} | {} | ≤ {goal} |",
+            text(self.against),
+            ours(self.debug),
+            self.release.map(ours).unwrap_or_default()
         )
     }
+}
+
+/// With two digits that count.
+fn number(ratio: f64) -> String {
+    let digits = (1.0 - ratio.log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{ratio:.digits$}")
 }
 
 fn text(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
+        10.0.. => format!("{seconds:.0} s"),
         1.0.. => format!("{seconds:.1} s"),
+        0.1.. => format!("{:.0} ms", seconds * 1e3),
         0.001.. => format!("{:.1} ms", seconds * 1e3),
         _ => format!("{:.0} µs", seconds * 1e6),
     }
 }
 
-/// The middle one.
-pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+/// Something to measure: does it once and says how long it took.
+pub(crate) type Contender<'a> = &'a mut dyn FnMut() -> Result<Duration>;
+
+/// The medians of several things measured in turn, so that a machine that changes its speed changes all of them.
+pub(crate) fn in_turn<const N: usize>(
+    rounds: usize,
+    mut contenders: [Contender<'_>; N],
+) -> Result<[Duration; N]> {
+    let mut times = [const { Vec::new() }; N];
+    for _ in 0..rounds {
+        for (contender, times) in contenders.iter_mut().zip(&mut times) {
+            times.push(contender()?);
+        }
+    }
+    Ok(times.map(median))
 }
 
-/// The medians of two things measured in turn, so that a machine that changes its speed changes both.
-pub(crate) fn in_turn(
-    rounds: usize,
-    mut ours: impl FnMut() -> Result<Duration>,
-    mut peer: impl FnMut() -> Result<Duration>,
-) -> Result<(Duration, Duration)> {
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        a.push(ours()?);
-        b.push(peer()?);
-    }
-    Ok((median(a), median(b)))
+/// The middle one.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }
 
 /// How long something takes.
@@ -70,6 +89,11 @@ pub(crate) fn time(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let begin = Instant::now();
     work()?;
     Ok(begin.elapsed())
+}
+
+/// How long a command takes, from its start to its exit.
+pub(crate) fn time_of(command: &mut Command) -> Result<Duration> {
+    time(|| run(command).map(drop))
 }
 
 /// Runs a command that must succeed; what it prints is shown only if it fails.
@@ -87,11 +111,11 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// This program again, in another role.
-pub(crate) fn this_program(role: &str) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg(role);
-    Ok(command)
+/// `docker` with arguments.
+pub(crate) fn docker(arguments: &[&str]) -> Command {
+    let mut command = Command::new("docker");
+    command.args(arguments);
+    command
 }
 
 /// Cores and memory.

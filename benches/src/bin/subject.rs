@@ -1,0 +1,46 @@
+//! The program that is measured: what a user would write. Its command line builds. Its body makes one call, then a
+//! hundred for each line of standard input, and prints how long one of them took, in nanoseconds.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use image_runtime::{Image, app, image};
+
+const BASE: Image = image!(debian_slim());
+
+/// A step of each kind that needs nothing from the network.
+const STEPS: Image = image!(
+    BASE.run_commands("echo ready > /ready")
+        .copy_local_dir("src", "/src")
+        .env({ "READY": "/ready" })
+        .workdir("/src")
+);
+
+#[app::function(image = BASE)]
+fn nothing() {}
+
+#[app::function(image = STEPS)]
+fn in_steps() {}
+
+#[app::main]
+async fn main() -> Result<()> {
+    let begin = Instant::now();
+    nothing::remote().await?;
+    println!("{}", begin.elapsed().as_nanos());
+    for line in std::io::stdin().lines() {
+        let way = line?;
+        let mut times = [Duration::ZERO; 100];
+        for time in &mut times {
+            let begin = Instant::now();
+            match way.as_str() {
+                "await" => nothing::remote().await?,
+                "blocking" => nothing::remote().blocking()?,
+                other => bail!("no way to call is `{other}`"),
+            }
+            *time = begin.elapsed();
+        }
+        times.sort();
+        println!("{}", times[times.len() / 2].as_nanos());
+    }
+    Ok(())
+}

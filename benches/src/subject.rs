@@ -1,0 +1,101 @@
+//! The program that is measured (`bin/subject.rs`), as users run it: built for debugging, and built for release.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::measure::run;
+
+/// One build of the program.
+pub(crate) struct Subject {
+    program: PathBuf,
+}
+
+impl Subject {
+    /// Both builds: for debugging, and for release.
+    pub(crate) fn both() -> Result<[Self; 2]> {
+        Ok([
+            Self::build("debug", "dev")?,
+            Self::build("release", "release")?,
+        ])
+    }
+
+    fn build(folder: &str, profile: &str) -> Result<Self> {
+        let here = std::env::current_exe()?;
+        let target = here.ancestors().nth(2).context("a target folder")?;
+        run(Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--bin", "subject", "--profile", profile])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        Ok(Self {
+            program: target.join(folder).join("subject"),
+        })
+    }
+
+    /// The program with arguments.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments);
+        command
+    }
+
+    /// Builds the Debian base if it is not there; answers the Docker image that it is.
+    pub(crate) fn base_layer(&self) -> Result<String> {
+        let report = run(&mut self.command(&["build", "BASE", "--quiet", "--json"]))?;
+        let report: serde_json::Value = serde_json::from_str(&report)?;
+        let layer = report[0]["layer"].as_str().context("no layer is told")?;
+        Ok(format!("image-runtime/layer:{layer}"))
+    }
+
+    /// Starts the body, which makes its first call.
+    pub(crate) fn calls(&self) -> Result<Calls> {
+        let mut child = self
+            .command(&[])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take().context("stdin is piped")?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let mut calls = Calls {
+            child,
+            stdin,
+            times: BufReader::new(stdout).lines(),
+            first: Duration::ZERO,
+        };
+        calls.first = calls.next()?;
+        Ok(calls)
+    }
+}
+
+/// A process that makes calls.
+pub(crate) struct Calls {
+    child: Child,
+    stdin: ChildStdin,
+    times: Lines<BufReader<ChildStdout>>,
+    /// How long its first call took.
+    pub(crate) first: Duration,
+}
+
+impl Calls {
+    /// The median of a hundred more calls, made by `await` or `blocking`.
+    pub(crate) fn more(&mut self, way: &str) -> Result<Duration> {
+        writeln!(self.stdin, "{way}")?;
+        self.next()
+    }
+
+    /// Ends the process.
+    pub(crate) fn end(mut self) -> Result<()> {
+        drop(self.stdin);
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Duration> {
+        let line = self.times.next().context("the program ended early")??;
+        Ok(Duration::from_nanos(line.parse()?))
+    }
+}
