@@ -68,6 +68,13 @@ fn renamed() -> u128 {
 }
 
 #[app::test]
+async fn blocking_calls_go_on_inside_an_async_function() {
+    for _ in 0..300 {
+        nothing::remote().blocking().unwrap();
+    }
+}
+
+#[app::test]
 async fn a_struct_with_every_serde_trick_comes_back_as_it_went() {
     let point = Point {
         x: 0.1,

@@ -50,7 +50,9 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     /// # Errors
     /// See [`CallErrorKind`](super::CallErrorKind).
     pub fn blocking(self) -> Result<T, CallError> {
-        pollster::block_on(self.into_future())
+        // Inside an async function of the user, tokio would let no future go on that has been polled often without a
+        // pause; here is nobody to pause for.
+        pollster::block_on(tokio::task::unconstrained(self.into_future()))
     }
 
     async fn run(self) -> Result<T, CallError> {
