@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
@@ -161,9 +162,13 @@ impl CallFailure {
 pub(crate) fn exit_text(exit: &Exit) -> String {
     let signal = i32::try_from(exit.code - 128)
         .ok()
-        .and_then(rustix::process::Signal::from_named_raw);
+        .and_then(Signal::from_named_raw);
     match signal {
-        Some(signal) => format!("signal {} ({signal:?})", signal.as_raw()),
+        Some(signal) => {
+            let name = format!("{signal:?}");
+            let name = name.trim_matches('"').trim_start_matches("Signal::");
+            format!("signal {} (SIG{name})", signal.as_raw())
+        }
         None => format!("exit code {}", exit.code),
     }
 }
@@ -373,7 +378,9 @@ impl Worker {
         let exit = tokio::time::timeout(EXIT_LIMIT, self.container.wait()).await;
         self.output.drain(&mut |_| {});
         let mut last_lines: Vec<_> = self.output.last_lines().map(ToOwned::to_owned).collect();
-        last_lines.extend(self.container.last_output());
+        if last_lines.is_empty() {
+            last_lines = self.container.last_output();
+        }
         match exit {
             Ok(Ok(exit)) => CallFailure::Died { exit, last_lines },
             Ok(Err(error)) => CallFailure::Lost(error),
