@@ -1,1 +1,90 @@
-//! The macros of `image-runtime`.
+//! The macros of `image-runtime`, which re-exports them: depend on that crate, not on this one.
+
+mod config;
+mod diag;
+mod entry;
+mod function;
+mod image;
+mod item;
+mod keyword;
+mod paths;
+mod syntax;
+mod text;
+mod tokens;
+
+use proc_macro::TokenStream;
+
+/// A container image: a base and a chain of steps, checked while compiling.
+///
+/// Bases are `debian_slim(…)`, `from_registry("…")`, `scratch()` and the path of another `const Image`. The documentation of a
+/// base, a step or a keyword is shown where it is written in an editor.
+///
+/// ```ignore
+/// use image_runtime::{Image, image};
+///
+/// const ML: Image = image!(
+///     debian_slim(python_version = "3.11")
+///         .apt_install("git", "curl")
+///         .pip_install("numpy==2.2.6", "pandas")
+///         .env({ "PYTHONUNBUFFERED": "1" })
+///         .workdir("/app")
+/// );
+/// ```
+#[proc_macro]
+pub fn image(input: TokenStream) -> TokenStream {
+    image::image(input.into()).into()
+}
+
+/// Lets a function run inside the image it names.
+///
+/// Keywords: `image = ML`, `timeout = "5m"`, `env = { "KEY": "value" }`, `name = "train"`. The function stays what it is;
+/// `train::remote(…)` calls it in a container, `train::local(…)` here.
+///
+/// Arguments are serde types by value, `&T`, `&str`, `&[T]` or `&Path`. What a call gives is the function's result `T`, or the `T`
+/// of its `Result<T, E>`. The rule looks at the written type: where its last name is `Result`, the first generic argument is
+/// `T`, and an alias without generic arguments is resolved; a type of any other name is `T` as a whole.
+///
+/// ```ignore
+/// #[app::function(image = ML, timeout = "5m")]
+/// fn train(epochs: u32) -> anyhow::Result<f64> { … }
+/// ```
+#[proc_macro_attribute]
+pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    function::function(arguments.into(), item.into()).into()
+}
+
+/// Makes `fn main` or `async fn main` the start of a program whose functions run in containers.
+///
+/// The program gets a command line (`build`, `images`, `call`, …). `#[app::main(cli = false)]` leaves all arguments to the program.
+///
+/// ```ignore
+/// #[app::main]
+/// async fn main() -> anyhow::Result<()> { … }
+/// ```
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    entry::main(arguments.into(), item.into()).into()
+}
+
+/// Makes a `fn` or an `async fn` a test that can call annotated functions in their containers.
+///
+/// ```ignore
+/// #[app::test]
+/// async fn trains() {
+///     assert!(train::remote(1).await.unwrap() < 1.0);
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    entry::test(arguments.into(), item.into()).into()
+}
+
+/// The name of the program and the defaults of its functions: `name`, `image`, `timeout`, `env`. At most one a program.
+///
+/// ```ignore
+/// app::config! { name = "etl", image = ML, timeout = "5m" }
+/// ```
+#[proc_macro]
+pub fn config(input: TokenStream) -> TokenStream {
+    config::config(input.into()).into()
+}

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt as _, StreamExt, TryStreamExt};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 
@@ -125,12 +125,17 @@ impl Downloads {
             );
         };
         let tell = &tell;
-        futures_util::stream::iter(wanted.iter().enumerate())
-            .map(|(index, file)| async move {
-                self.one(file, &move |bytes| tell(index, bytes))
+        let one = |(index, file): (usize, &'_ Wanted)| {
+            let file = file.clone();
+            async move {
+                self.one(&file, &move |bytes| tell(index, bytes))
                     .await
                     .map(drop)
-            })
+            }
+            .boxed()
+        };
+        let files: Vec<_> = wanted.iter().enumerate().map(one).collect();
+        futures_util::stream::iter(files)
             .buffer_unordered(PARALLEL)
             .try_collect()
             .await

@@ -1,0 +1,90 @@
+//! `#[app::main]`: the command line and the worker in front of the user's `main`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::diag::{Errors, Fault};
+use crate::item::Item;
+use crate::keyword::{self, Checked, Keyword, Kind};
+use crate::paths::private;
+use crate::syntax::Arguments;
+
+const ATTRIBUTE: &str = "#[app::main]";
+
+const KEYWORDS: &[Keyword] = &[Keyword {
+    name: "cli",
+    kind: Kind::Flag,
+}];
+
+/// Expands `#[app::main]`.
+pub(crate) fn main(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let cli = read_cli(arguments, &mut errors);
+    let item = Item::read(ATTRIBUTE, &tokens, &mut errors);
+    if let Some(item) = &item {
+        check(item, &mut errors);
+    }
+    match item {
+        Some(item) if errors.is_empty() => expand(item, cli),
+        _ => {
+            // A `main` without a body would be a second error.
+            let item = match item {
+                Some(item) if item.body.is_none() => quote!(
+                    fn main() {}
+                ),
+                _ => tokens,
+            };
+            let errors = errors.into_tokens();
+            quote!(#errors #item)
+        }
+    }
+}
+
+/// Whether the program's arguments are ours to read.
+fn read_cli(arguments: TokenStream, errors: &mut Errors) -> bool {
+    let arguments = Arguments::parse(arguments, proc_macro2::Span::call_site(), errors);
+    for value in &arguments.positional {
+        let fault = Fault::new(format!("`{ATTRIBUTE}` takes keywords only"));
+        errors.at(value, fault.help("write `cli = false`"));
+    }
+    let subject = format!("`{ATTRIBUTE}`");
+    let read = keyword::read_all(&subject, KEYWORDS, &arguments.keywords, errors);
+    !matches!(read.first(), Some((_, Checked::Flag(false))))
+}
+
+fn check(item: &Item, errors: &mut Errors) {
+    item.check_plain(ATTRIBUTE, errors);
+    item.check_no_parameters(ATTRIBUTE, errors);
+    super::check_no_other(item, ATTRIBUTE, "main", errors);
+    let name = &item.signature.ident;
+    if name != "main" {
+        errors.at(
+            name,
+            Fault::new(format!("`{ATTRIBUTE}` goes on `main`, not on `{name}`")),
+        );
+    }
+    if item.body.is_none() {
+        let fault = Fault::new("`deploy` is not there yet, so `main` needs a body");
+        errors.at(&item.signature, fault.help("write `fn main() { … }`"));
+    }
+}
+
+fn expand(mut item: Item, cli: bool) -> TokenStream {
+    let p = private();
+    let outer = super::split_attributes(&mut item);
+    let visibility = std::mem::replace(&mut item.visibility, syn::Visibility::Inherited);
+    let body = match item.signature.asyncness {
+        Some(_) => quote!(|| #p::block_on(main())),
+        None => quote!(main),
+    };
+    quote! {
+        #(#outer)*
+        #visibility fn main() -> ::std::process::ExitCode {
+            #item
+            #p::run_main(
+                #p::MainSettings { package: ::core::env!("CARGO_PKG_NAME"), cli: #cli },
+                #body,
+            )
+        }
+    }
+}

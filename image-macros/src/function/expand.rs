@@ -1,0 +1,277 @@
+//! Writes the code of an annotated function: the function as it is, and beside it a struct of its name that carries the verbs.
+//! Structs take the namespace of types, functions that of values, so both can have one name. Nothing can fail here.
+//!
+//! Whether the types can travel is checked once a type, under its span. All other code that needs it goes through items of
+//! `image-runtime` that exist for every type, so that a type that cannot travel is one error.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Ident, Token};
+
+use super::model::Function;
+use super::signature::{Output, Parameter};
+use crate::paths::private;
+use crate::tokens;
+
+/// The function and what comes beside it.
+pub(crate) fn function(function: &Function) -> TokenStream {
+    let item = &function.item;
+    let cfg: Vec<_> = item.attributes_named("cfg").collect();
+    let visibility = &item.visibility;
+    let name = &item.signature.ident;
+    let doc = format!(
+        "Calls of [`{name}()`](fn@{name}) in a container of its image: [`remote`]({name}::remote)."
+    );
+    let local = local(function);
+    let remote = remote(function);
+    let spec = spec(function);
+    quote! {
+        #item
+
+        #(#cfg)*
+        #[doc = #doc]
+        #[allow(non_camel_case_types, dead_code, unreachable_pub, missing_copy_implementations, missing_debug_implementations)]
+        #visibility struct #name {}
+
+        #(#cfg)*
+        #[allow(dead_code, deprecated, unreachable_pub, private_interfaces, clippy::all, clippy::pedantic, clippy::nursery)]
+        impl #name {
+            #local
+            #remote
+            #spec
+        }
+    }
+}
+
+/// A name that only the expansion can mean, at the place of the user's, so that an editor still shows it.
+fn hygienic(name: &Ident) -> Ident {
+    let mut name = name.clone();
+    name.set_span(Span::mixed_site().located_at(name.span()));
+    name
+}
+
+fn arguments(function: &Function) -> (Vec<Ident>, TokenStream) {
+    let parameters = &function.signature.parameters;
+    let names: Vec<_> = parameters.iter().map(|p| hygienic(&p.name)).collect();
+    let types = parameters.iter().map(|p| &p.ty);
+    let declared = quote!(#(#names: #types),*);
+    (names, declared)
+}
+
+fn local(function: &Function) -> TokenStream {
+    let signature = &function.item.signature;
+    let name = &signature.ident;
+    let (names, declared) = arguments(function);
+    let asyncness = &signature.asyncness;
+    let output = &signature.output;
+    let waits = waits(asyncness.as_ref());
+    let doc = format!("Runs here, like [`{name}()`](fn@{name}).");
+    quote! {
+        #[doc = #doc]
+        pub #asyncness fn local(#declared) #output {
+            #name(#(#names),*) #waits
+        }
+    }
+}
+
+fn waits(asyncness: Option<&Token![async]>) -> Option<TokenStream> {
+    asyncness.map(|_| quote!(.await))
+}
+
+fn remote(function: &Function) -> TokenStream {
+    let p = private();
+    let name = &function.item.signature.ident;
+    let (names, declared) = arguments(function);
+    let value = &function.signature.output.value;
+    let doc = format!(
+        "Runs [`{name}()`](fn@{name}) in a container of its image, when the call is awaited or blocked on."
+    );
+    quote! {
+        #[doc = #doc]
+        pub fn remote(#declared) -> #p::Call<#value> {
+            use #p::CannotEncode as _;
+            #p::Call::new(Self::spec__(), #p::Encode(&(#(#names,)*)).encode())
+        }
+    }
+}
+
+/// The function's entry in the registry, and what the worker runs.
+fn spec(function: &Function) -> TokenStream {
+    let p = private();
+    let place = tokens::here();
+    let name = &function.name;
+    let settings = &function.settings;
+    let image = match &settings.image {
+        Some((keyword, image)) => {
+            let image = image.tokens();
+            quote!(#keyword: ::core::option::Option::Some(#image))
+        }
+        None => quote!(image: ::core::option::Option::None),
+    };
+    let name = match &settings.name {
+        Some((keyword, _)) => quote!(#keyword: #name),
+        None => quote!(name: #name),
+    };
+    let options = options(&settings.options);
+    let signature = &function.signature;
+    let parameters = signature.parameters.iter().map(|parameter| {
+        let name = parameter_name(parameter);
+        let ty = type_text(&parameter.ty);
+        quote!(#p::Parameter { name: #name, ty: #ty })
+    });
+    let result = type_text(&signature.output.ty);
+    let bounds = bounds(function);
+    let invoke = invoke(function);
+    let json = json(function);
+    quote! {
+        #[doc(hidden)]
+        fn spec__() -> &'static #p::FunctionSpec {
+            static FUNCTION_SPEC__: #p::FunctionSpec = #p::FunctionSpec {
+                #name,
+                place: #place,
+                #image,
+                options: #options,
+                parameters: &[#(#parameters),*],
+                result: #result,
+                invoke: #invoke,
+                json: #json,
+            };
+            #p::inventory::submit! { #p::RegisteredFunction(&FUNCTION_SPEC__) }
+            #bounds
+            &FUNCTION_SPEC__
+        }
+    }
+}
+
+/// `FunctionOptions::new().timeout(…)`: the keywords keep their spans.
+pub(crate) fn options(options: &[(Ident, crate::keyword::Checked)]) -> TokenStream {
+    let p = private();
+    let options = options.iter().map(|(keyword, value)| {
+        let value = value.tokens();
+        quote!(.#keyword(#value))
+    });
+    quote!(#p::FunctionOptions::new() #(#options)*)
+}
+
+fn parameter_name(parameter: &Parameter) -> String {
+    use syn::ext::IdentExt as _;
+    parameter.name.unraw().to_string()
+}
+
+/// A type as one writes it.
+fn type_text(ty: &impl quote::ToTokens) -> String {
+    let mut text = quote!(#ty).to_string();
+    for (spaced, close) in [
+        (" :: ", "::"),
+        (" < ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        ("& ", "&"),
+        (":: ", "::"),
+        (" ;", ";"),
+    ] {
+        text = text.replace(spaced, close);
+    }
+    text
+}
+
+/// Says once a type, at the type, that it can travel.
+fn bounds(function: &Function) -> TokenStream {
+    let p = private();
+    let signature = &function.signature;
+    let arguments = signature.parameters.iter().map(|parameter| {
+        let ty = &parameter.owned;
+        quote_spanned!(parameter.ty.span()=> #p::argument::<#ty>();)
+    });
+    let Output { value, error, .. } = &signature.output;
+    let output = quote_spanned!(value.span()=> #p::output::<#value>(););
+    let error = error
+        .as_ref()
+        .map(|error| quote_spanned!(error.span()=> #p::returned_error::<#error>();));
+    quote! {
+        const _: () = { #(#arguments)* #output #error };
+    }
+}
+
+/// Decodes the arguments, calls the function, encodes what it returns.
+fn invoke(function: &Function) -> TokenStream {
+    let p = private();
+    let signature = &function.signature;
+    let name = &function.item.signature.ident;
+    let types: Vec<_> = signature.parameters.iter().map(|p| &p.owned).collect();
+    let names: Vec<_> = argument_names(types.len()).collect();
+    let handed = signature
+        .parameters
+        .iter()
+        .zip(&names)
+        .map(|(parameter, name)| {
+            let and = parameter.by_reference.then(|| quote!(&));
+            quote!(#and #name)
+        });
+    let asyncness = function.item.signature.asyncness.as_ref();
+    let waits = waits(asyncness);
+    let value = &signature.output.value;
+    let returned = quote!(#name(#(#handed),*) #waits);
+    let [bytes, arguments, result, error] =
+        ["bytes", "arguments", "result", "error"].map(|name| Ident::new(name, Span::mixed_site()));
+    let encoded = match signature.output.error {
+        Some(_) => quote! {
+            match #returned {
+                ::core::result::Result::Ok(#result) => #p::Crossing::<#value>::encode(&#result),
+                ::core::result::Result::Err(#error) => {
+                    use #p::{NoText as _, ViaDisplay as _, ViaError as _};
+                    ::core::result::Result::Err((&#p::Returned(&#error)).failure())
+                }
+            }
+        },
+        None => quote!(#p::Crossing::<#value>::encode(&#returned)),
+    };
+    let decoded = quote!(#p::Crossing::<(#(#types,)*)>::decode(#bytes));
+    let outcome = quote! {
+        ::core::result::Result<::std::vec::Vec<u8>, #p::Failure>
+    };
+    match asyncness {
+        Some(_) => quote!({
+            use #p::CannotCross as _;
+            #p::Invoke::Async(|#bytes: &[u8]| {
+                let #arguments = #decoded;
+                ::std::boxed::Box::pin(async move {
+                    let (#(#names,)*) = #arguments?;
+                    #encoded
+                })
+            })
+        }),
+        None => quote!({
+            use #p::CannotCross as _;
+            #p::Invoke::Blocking(|#bytes: &[u8]| -> #outcome {
+                let (#(#names,)*) = #decoded?;
+                #encoded
+            })
+        }),
+    }
+}
+
+fn argument_names(count: usize) -> impl Iterator<Item = Ident> {
+    (0..count).map(|index| format_ident!("argument_{index}", span = Span::mixed_site()))
+}
+
+/// Crosses between JSON and the encoding.
+fn json(function: &Function) -> TokenStream {
+    let p = private();
+    let signature = &function.signature;
+    let types: Vec<_> = signature.parameters.iter().map(|p| &p.owned).collect();
+    let texts: Vec<_> = signature.parameters.iter().map(parameter_name).collect();
+    let names: Vec<_> = argument_names(types.len()).collect();
+    let value = &signature.output.value;
+    quote!({
+        use #p::{CannotCross as _, CannotEncode as _};
+        fn encode_arguments(
+            values: ::std::vec::Vec<#p::serde_json::Value>,
+        ) -> ::core::result::Result<::std::vec::Vec<u8>, ::std::string::String> {
+            let [#(#names),*] = #p::json_arguments(values, [#(#texts),*])?;
+            #p::Encode(&(#(#p::Crossing::<#types>::from_json(#texts, #names)?,)*)).encode()
+        }
+        #p::JsonBridge { encode_arguments, decode_result: #p::Crossing::<#value>::to_json }
+    })
+}

@@ -1,0 +1,278 @@
+//! What the head of an annotated function says about the values that cross: which types travel, and how they are handed over.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{
+    FnArg, GenericArgument, Ident, Pat, PatType, PathArguments, ReturnType, Type, TypeReference,
+};
+
+use super::ATTRIBUTE;
+use crate::diag::{Errors, Fault};
+use crate::item::Item;
+
+/// serde knows tuples up to this length.
+const MOST_PARAMETERS: usize = 16;
+
+/// The values that cross.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) output: Output,
+}
+
+/// A parameter.
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: Ident,
+    /// As written.
+    pub(crate) ty: Type,
+    /// What travels: `String` for `&str`, `Vec<T>` for `&[T]`, `PathBuf` for `&Path`, `T` for `&T` and `T`.
+    pub(crate) owned: TokenStream,
+    pub(crate) by_reference: bool,
+}
+
+/// A result.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// As written; `()` where nothing is.
+    pub(crate) ty: TokenStream,
+    /// What travels.
+    pub(crate) value: TokenStream,
+    /// The error type, where the function returns a `Result`.
+    pub(crate) error: Option<TokenStream>,
+}
+
+/// Checks the head of a function; all that is wrong is reported.
+pub(crate) fn check(item: &Item, errors: &mut Errors) -> Option<Signature> {
+    let mut found = Errors::default();
+    item.check_plain(ATTRIBUTE, &mut found);
+    if item.body.is_none() {
+        let fault = Fault::new(format!("a function under `{ATTRIBUTE}` needs a body"));
+        found.at(&item.signature.ident, fault);
+    }
+    let inputs = &item.signature.inputs;
+    if let Some(excess) = inputs.iter().nth(MOST_PARAMETERS) {
+        let fault = Fault::new(format!(
+            "a function under `{ATTRIBUTE}` takes at most {MOST_PARAMETERS} parameters"
+        ));
+        found.at(excess, fault.help("put some of them into a struct"));
+    }
+    let parameters: Vec<_> = inputs
+        .iter()
+        .filter_map(|input| parameter(input, &mut found))
+        .collect();
+    let output = output(&item.signature.output, &mut found);
+    let right = found.is_empty();
+    errors.append(found);
+    right.then_some(Signature { parameters, output })
+}
+
+fn parameter(input: &FnArg, errors: &mut Errors) -> Option<Parameter> {
+    let PatType { attrs, pat, ty, .. } = match input {
+        FnArg::Receiver(receiver) => {
+            let fault = Fault::new(format!("a function under `{ATTRIBUTE}` cannot take `self`"));
+            errors.at(receiver, fault.help("make it a free function"));
+            return None;
+        }
+        FnArg::Typed(typed) => typed,
+    };
+    for attribute in attrs {
+        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+            let fault = Fault::new("a parameter cannot be conditional here");
+            errors.at(attribute, fault.help("put the `#[cfg]` on the function"));
+        }
+    }
+    let name = match &**pat {
+        Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => Some(&name.ident),
+        pattern => {
+            let fault = Fault::new("a parameter must be a plain name");
+            errors.at(pattern, fault.help("take the pattern apart in the body"));
+            None
+        }
+    };
+    let (owned, by_reference) = travelling(ty, errors)?;
+    Some(Parameter {
+        name: name?.clone(),
+        ty: (**ty).clone(),
+        owned,
+        by_reference,
+    })
+}
+
+/// The type that travels for a parameter's type, and whether the function gets it by reference.
+fn travelling(ty: &Type, errors: &mut Errors) -> Option<(TokenStream, bool)> {
+    let ty = bare(ty);
+    let Type::Reference(reference) = ty else {
+        no_hidden_types(ty, errors)?;
+        return Some((quote!(#ty), false));
+    };
+    let TypeReference {
+        lifetime,
+        mutability,
+        elem,
+        ..
+    } = reference;
+    if let Some(mutability) = mutability {
+        let fault =
+            Fault::new("an argument cannot be a `&mut`: what is changed stays in the container");
+        errors.at(mutability, fault.help("return the changed value"));
+        return None;
+    }
+    if let Some(lifetime) = lifetime
+        && lifetime.ident == "static"
+    {
+        let fault = Fault::new("an argument cannot be `'static`: it lives as long as the call");
+        errors.at(lifetime, fault.help("leave out `'static`"));
+        return None;
+    }
+    let inner = bare(elem);
+    no_hidden_types(inner, errors)?;
+    let span = inner.span();
+    let owned = match inner {
+        Type::Slice(slice) => {
+            let item = &slice.elem;
+            quote_spanned!(span=> ::std::vec::Vec<#item>)
+        }
+        Type::Path(path) if path.path.is_ident("str") => {
+            quote_spanned!(span=> ::std::string::String)
+        }
+        Type::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "Path") => {
+            quote_spanned!(span=> ::std::path::PathBuf)
+        }
+        _ => quote!(#inner),
+    };
+    Some((owned, true))
+}
+
+/// Reports what cannot travel whatever it is: references further inside, `impl` and `dyn`.
+fn no_hidden_types(ty: &Type, errors: &mut Errors) -> Option<()> {
+    let found = find(ty.to_token_stream(), &|tokens| match tokens {
+        [TokenTree::Ident(word), ..] if word == "impl" || word == "dyn" => Some(
+            Fault::new(format!(
+                "an argument cannot be `{word}`: its type must be known"
+            ))
+            .help("name a type"),
+        ),
+        [TokenTree::Punct(and), ..] if and.as_char() == '&' => Some(
+            Fault::new("a reference cannot stand inside another type here")
+                .help("take an owned type, such as `String` for `&str`"),
+        ),
+        _ => None,
+    });
+    if let Some((token, fault)) = found {
+        errors.at(token, fault);
+        return None;
+    }
+    Some(())
+}
+
+/// The result. The rule for what travels looks at the written type only: of a type whose last name is `Result`, the first
+/// generic argument does; without generic arguments (an alias) the `Ok` type of what it stands for; of any other, all of it.
+fn output(written: &ReturnType, errors: &mut Errors) -> Output {
+    let ReturnType::Type(_, ty) = written else {
+        return Output {
+            ty: quote!(()),
+            value: quote!(()),
+            error: None,
+        };
+    };
+    let ty = bare(ty);
+    check_result(ty, errors);
+    let tokens = quote!(#ty);
+    let result = match ty {
+        Type::Path(path) => path.path.segments.last().filter(|s| s.ident == "Result"),
+        _ => None,
+    };
+    let Some(segment) = result else {
+        return Output {
+            ty: tokens.clone(),
+            value: tokens,
+            error: None,
+        };
+    };
+    let p = crate::paths::private();
+    let generics = match &segment.arguments {
+        PathArguments::AngleBracketed(generics) => Some(&generics.args),
+        _ => None,
+    };
+    let mut arguments = generics
+        .into_iter()
+        .flatten()
+        .filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(quote!(#ty)),
+            _ => None,
+        });
+    let projected = |name: TokenStream| {
+        let span = ty.span();
+        quote_spanned!(span=> <#tokens as #p::ResultType>::#name)
+    };
+    let value = arguments.next().unwrap_or_else(|| projected(quote!(Ok)));
+    let error = arguments.next().unwrap_or_else(|| projected(quote!(Err)));
+    Output {
+        value,
+        error: Some(error),
+        ty: tokens,
+    }
+}
+
+/// A result outlives the call, so it cannot borrow; and its type must be known.
+fn check_result(ty: &Type, errors: &mut Errors) {
+    if let Type::Never(never) = ty {
+        let fault = Fault::new(format!("a function under `{ATTRIBUTE}` must return"));
+        errors.at(never, fault);
+    }
+    let is_static = |tokens: &[TokenTree]| match tokens {
+        [TokenTree::Punct(tick), TokenTree::Ident(name), ..] => {
+            tick.as_char() == '\'' && name == "static"
+        }
+        _ => false,
+    };
+    let found = find(ty.to_token_stream(), &|tokens| match tokens {
+        [TokenTree::Ident(word), ..] if word == "impl" => Some(
+            Fault::new(format!(
+                "a result cannot be `{word}`: its type must be known"
+            ))
+            .help("name a type"),
+        ),
+        [TokenTree::Punct(and), rest @ ..] if and.as_char() == '&' && !is_static(rest) => Some(
+            Fault::new("a result cannot borrow from the arguments")
+                .help("return an owned type, such as `String` for `&str`"),
+        ),
+        [TokenTree::Punct(tick), ..] if tick.as_char() == '\'' && !is_static(tokens) => Some(
+            Fault::new("a result cannot borrow from the arguments").help("return an owned type"),
+        ),
+        _ => None,
+    });
+    if let Some((token, fault)) = found {
+        errors.at(token, fault);
+    }
+}
+
+/// The first token, at any depth, where `look` at it and what follows finds a fault.
+fn find(
+    tokens: TokenStream,
+    look: &impl Fn(&[TokenTree]) -> Option<Fault>,
+) -> Option<(TokenTree, Fault)> {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    (0..tokens.len()).find_map(|index| {
+        if let Some(fault) = look(&tokens[index..]) {
+            return Some((tokens[index].clone(), fault));
+        }
+        match &tokens[index] {
+            TokenTree::Group(group) => find(group.stream(), look),
+            _ => None,
+        }
+    })
+}
+
+/// Without invisible groups and parentheses around it.
+fn bare(mut ty: &Type) -> &Type {
+    loop {
+        ty = match ty {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            ty => return ty,
+        };
+    }
+}

@@ -1,0 +1,155 @@
+//! Looks a chain up in the grammar. Everything wrong is reported; the image is there only where nothing is.
+
+use syn::Ident;
+
+use super::ast;
+use super::grammar::{self, BASES, Positional, Row, STEPS};
+use super::model::{Argument, Base, Call, Image};
+use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
+use crate::keyword::{self, Keyword};
+use crate::syntax::Arguments;
+
+/// Checks all of a chain.
+pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
+    let base = chain.base.as_ref().and_then(|base| match base {
+        ast::Base::Path(path) if path.segments[0].ident == "Self" => {
+            let fault = Fault::new("an image cannot be named through `Self` here");
+            errors.at(path, fault.help("write the name of the type"));
+            None
+        }
+        ast::Base::Path(path) => Some(Base::Image(path.clone())),
+        ast::Base::Call(call) => {
+            let row = grammar::base(&call.name.to_string());
+            let row = row.or_else(|| {
+                errors.at(&call.name, unknown_base(&call.name));
+                None
+            })?;
+            self::call(row, call, errors).map(Base::Call)
+        }
+    });
+    // All steps are looked at, also after a wrong one.
+    let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
+    let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
+    Some(Image { base, steps })
+}
+
+fn step(call: &ast::Call, errors: &mut Errors) -> Option<Call> {
+    match grammar::step(&call.name.to_string()) {
+        Some(row) => self::call(row, call, errors),
+        // A step without parentheses has been reported as such.
+        None if call.arguments.is_none() => None,
+        None => {
+            errors.at(&call.name, unknown_step(&call.name));
+            None
+        }
+    }
+}
+
+fn unknown_base(name: &Ident) -> Fault {
+    let text = name.to_string();
+    if grammar::step(&text).is_some() {
+        return Fault::new(format!("`{text}` is a step: an image starts from a base"))
+            .help(format!("write `debian_slim().{text}(…)`"));
+    }
+    let bases = grammar::names(BASES);
+    Fault::new(format!("unknown base `{text}`")).help(match nearest(&text, bases.clone()) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("bases are {} and the path of a `const Image`", list(bases)),
+    })
+}
+
+fn unknown_step(name: &Ident) -> Fault {
+    let text = name.to_string();
+    if grammar::base(&text).is_some() {
+        return Fault::new(format!("`{text}` is a base, not a step")).help("it stands first");
+    }
+    let help = did_you_mean(&text, "steps", grammar::names(STEPS));
+    Fault::new(format!("unknown step `{text}`")).help(help)
+}
+
+/// Checks one call against its row.
+fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call> {
+    let arguments = call.arguments.as_ref()?;
+    let positional = positional(row, arguments, errors);
+    let subject = format!("`{}`", call.name);
+    let keywords = keyword::read_all(&subject, row.keywords, &arguments.keywords, errors);
+    let complete = positional.is_some();
+    let mut checked = Call {
+        name: Ident::new(row.name, call.name.span()),
+        positional: positional.unwrap_or_default(),
+        keywords: keywords
+            .into_iter()
+            .map(|(name, value)| (name, Argument::Checked(value)))
+            .collect(),
+        advice: Vec::new(),
+    };
+    if let Some(finish) = row.finish {
+        finish(&mut checked, errors);
+    }
+    complete.then_some(checked)
+}
+
+fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<Vec<Argument>> {
+    match row.positional {
+        Positional::Strings {
+            what,
+            check,
+            example,
+        } => {
+            let written = &arguments.positional;
+            if written.is_empty() && !arguments.faulty {
+                let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
+                let help = format!("such as `{}({example})`", row.name);
+                errors.at_span(arguments.span, fault.help(help));
+                return None;
+            }
+            let texts = keyword::read_texts(what, check, example, written, errors)?;
+            Some(vec![Argument::Strings(texts)])
+        }
+        Positional::Exactly(parameters) => exactly(row, parameters, arguments, errors),
+    }
+}
+
+fn exactly(
+    row: &Row,
+    parameters: &[Keyword],
+    arguments: &Arguments,
+    errors: &mut Errors,
+) -> Option<Vec<Argument>> {
+    let written = &arguments.positional;
+    if let Some(excess) = written.get(parameters.len()) {
+        let takes = match parameters {
+            [] => "no argument without a name".to_owned(),
+            parameters => {
+                let names = list(parameters.iter().map(|parameter| parameter.name));
+                format!("{names} and no more")
+            }
+        };
+        let keywords = row.keywords.iter().map(|keyword| keyword.name);
+        let fault = Fault::new(format!("`{}` takes {takes}", row.name));
+        errors.at(
+            excess,
+            match row.keywords {
+                [] => fault,
+                _ => fault.help(format!("its keywords are {}", list(keywords))),
+            },
+        );
+    } else if let Some(missing) = parameters.get(written.len())
+        && !arguments.faulty
+    {
+        let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
+        let examples: Vec<_> = parameters.iter().map(|p| p.kind.example()).collect();
+        let help = format!("such as `{}({})`", row.name, examples.join(", "));
+        errors.at_span(arguments.span, fault.help(help));
+    }
+    let read: Vec<_> = parameters
+        .iter()
+        .zip(written)
+        .map(|(parameter, value)| parameter.kind.read(parameter.name, value, errors))
+        .collect();
+    let read: Vec<_> = read
+        .into_iter()
+        .map(|value| value.map(Argument::Checked))
+        .collect::<Option<_>>()?;
+    (read.len() == parameters.len()).then_some(read)
+}

@@ -1,0 +1,159 @@
+//! Writes the code of an image. Nothing can fail here. Verbs and keywords keep the user's spans, so that an editor shows the
+//! documented items of `image-runtime` where they are written.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::ast;
+use super::builder::{Builder, Python};
+use super::model::{Advice, Argument, Base, Call, Image};
+use crate::diag::Errors;
+use crate::paths::private;
+use crate::tokens;
+
+/// An image: its definition in a static, registered.
+pub(crate) fn image(image: &Image) -> TokenStream {
+    let p = private();
+    let base = match &image.base {
+        Base::Call(call) => {
+            let made = self::call(call);
+            quote!(#p::#made.base())
+        }
+        Base::Image(path) => {
+            let reference = tokens::image_reference(path);
+            quote!(#p::Base::Image(#reference))
+        }
+    };
+    let steps = image.steps.iter().map(|step| {
+        let made = call(step);
+        quote!(#p::verb::#made.step())
+    });
+    let base_call = match &image.base {
+        Base::Call(call) => Some(call),
+        Base::Image(_) => None,
+    };
+    let advice = base_call
+        .into_iter()
+        .chain(&image.steps)
+        .flat_map(|call| &call.advice)
+        .map(self::advice);
+    let spec = spec(&base, quote!(&[#(#steps),*]));
+    quote!({
+        #(#advice)*
+        #spec
+        #p::inventory::submit! { #p::RegisteredImage(#p::Image::from_spec(&IMAGE_SPEC__)) }
+        #p::Image::from_spec(&IMAGE_SPEC__)
+    })
+}
+
+/// What stands in for an image that is wrong: the errors, and a value, so that uses of the image add none.
+pub(crate) fn fallback(errors: Errors, chain: &ast::Chain) -> TokenStream {
+    let p = private();
+    let errors = errors.into_tokens();
+    let hints = hints(chain);
+    let spec = spec(&quote!(#p::Base::Scratch), quote!(&[]));
+    quote!({
+        #errors
+        #hints
+        #spec
+        #p::Image::from_spec(&IMAGE_SPEC__)
+    })
+}
+
+/// A static of its own an image. Its name is one that the user's path cannot mean by accident.
+fn spec(base: &TokenStream, steps: TokenStream) -> TokenStream {
+    let p = private();
+    let place = tokens::here();
+    quote! {
+        static IMAGE_SPEC__: #p::ImageSpec = #p::ImageSpec { base: #base, steps: #steps, place: #place };
+    }
+}
+
+/// `apt_install(&["git"]).force_build(true)`
+fn call(call: &Call) -> TokenStream {
+    let name = &call.name;
+    let positional = call.positional.iter().map(argument);
+    let keywords = call.keywords.iter().map(|(keyword, value)| {
+        let value = argument(value);
+        quote!(.#keyword(#value))
+    });
+    quote!(#name(#(#positional),*) #(#keywords)*)
+}
+
+fn argument(argument: &Argument) -> TokenStream {
+    match argument {
+        Argument::Checked(checked) => checked.tokens(),
+        Argument::Strings(texts) => quote!(&[#(#texts),*]),
+        Argument::Builder(builder) => self::builder(builder),
+        Argument::Python(version) => python(version),
+    }
+}
+
+fn builder(builder: &Builder) -> TokenStream {
+    let p = private();
+    let Builder {
+        name,
+        suite,
+        pip,
+        uv,
+        ..
+    } = builder;
+    let python = python(&builder.default_python());
+    quote!(#p::BuilderVersion { name: #name, suite: #suite, pip: #pip, uv: #uv, python: #python })
+}
+
+fn python(version: &Python) -> TokenStream {
+    let p = private();
+    let Python {
+        series,
+        exact,
+        pinned,
+    } = version;
+    quote!(#p::PythonVersion { series: #series, exact: #exact, pinned: #pinned })
+}
+
+/// A warning: the use of a deprecated constant, at the user's token. `#[allow(deprecated)]` silences it.
+fn advice(advice: &Advice) -> TokenStream {
+    let Advice { name, note } = advice;
+    let declared = quote::format_ident!("{name}", span = proc_macro2::Span::call_site());
+    quote! {
+        #[deprecated(note = #note)]
+        #[allow(non_upper_case_globals)]
+        const #declared: () = ();
+        const _: () = #name;
+    }
+}
+
+/// What a wrong image says to an editor: the names as written, half typed ones too, so that hover and completion work on
+/// them. The compiler never sees it.
+fn hints(chain: &ast::Chain) -> TokenStream {
+    let p = private();
+    let base = match &chain.base {
+        Some(ast::Base::Call(call)) => Some((quote!(#p), call)),
+        _ => None,
+    };
+    let steps = chain.steps.iter().map(|step| (quote!(#p::verb), step));
+    let hints = base.into_iter().chain(steps).map(|(module, call)| {
+        let name = &call.name;
+        let arguments = call.arguments.as_ref();
+        let named = arguments.into_iter().flat_map(|a| &a.keywords);
+        let unfinished = arguments.into_iter().flat_map(|a| &a.positional);
+        let keywords = named
+            .map(|(keyword, _)| quote!(#keyword))
+            .chain(unfinished.filter_map(|value| match value {
+                crate::syntax::Value::Other(path @ syn::Expr::Path(_)) => Some(quote!(#path)),
+                _ => None,
+            }));
+        quote! {
+            let _ = #module::#name;
+            #(let _ = #module::#name().#keywords;)*
+        }
+    });
+    quote! {
+        #[allow(unexpected_cfgs)]
+        const _: () = {
+            #[cfg(rust_analyzer)]
+            { #(#hints)* }
+        };
+    }
+}

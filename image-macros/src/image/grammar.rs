@@ -1,0 +1,194 @@
+//! The grammar of `image!`: one row a base, one row a step. A new step is a new row here, an item of its name in
+//! `image-runtime`'s `spec::verb`, and what lowers it.
+
+use super::builder;
+use super::model::Call;
+use crate::diag::Errors;
+use crate::keyword::{Keyword, Kind, TextCheck};
+use crate::text;
+
+/// A base or a step.
+pub(crate) struct Row {
+    /// Its name, which is also the name of the item in `image-runtime`.
+    pub(crate) name: &'static str,
+    /// Other names it goes by.
+    pub(crate) aliases: &'static [&'static str],
+    /// What stands in the parentheses without a name.
+    pub(crate) positional: Positional,
+    /// What stands there with one.
+    pub(crate) keywords: &'static [Keyword],
+    /// Rules between the arguments, and what follows from them.
+    pub(crate) finish: Option<fn(&mut Call, &mut Errors)>,
+}
+
+/// What stands in the parentheses without a name.
+pub(crate) enum Positional {
+    /// One or more strings, each a `what`.
+    Strings {
+        what: &'static str,
+        check: TextCheck,
+        example: &'static str,
+    },
+    /// Exactly these.
+    Exactly(&'static [Keyword]),
+}
+
+/// What an image can start from, besides another image.
+pub(crate) const BASES: &[Row] = &[
+    Row {
+        name: "debian_slim",
+        aliases: &[],
+        positional: Positional::Exactly(&[]),
+        keywords: &[
+            text("python_version", text::any, "\"3.11\""),
+            text("builder_version", text::any, "\"2024.10\""),
+        ],
+        finish: Some(builder::resolve),
+    },
+    Row {
+        name: "from_registry",
+        aliases: &[],
+        positional: Positional::Exactly(&[text(
+            "reference",
+            text::reference::image,
+            "\"alpine:3.20\"",
+        )]),
+        keywords: &[],
+        finish: None,
+    },
+    Row {
+        name: "scratch",
+        aliases: &[],
+        positional: Positional::Exactly(&[]),
+        keywords: &[],
+        finish: None,
+    },
+];
+
+/// What can follow.
+pub(crate) const STEPS: &[Row] = &[
+    Row {
+        name: "apt_install",
+        aliases: &[],
+        positional: Positional::Strings {
+            what: "package",
+            check: text::apt::package,
+            example: "\"git\"",
+        },
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "pip_install",
+        aliases: &["uv_pip_install"],
+        positional: Positional::Strings {
+            what: "requirement",
+            check: text::pep508::requirement,
+            example: "\"numpy==2.2.6\"",
+        },
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "run_commands",
+        aliases: &[],
+        positional: Positional::Strings {
+            what: "command",
+            check: text::plain::command,
+            example: "\"make\"",
+        },
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "copy_local_file",
+        aliases: &[],
+        positional: Positional::Exactly(&[
+            text("source", text::local::file, "\"config.yaml\""),
+            text(
+                "target",
+                text::container_path::file,
+                "\"/root/config.yaml\"",
+            ),
+        ]),
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "copy_local_dir",
+        aliases: &[],
+        positional: Positional::Exactly(&[
+            text("source", text::local::directory, "\"models\""),
+            text(
+                "target",
+                text::container_path::directory,
+                "\"/root/models\"",
+            ),
+        ]),
+        keywords: &[
+            Keyword {
+                name: "ignore",
+                kind: Kind::Texts {
+                    check: text::plain::pattern,
+                    example: "[\"*.pyc\"]",
+                },
+            },
+            FORCE_BUILD,
+        ],
+        finish: None,
+    },
+    Row {
+        name: "env",
+        aliases: &[],
+        positional: Positional::Exactly(&[Keyword {
+            name: "variables",
+            kind: crate::keyword::ENVIRONMENT,
+        }]),
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "workdir",
+        aliases: &[],
+        positional: Positional::Exactly(&[text(
+            "path",
+            text::container_path::directory,
+            "\"/app\"",
+        )]),
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+];
+
+/// What every step takes.
+const FORCE_BUILD: Keyword = Keyword {
+    name: "force_build",
+    kind: Kind::Flag,
+};
+
+const fn text(name: &'static str, check: TextCheck, example: &'static str) -> Keyword {
+    let kind = Kind::Text { check, example };
+    Keyword { name, kind }
+}
+
+/// The base of that name.
+pub(crate) fn base(name: &str) -> Option<&'static Row> {
+    BASES.iter().find(|row| row.is(name))
+}
+
+/// The step of that name.
+pub(crate) fn step(name: &str) -> Option<&'static Row> {
+    STEPS.iter().find(|row| row.is(name))
+}
+
+/// All names of a table, aliases too.
+pub(crate) fn names(rows: &'static [Row]) -> impl Iterator<Item = &'static str> + Clone {
+    rows.iter()
+        .flat_map(|row| [row.name].into_iter().chain(row.aliases.iter().copied()))
+}
+
+impl Row {
+    fn is(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}

@@ -1,0 +1,59 @@
+//! An image that is right: every name known, every value of its type.
+
+use syn::{Ident, LitStr, Path};
+
+use super::builder::{Builder, Python};
+use crate::keyword::Checked;
+
+/// What an `image!( … )` means.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) base: Base,
+    pub(crate) steps: Vec<Call>,
+}
+
+/// What the chain starts from.
+#[derive(Debug)]
+pub(crate) enum Base {
+    Call(Call),
+    /// Another image.
+    Image(Path),
+}
+
+/// A base or a step.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The name of the item in `image-runtime`, with the span of what the user wrote.
+    pub(crate) name: Ident,
+    pub(crate) positional: Vec<Argument>,
+    pub(crate) keywords: Vec<(Ident, Argument)>,
+    pub(crate) advice: Vec<Advice>,
+}
+
+impl Call {
+    /// The keyword of that name, if it was written and is right.
+    pub(crate) fn keyword(&mut self, name: &str) -> Option<&mut (Ident, Argument)> {
+        self.keywords
+            .iter_mut()
+            .find(|(keyword, _)| keyword == name)
+    }
+}
+
+/// What is handed to an item of `image-runtime`.
+#[derive(Debug)]
+pub(crate) enum Argument {
+    Checked(Checked),
+    /// One or more strings as one slice.
+    Strings(Vec<LitStr>),
+    Builder(&'static Builder),
+    Python(Python),
+}
+
+/// A warning.
+#[derive(Debug)]
+pub(crate) struct Advice {
+    /// What it is about; the span is where the warning points.
+    pub(crate) name: Ident,
+    /// What it says.
+    pub(crate) note: &'static str,
+}

@@ -1,0 +1,269 @@
+//! Keywords as rows of a table, and reading what was written for them: shared by the steps of an image, the arguments of
+//! `#[app::function]` and `app::config!`.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use syn::{Expr, Ident, Lit, LitStr, Path};
+
+use crate::diag::{Errors, Fault, did_you_mean};
+use crate::syntax::Value;
+use crate::text;
+
+/// Looks at one text.
+pub(crate) type TextCheck = fn(&str) -> Result<(), Fault>;
+
+/// What a value must be. `example` shows a right one, as written.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// `true` or `false`
+    Flag,
+    /// A string.
+    Text {
+        check: TextCheck,
+        example: &'static str,
+    },
+    /// A list of strings.
+    Texts {
+        check: TextCheck,
+        example: &'static str,
+    },
+    /// A map of strings.
+    Map {
+        key: TextCheck,
+        value: TextCheck,
+        example: &'static str,
+    },
+    /// A string that is a duration, longer than nothing.
+    Duration,
+    /// A path to a `const Image`.
+    Image,
+}
+
+/// A value that is what it must be.
+#[derive(Clone, Debug)]
+pub(crate) enum Checked {
+    Flag(bool),
+    Text(LitStr),
+    Texts(Vec<LitStr>),
+    Map(Vec<(LitStr, LitStr)>),
+    Duration(Duration),
+    Image(Path),
+}
+
+/// A keyword: its name and what its value must be.
+pub(crate) struct Keyword {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+/// Environment variables, wherever they are given.
+pub(crate) const ENVIRONMENT: Kind = Kind::Map {
+    key: text::name::of_variable,
+    value: text::plain::env_value,
+    example: "{ \"KEY\": \"value\" }",
+};
+
+/// Reads the keywords of one call of `subject`. What is wrong is reported and left out.
+pub(crate) fn read_all(
+    subject: &str,
+    table: &[Keyword],
+    written: &[(Ident, Value)],
+    errors: &mut Errors,
+) -> Vec<(Ident, Checked)> {
+    let mut seen = HashSet::new();
+    let mut checked = Vec::new();
+    for (name, value) in written {
+        let text = name.to_string();
+        let Some(keyword) = table.iter().find(|keyword| text == keyword.name) else {
+            let known = table.iter().map(|keyword| keyword.name);
+            let help = did_you_mean(&text, &format!("the keywords of {subject}"), known);
+            let fault = Fault::new(format!("unknown keyword `{text}` of {subject}"));
+            errors.at(name, fault.help(help));
+            continue;
+        };
+        if !seen.insert(text) {
+            errors.at(name, Fault::new(format!("`{name}` is given twice")));
+            continue;
+        }
+        let value = keyword.kind.read(&name.to_string(), value, errors);
+        checked.extend(value.map(|value| (name.clone(), value)));
+    }
+    checked
+}
+
+impl Kind {
+    /// Reads the value of the parameter `name`. What is wrong is reported.
+    pub(crate) fn read(self, name: &str, value: &Value, errors: &mut Errors) -> Option<Checked> {
+        match (self, value) {
+            (Self::Flag, Value::Literal(Lit::Bool(flag))) => Some(Checked::Flag(flag.value)),
+            (Self::Text { check, .. }, Value::Literal(Lit::Str(text))) => {
+                checked_text(text, check, errors).map(Checked::Text)
+            }
+            (Self::Texts { check, example }, Value::List(_, items)) => {
+                let texts: Option<_> = each(items, |item| {
+                    let kind = Self::Text { check, example };
+                    match kind.read(&format!("each item of `{name}`"), item, errors) {
+                        Some(Checked::Text(text)) => Some(text),
+                        _ => None,
+                    }
+                });
+                texts.map(Checked::Texts)
+            }
+            (Self::Map { key, value, .. }, Value::Map(_, entries)) => {
+                read_map(name, entries, key, value, errors).map(Checked::Map)
+            }
+            (Self::Duration, Value::Literal(Lit::Str(text))) => {
+                match text::duration::parse(&text.value()) {
+                    Ok(Duration::ZERO) => {
+                        let fault = Fault::new(format!("`{name}` must be longer than nothing"));
+                        errors.at(text, fault);
+                        None
+                    }
+                    Ok(duration) => Some(Checked::Duration(duration)),
+                    Err(fault) => {
+                        errors.at(text, fault);
+                        None
+                    }
+                }
+            }
+            (Self::Image, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
+                Some(Checked::Image(path.path.clone()))
+            }
+            (wanted, found) => {
+                errors.at(found, wanted.wrong_type(name, found));
+                None
+            }
+        }
+    }
+
+    /// A right value, as written.
+    pub(crate) fn example(self) -> &'static str {
+        match self {
+            Self::Flag => "true",
+            Self::Text { example, .. } | Self::Texts { example, .. } => example,
+            Self::Map { example, .. } => example,
+            Self::Duration => "\"5m\"",
+            Self::Image => "ML",
+        }
+    }
+
+    fn wrong_type(self, name: &str, found: &Value) -> Fault {
+        let wanted = match self {
+            Self::Flag => "`true` or `false`",
+            Self::Text { .. } | Self::Duration => "a string",
+            Self::Texts { .. } => "a list of strings",
+            Self::Map { .. } => "a map of strings",
+            Self::Image => "the path of a `const Image`",
+        };
+        let subject = if name.contains(' ') {
+            name.to_owned()
+        } else {
+            format!("`{name}`")
+        };
+        let fault = Fault::new(format!(
+            "{subject} must be {wanted}, not {}",
+            found.describe()
+        ));
+        match (self, found) {
+            (Self::Text { .. }, Value::Literal(Lit::Float(number))) => {
+                let text = number.to_string();
+                let short = text.trim_end_matches('0');
+                fault.help(if short == text {
+                    format!("put it in quotes: `\"{text}\"`")
+                } else {
+                    format!("put it in quotes, `\"{text}\"`: as a number it would be `{short}`")
+                })
+            }
+            (Self::Text { .. }, Value::Literal(Lit::Int(number))) => {
+                fault.help(format!("put it in quotes: `\"{number}\"`"))
+            }
+            (Self::Duration, Value::Literal(Lit::Int(number))) => fault.help(format!(
+                "put it in quotes and add its unit: `\"{number}s\"`"
+            )),
+            (Self::Texts { .. }, Value::Literal(Lit::Str(text))) => {
+                fault.help(format!("put it in brackets: `[{:?}]`", text.value()))
+            }
+            _ => fault.help(format!("such as `{}`", self.example())),
+        }
+    }
+}
+
+/// Reads texts that are arguments of their own, such as the packages of a step; `what` is what one of them is.
+pub(crate) fn read_texts(
+    what: &str,
+    check: TextCheck,
+    example: &'static str,
+    values: &[Value],
+    errors: &mut Errors,
+) -> Option<Vec<LitStr>> {
+    each(values, |value| {
+        if let Value::List(..) = value {
+            let fault = Fault::new(format!("a {what} must be a string, not a list"));
+            errors.at(value, fault.help("write the strings without brackets"));
+            return None;
+        }
+        match (Kind::Text { check, example }).read(&format!("a {what}"), value, errors) {
+            Some(Checked::Text(text)) => Some(text),
+            _ => None,
+        }
+    })
+}
+
+fn read_map(
+    name: &str,
+    entries: &[(Value, Value)],
+    key_check: TextCheck,
+    value_check: TextCheck,
+    errors: &mut Errors,
+) -> Option<Vec<(LitStr, LitStr)>> {
+    let mut seen = HashSet::new();
+    each(entries, |(key, value)| {
+        let read = |subject: String, check, example, value, errors: &mut Errors| {
+            let kind = Kind::Text { check, example };
+            match kind.read(&subject, value, errors) {
+                Some(Checked::Text(text)) => Some(text),
+                _ => None,
+            }
+        };
+        let key = read(
+            format!("a key of `{name}`"),
+            key_check,
+            "\"KEY\"",
+            key,
+            errors,
+        );
+        let value = read(
+            format!("a value of `{name}`"),
+            value_check,
+            "\"value\"",
+            value,
+            errors,
+        );
+        let (key, value) = (key?, value?);
+        if !seen.insert(key.value()) {
+            errors.at(
+                &key,
+                Fault::new(format!("`{}` is given twice", key.value())),
+            );
+            return None;
+        }
+        Some((key, value))
+    })
+}
+
+fn checked_text(text: &LitStr, check: TextCheck, errors: &mut Errors) -> Option<LitStr> {
+    match check(&text.value()) {
+        Ok(()) => Some(text.clone()),
+        Err(fault) => {
+            errors.at(text, fault);
+            None
+        }
+    }
+}
+
+/// All of them or none, but every one is looked at, so that every fault is found.
+fn each<T, U>(items: &[T], mut read: impl FnMut(&T) -> Option<U>) -> Option<Vec<U>> {
+    let read: Vec<_> = items.iter().map(&mut read).collect();
+    read.into_iter().collect()
+}

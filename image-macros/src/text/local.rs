@@ -1,0 +1,96 @@
+//! Files and directories of this machine, looked for while compiling.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::plain::no_nul;
+use crate::diag::{Fault, nearest};
+
+/// A file for `copy_local_file`.
+pub(crate) fn file(text: &str) -> Result<(), Fault> {
+    let path = resolve(text, "file")?;
+    match path.is_dir() {
+        true => {
+            Err(Fault::new(format!("`{text}` is a directory")).help("`copy_local_dir` copies it"))
+        }
+        false => Ok(()),
+    }
+}
+
+/// A directory for `copy_local_dir`.
+pub(crate) fn directory(text: &str) -> Result<(), Fault> {
+    let path = resolve(text, "directory")?;
+    match path.is_dir() {
+        true => Ok(()),
+        false => Err(Fault::new(format!("`{text}` is a file")).help("`copy_local_file` copies it")),
+    }
+}
+
+/// The path from the folder of the crate's `Cargo.toml`; something must be there.
+fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
+    if text.is_empty() {
+        return Err(Fault::new("a local path must not be empty"));
+    }
+    no_nul("a local path", text)?;
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let path = folder.join(text);
+    match fs::metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Fault::new(format!("there is no {what} `{text}`"))
+                .help("local paths start from the folder of the crate's Cargo.toml")
+                .maybe_help(similar(&path, text)))
+        }
+        Err(error) => Err(Fault::new(format!("`{text}` cannot be read: {error}"))),
+    }
+}
+
+/// What lies beside the missing path under nearly its name.
+fn similar(path: &Path, text: &str) -> Option<String> {
+    let names: Vec<String> = fs::read_dir(path.parent()?)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let name = path.file_name()?.to_str()?;
+    let found = nearest(name, names.iter().map(String::as_str))?;
+    let start = text.strip_suffix(name)?;
+    Some(format!("did you mean `{start}{found}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_paths_start_from_the_crate_and_must_exist() {
+        assert_eq!(file("Cargo.toml"), Ok(()));
+        assert_eq!(file("./src/lib.rs"), Ok(()));
+        assert_eq!(directory("src"), Ok(()));
+        assert_eq!(directory("."), Ok(()));
+    }
+
+    #[test]
+    fn each_kind_of_path_names_the_verb_of_the_other() {
+        assert!(file("src").unwrap_err().text().contains("copy_local_dir"));
+        assert!(
+            directory("Cargo.toml")
+                .unwrap_err()
+                .text()
+                .contains("copy_local_file")
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_nearest_name() {
+        let text = file("src/lib.r").unwrap_err().text();
+        assert_eq!(
+            text,
+            "there is no file `src/lib.r`\nhelp: did you mean `src/lib.rs`?"
+        );
+        let text = directory("nowhere-at-all").unwrap_err().text();
+        assert!(text.contains("Cargo.toml"), "{text}");
+        assert!(file("").is_err());
+        assert!(file("a\0").is_err());
+    }
+}

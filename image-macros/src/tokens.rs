@@ -1,0 +1,51 @@
+//! Pieces of code that several expansions share: places, images as they are named, environments.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Path;
+
+use crate::keyword::Checked;
+use crate::paths::private;
+use crate::syntax::path_text;
+
+/// The `Place` of the macro call.
+pub(crate) fn here() -> TokenStream {
+    let p = private();
+    quote! {
+        #p::Place {
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            module: ::core::module_path!(),
+            manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+        }
+    }
+}
+
+/// The `ImageRef` of a path. The path itself stands in it once, so that a missing image is one error at it.
+pub(crate) fn image_reference(path: &Path) -> TokenStream {
+    let p = private();
+    let text = path_text(path);
+    quote!(#p::ImageRef { image: #path, path: #text, module: ::core::module_path!() })
+}
+
+impl Checked {
+    /// The value as it is handed to `image-runtime`.
+    pub(crate) fn tokens(&self) -> TokenStream {
+        match self {
+            Self::Flag(flag) => quote!(#flag),
+            Self::Text(text) => quote!(#text),
+            Self::Texts(texts) => quote!(&[#(#texts),*]),
+            Self::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| quote!((#key, #value)));
+                quote!(&[#(#entries),*])
+            }
+            Self::Duration(duration) => {
+                let milliseconds = u64::try_from(duration.as_millis())
+                    .expect("a duration is parsed as milliseconds that fit");
+                quote!(::core::time::Duration::from_millis(#milliseconds))
+            }
+            Self::Image(path) => image_reference(path),
+        }
+    }
+}
