@@ -269,7 +269,7 @@ impl Container for DockerContainer {
     }
 
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError> {
-        self.0.daemon.commit(&self.0.name, &self.0.image, new).await
+        self.0.daemon.save(&self.0.name, &self.0.image, new).await
     }
 
     async fn remove(&self) -> Result<(), EngineError> {

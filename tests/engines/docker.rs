@@ -1,0 +1,1 @@
+//! What only the Docker engine can do or get wrong.
