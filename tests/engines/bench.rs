@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -24,8 +23,6 @@ pub(crate) struct Bench {
     layers: Mutex<Vec<LayerId>>,
 }
 
-type Case<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
-
 /// The engine of that name, connected.
 pub(crate) async fn connect(engine: &str) -> Result<Arc<dyn Engine>, EngineError> {
     match engine {
@@ -34,12 +31,16 @@ pub(crate) async fn connect(engine: &str) -> Result<Arc<dyn Engine>, EngineError
     }
 }
 
+/// Runs a case on the engine of that name.
+pub(crate) async fn on(engine: &str, case: &str, body: impl AsyncFnOnce(&Bench)) {
+    match connect(engine).await {
+        Ok(engine) => run(engine, body).await,
+        Err(error) => not_run(&format!("{engine}::{case}"), &error.to_string()),
+    }
+}
+
 /// Runs a case, and removes what it made however it ends.
-pub(crate) async fn run(engine: &str, case: &str, body: impl FnOnce(&Bench) -> Case<'_>) {
-    let engine = match connect(engine).await {
-        Ok(engine) => engine,
-        Err(error) => return not_run(&format!("{engine}::{case}"), &error.to_string()),
-    };
+pub(crate) async fn run(engine: Arc<dyn Engine>, body: impl AsyncFnOnce(&Bench)) {
     let bench = Bench {
         engine,
         layers: Mutex::default(),

@@ -17,10 +17,7 @@ macro_rules! on_engine {
                 $(#[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
                     let name = concat!(stringify!($group), "::", stringify!($case));
-                    crate::bench::run(stringify!($engine), name, |bench| {
-                        Box::pin(crate::suite::$group::$case(bench))
-                    })
-                    .await;
+                    crate::bench::on(stringify!($engine), name, crate::suite::$group::$case).await;
                 })*
             })*
         }

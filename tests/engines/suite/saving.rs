@@ -5,6 +5,9 @@ use image_runtime::engine::{MOUNT_ROOT, Mount};
 use crate::bench::{Bench, idle, shell};
 use crate::tree::{directory, file};
 
+/// The one cache of all runs of the suite.
+const CACHE: &str = "tests";
+
 pub(crate) async fn what_was_written_is_kept(bench: &Bench) {
     let system = bench.system().await;
     let before = [directory("d"), file("d/gone", ""), file("d/changed", "old")];
@@ -28,7 +31,6 @@ pub(crate) async fn what_was_written_is_kept(bench: &Bench) {
 pub(crate) async fn nothing_of_mounts_is_kept(bench: &Bench) {
     let system = bench.system().await;
     let folder = tempfile::tempdir().unwrap();
-    let name = format!("test-{}", std::process::id());
     let mut spec = idle(
         system,
         "cd /dev/image-runtime; echo x > local/x; echo x > cache/x; echo x > /kept",
@@ -40,7 +42,7 @@ pub(crate) async fn nothing_of_mounts_is_kept(bench: &Bench) {
             read_only: false,
         },
         Mount::Cache {
-            name,
+            name: CACHE.to_owned(),
             target: format!("{MOUNT_ROOT}/cache"),
         },
     ];
@@ -90,7 +92,7 @@ pub(crate) async fn a_saved_layer_can_be_built_on(bench: &Bench) {
 pub(crate) async fn caches_are_kept_between_containers(bench: &Bench) {
     let system = bench.system().await;
     let cache = Mount::Cache {
-        name: format!("test-{}", std::process::id()),
+        name: CACHE.to_owned(),
         target: format!("{MOUNT_ROOT}/cache"),
     };
     let run = async |command: &str| {

@@ -97,7 +97,7 @@ impl Daemon {
         tokio::spawn(async move {
             let mut output = attached.output;
             while let Some(Ok(piece)) = output.next().await {
-                running.tail.push(piece.as_ref());
+                running.tail.push(&piece);
             }
             drop(read);
         });
