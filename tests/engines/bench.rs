@@ -57,8 +57,15 @@ pub(crate) fn not_run(case: &str, reason: &str) {
     let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
     let required = set("CI", "true") || set("IMAGE_TESTS_REQUIRE_ENGINE", "1");
     assert!(!required, "{case} could not run: {reason}");
-    // Not `eprintln`, which the test harness keeps to itself for cases that do not fail.
-    writeln!(std::io::stderr(), "NOT RUN: {case}: {reason}").unwrap();
+    say(&format!("NOT RUN: {case}: {reason}"));
+}
+
+/// Says something also where a case does not fail: what `eprintln` prints, the test harness keeps to itself then.
+pub(crate) fn say(line: &str) {
+    std::io::stderr()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
 }
 
 /// An identity that nobody has used.
@@ -167,7 +174,7 @@ impl Bench {
         // Children before their parents.
         for layer in layers.iter().rev() {
             if let Err(error) = self.engine.remove_layer(layer).await {
-                writeln!(std::io::stderr(), "cannot clean up: {error}").unwrap();
+                say(&format!("cannot clean up: {error}"));
             }
         }
     }

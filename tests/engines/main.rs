@@ -3,7 +3,10 @@
 //! A case that cannot run because no engine answers says so on the standard error, and fails where `CI=true` or
 //! `IMAGE_TESTS_REQUIRE_ENGINE=1` is set.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod bench;
+mod daemon;
 mod docker;
 mod registry;
 mod suite;
