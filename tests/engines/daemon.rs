@@ -53,8 +53,9 @@ impl Daemon {
         let log = fs::File::create(at.join("log")).unwrap();
         let settings = at.join("settings.json");
         fs::write(&settings, "{}").unwrap();
-        let process = Command::new("dockerd")
-            .arg("--config-file")
+        // Any daemon removes the bridge `docker0` of its network, and the machine's has to keep its own.
+        let process = Command::new("unshare")
+            .args(["--net", "dockerd", "--config-file"])
             .arg(settings)
             .args([
                 "--bridge=none",
@@ -72,7 +73,7 @@ impl Daemon {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .map_err(|error| format!("`dockerd` cannot be started: {error}"))?;
+            .map_err(|error| format!("`unshare` cannot be started: {error}"))?;
         let mut daemon = Self { process, disk };
         for _ in 0..300 {
             if let Ok(engine) = DockerEngine::connect_to(&socket).await {
