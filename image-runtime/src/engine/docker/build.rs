@@ -11,7 +11,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RemoveImageOptions,
+    UploadToContainerOptionsBuilder,
 };
 use futures_util::{Stream, TryStreamExt as _};
 
@@ -33,8 +34,9 @@ impl Daemon {
         new: &NewLayer,
         files: Box<dyn FileSource>,
     ) -> Result<(), EngineError> {
+        let before = self.find_layer(&new.id).await?;
         match new.parent {
-            None => self.import(new, files).await,
+            None => self.import(new, files).await?,
             Some(parent) => {
                 let image =
                     self.find_layer(&parent)
@@ -43,9 +45,10 @@ impl Daemon {
                             doing: format!("putting files into `{}`", new.title),
                             said: format!("the layer below, {}, does not exist", parent.short()),
                         })?;
-                self.put_over(&image, new, files).await
+                self.put_over(&image, new, files).await?;
             }
         }
+        self.drop_replaced(before, new).await
     }
 
     async fn import(&self, new: &NewLayer, files: Box<dyn FileSource>) -> Result<(), EngineError> {
@@ -67,7 +70,7 @@ impl Daemon {
     }
 
     /// Makes a layer of an image and files over it.
-    pub(super) async fn put_over(
+    async fn put_over(
         self: &Arc<Self>,
         image: &ImageInspect,
         new: &NewLayer,
@@ -103,12 +106,23 @@ impl Daemon {
         new: &NewLayer,
     ) -> Result<(), EngineError> {
         let container = self.idle_container(image, &new.title).await?;
-        self.commit(container.name(), image, new).await?;
+        self.save(container.name(), image, new).await?;
         container.remove().await
     }
 
     /// Makes a layer of what a container of `image` has written.
-    pub(super) async fn commit(
+    pub(super) async fn save(
+        &self,
+        container: &str,
+        image: &ImageInspect,
+        new: &NewLayer,
+    ) -> Result<(), EngineError> {
+        let before = self.find_layer(&new.id).await?;
+        self.commit(container, image, new).await?;
+        self.drop_replaced(before, new).await
+    }
+
+    async fn commit(
         &self,
         container: &str,
         image: &ImageInspect,
@@ -127,6 +141,25 @@ impl Daemon {
             .await
             .map(|_| ())
             .map_err(self.failed("saving a layer"))
+    }
+
+    /// Removes the image that was the layer until now. Where it is in use it goes with its last user.
+    async fn drop_replaced(
+        &self,
+        before: Option<ImageInspect>,
+        new: &NewLayer,
+    ) -> Result<(), EngineError> {
+        let Some(before) = before.and_then(|image| image.id) else {
+            return Ok(());
+        };
+        let now = self.find_layer(&new.id).await?.and_then(|image| image.id);
+        if now.is_some_and(|now| now != before) {
+            let _ = self
+                .docker
+                .remove_image(&before, None::<RemoveImageOptions>, None)
+                .await;
+        }
+        Ok(())
     }
 
     /// A container that is never started.

@@ -97,7 +97,7 @@ impl Daemon {
         tokio::spawn(async move {
             let mut output = attached.output;
             while let Some(Ok(piece)) = output.next().await {
-                running.tail.push(piece.as_ref());
+                running.tail.push(&piece);
             }
             drop(read);
         });
@@ -269,7 +269,7 @@ impl Container for DockerContainer {
     }
 
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError> {
-        self.0.daemon.commit(&self.0.name, &self.0.image, new).await
+        self.0.daemon.save(&self.0.name, &self.0.image, new).await
     }
 
     async fn remove(&self) -> Result<(), EngineError> {
