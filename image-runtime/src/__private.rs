@@ -1,15 +1,17 @@
 //! What the macros' expansions name. Not for anybody else: it changes without notice.
 
+mod crossing;
+
 use std::fmt::Display;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, json_arguments};
 pub use inventory;
 pub use serde_json;
 
 pub use crate::protocol::Failure;
-use crate::protocol::value;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
 pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 pub use crate::spec::verb;
@@ -22,19 +24,22 @@ pub use crate::spec::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an annotated function: it does not implement serde's `Serialize` and `Deserialize`",
     label = "cannot be sent to the container",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type"
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type; for a type of another crate, look for its `serde` feature"
 )]
 pub trait Argument: Serialize + DeserializeOwned {}
+// Without the attribute each of serde's traits would be an error of its own.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Argument for T {}
 
 /// A type that can be the result of an annotated function.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of an annotated function: it does not implement serde's `Serialize` and `Deserialize`",
     label = "cannot be sent back from the container",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type"
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type; for a type of another crate, look for its `serde` feature"
 )]
-pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
-impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
+pub trait Output: Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Output for T {}
 
 /// The two types of a `Result`, under whatever alias.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a `Result`")]
@@ -49,43 +54,34 @@ impl<T, E> ResultType for Result<T, E> {
     type Err = E;
 }
 
-/// Decodes the tuple of arguments.
-pub fn decode_arguments<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    value::decode(bytes).map_err(|reason| Failure::Encoding {
-        reason: format!("the arguments could not be decoded: {reason}"),
-    })
-}
+/// Refuses a type that cannot be an argument.
+pub const fn argument<T: Argument>() {}
 
-/// Encodes the result.
-pub fn encode_result<T: Serialize>(result: &T) -> Result<Vec<u8>, Failure> {
-    value::encode(result).map_err(|reason| Failure::Encoding {
-        reason: format!("the result could not be encoded: {reason}"),
-    })
-}
+/// Refuses a type that cannot be a result.
+pub const fn output<T: Output>() {}
 
-/// Decodes one argument given as JSON; `name` is the parameter's.
-pub fn argument_from_json<T: DeserializeOwned>(
-    name: &str,
-    json: serde_json::Value,
-) -> Result<T, String> {
-    serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
-}
+/// Refuses an error type that cannot be shown.
+pub const fn returned_error<E: ReturnedError>() {}
 
-/// Encodes the tuple of arguments.
-pub fn encode_arguments<T: Serialize>(arguments: &T) -> Result<Vec<u8>, String> {
-    value::encode(arguments)
-}
+/// A type that can be the error of an annotated function: its text crosses.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of an annotated function: it does not implement `Display`",
+    label = "has no text that could be sent back from the container"
+)]
+pub trait ReturnedError: Display {}
+#[diagnostic::do_not_recommend]
+impl<E: Display> ReturnedError for E {}
 
-/// Decodes an encoded result to JSON.
-pub fn result_to_json<T: Serialize + DeserializeOwned>(
-    bytes: &[u8],
-) -> Result<serde_json::Value, String> {
-    serde_json::to_value(value::decode::<T>(bytes)?).map_err(|error| error.to_string())
-}
-
-/// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources and
-/// [`ViaDisplay`] where it can only be shown.
+/// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources,
+/// [`ViaDisplay`] where it can only be shown, and [`NoText`] for a type that [`returned_error`] has refused.
 pub struct Returned<'a, E>(pub &'a E);
+
+impl<E> Clone for Returned<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Copy for Returned<'_, E> {}
 
 /// The chain of a `std::error::Error`.
 pub trait ViaError {
@@ -106,9 +102,6 @@ impl<E: std::error::Error> ViaError for Returned<'_, E> {
 }
 
 /// The text of anything that can be shown. `{:#}` of `anyhow::Error` and `eyre::Report` holds the whole chain.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of an annotated function: it does not implement `Display`"
-)]
 pub trait ViaDisplay {
     /// The failure with the text.
     fn failure(&self) -> Failure;
@@ -121,3 +114,13 @@ impl<E: Display> ViaDisplay for &Returned<'_, E> {
         }
     }
 }
+
+/// The stand-in for a type that has been refused.
+pub trait NoText: Sized {
+    /// Never called.
+    fn failure(self) -> Failure {
+        unreachable!("the type has been refused")
+    }
+}
+
+impl<E> NoText for Returned<'_, E> {}
