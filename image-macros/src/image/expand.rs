@@ -150,7 +150,10 @@ fn hints(chain: &ast::Chain) -> TokenStream {
         }
     });
     quote! {
-        #[cfg(rust_analyzer)]
-        const _: () = { #(#hints)* };
+        #[allow(unexpected_cfgs)]
+        const _: () = {
+            #[cfg(rust_analyzer)]
+            { #(#hints)* }
+        };
     }
 }
