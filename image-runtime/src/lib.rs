@@ -6,9 +6,16 @@ extern crate self as image_runtime;
 pub mod __private;
 pub mod digest;
 pub mod engine;
+mod entry;
 pub mod event;
 pub mod protocol;
 pub mod registry;
 pub mod spec;
 
+pub use image_macros::image;
 pub use spec::Image;
+
+/// The macros of a program: `#[app::function]`, `#[app::main]`, `#[app::test]`, `app::config!`.
+pub mod app {
+    pub use image_macros::{config, function, main, test};
+}
