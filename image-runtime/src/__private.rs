@@ -11,6 +11,7 @@ pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, json_arguments};
 pub use inventory;
 pub use serde_json;
 
+pub use crate::client::Call;
 pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
@@ -125,39 +126,3 @@ pub trait NoText: Sized {
 }
 
 impl<E> NoText for Returned<'_, E> {}
-
-/// A call.
-pub struct Call<T>(
-    &'static FunctionSpec,
-    Result<Vec<u8>, String>,
-    std::marker::PhantomData<fn() -> T>,
-);
-
-impl<T> Call<T> {
-    /// A call with encoded arguments.
-    pub fn new(function: &'static FunctionSpec, arguments: Result<Vec<u8>, String>) -> Self {
-        Self(function, arguments, std::marker::PhantomData)
-    }
-
-    /// Encodes and decodes as a container would.
-    pub fn blocking(self) -> Result<T, Failure>
-    where
-        T: DeserializeOwned,
-    {
-        let arguments = self.1.map_err(|reason| Failure::Encoding { reason })?;
-        let result = match self.0.invoke {
-            Invoke::Blocking(invoke) => invoke(&arguments),
-            Invoke::Async(invoke) => block_on(invoke(&arguments)),
-        }?;
-        crate::protocol::value::decode(&result).map_err(|reason| Failure::Encoding { reason })
-    }
-}
-
-impl<T: DeserializeOwned> IntoFuture for Call<T> {
-    type Output = Result<T, Failure>;
-    type IntoFuture = std::future::Ready<Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        std::future::ready(self.blocking())
-    }
-}

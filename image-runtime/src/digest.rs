@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::Digest as _;
+use ring::digest::{Context, SHA256};
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,9 @@ pub type LayerId = Digest;
 impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
+        let mut hasher = Hasher::new();
+        hasher.update(bytes);
+        hasher.finish()
     }
 
     /// A digest from its 32 bytes.
@@ -81,15 +83,51 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
+/// Hashes bytes that come in parts.
+///
+/// ring's SHA-256 is assembly: as fast in a debug build, which is what `cargo run` gives users, as in a release build.
+#[derive(Clone)]
+pub struct Hasher(Context);
+
+impl Hasher {
+    /// A hasher that has seen no bytes.
+    pub fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes.
+    pub fn finish(self) -> Digest {
+        let digest = self.0.finish();
+        Digest(digest.as_ref().try_into().expect("SHA-256 gives 32 bytes"))
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
 /// Hashes fields in the canonical encoding: each field is its length (8 bytes, big endian) and its bytes;
 /// a list is its number of items (8 bytes, big endian) and the items. So no two sequences of fields hash alike.
 #[derive(Clone)]
-pub struct Encoder(sha2::Sha256);
+pub struct Encoder(Hasher);
 
 impl Encoder {
     /// An encoder whose first field names what is hashed and the version of its encoding.
     pub fn new(tag: &str) -> Self {
-        let mut encoder = Self(sha2::Sha256::new());
+        let mut encoder = Self(Hasher::new());
         encoder.text(tag);
         encoder
     }
@@ -108,7 +146,7 @@ impl Encoder {
 
     /// A number: 8 bytes, big endian, no length.
     pub fn number(&mut self, number: u64) -> &mut Self {
-        self.0.update(number.to_be_bytes());
+        self.0.update(&number.to_be_bytes());
         self
     }
 
@@ -128,6 +166,6 @@ impl Encoder {
 
     /// The digest of all fields so far.
     pub fn finish(&self) -> Digest {
-        Digest(self.0.clone().finalize().into())
+        self.0.clone().finish()
     }
 }

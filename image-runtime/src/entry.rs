@@ -1,6 +1,12 @@
-//! Stand-in.
+//! Where a program begins: `#[app::main]` and `#[app::test]` come here, and find out whether this process is the host or
+//! a worker.
 
 use std::process::{ExitCode, Termination};
+
+use crate::build::BuildOptions;
+use crate::client::{Host, HostSettings};
+use crate::ui::{Ui, UiOptions};
+use crate::{cli, registry, worker};
 
 /// What `#[app::main]` knows.
 #[derive(Clone, Copy, Debug)]
@@ -13,19 +19,64 @@ pub struct MainSettings {
 
 /// Runs a program: as a worker if it is one, as our command line if there are arguments for it, else the body of `main`.
 pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R) -> ExitCode {
-    let _ = settings;
-    body().report()
+    if worker::is_worker() {
+        worker::serve();
+    }
+    let line = if settings.cli {
+        cli::parse(settings.package)
+    } else {
+        cli::Line::default()
+    };
+    let ui = Ui::new(UiOptions {
+        quiet: line.quiet,
+        test: false,
+    });
+    Host::set(HostSettings {
+        worker_arguments: Some(Vec::new()),
+        events: ui.events(),
+        build: line.build_options(),
+    });
+    match line.command {
+        None => body().report(),
+        Some(command) => command.run(&ui),
+    }
 }
 
 /// Runs a test: as a worker if this process is one, else its body.
 pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
+    if worker::is_worker() {
+        worker::serve();
+    }
+    Host::set(HostSettings {
+        worker_arguments: registry::test_entry().map(worker_arguments),
+        events: Ui::new(UiOptions {
+            quiet: false,
+            test: true,
+        })
+        .events(),
+        build: BuildOptions::default(),
+    });
     body()
+}
+
+/// The arguments by which a test program runs one test and nothing else.
+fn worker_arguments(test: &str) -> Vec<String> {
+    [
+        test,
+        "--exact",
+        "--nocapture",
+        "--include-ignored",
+        "--test-threads=1",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Runs the body of an `async fn`, on a runtime of its own.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
         .build()
-        .expect("a runtime")
+        .expect("a process without threads runs nothing")
         .block_on(future)
 }

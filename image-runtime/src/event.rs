@@ -66,6 +66,8 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
+    /// A layer could not be built, so the build has ended. The error itself goes to whoever asked for the build.
+    BuildFailed,
     /// Something the user should see although nothing failed, such as a fallback.
     Notice {
         /// One line.
@@ -80,6 +82,21 @@ pub enum Event {
         /// One line, without its end.
         line: String,
     },
+}
+
+impl Event {
+    /// The layer that it is about.
+    pub fn layer(&self) -> Option<LayerId> {
+        match self {
+            Self::LayerStarted { layer, .. }
+            | Self::LayerProgress { layer, .. }
+            | Self::LayerOutput { layer, .. }
+            | Self::LayerFinished { layer, .. }
+            | Self::LayerFailed { layer, .. }
+            | Self::LayerWaiting { layer } => Some(*layer),
+            _ => None,
+        }
+    }
 }
 
 /// Takes events; cheap to clone, never blocks.

@@ -4,14 +4,24 @@ extern crate self as image_runtime;
 
 #[doc(hidden)]
 pub mod __private;
+pub mod base;
+pub mod build;
+mod cli;
+mod client;
+pub mod context;
 pub mod digest;
 pub mod engine;
 mod entry;
 pub mod event;
+pub mod plan;
 pub mod protocol;
 pub mod registry;
 pub mod spec;
+pub mod store;
+pub mod ui;
+pub mod worker;
 
+pub use client::{Call, CallError, CallErrorKind};
 pub use image_macros::image;
 pub use spec::Image;
 

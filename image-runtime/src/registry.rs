@@ -1,6 +1,10 @@
 //! What inventory collected of this program, sorted: images, functions, the program's settings, its tests.
 
-use crate::spec::{AppSpec, FunctionSpec, Image, TestEntry};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use crate::plan::Names;
+use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, TestEntry};
 
 /// An image that `image!` registered.
 #[derive(Debug)]
@@ -22,3 +26,164 @@ inventory::collect!(RegisteredImage);
 inventory::collect!(RegisteredFunction);
 inventory::collect!(RegisteredApp);
 inventory::collect!(RegisteredTest);
+
+/// All functions, in no order.
+pub fn functions() -> impl Iterator<Item = &'static FunctionSpec> {
+    inventory::iter::<RegisteredFunction>
+        .into_iter()
+        .map(|registered| registered.0)
+}
+
+/// Everything this program registered, checked and sorted.
+#[derive(Debug)]
+pub struct Program {
+    functions: BTreeMap<&'static str, &'static FunctionSpec>,
+    app: Option<&'static AppSpec>,
+}
+
+/// The image of a function that names none, in a program that sets no other.
+const DEFAULT_IMAGE: Image = crate::image!(debian_slim());
+
+/// What the definitions of a program contradict each other in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ProgramError(Vec<String>);
+
+impl Program {
+    /// This program.
+    ///
+    /// # Errors
+    /// Two functions of one name, or two `app::config!`: all of them, with their places.
+    pub fn get() -> Result<&'static Self, ProgramError> {
+        static PROGRAM: LazyLock<Result<Program, ProgramError>> = LazyLock::new(|| {
+            let apps = inventory::iter::<RegisteredApp>
+                .into_iter()
+                .map(|app| app.0);
+            Program::of(functions(), apps)
+        });
+        PROGRAM.as_ref().map_err(Clone::clone)
+    }
+
+    fn of(
+        functions: impl Iterator<Item = &'static FunctionSpec>,
+        apps: impl Iterator<Item = &'static AppSpec>,
+    ) -> Result<Self, ProgramError> {
+        let mut by_name: BTreeMap<&str, Vec<&'static FunctionSpec>> = BTreeMap::new();
+        for function in functions {
+            by_name.entry(function.name).or_default().push(function);
+        }
+        let mut apps: Vec<_> = apps.collect();
+        apps.sort_by_key(|app| app.place);
+
+        let mut faults: Vec<String> = by_name
+            .iter()
+            .filter(|(_, functions)| functions.len() > 1)
+            .map(|(name, functions)| {
+                format!(
+                    "{} functions are named `{name}`: {}\n  help: give one another name with `name = \"…\"`",
+                    functions.len(),
+                    places(functions.iter().map(|function| function.place))
+                )
+            })
+            .collect();
+        if apps.len() > 1 {
+            faults.push(format!(
+                "`app::config!` stands in {} places: {}\n  help: a program has at most one",
+                apps.len(),
+                places(apps.iter().map(|app| app.place))
+            ));
+        }
+        if !faults.is_empty() {
+            return Err(ProgramError(faults));
+        }
+        Ok(Self {
+            functions: by_name
+                .into_iter()
+                .map(|(name, functions)| (name, functions[0]))
+                .collect(),
+            app: apps.first().copied(),
+        })
+    }
+
+    /// All functions, by name.
+    pub fn functions(&self) -> impl ExactSizeIterator<Item = &'static FunctionSpec> {
+        self.functions.values().copied()
+    }
+
+    /// The function of a name.
+    pub fn function(&self, name: &str) -> Option<&'static FunctionSpec> {
+        self.functions.get(name).copied()
+    }
+
+    /// The image a function runs in.
+    pub fn image_of(&self, function: &FunctionSpec) -> Image {
+        function
+            .image
+            .or(self.app.and_then(|app| app.image))
+            .map_or(DEFAULT_IMAGE, |named| named.image)
+    }
+
+    /// A function's options, with the program's where it sets none.
+    pub fn options_of(&self, function: &FunctionSpec) -> FunctionOptions {
+        let defaults = self.app.map(|app| app.options).unwrap_or_default();
+        FunctionOptions {
+            timeout: function.options.timeout.or(defaults.timeout),
+            env: if function.options.env.is_empty() {
+                defaults.env
+            } else {
+                function.options.env
+            },
+        }
+    }
+
+    /// Every image of the program, by name: those that `image!` made, and the default where a function uses it.
+    pub fn images(&self) -> Vec<(String, Image)> {
+        let names = self.names();
+        let used = self.functions().map(|function| self.image_of(function));
+        let mut images: Vec<_> = inventory::iter::<RegisteredImage>
+            .into_iter()
+            .map(|registered| registered.0)
+            .filter(|image| image.spec().place != DEFAULT_IMAGE.spec().place)
+            .chain(used)
+            .map(|image| (names.name(image), image))
+            .collect();
+        images.sort_by(|a, b| (&a.0, a.1.spec().place).cmp(&(&b.0, b.1.spec().place)));
+        images.dedup_by_key(|(_, image)| image.spec().place);
+        images
+    }
+
+    /// What people call the images.
+    pub fn names(&self) -> Names {
+        let by_functions = self.functions().filter_map(|function| function.image);
+        let by_app = self.app.and_then(|app| app.image);
+        let by_images = inventory::iter::<RegisteredImage>
+            .into_iter()
+            .filter_map(|registered| match registered.0.spec().base {
+                Base::Image(extended) => Some(extended),
+                _ => None,
+            });
+        Names::of(
+            by_functions.chain(by_app).chain(by_images),
+            [(DEFAULT_IMAGE, "debian_slim()")],
+        )
+    }
+
+    /// The app's name: what `app::config!` says, else the package's.
+    pub fn app_name(&self, package: &'static str) -> &'static str {
+        self.app.and_then(|app| app.name).unwrap_or(package)
+    }
+}
+
+fn places(places: impl Iterator<Item = Place>) -> String {
+    let mut places: Vec<_> = places.map(|place| place.to_string()).collect();
+    places.sort();
+    places.join(", ")
+}
+
+/// The path of any test that can serve as a worker's entry: the smallest, without the crate's name.
+pub fn test_entry() -> Option<&'static str> {
+    inventory::iter::<RegisteredTest>
+        .into_iter()
+        .filter_map(|test| Some(test.0.path.split_once("::")?.1))
+        .min()
+}

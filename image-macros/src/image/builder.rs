@@ -32,7 +32,7 @@ pub(crate) struct Python {
 }
 
 /// One uv for all of them: what it installs is pinned by the requirements, not by its own version.
-const UV: &str = "0.8.22";
+const UV: &str = "0.13.9";
 
 const DEFAULT: &str = "2024.10";
 

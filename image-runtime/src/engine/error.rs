@@ -6,6 +6,14 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
+    /// `IMAGE_ENGINE` names an engine that does not exist.
+    #[error("there is no engine `{name}`\n  help: set `IMAGE_ENGINE` to {known}, or to `auto`")]
+    UnknownEngine {
+        /// The name.
+        name: String,
+        /// The names of those there are.
+        known: String,
+    },
     /// Nothing answers.
     #[error("cannot reach {engine} at {address}: {reason}\n  help: {help}")]
     Unreachable {

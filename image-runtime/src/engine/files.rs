@@ -23,7 +23,7 @@ pub struct Entry {
 /// What an [`Entry`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A directory. One that is there already keeps its content.
+    /// A directory. One that is there already stays as it is: content, mode and owner. A link to one is followed.
     Directory,
     /// A regular file.
     File {

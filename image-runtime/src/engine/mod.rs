@@ -4,6 +4,8 @@
 pub mod docker;
 mod error;
 mod files;
+mod owner;
+mod select;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -12,6 +14,7 @@ use async_trait::async_trait;
 
 pub use error::EngineError;
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
+pub use select::{ENGINE_VARIABLE, select};
 
 use crate::digest::LayerId;
 
@@ -143,7 +146,8 @@ pub struct ContainerSpec {
     pub layer: LayerId,
     /// Program and arguments. The program is an absolute path in the container.
     pub argv: Vec<String>,
-    /// The whole environment of the process. A layer that is saved may show it: what must not stay goes another way.
+    /// The environment of the process: all of it, except that an engine may set `PATH`, `HOME` and `HOSTNAME` where
+    /// they are not given. A layer that is saved may show it: what must not stay goes another way.
     pub env: Vec<(String, String)>,
     /// Working directory, absolute. Made if it is missing.
     pub workdir: String,

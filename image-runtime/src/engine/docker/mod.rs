@@ -1,1 +1,184 @@
 //! The engine of a Docker or Podman daemon.
+
+mod address;
+mod archive;
+mod build;
+mod connect;
+mod container;
+mod credentials;
+mod error;
+mod guard;
+mod layer;
+mod output;
+mod place;
+mod reference;
+mod registry;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
+
+use self::address::Surroundings;
+use self::connect::Server;
+use self::error::status;
+use super::{
+    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
+    NewLayer, Swept,
+};
+use crate::digest::LayerId;
+
+const ENGINE: &str = "Docker";
+
+// Labels. What carries one is ours.
+const LAYER_LABEL: &str = "image-runtime.layer";
+const TITLE_LABEL: &str = "image-runtime.title";
+const PARENT_LABEL: &str = "image-runtime.parent";
+const OWNER_LABEL: &str = "image-runtime.owner";
+const PURPOSE_LABEL: &str = "image-runtime.purpose";
+const CACHE_LABEL: &str = "image-runtime.cache";
+
+/// The engine of a Docker or Podman daemon. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DockerEngine(Arc<Daemon>);
+
+/// A daemon that answered.
+#[derive(Debug)]
+struct Daemon {
+    docker: Docker,
+    address: String,
+    server: Server,
+}
+
+impl DockerEngine {
+    /// Connects to the daemon that `DOCKER_HOST` or a Docker context names, else to the first local one that answers.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] where none answers, [`EngineError::Unsupported`] where it is too old.
+    pub async fn connect() -> Result<Self, EngineError> {
+        let daemon = connect::connect(&Surroundings::of_process()).await?;
+        Ok(Self(Arc::new(daemon)))
+    }
+
+    /// Whether `DOCKER_HOST` or a Docker context was set on purpose.
+    pub fn is_chosen() -> bool {
+        !matches!(Surroundings::of_process().chosen(), Ok(None))
+    }
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        let daemon = &self.0;
+        let asking = "asking what the engine is";
+        let info = daemon.docker.info().await.map_err(daemon.failed(asking))?;
+        let (major, minor) = daemon.server.api;
+        let product = match daemon.server.product.as_str() {
+            "Libpod" => "Podman Engine".to_owned(),
+            other => format!("{other} Engine"),
+        };
+        let architecture = match info.architecture.as_deref().unwrap_or_default() {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let facts = [
+            ("API", Some(format!("{major}.{minor}"))),
+            ("storage driver", info.driver),
+            ("data", info.docker_root_dir),
+            ("system", info.operating_system),
+            (
+                "cgroups",
+                info.cgroup_version.map(|version| version.to_string()),
+            ),
+            ("processors", info.ncpu.map(|count| count.to_string())),
+            (
+                "memory",
+                info.mem_total.map(|bytes| format!("{} MiB", bytes >> 20)),
+            ),
+        ];
+        Ok(EngineInfo {
+            product,
+            version: daemon.server.version.clone(),
+            address: daemon.address.clone(),
+            platform: format!(
+                "{}/{architecture}",
+                info.os_type.as_deref().unwrap_or("linux")
+            ),
+            facts: facts
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+        })
+    }
+
+    async fn has_layer(&self, layer: &LayerId) -> Result<bool, EngineError> {
+        Ok(self.0.find_layer(layer).await?.is_some())
+    }
+
+    async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {
+        self.0.list_layers().await
+    }
+
+    async fn remove_layer(&self, layer: &LayerId) -> Result<(), EngineError> {
+        self.0.delete_layer(layer).await
+    }
+
+    async fn add_files(
+        &self,
+        new: &NewLayer,
+        files: Box<dyn FileSource>,
+    ) -> Result<(), EngineError> {
+        self.0.add_files(new, files).await
+    }
+
+    async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
+        self.0.resolve(reference).await
+    }
+
+    async fn pull(
+        &self,
+        new: &NewLayer,
+        reference: &str,
+        digest: &str,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<ImageConfig, EngineError> {
+        self.0.pull(new, reference, digest, progress).await
+    }
+
+    async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
+        Ok(Box::new(self.0.start_container(spec).await?))
+    }
+
+    async fn sweep(&self) -> Result<Swept, EngineError> {
+        self.0.sweep_containers().await
+    }
+
+    async fn remove_caches(&self) -> Result<usize, EngineError> {
+        let daemon = &self.0;
+        let filters = HashMap::from([("label".to_owned(), vec![CACHE_LABEL.to_owned()])]);
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let listed = daemon.docker.list_volumes(Some(options)).await;
+        let listed = listed.map_err(daemon.failed("listing caches"))?;
+        let mut removed = 0;
+        for volume in listed.volumes.unwrap_or_default() {
+            match daemon
+                .docker
+                .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
+                .await
+            {
+                Ok(()) => removed += 1,
+                // Gone already, or used by a build that runs.
+                Err(error) if matches!(status(&error), Some(404 | 409)) => {}
+                Err(error) => return Err(daemon.failed("removing a cache")(error)),
+            }
+        }
+        Ok(removed)
+    }
+}

@@ -1,0 +1,262 @@
+//! Bases: which bytes one names today, and how it becomes a layer.
+//!
+//! In this order: what the local store knows since less than a day, the registry, and, where no registry answers, the
+//! Debian archive.
+
+use std::time::{Duration, SystemTime};
+
+use super::{BuildError, Builder, Prepared};
+use crate::base::debian::{self, Archive};
+use crate::base::python;
+use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
+use crate::event::Event;
+use crate::plan::{BaseSource, Chain, PlannedLayer, ResolvedBase, Root, base_layer};
+use crate::spec::base::{BuilderVersion, PythonVersion};
+
+/// How long the answer to what a base names is taken as it is.
+const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the store keeps of a base.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Record {
+    base: ResolvedBase,
+    resolved: SystemTime,
+}
+
+impl Builder {
+    /// What the chain's root is today.
+    pub(super) async fn resolve_base(
+        &self,
+        chain: &Chain,
+        image: &str,
+    ) -> Result<ResolvedBase, BuildError> {
+        let key = match chain.root {
+            Root::Scratch => {
+                return Ok(ResolvedBase {
+                    source: BaseSource::Scratch,
+                    config: ImageConfig::default(),
+                });
+            }
+            Root::Registry { reference } => format!("registry {reference}"),
+            Root::Debian { builder, python } => format!(
+                "debian {} python {}",
+                builder.name,
+                python.map_or("none", |python| python.exact)
+            ),
+        };
+        self.bases
+            .get(key.clone(), self.look_up_base(&key, chain, image))
+            .await
+            .map_err(BuildError::Shared)
+    }
+
+    async fn look_up_base(
+        &self,
+        key: &str,
+        chain: &Chain,
+        image: &str,
+    ) -> Result<ResolvedBase, BuildError> {
+        let folder = self.store.bases();
+        let file = format!("{}.json", crate::digest::Digest::of(key.as_bytes()));
+        let known: Option<Record> = folder.read_record(&file);
+        if let Some(record) = &known {
+            let fresh = SystemTime::now()
+                .duration_since(record.resolved)
+                .is_ok_and(|age| age < FRESH);
+            if fresh && !self.options.pull && !self.options.no_cache {
+                return Ok(record.base.clone());
+            }
+        }
+        let resolved = match chain.root {
+            Root::Registry { reference } => self.resolve_registry(reference).await,
+            Root::Debian { builder, python } => self.resolve_debian(builder, python, image).await,
+            Root::Scratch => unreachable!("scratch needs no look-up"),
+        };
+        let base = match (resolved, known) {
+            (Ok(source), Some(record)) if record.base.source == source => record.base,
+            (Ok(source), _) => self.describe_base(source, image).await?,
+            (Err(error), Some(record)) if !self.options.pull => {
+                self.events.tell(Event::Notice {
+                    text: format!(
+                        "{}: whether its base changed cannot be found out ({error}); it is used as it was",
+                        record.base.source.describe()
+                    ),
+                });
+                return Ok(record.base);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        folder.write_record(
+            &file,
+            &Record {
+                base: base.clone(),
+                resolved: SystemTime::now(),
+            },
+        )?;
+        Ok(base)
+    }
+
+    /// What a base says of its own environment. An image of a registry has to be here to tell.
+    async fn describe_base(
+        &self,
+        source: BaseSource,
+        image: &str,
+    ) -> Result<ResolvedBase, BuildError> {
+        let mut config = ImageConfig::default();
+        if let BaseSource::Registry { reference, digest } = &source {
+            let layer = base_layer(&source);
+            let _lock = self.lock_layer(layer.id).await?;
+            config = self
+                .told(&layer, image, async {
+                    let progress = |done, total| self.progress(&layer, "pulling", done, total);
+                    Ok(self
+                        .engine
+                        .pull(&new_base(&layer), reference, digest, &progress)
+                        .await?)
+                })
+                .await?;
+        }
+        Ok(ResolvedBase { source, config })
+    }
+
+    async fn resolve_registry(&self, reference: &str) -> Result<BaseSource, BuildError> {
+        let digest = self.engine.resolve(reference).await?;
+        Ok(BaseSource::Registry {
+            reference: reference.to_owned(),
+            digest,
+        })
+    }
+
+    async fn resolve_debian(
+        &self,
+        builder: BuilderVersion,
+        python: Option<PythonVersion>,
+        image: &str,
+    ) -> Result<BaseSource, BuildError> {
+        let suite = builder.suite;
+        let reference = match python {
+            None => format!("debian:{suite}-slim"),
+            Some(python) => format!("python:{}-slim-{suite}", python.exact),
+        };
+        let why = match self.resolve_registry(&reference).await {
+            Ok(source) => return Ok(source),
+            Err(BuildError::Engine(
+                error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
+            )) => error,
+            Err(error) => return Err(error),
+        };
+        let has = python::suite_series(suite);
+        if let Some(python) = python
+            && (python.pinned || python.series != has)
+        {
+            let asked = if python.pinned {
+                python.exact
+            } else {
+                python.series
+            };
+            return Err(BuildError::Python {
+                asked: asked.into(),
+                suite: suite.into(),
+                has: has.into(),
+                reference,
+            });
+        }
+        let archive = self.archive(suite)?;
+        let resolved = archive
+            .resolve()
+            .await
+            .map_err(|source| BuildError::Debian {
+                suite: suite.into(),
+                source,
+            })?;
+        let python = python.map(|_| has.to_owned());
+        self.events.tell(Event::Notice {
+            text: format!(
+                "{image}: {} ({why})",
+                match &python {
+                    None => format!("`{reference}` from no registry, so Debian {suite} from the archive"),
+                    Some(series) => format!(
+                        "`{reference}` from no registry, so Debian {suite} from the archive with its own Python {series}"
+                    ),
+                }
+            ),
+        });
+        Ok(BaseSource::Archive {
+            suite: suite.into(),
+            packages: resolved.identity(),
+            resolved,
+            python,
+        })
+    }
+
+    fn archive(&self, suite: &str) -> Result<Archive, BuildError> {
+        let downloads = self.store.downloads();
+        // The worker is this very program, so the image has this machine's architecture.
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        Archive::new(suite, architecture, downloads.path()).map_err(|source| BuildError::Debian {
+            suite: suite.into(),
+            source,
+        })
+    }
+
+    /// Makes the layer of a base.
+    pub(super) async fn make_base(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        source: &BaseSource,
+    ) -> Result<(), BuildError> {
+        let new = new_base(layer);
+        match source {
+            BaseSource::Scratch => self.engine.add_files(&new, Box::new(NoFiles)).await?,
+            BaseSource::Registry { reference, digest } => {
+                let progress = |done, total| self.progress(layer, "pulling", done, total);
+                self.engine.pull(&new, reference, digest, &progress).await?;
+            }
+            BaseSource::Archive {
+                suite, resolved, ..
+            } => {
+                let failed = |source| BuildError::Debian {
+                    suite: suite.clone(),
+                    source,
+                };
+                let archive = self.archive(suite)?;
+                let progress =
+                    |done, total| self.progress(layer, "downloading packages", done, total);
+                archive.fetch(resolved, &progress).await.map_err(failed)?;
+                let mut encoder = crate::digest::Encoder::new("image-runtime unpacked base v1");
+                let unpacked = NewLayer {
+                    id: encoder.digest(&layer.id).finish(),
+                    title: format!("{}, unpacked", layer.title),
+                    ..new
+                };
+                self.progress(layer, "unpacking", 0, 0);
+                self.engine
+                    .add_files(&unpacked, archive.files(resolved))
+                    .await?;
+                self.progress(layer, "configuring", 0, 0);
+                self.run_and_save(
+                    image,
+                    layer,
+                    unpacked.id,
+                    debian::configure(resolved),
+                    Vec::new(),
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn new_base(layer: &PlannedLayer) -> NewLayer {
+    NewLayer {
+        id: layer.id,
+        parent: None,
+        title: layer.title.clone(),
+    }
+}

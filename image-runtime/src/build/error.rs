@@ -1,0 +1,106 @@
+//! Why an image could not be built.
+
+use std::sync::Arc;
+
+use crate::base::debian::DebianError;
+use crate::base::uv::UvError;
+use crate::context::ContextError;
+use crate::engine::EngineError;
+use crate::protocol::RunOutcome;
+use crate::spec::Place;
+use crate::store::StoreError;
+use crate::worker::{CallFailure, StartError, last_lines_text};
+
+/// An image could not be built. The text says at which step, and why.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A build container could not be started.
+    #[error("a container to build in could not be started")]
+    Start(#[from] StartError),
+    /// A build container ended in the middle of a command.
+    #[error("the container that built was lost")]
+    Container(#[from] CallFailure),
+    /// A command of a step failed.
+    #[error(transparent)]
+    Step(Box<StepFailed>),
+    /// Local files could not be read.
+    #[error("{place}: `{verb}` cannot read its files")]
+    Files {
+        /// Where the `image!` stands.
+        place: Place,
+        /// The verb.
+        verb: &'static str,
+        /// Which file, and why.
+        source: ContextError,
+    },
+    /// The Debian archive gave no base.
+    #[error("Debian {suite} cannot be had from the archive, and no registry answers")]
+    Debian {
+        /// The suite.
+        suite: String,
+        /// What the archive said.
+        source: DebianError,
+    },
+    /// Neither registry nor suite has this Python.
+    #[error(
+        "Python {asked} cannot be had: no registry answers, and Debian {suite} itself has Python {has} only\n  \
+         help: write `python_version = \"{has}\"`, or set IMAGE_REGISTRY_MIRROR to a registry that has `{reference}`"
+    )]
+    Python {
+        /// The version asked for.
+        asked: String,
+        /// The suite.
+        suite: String,
+        /// The series the suite has.
+        has: String,
+        /// The image that would have it.
+        reference: String,
+    },
+    /// The tool that installs Python packages could not be had.
+    #[error("the tool that installs Python packages cannot be had")]
+    Uv(#[from] UvError),
+    /// Another one waited for the same layer, and it failed.
+    #[error("{0}")]
+    Shared(Arc<BuildError>),
+}
+
+/// A command of a step did not end well.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "step `{step}` of image `{image}` failed: {}\n  command: {command}{}{}",
+    outcome_text(outcome),
+    last_lines_text(last_lines),
+    help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default()
+)]
+pub struct StepFailed {
+    /// The image, as people call it.
+    pub image: String,
+    /// The step, as people write it.
+    pub step: String,
+    /// The command.
+    pub command: String,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// What it printed last.
+    pub last_lines: Vec<String>,
+    /// What to do, where that is known.
+    pub help: Option<String>,
+}
+
+fn outcome_text(outcome: &RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Exited(code) => format!("exit code {code}"),
+        RunOutcome::Signaled(signal) => crate::worker::exit_text(&crate::engine::Exit {
+            code: i64::from(128 + signal),
+            out_of_memory: false,
+        }),
+        RunOutcome::NotStarted(reason) => reason.clone(),
+    }
+}

@@ -1,0 +1,303 @@
+//! Builds images: finds out what each layer is, which are missing, and makes those, each once.
+
+mod base;
+mod error;
+mod network;
+mod once;
+mod steps;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::{BoxFuture, try_join_all};
+
+pub use error::{BuildError, StepFailed};
+pub(crate) use network::{certificates, proxies};
+
+use crate::context::Tree;
+use crate::digest::LayerId;
+use crate::engine::Engine;
+use crate::event::{Event, Events};
+use crate::plan::{Chain, Config, Names, Plan, PlannedLayer, ResolvedBase, lower};
+use crate::spec::{Image, Place, Step};
+use crate::store::{Lock, Store};
+use crate::worker::Launcher;
+use once::Once;
+
+/// What a build is asked for beyond the images.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BuildOptions {
+    /// Ask again what the bases are, even if that is known since less than a day.
+    pub pull: bool,
+    /// Build every layer, whether it exists or not, and replace it.
+    pub no_cache: bool,
+}
+
+/// An image that can be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The root file system.
+    pub layer: LayerId,
+    /// What its containers get.
+    pub config: Config,
+    /// What it stands on, for people.
+    pub base: String,
+    /// How many layers this run built for it.
+    pub built: usize,
+}
+
+/// Builds images on one engine, with one store.
+#[derive(Debug)]
+pub struct Builder {
+    engine: Arc<dyn Engine>,
+    store: Arc<Store>,
+    launcher: Arc<Launcher>,
+    events: Events,
+    names: Names,
+    options: BuildOptions,
+    /// Images that this process built or found built.
+    images: Once<Place, Built>,
+    /// What bases are today, by what identifies their request.
+    bases: Once<String, ResolvedBase>,
+    /// Layers that this process builds or has built.
+    layers: Once<LayerId, ()>,
+}
+
+/// An image whose layers are known.
+struct Prepared {
+    name: String,
+    plan: Plan,
+    trees: HashMap<usize, Tree>,
+}
+
+impl Builder {
+    /// A builder.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        store: Arc<Store>,
+        launcher: Arc<Launcher>,
+        events: Events,
+        names: Names,
+        options: BuildOptions,
+    ) -> Self {
+        Self {
+            engine,
+            store,
+            launcher,
+            events,
+            names,
+            options,
+            images: Once::default(),
+            bases: Once::default(),
+            layers: Once::default(),
+        }
+    }
+
+    /// Builds what is missing of an image. A second call for it in this process answers at once.
+    ///
+    /// # Errors
+    /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
+    pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
+        self.images
+            .get(image.spec().place, async {
+                let looked = self.prepare_and_look(image).await?;
+                self.make_all(vec![looked])
+                    .await
+                    .map(|mut built| built.remove(0))
+            })
+            .await
+    }
+
+    /// Builds what is missing of several images; layers they share once, others side by side.
+    ///
+    /// # Errors
+    /// The first layer that could not be made.
+    pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Arc<BuildError>> {
+        let prepared = try_join_all(images.iter().map(|image| self.prepare_and_look(*image)))
+            .await
+            .map_err(Arc::new)?;
+        let built = self.make_all(prepared).await.map_err(Arc::new)?;
+        for (image, built) in images.iter().zip(&built) {
+            self.images.put(image.spec().place, built.clone()).await;
+        }
+        Ok(built)
+    }
+
+    /// What an image's layers are, without building any.
+    ///
+    /// # Errors
+    /// The base is not known and cannot be found out, or local files cannot be read.
+    pub async fn plan(&self, image: Image) -> Result<Plan, BuildError> {
+        Ok(self.prepare(image).await?.plan)
+    }
+
+    fn prepare_and_look(
+        &self,
+        image: Image,
+    ) -> BoxFuture<'_, Result<(Prepared, Vec<usize>), BuildError>> {
+        Box::pin(async move {
+            let prepared = self.prepare(image).await?;
+            let missing = self.missing(&prepared.plan).await?;
+            Ok((prepared, missing))
+        })
+    }
+
+    async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
+        let name = self.names.name(image);
+        let chain = Chain::of(image);
+        let trees = self.read_trees(&chain).await?;
+        let base = self.resolve_base(&chain, &name).await?;
+        let mut plan = lower(&chain, &base, |step| *trees[&step].digest());
+        if self.options.no_cache {
+            for layer in &mut plan.layers {
+                layer.force = true;
+            }
+        }
+        Ok(Prepared { name, plan, trees })
+    }
+
+    /// Reads the trees of the copy steps; unchanged ones are only looked at.
+    async fn read_trees(&self, chain: &Chain) -> Result<HashMap<usize, Tree>, BuildError> {
+        let mut trees = HashMap::new();
+        for (index, step) in chain.steps.iter().enumerate() {
+            let (source, ignore) = match step.step {
+                Step::CopyLocalFile(copy) => (copy.source, None),
+                Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
+                _ => continue,
+            };
+            let path = std::path::Path::new(step.place.manifest_dir).join(source);
+            let store = Arc::clone(&self.store);
+            let tree = tokio::task::spawn_blocking(move || match ignore {
+                None => Tree::file(&store, &path),
+                Some(patterns) => Tree::directory(&store, &path, patterns),
+            })
+            .await
+            .expect("reading a tree does not panic")
+            .map_err(|source| BuildError::Files {
+                place: step.place,
+                verb: step.step.verb(),
+                source,
+            })?;
+            trees.insert(index, tree);
+        }
+        Ok(trees)
+    }
+
+    /// Which layers are to be built: indices into the plan, lowest first.
+    async fn missing(&self, plan: &Plan) -> Result<Vec<usize>, BuildError> {
+        for layer in &plan.layers {
+            self.store.note_use(&layer.id);
+        }
+        let forced = plan.layers.iter().position(|layer| layer.force);
+        let reusable = forced.unwrap_or(plan.layers.len());
+        let mut first = reusable;
+        while first > 0 && !self.engine.has_layer(&plan.layers[first - 1].id).await? {
+            first -= 1;
+        }
+        Ok((first..plan.layers.len()).collect())
+    }
+
+    async fn make_all(
+        &self,
+        images: Vec<(Prepared, Vec<usize>)>,
+    ) -> Result<Vec<Built>, BuildError> {
+        let begin = Instant::now();
+        let distinct: BTreeMap<LayerId, ()> = images
+            .iter()
+            .flat_map(|(image, missing)| {
+                missing
+                    .iter()
+                    .map(|index| (image.plan.layers[*index].id, ()))
+            })
+            .collect();
+        if !distinct.is_empty() {
+            self.events.tell(Event::BuildStarted {
+                layers: distinct.len(),
+            });
+        }
+        let built = try_join_all(
+            images
+                .iter()
+                .map(|(image, missing)| self.make_image(image, missing)),
+        )
+        .await?;
+        if !distinct.is_empty() {
+            self.events.tell(Event::BuildFinished {
+                built: distinct.len(),
+                elapsed: begin.elapsed(),
+            });
+        }
+        Ok(built)
+    }
+
+    fn make_image<'a>(
+        &'a self,
+        image: &'a Prepared,
+        missing: &'a [usize],
+    ) -> BoxFuture<'a, Result<Built, BuildError>> {
+        Box::pin(async move {
+            for index in missing {
+                self.make_once(image, *index).await?;
+            }
+            Ok(Built {
+                layer: image.plan.top(),
+                config: image.plan.config.clone(),
+                base: image.plan.layers[0].title.clone(),
+                built: missing.len(),
+            })
+        })
+    }
+
+    /// Makes a layer unless this process did, or another process does at this moment.
+    async fn make_once(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
+        let layer = &image.plan.layers[index];
+        self.layers
+            .get(layer.id, async {
+                let _lock = self.lock_layer(layer.id).await?;
+                if !layer.force && self.engine.has_layer(&layer.id).await? {
+                    return Ok(());
+                }
+                self.told(layer, &image.name, self.make(image, index)).await
+            })
+            .await
+            .map_err(BuildError::Shared)
+    }
+
+    async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
+        let waiting = || self.events.tell(Event::LayerWaiting { layer });
+        Ok(self
+            .store
+            .locks()
+            .lock(&format!("layer-{layer}"), waiting)
+            .await?)
+    }
+
+    /// Does something to a layer, and tells of its begin and its end.
+    async fn told<T>(
+        &self,
+        layer: &PlannedLayer,
+        image: &str,
+        work: impl Future<Output = Result<T, BuildError>>,
+    ) -> Result<T, BuildError> {
+        let begin = Instant::now();
+        self.events.tell(Event::LayerStarted {
+            layer: layer.id,
+            title: layer.title.clone(),
+            image: image.to_owned(),
+        });
+        let done = work.await;
+        let elapsed = begin.elapsed();
+        self.events.tell(match done {
+            Ok(_) => Event::LayerFinished {
+                layer: layer.id,
+                elapsed,
+            },
+            Err(_) => Event::LayerFailed {
+                layer: layer.id,
+                elapsed,
+            },
+        });
+        done
+    }
+}

@@ -1,0 +1,331 @@
+//! What each step does to make its layer.
+
+use super::error::StepFailed;
+use super::network::{CERTIFICATES_INSIDE, Network};
+use super::{BuildError, Builder, Prepared};
+use crate::base::{python, uv};
+use crate::digest::LayerId;
+use crate::engine::{Mount, NewLayer};
+use crate::event::Event;
+use crate::plan::{Action, PlannedLayer};
+use crate::protocol::{Command, RunOutcome};
+use crate::worker::WorkerSpec;
+
+/// How many of a failed command's last lines its error shows.
+const LINES_SHOWN: usize = 20;
+
+const APT_CACHE: &str = "/dev/image-runtime/apt";
+const UV: &str = "/dev/image-runtime/uv";
+const UV_CACHE: &str = "/dev/image-runtime/uv-cache";
+
+/// What apt and dpkg write beside the packages: records of when, and copies of what was there before.
+const APT_LEFTOVERS: &str = "rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \
+    /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old";
+
+impl Builder {
+    /// Makes one layer; the one below exists.
+    pub(super) async fn make(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
+        let layer = &image.plan.layers[index];
+        if let Action::Base(source) = &layer.action {
+            return self.make_base(image, layer, source).await;
+        }
+        let parent = image.plan.layers[index - 1].id;
+        match &layer.action {
+            Action::Base(_) => Ok(()),
+            Action::CopyFiles { step, target } => {
+                let new = NewLayer {
+                    id: layer.id,
+                    parent: Some(parent),
+                    title: layer.title.clone(),
+                };
+                Ok(self
+                    .engine
+                    .add_files(&new, image.trees[step].source(target))
+                    .await?)
+            }
+            Action::RunCommands(commands) => {
+                let commands = shells(commands);
+                self.run_step(image, layer, parent, commands, Vec::new())
+                    .await
+            }
+            Action::AptInstall(packages) => {
+                let _lock = self.lock_apt().await?;
+                let mount = apt_cache();
+                self.run_step(image, layer, parent, apt_install(packages), vec![mount])
+                    .await
+            }
+            Action::PipInstall { requirements, uv } => {
+                let mounts = self.uv_mounts(uv).await?;
+                self.run_step(
+                    image,
+                    layer,
+                    parent,
+                    vec![pip_install(requirements)],
+                    mounts,
+                )
+                .await
+            }
+            Action::SuitePython {
+                suite,
+                series,
+                pip,
+                uv,
+            } => {
+                let _lock = self.lock_apt().await?;
+                let mut mounts = self.uv_mounts(uv).await?;
+                mounts.push(apt_cache());
+                let mut commands = apt_install(python::suite_packages(suite));
+                commands.push(shell(&format!(
+                    "ln -s /usr/bin/python{series} /usr/local/bin/python && rm -f /usr/lib/python{series}/EXTERNALLY-MANAGED"
+                )));
+                commands.push(pip_install(&[&format!("pip=={pip}")]));
+                self.run_step(image, layer, parent, commands, mounts).await
+            }
+        }
+    }
+
+    /// apt allows one process at a time in its cache.
+    async fn lock_apt(&self) -> Result<crate::store::Lock, BuildError> {
+        Ok(self.store.locks().lock("cache-apt", || {}).await?)
+    }
+
+    async fn uv_mounts(&self, version: &str) -> Result<Vec<Mount>, BuildError> {
+        let program = uv::program(version, &self.store).await?;
+        Ok(vec![
+            Mount::Local {
+                source: program,
+                target: UV.into(),
+                read_only: true,
+            },
+            Mount::Cache {
+                name: "uv".into(),
+                target: UV_CACHE.into(),
+            },
+        ])
+    }
+
+    /// Runs commands with the network and the environment of the step, and saves what they wrote.
+    async fn run_step(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        mut commands: Vec<Command>,
+        mut mounts: Vec<Mount>,
+    ) -> Result<(), BuildError> {
+        let network = Network::of_this_machine();
+        for command in &mut commands {
+            let own = std::mem::take(&mut command.env);
+            command.env = [network.env.clone(), layer.config.env.clone(), own].concat();
+            if command.workdir.is_empty() {
+                command.workdir.clone_from(&layer.config.workdir);
+            }
+        }
+        mounts.extend(network.mounts);
+        self.run_and_save(image, layer, parent, commands, mounts)
+            .await
+    }
+
+    /// Runs commands in a container of the parent, and saves what they wrote as the layer.
+    pub(super) async fn run_and_save(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        commands: Vec<Command>,
+        mounts: Vec<Mount>,
+    ) -> Result<(), BuildError> {
+        let mut worker = self
+            .launcher
+            .start(WorkerSpec {
+                layer: parent,
+                env: Vec::new(),
+                workdir: "/".into(),
+                user: String::new(),
+                mounts,
+                purpose: format!("build {}", layer.title),
+            })
+            .await?;
+        for command in &commands {
+            let mut last_lines = std::collections::VecDeque::new();
+            let outcome = worker
+                .run(command, &mut |line| {
+                    if last_lines.len() == LINES_SHOWN {
+                        last_lines.pop_front();
+                    }
+                    last_lines.push_back(line.clone());
+                    self.events.tell(Event::LayerOutput {
+                        layer: layer.id,
+                        line,
+                    });
+                })
+                .await?;
+            if outcome != RunOutcome::Exited(0) {
+                // The failed step is what is to be told.
+                let _ = worker.remove().await;
+                let last_lines = Vec::from(last_lines);
+                return Err(BuildError::Step(Box::new(StepFailed {
+                    image: image.name.clone(),
+                    step: layer.title.clone(),
+                    command: command_text(command),
+                    help: help(&layer.action, &outcome, &last_lines),
+                    outcome,
+                    last_lines,
+                })));
+            }
+        }
+        let new = NewLayer {
+            id: layer.id,
+            parent: Some(parent),
+            title: layer.title.clone(),
+        };
+        let saved = worker.container().save(&new).await;
+        let removed = worker.remove().await;
+        saved?;
+        Ok(removed?)
+    }
+
+    pub(super) fn progress(
+        &self,
+        layer: &PlannedLayer,
+        activity: &'static str,
+        done: u64,
+        total: u64,
+    ) {
+        self.events.tell(Event::LayerProgress {
+            layer: layer.id,
+            activity,
+            done,
+            total,
+        });
+    }
+}
+
+fn command(argv: &[&str]) -> Command {
+    Command {
+        argv: argv.iter().map(ToString::to_string).collect(),
+        env: Vec::new(),
+        workdir: String::new(),
+    }
+}
+
+fn shell(line: &str) -> Command {
+    command(&["/bin/sh", "-c", line])
+}
+
+fn shells(lines: &[&str]) -> Vec<Command> {
+    lines.iter().map(|line| shell(line)).collect()
+}
+
+fn apt_cache() -> Mount {
+    Mount::Cache {
+        name: "apt".into(),
+        target: APT_CACHE.into(),
+    }
+}
+
+/// Lists and packages stay in the cache; nothing is recommended into the image; what apt notes besides is removed.
+fn apt_install(packages: &[&str]) -> Vec<Command> {
+    let options = [
+        format!("Dir::State::lists={APT_CACHE}/lists"),
+        format!("Dir::Cache::archives={APT_CACHE}/archives"),
+        "Dir::Cache::pkgcache=".into(),
+        "Dir::Cache::srcpkgcache=".into(),
+        "APT::Sandbox::User=root".into(),
+        "APT::Keep-Downloaded-Packages=true".into(),
+        "Dpkg::Use-Pty=0".into(),
+        "Dpkg::Options::=--force-unsafe-io".into(),
+        "Dpkg::Options::=--force-confold".into(),
+        format!("Acquire::https::CaInfo={CERTIFICATES_INSIDE}"),
+        "Acquire::Retries=3".into(),
+    ];
+    let apt = |arguments: &[&str]| {
+        let mut apt = command(&["apt-get", "-q"]);
+        apt.argv.extend(
+            options
+                .iter()
+                .flat_map(|option| ["-o".into(), option.clone()]),
+        );
+        apt.argv.extend(arguments.iter().map(ToString::to_string));
+        apt.env = vec![("DEBIAN_FRONTEND".into(), "noninteractive".into())];
+        apt.workdir = "/".into();
+        apt
+    };
+    let mut install = apt(&["install", "-y", "--no-install-recommends"]);
+    install
+        .argv
+        .extend(packages.iter().map(ToString::to_string));
+    let mut make_cache = shell(&format!(
+        "mkdir -p {APT_CACHE}/lists/partial {APT_CACHE}/archives/partial"
+    ));
+    let mut clean = shell(APT_LEFTOVERS);
+    make_cache.workdir = "/".into();
+    clean.workdir = "/".into();
+    vec![make_cache, apt(&["update"]), install, clean]
+}
+
+fn pip_install(requirements: &[&str]) -> Command {
+    let mut install = command(&[
+        UV,
+        "pip",
+        "install",
+        "--system",
+        "--break-system-packages",
+        "--no-config",
+        "--no-progress",
+        "--link-mode=copy",
+        "--system-certs",
+    ]);
+    install.argv.push("--".into());
+    install
+        .argv
+        .extend(requirements.iter().map(ToString::to_string));
+    install.env = vec![
+        ("UV_CACHE_DIR".into(), UV_CACHE.into()),
+        ("UV_PYTHON_DOWNLOADS".into(), "never".into()),
+    ];
+    install
+}
+
+/// The command as a person would type it: without our options.
+fn command_text(command: &Command) -> String {
+    match command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["/bin/sh", "-c", line] => line.to_owned(),
+        ["apt-get", .., "update"] => "apt-get update".into(),
+        ["apt-get", ref rest @ ..] => {
+            let packages = rest
+                .iter()
+                .skip_while(|word| **word != "--no-install-recommends")
+                .skip(1);
+            format!(
+                "apt-get install {}",
+                packages.copied().collect::<Vec<_>>().join(" ")
+            )
+        }
+        [UV, ref rest @ ..] => {
+            let requirements = rest.iter().skip_while(|word| **word != "--").skip(1);
+            format!(
+                "uv pip install {}",
+                requirements.copied().collect::<Vec<_>>().join(" ")
+            )
+        }
+        ref words => words.join(" "),
+    }
+}
+
+fn help(action: &Action, outcome: &RunOutcome, last_lines: &[String]) -> Option<String> {
+    let said = |text: &str| last_lines.iter().any(|line| line.contains(text));
+    match (action, outcome) {
+        (Action::AptInstall(_), RunOutcome::NotStarted(_)) => {
+            Some("`apt_install` needs a Debian or Ubuntu base; elsewhere use `run_commands` with the image's own package manager".into())
+        }
+        (Action::RunCommands(_), RunOutcome::NotStarted(_)) => Some("`run_commands` needs a shell in the image".into()),
+        (Action::AptInstall(_), _) if said("Unable to locate package") => {
+            Some("look the name up in Debian’s package search; the suite follows from `builder_version`".into())
+        }
+        (Action::PipInstall { .. }, _) if said("No interpreter found") || said("No system Python") => {
+            Some("this base has no Python: use `debian_slim(python_version = \"3.11\")`, or install one in an earlier step".into())
+        }
+        _ => None,
+    }
+}

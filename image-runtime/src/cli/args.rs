@@ -1,0 +1,77 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs this program: its functions run inside the container images they name.
+#[derive(Debug, Parser)]
+#[command(
+    after_help = "Without a command, the body of `main` runs.",
+    disable_help_subcommand = true
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+
+    /// Print machine-readable output on stdout
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// Print nothing but errors and results
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+}
+
+/// A command, ready to run.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(super) verb: Verb,
+    pub(super) json: bool,
+    pub(super) package: &'static str,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Build images: all of them, or those that are named
+    Build(Build),
+    /// List the images that this program defines
+    Images,
+    /// List the functions that this program annotates
+    Functions,
+    /// Call a function with arguments in JSON
+    Call(Call),
+    /// Show what this program finds on this machine
+    Doctor,
+    /// Remove layers that were not used for long, and what killed programs left
+    Prune(Prune),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// Images, as `images` calls them
+    pub(super) images: Vec<String>,
+
+    /// Ask again what the base images are, even if that was asked today
+    #[arg(long)]
+    pub(super) pull: bool,
+
+    /// Build every layer, and replace those that exist
+    #[arg(long)]
+    pub(super) no_cache: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Call {
+    /// A function, as `functions` calls it
+    pub(super) function: String,
+
+    /// Its arguments, each one JSON value
+    #[arg(allow_negative_numbers = true)]
+    pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// Remove all layers and caches, however lately they were used
+    #[arg(long)]
+    pub(super) all: bool,
+}

@@ -1,0 +1,129 @@
+//! `images` and `functions`: what the program defines. Needs no engine.
+
+use serde::Serialize;
+
+use super::Fault;
+use super::printer::{Printer, table};
+use crate::registry::Program;
+use crate::spec::{Base, FunctionSpec};
+
+#[derive(Serialize)]
+struct ImageRow {
+    name: String,
+    place: String,
+    base: String,
+    steps: Vec<&'static str>,
+}
+
+pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
+    let program = program()?;
+    let rows: Vec<_> = program
+        .images()
+        .into_iter()
+        .map(|(name, image)| ImageRow {
+            name,
+            place: image.spec().place.to_string(),
+            base: match image.spec().base {
+                Base::DebianSlim(base) => match base.python {
+                    None => "debian_slim".into(),
+                    Some(python) => format!("debian_slim, Python {}", python.exact),
+                },
+                Base::FromRegistry(base) => base.reference.into(),
+                Base::Scratch => "scratch".into(),
+                Base::Image(image) => image.path.into(),
+            },
+            steps: image
+                .spec()
+                .steps
+                .iter()
+                .map(crate::spec::Step::verb)
+                .collect(),
+        })
+        .collect();
+    printer.report(&rows, || {
+        let cells: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                [
+                    row.name.clone(),
+                    row.base.clone(),
+                    row.steps.join(", "),
+                    row.place.clone(),
+                ]
+            })
+            .collect();
+        table(["IMAGE", "BASE", "STEPS", "PLACE"], &cells)
+    });
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct FunctionRow {
+    name: &'static str,
+    parameters: Vec<ParameterRow>,
+    result: &'static str,
+    image: String,
+    timeout_ms: Option<u128>,
+    place: String,
+}
+
+#[derive(Serialize)]
+struct ParameterRow {
+    name: &'static str,
+    #[serde(rename = "type")]
+    ty: &'static str,
+}
+
+pub(super) fn functions(printer: &Printer) -> Result<(), Fault> {
+    let program = program()?;
+    let names = program.names();
+    let rows: Vec<_> = program
+        .functions()
+        .map(|function| FunctionRow {
+            name: function.name,
+            parameters: function
+                .parameters
+                .iter()
+                .map(|parameter| ParameterRow {
+                    name: parameter.name,
+                    ty: parameter.ty,
+                })
+                .collect(),
+            result: function.result,
+            image: names.name(program.image_of(function)),
+            timeout_ms: program
+                .options_of(function)
+                .timeout
+                .map(|limit| limit.as_millis()),
+            place: function.place.to_string(),
+        })
+        .collect();
+    printer.report(&rows, || {
+        let cells: Vec<_> = program
+            .functions()
+            .zip(&rows)
+            .map(|(function, row)| [signature(function), row.image.clone(), row.place.clone()])
+            .collect();
+        table(["FUNCTION", "IMAGE", "PLACE"], &cells)
+    });
+    Ok(())
+}
+
+/// `train(epochs: u32) -> f64`
+pub(super) fn signature(function: &FunctionSpec) -> String {
+    let parameters: Vec<_> = function
+        .parameters
+        .iter()
+        .map(|parameter| format!("{}: {}", parameter.name, parameter.ty))
+        .collect();
+    format!(
+        "{}({}) -> {}",
+        function.name,
+        parameters.join(", "),
+        function.result
+    )
+}
+
+pub(super) fn program() -> Result<&'static Program, Fault> {
+    Program::get().map_err(|error| Fault::failed(&error))
+}

@@ -1,0 +1,145 @@
+//! The command line of every program with `#[app::main]`. This and `ui/` are the only places that print.
+
+mod args;
+mod build;
+mod call;
+mod doctor;
+mod list;
+mod printer;
+mod prune;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+pub(crate) use args::Command;
+use args::{Arguments, Verb};
+use printer::Printer;
+
+use crate::build::BuildOptions;
+use crate::client::{CallError, Host, runtime};
+use crate::ui::Ui;
+
+/// What stands on the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// A command of ours; without one, the body of `main` runs.
+    pub(crate) command: Option<Command>,
+    /// `--quiet`
+    pub(crate) quiet: bool,
+}
+
+/// Reads the command line. Wrong usage ends the process with code 2, `--help` and `--version` with 0.
+pub(crate) fn parse(package: &'static str) -> Line {
+    let matches = Arguments::command()
+        .name(package)
+        .bin_name(package)
+        .get_matches();
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    Line {
+        quiet: arguments.quiet,
+        command: arguments.verb.map(|verb| Command {
+            verb,
+            json: arguments.json,
+            package,
+        }),
+    }
+}
+
+impl Line {
+    /// How images are to be built.
+    pub(crate) fn build_options(&self) -> BuildOptions {
+        match &self.command {
+            Some(Command {
+                verb: Verb::Build(build),
+                ..
+            }) => BuildOptions {
+                pull: build.pull,
+                no_cache: build.no_cache,
+            },
+            _ => BuildOptions::default(),
+        }
+    }
+}
+
+impl Command {
+    /// Does it. The exit code is 0 if it went well, 1 if the work failed, 2 if a name on the command line is none of ours.
+    pub(crate) fn run(self, ui: &Ui) -> ExitCode {
+        let printer = Printer::new(self.json);
+        let done = runtime().block_on(async {
+            match self.verb {
+                Verb::Build(arguments) => build::run(&arguments, &printer).await,
+                Verb::Images => list::images(&printer),
+                Verb::Functions => list::functions(&printer),
+                Verb::Call(arguments) => call::run(&arguments, &printer).await,
+                Verb::Doctor => doctor::run(self.package, &printer).await,
+                Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
+            }
+        });
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) => {
+                ui.clear();
+                printer.error(fault.text());
+                fault.exit_code()
+            }
+        }
+    }
+}
+
+/// Why a command did not do its work.
+enum Fault {
+    /// What was asked for does not exist or does not make sense.
+    Usage(String),
+    /// It was tried and failed.
+    Failed(String),
+}
+
+impl Fault {
+    fn text(&self) -> &str {
+        match self {
+            Self::Usage(text) | Self::Failed(text) => text,
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+
+    fn failed(error: &dyn std::error::Error) -> Self {
+        Self::Failed(crate::client::chain(error))
+    }
+}
+
+impl From<CallError> for Fault {
+    fn from(error: CallError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+async fn host() -> Result<std::sync::Arc<Host>, Fault> {
+    Ok(Host::get().await?)
+}
+
+/// `no function `trian`; there is `train` `: the nearest name, or all of them.
+fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
+    let help = if known.is_empty() {
+        format!("this program has no {what}s")
+    } else {
+        format!(
+            "this program has {}",
+            known
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
+    Fault::Usage(format!("no {what} is called `{name}`\n  help: {help}"))
+}

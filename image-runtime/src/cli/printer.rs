@@ -1,0 +1,79 @@
+//! Output: JSON to stdout, text for people to stderr, results to stdout.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Prints what commands have to say.
+pub(super) struct Printer {
+    json: bool,
+}
+
+impl Printer {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// A report: as JSON on stdout, or for people on stderr.
+    pub(super) fn report(&self, report: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            self.result(report);
+        } else {
+            to(io::stderr().lock(), &text());
+        }
+    }
+
+    /// A result that is asked for as JSON in any case.
+    pub(super) fn result(&self, result: &impl Serialize) {
+        let text = serde_json::to_string_pretty(result).expect("reports have string keys");
+        to(io::stdout().lock(), &text);
+    }
+
+    /// An error, for people.
+    pub(super) fn error(&self, text: &str) {
+        to(io::stderr().lock(), &format!("error: {text}"));
+    }
+}
+
+/// Prints lines; a reader that has gone away is no failure of ours.
+fn to(mut stream: impl Write, text: &str) {
+    let _ = writeln!(stream, "{}", text.trim_end());
+}
+
+/// Rows as columns, two spaces between them.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = header.map(|cell| cell.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let padded: Vec<_> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        padded.join("  ").trim_end().to_owned() + "\n"
+    };
+    let mut text = line(header);
+    for row in rows {
+        text += &line(std::array::from_fn(|column| row[column].as_str()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [
+            ["ML".to_owned(), "a.rs:1".to_owned()],
+            ["PLOT → 2".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            super::table(["IMAGE", "PLACE"], &rows),
+            "IMAGE     PLACE\nML        a.rs:1\nPLOT → 2\n"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Why a call gave no result.
+
+use std::time::Duration;
+
+use crate::build::BuildError;
+use crate::engine::EngineError;
+use crate::protocol::Failure;
+use crate::worker::{CallFailure, StartError};
+
+/// What went wrong with a call, in kinds that a program can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// The function returned an error.
+    Returned,
+    /// The function panicked.
+    Panicked,
+    /// The call ran longer than its time limit.
+    TimedOut,
+    /// The call was cancelled.
+    Cancelled,
+    /// The container or the worker ended.
+    Died,
+    /// The container ran out of memory.
+    OutOfMemory,
+    /// The image could not be built.
+    Build,
+    /// The machine has no such GPU.
+    NoSuchGpu,
+    /// The arguments or the result could not be encoded or decoded.
+    Encoding,
+    /// The engine failed or cannot be reached.
+    Engine,
+}
+
+/// A call that gave no result. Its text is for people: it says what happened and, where something can be done, what.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    kind: CallErrorKind,
+    text: String,
+}
+
+impl CallError {
+    /// What went wrong, for programs.
+    pub fn kind(&self) -> CallErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: CallErrorKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn timed_out(function: &str, limit: Duration) -> Self {
+        Self::new(
+            CallErrorKind::TimedOut,
+            format!(
+                "`{function}` did not end within {limit:?}\n  help: give it more with `timeout = \"…\"` or `.timeout(…)`"
+            ),
+        )
+    }
+
+    pub(super) fn encoding(function: &str, reason: &str) -> Self {
+        Self::new(CallErrorKind::Encoding, format!("`{function}`: {reason}"))
+    }
+
+    pub(super) fn build(error: &BuildError) -> Self {
+        let kind = match root(error) {
+            BuildError::Engine(_) | BuildError::Start(_) => CallErrorKind::Engine,
+            _ => CallErrorKind::Build,
+        };
+        Self::new(kind, chain(error))
+    }
+
+    pub(super) fn start(error: &StartError) -> Self {
+        Self::new(CallErrorKind::Engine, chain(error))
+    }
+
+    pub(super) fn engine(error: &EngineError) -> Self {
+        Self::new(CallErrorKind::Engine, chain(error))
+    }
+
+    pub(super) fn failure(function: &str, failure: CallFailure) -> Self {
+        match failure {
+            CallFailure::Failed(failure) => Self::failed(function, failure),
+            CallFailure::Died { exit, .. } if exit.out_of_memory => Self::new(
+                CallErrorKind::OutOfMemory,
+                format!("`{function}` ran out of memory: {failure}"),
+            ),
+            CallFailure::Died { .. } => Self::new(
+                CallErrorKind::Died,
+                format!("`{function}` did not return: {failure}"),
+            ),
+            CallFailure::Frame(_) => Self::encoding(function, &failure.to_string()),
+            CallFailure::Lost(_) | CallFailure::Connection(_) => Self::new(
+                CallErrorKind::Engine,
+                format!("`{function}`: {}", chain(&failure)),
+            ),
+        }
+    }
+
+    fn failed(function: &str, failure: Failure) -> Self {
+        match failure {
+            Failure::Returned { chain } => Self::new(CallErrorKind::Returned, chain.join(": ")),
+            Failure::Panicked {
+                message,
+                place,
+                backtrace,
+            } => Self::new(
+                CallErrorKind::Panicked,
+                format!(
+                    "`{function}` panicked at {place}: {message}\n{}",
+                    backtrace.trim_end()
+                ),
+            ),
+            Failure::Encoding { reason } => Self::encoding(function, &reason),
+            Failure::UnknownFunction { name } => Self::new(
+                CallErrorKind::Engine,
+                format!("the worker has no function `{name}`"),
+            ),
+        }
+    }
+}
+
+/// The error that others only pass on.
+fn root(error: &BuildError) -> &BuildError {
+    match error {
+        BuildError::Shared(error) => root(error),
+        other => other,
+    }
+}
+
+/// An error with its sources, in one text.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for CallError {}

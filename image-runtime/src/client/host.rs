@@ -1,0 +1,209 @@
+//! The host: this process, with its engine, its store, its images and its warm workers.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::CallErrorKind;
+use super::error::CallError;
+use super::pool::{PoolKey, Pools};
+use crate::build::{BuildOptions, Builder, Built};
+use crate::engine::{self, Engine};
+use crate::event::{Event, Events};
+use crate::registry::Program;
+use crate::spec::{FunctionSpec, Image};
+use crate::store::Store;
+use crate::ui::{Ui, UiOptions};
+use crate::worker::Launcher;
+
+/// What this process was started for.
+#[derive(Clone, Debug)]
+pub(crate) struct HostSettings {
+    /// Arguments that bring this program to serving as a worker; `None` where nothing in it does.
+    pub(crate) worker_arguments: Option<Vec<String>>,
+    /// Who is told what happens.
+    pub(crate) events: Events,
+    /// How images are built.
+    pub(crate) build: BuildOptions,
+}
+
+static SETTINGS: OnceLock<HostSettings> = OnceLock::new();
+static HOST: OnceCell<Arc<Host>> = OnceCell::const_new();
+
+/// This process as the one that makes calls.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) store: Arc<Store>,
+    builder: Builder,
+    program: &'static Program,
+    events: Events,
+    pools: Pools,
+    can_serve: bool,
+}
+
+impl Host {
+    /// Says how this process makes calls. Only the first word counts: tests of one program say it again and again.
+    pub(crate) fn set(settings: HostSettings) {
+        let _ = SETTINGS.set(settings);
+    }
+
+    /// The host, made when it is first asked for. What failed then is tried again the next time.
+    pub(crate) async fn get() -> Result<Arc<Self>, CallError> {
+        HOST.get_or_try_init(Self::open).await.cloned()
+    }
+
+    async fn open() -> Result<Arc<Self>, CallError> {
+        let settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
+            worker_arguments: None,
+            events: Ui::new(UiOptions::default()).events(),
+            build: BuildOptions::default(),
+        });
+        let program = Program::get()
+            .map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
+        let store = Store::open()
+            .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
+        let store = Arc::new(store);
+        let engine = engine::select()
+            .await
+            .map_err(|error| CallError::engine(&error))?;
+        Ok(Arc::new(Self::new(settings, program, store, engine)))
+    }
+
+    fn new(
+        settings: HostSettings,
+        program: &'static Program,
+        store: Arc<Store>,
+        engine: Arc<dyn Engine>,
+    ) -> Self {
+        let can_serve = settings.worker_arguments.is_some();
+        let launcher = Arc::new(Launcher::new(
+            Arc::clone(&engine),
+            Arc::clone(&store),
+            settings.worker_arguments.unwrap_or_default(),
+        ));
+        sweep(&engine, &store);
+        Self {
+            builder: Builder::new(
+                Arc::clone(&engine),
+                Arc::clone(&store),
+                Arc::clone(&launcher),
+                settings.events.clone(),
+                program.names(),
+                settings.build,
+            ),
+            pools: Pools::new(launcher),
+            events: settings.events,
+            engine,
+            store,
+            program,
+            can_serve,
+        }
+    }
+
+    /// The image a function runs in.
+    pub(crate) fn image_of(&self, function: &FunctionSpec) -> Image {
+        self.program.image_of(function)
+    }
+
+    /// Builds what is missing of an image.
+    pub(crate) async fn build(&self, image: Image) -> Result<Built, CallError> {
+        self.check_can_serve()?;
+        self.builder
+            .build(image)
+            .await
+            .map_err(|error| CallError::build(&error))
+    }
+
+    /// Builds what is missing of several images.
+    pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, CallError> {
+        self.check_can_serve()?;
+        self.builder
+            .build_all(images)
+            .await
+            .map_err(|error| CallError::build(&error))
+    }
+
+    /// Calls a function with encoded arguments; answers its encoded result.
+    pub(crate) async fn call(
+        &self,
+        function: &'static FunctionSpec,
+        arguments: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<Vec<u8>, CallError> {
+        let built = self.build(self.image_of(function)).await?;
+        let options = self.program.options_of(function);
+        let mut config = built.config;
+        for (name, value) in options.env {
+            config.set(name, value);
+        }
+        let key = PoolKey {
+            layer: built.layer,
+            env: config.env,
+            workdir: config.workdir,
+            user: config.user,
+        };
+        let mut worker = self
+            .pools
+            .check_out(key, &format!("call {}", function.name))
+            .await
+            .map_err(|error| CallError::start(&error))?;
+
+        let mut tell = self.output_of(function.name, worker.name());
+        let call = worker.call(function.name, arguments, &mut *tell);
+        let answer = match timeout.or(options.timeout) {
+            None => call.await,
+            // Dropping the worker, which is in the middle of the call, ends its container.
+            Some(limit) => tokio::time::timeout(limit, call)
+                .await
+                .map_err(|_| CallError::timed_out(function.name, limit))?,
+        };
+        match answer {
+            Ok(result) => {
+                worker.give_back();
+                Ok(result)
+            }
+            Err(failure) => {
+                if failure.worker_goes_on() {
+                    worker.give_back();
+                }
+                Err(CallError::failure(function.name, failure))
+            }
+        }
+    }
+
+    /// Takes what a function prints.
+    fn output_of(&self, function: &'static str, container: &str) -> Box<dyn FnMut(String) + Send> {
+        let events = self.events.clone();
+        // Names begin with what all of ours have in common; the end tells them apart.
+        let container = container.rsplit('-').next().unwrap_or(container).to_owned();
+        Box::new(move |line| {
+            events.tell(Event::FunctionOutput {
+                function,
+                container: container.clone(),
+                line,
+            });
+        })
+    }
+
+    fn check_can_serve(&self) -> Result<(), CallError> {
+        if self.can_serve {
+            return Ok(());
+        }
+        Err(CallError::new(
+            CallErrorKind::Engine,
+            "this program cannot be started as a worker: nothing in it would serve calls\n  \
+             help: put `#[app::main]` on `main`; in tests, `#[app::test]` in place of `#[test]`",
+        ))
+    }
+}
+
+/// Removes what killed hosts left, in the background: nobody waits for it, and nobody depends on it.
+fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
+    let (engine, store) = (Arc::clone(engine), Arc::clone(store));
+    super::future::runtime().spawn(async move {
+        let _ = engine.sweep().await;
+        let _ = tokio::task::spawn_blocking(move || store.sweep()).await;
+    });
+}

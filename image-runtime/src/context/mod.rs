@@ -1,0 +1,13 @@
+//! Local files on their way into a layer: which of a directory's files are taken, what identifies them, and how they are given
+//! to an engine.
+
+mod error;
+mod hash;
+pub mod ignore;
+mod source;
+mod stat;
+mod tree;
+mod walk;
+
+pub use error::ContextError;
+pub use tree::{Node, NodeKind, Tree};

@@ -1,0 +1,223 @@
+//! Makes layers of files: the first by an import, later ones in a container that never runs.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bollard::errors::Error;
+use bollard::models::{
+    ContainerConfig, ContainerCreateBody, CreateImageInfo, ImageConfig, ImageInspect,
+};
+use bollard::query_parameters::{
+    CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, UploadToContainerOptionsBuilder,
+};
+use futures_util::{Stream, TryStreamExt as _};
+
+use super::Daemon;
+use super::archive::{as_it_says, pack};
+use super::error::{optional, said};
+use super::guard::{Guard, marks};
+use super::layer::{REPOSITORY, labels};
+use super::place::{Found, over};
+use crate::engine::{EngineError, FileSource, NewLayer};
+
+/// The directory and link bits of a mode as the daemon tells it.
+const DIRECTORY: u32 = 1 << 31;
+const LINK: u32 = 1 << 27;
+
+impl Daemon {
+    pub(super) async fn add_files(
+        self: &Arc<Self>,
+        new: &NewLayer,
+        files: Box<dyn FileSource>,
+    ) -> Result<(), EngineError> {
+        match new.parent {
+            None => self.import(new, files).await,
+            Some(parent) => {
+                let image =
+                    self.find_layer(&parent)
+                        .await?
+                        .ok_or_else(|| EngineError::Refused {
+                            doing: format!("putting files into `{}`", new.title),
+                            said: format!("the layer below, {}, does not exist", parent.short()),
+                        })?;
+                self.put_over(&image, new, files).await
+            }
+        }
+    }
+
+    async fn import(&self, new: &NewLayer, files: Box<dyn FileSource>) -> Result<(), EngineError> {
+        let changes = labels(new)
+            .into_iter()
+            .map(|(name, value)| label_instruction(&name, &value));
+        let options = CreateImageOptionsBuilder::new()
+            .from_src("-")
+            .repo(REPOSITORY)
+            .tag(&new.id.to_string())
+            .changes(changes.collect())
+            .build();
+        let (archive, packing) = pack(files, as_it_says());
+        let body = bollard::body_try_stream(archive);
+        let answer = drain(self.docker.create_image(Some(options), Some(body), None)).await;
+        packing
+            .finish(answer.map_err(self.failed("storing the files of a layer")))
+            .await
+    }
+
+    /// Makes a layer of an image and files over it.
+    pub(super) async fn put_over(
+        self: &Arc<Self>,
+        image: &ImageInspect,
+        new: &NewLayer,
+        files: Box<dyn FileSource>,
+    ) -> Result<(), EngineError> {
+        let doing = "putting files into a layer";
+        // Two, because a daemon looks at no files of a container that is being written to.
+        let target = self.idle_container(image, &new.title).await?;
+        let view = self.idle_container(image, &new.title).await?;
+        let (daemon, seen) = (Arc::clone(self), view.name().to_owned());
+        let runtime = tokio::runtime::Handle::current();
+        let place = over(move |path| runtime.block_on(daemon.look(&seen, path)));
+        let (archive, packing) = pack(files, place);
+        let options = UploadToContainerOptionsBuilder::new()
+            .path("/")
+            .no_overwrite_dir_non_dir("true")
+            .build();
+        let body = bollard::body_try_stream(archive);
+        let answer = self
+            .docker
+            .upload_to_container(target.name(), Some(options), body)
+            .await;
+        packing.finish(answer.map_err(self.failed(doing))).await?;
+        self.commit(target.name(), image, new).await?;
+        view.remove().await?;
+        target.remove().await
+    }
+
+    /// Makes a layer of an image alone: it then has our labels.
+    pub(super) async fn adopt(
+        self: &Arc<Self>,
+        image: &ImageInspect,
+        new: &NewLayer,
+    ) -> Result<(), EngineError> {
+        let container = self.idle_container(image, &new.title).await?;
+        self.commit(container.name(), image, new).await?;
+        container.remove().await
+    }
+
+    /// Makes a layer of what a container of `image` has written.
+    pub(super) async fn commit(
+        &self,
+        container: &str,
+        image: &ImageInspect,
+        new: &NewLayer,
+    ) -> Result<(), EngineError> {
+        let options = CommitContainerOptionsBuilder::new()
+            .container(container)
+            .repo(REPOSITORY)
+            .tag(&new.id.to_string())
+            .comment(&new.title)
+            .pause(false)
+            .build();
+        let config = kept_config(image.config.clone().unwrap_or_default(), labels(new));
+        self.docker
+            .commit_container(options, config)
+            .await
+            .map(|_| ())
+            .map_err(self.failed("saving a layer"))
+    }
+
+    /// A container that is never started.
+    async fn idle_container(
+        self: &Arc<Self>,
+        image: &ImageInspect,
+        title: &str,
+    ) -> Result<Guard, EngineError> {
+        let guard = Guard::new(self, "build");
+        let body = ContainerCreateBody {
+            image: image.id.clone(),
+            // Some command must stand there.
+            entrypoint: Some(vec!["-".to_owned()]),
+            labels: Some(marks(&format!("build {title}"))),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new()
+            .name(guard.name())
+            .build();
+        self.docker
+            .create_container(Some(options), body)
+            .await
+            .map_err(self.failed("making a container for a layer"))?;
+        Ok(guard)
+    }
+
+    /// What is at a path of a container.
+    async fn look(&self, container: &str, path: &Path) -> io::Result<Found> {
+        let path = format!("/{}", path.display());
+        let options = ContainerArchiveInfoOptionsBuilder::new()
+            .path(&path)
+            .build();
+        let stat = optional(
+            self.docker
+                .get_container_archive_info(container, Some(options))
+                .await,
+        )
+        .map_err(|error| io::Error::other(format!("looking at `{path}`: {}", said(&error))))?;
+        Ok(match stat {
+            None => Found::Nothing,
+            Some(stat) if stat.file_mode & DIRECTORY != 0 => Found::Directory,
+            Some(stat) if stat.file_mode & LINK != 0 => Found::Link(stat.link_target),
+            Some(_) => Found::File,
+        })
+    }
+}
+
+/// What the image of a layer says of itself: what the image below said. What is empty here a daemon fills in from the
+/// container, so the user is spelled out.
+fn kept_config(below: ImageConfig, labels: HashMap<String, String>) -> ContainerConfig {
+    let filled = |text: Option<String>, otherwise: &str| {
+        text.filter(|text| !text.is_empty())
+            .or_else(|| Some(otherwise.to_owned()))
+    };
+    ContainerConfig {
+        user: filled(below.user, "0"),
+        working_dir: filled(below.working_dir, "/"),
+        env: below.env,
+        entrypoint: below.entrypoint.or_else(|| Some(Vec::new())),
+        cmd: below.cmd,
+        healthcheck: below.healthcheck,
+        labels: Some(labels),
+        ..ContainerConfig::default()
+    }
+}
+
+/// A `LABEL` instruction, in which a daemon expands variables unless they are escaped.
+fn label_instruction(name: &str, value: &str) -> String {
+    let mut escaped = String::new();
+    for c in value.chars() {
+        match c {
+            '\\' | '"' | '$' => escaped.extend(['\\', c]),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    format!("LABEL {name}=\"{escaped}\"")
+}
+
+/// Reads progress to its end: errors come in it.
+async fn drain(progress: impl Stream<Item = Result<CreateImageInfo, Error>>) -> Result<(), Error> {
+    progress.try_for_each(|_| async { Ok(()) }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_stand_in_label_instructions_as_they_are() {
+        let instruction = label_instruction("a", "say \"$HOME\"\nand \\");
+        assert_eq!(instruction, r#"LABEL a="say \"\$HOME\" and \\""#);
+    }
+}

@@ -1,0 +1,279 @@
+//! Starts containers and follows them to their end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::models::{
+    ContainerCreateBody, EventMessage, HealthConfig, HostConfig, HostConfigLogConfig, ImageInspect,
+    Mount as DockerMount, MountType, MountVolumeOptions,
+};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
+    StartContainerOptions,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
+
+use super::guard::{Guard, marks};
+use super::output::Tail;
+use super::{CACHE_LABEL, Daemon};
+use crate::engine::{Container, ContainerSpec, EngineError, Exit, Mount, NewLayer};
+
+/// Before the name of a volume that is a cache.
+const CACHE_PREFIX: &str = "image-runtime-cache-";
+
+/// The exit code of a process that was killed, as the kernel does when memory runs out.
+const KILLED: i64 = 137;
+
+/// How long the word of the end and the word of its cause may lie apart.
+const SOON: Duration = Duration::from_millis(300);
+
+/// A container of a daemon.
+#[derive(Clone, Debug)]
+pub(super) struct DockerContainer(Arc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    daemon: Arc<Daemon>,
+    image: ImageInspect,
+    name: String,
+    tail: Tail,
+    /// Closed when all output has been read.
+    reading: watch::Receiver<()>,
+    exit: OnceCell<Exit>,
+    removed_by_us: AtomicBool,
+}
+
+impl Daemon {
+    pub(super) async fn start_container(
+        self: &Arc<Self>,
+        spec: &ContainerSpec,
+    ) -> Result<DockerContainer, EngineError> {
+        let doing = || format!("starting a container for `{}`", spec.purpose);
+        let image = self
+            .find_layer(&spec.layer)
+            .await?
+            .ok_or_else(|| EngineError::Refused {
+                doing: doing(),
+                said: format!("layer {} does not exist", spec.layer.short()),
+            })?;
+        let guard = Guard::new(self, &spec.purpose);
+        let options = CreateContainerOptionsBuilder::new()
+            .name(guard.name())
+            .build();
+        let docker = &self.docker;
+        docker
+            .create_container(Some(options), create_body(spec, &image))
+            .await
+            .map_err(self.failed(doing()))?;
+        // Before the start, so that no output and no early end is missed.
+        let options = AttachContainerOptionsBuilder::new()
+            .stream(true)
+            .stdout(true)
+            .stderr(true);
+        let attached = docker
+            .attach_container(guard.name(), Some(options.build()))
+            .await
+            .map_err(self.failed(doing()))?;
+        docker
+            .start_container(guard.name(), None::<StartContainerOptions>)
+            .await
+            .map_err(self.failed(doing()))?;
+        let (read, reading) = watch::channel(());
+        let container = DockerContainer(Arc::new(Running {
+            daemon: Arc::clone(self),
+            image,
+            name: guard.release(),
+            tail: Tail::default(),
+            reading,
+            exit: OnceCell::new(),
+            removed_by_us: AtomicBool::new(false),
+        }));
+        let running = Arc::clone(&container.0);
+        tokio::spawn(async move {
+            let mut output = attached.output;
+            while let Some(Ok(piece)) = output.next().await {
+                running.tail.push(piece.as_ref());
+            }
+            drop(read);
+        });
+        // A daemon tells of the past only for a while, so somebody listens from the beginning.
+        let running = Arc::clone(&container.0);
+        tokio::spawn(async move { running.exit().await.map(|_| ()) });
+        Ok(container)
+    }
+}
+
+fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBody {
+    let below = image.config.as_ref();
+    let inherited = below
+        .and_then(|config| config.env.as_deref())
+        .unwrap_or_default();
+    let user = if spec.user.is_empty() {
+        "0"
+    } else {
+        &spec.user
+    };
+    ContainerCreateBody {
+        image: image.id.clone(),
+        // All of it, so that neither the image's entrypoint nor its command comes between.
+        entrypoint: Some(spec.argv.clone()),
+        env: Some(environment(spec, inherited)),
+        working_dir: Some(spec.workdir.clone()),
+        user: Some(user.to_owned()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        healthcheck: below
+            .and_then(|config| config.healthcheck.as_ref())
+            .map(|_| HealthConfig {
+                test: Some(vec!["NONE".to_owned()]),
+                ..HealthConfig::default()
+            }),
+        labels: Some(marks(&spec.purpose)),
+        host_config: Some(HostConfig {
+            auto_remove: Some(true),
+            init: Some(false),
+            network_mode: (!spec.network).then(|| "none".to_owned()),
+            // Nothing is written to disk; what is attached sees the output all the same.
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
+            mounts: Some(spec.mounts.iter().map(mount).collect()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// A name without `=` takes out what the image says.
+fn environment(spec: &ContainerSpec, inherited: &[String]) -> Vec<String> {
+    let given = |name: &str| spec.env.iter().any(|(known, _)| known == name);
+    let out = inherited
+        .iter()
+        .filter_map(|variable| variable.split('=').next())
+        .filter(|name| !given(name))
+        .map(str::to_owned);
+    spec.env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .chain(out)
+        .collect()
+}
+
+fn mount(mount: &Mount) -> DockerMount {
+    match mount {
+        Mount::Local {
+            source,
+            target,
+            read_only,
+        } => DockerMount {
+            typ: Some(MountType::BIND),
+            source: Some(source.to_string_lossy().into_owned()),
+            target: Some(target.clone()),
+            read_only: Some(*read_only),
+            ..DockerMount::default()
+        },
+        Mount::Cache { name, target } => DockerMount {
+            typ: Some(MountType::VOLUME),
+            source: Some(format!("{CACHE_PREFIX}{name}")),
+            target: Some(target.clone()),
+            volume_options: Some(MountVolumeOptions {
+                no_copy: Some(true),
+                labels: Some(HashMap::from([(CACHE_LABEL.to_owned(), name.clone())])),
+                ..MountVolumeOptions::default()
+            }),
+            ..DockerMount::default()
+        },
+    }
+}
+
+impl Running {
+    /// How the process ended; waits for it.
+    async fn exit(&self) -> Result<Exit, EngineError> {
+        self.exit.get_or_try_init(|| self.listen()).await.copied()
+    }
+
+    /// Listens to the events of this container from its beginning: they tell of the end also when it is past and the
+    /// container is gone, and of its cause.
+    async fn listen(&self) -> Result<Exit, EngineError> {
+        let doing = || format!("waiting for container `{}`", self.name);
+        let filters = HashMap::from([
+            ("container".to_owned(), vec![self.name.clone()]),
+            ("event".to_owned(), vec!["die".to_owned(), "oom".to_owned()]),
+        ]);
+        let options = EventsOptionsBuilder::new()
+            .since("1")
+            .filters(&filters)
+            .build();
+        let mut events = self.daemon.docker.events(Some(options));
+        let mut exit = Exit {
+            code: 0,
+            out_of_memory: false,
+        };
+        loop {
+            let event = events
+                .try_next()
+                .await
+                .map_err(self.daemon.failed(doing()))?;
+            let event = event.ok_or_else(|| EngineError::Refused {
+                doing: doing(),
+                said: "the engine stopped telling of it".to_owned(),
+            })?;
+            exit.out_of_memory |= is_oom(&event);
+            if let Some(code) = exit_code(&event) {
+                exit.code = code;
+                break;
+            }
+        }
+        let may_be_memory = exit.code == KILLED && !self.removed_by_us.load(Ordering::Relaxed);
+        if may_be_memory && !exit.out_of_memory {
+            let next = timeout(SOON, events.try_next()).await;
+            exit.out_of_memory = matches!(next, Ok(Ok(Some(event))) if is_oom(&event));
+        }
+        exit.out_of_memory &= exit.code == KILLED;
+        // The connection that brings the output may be a little behind.
+        let mut reading = self.reading.clone();
+        let _ = timeout(SOON, reading.changed()).await;
+        Ok(exit)
+    }
+}
+
+fn is_oom(event: &EventMessage) -> bool {
+    event.action.as_deref() == Some("oom")
+}
+
+fn exit_code(event: &EventMessage) -> Option<i64> {
+    let attributes = event.actor.as_ref()?.attributes.as_ref()?;
+    (event.action.as_deref()? == "die")
+        .then(|| attributes.get("exitCode")?.parse().ok())
+        .flatten()
+}
+
+#[async_trait]
+impl Container for DockerContainer {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn wait(&self) -> Result<Exit, EngineError> {
+        self.0.exit().await
+    }
+
+    fn last_output(&self) -> Vec<String> {
+        self.0.tail.lines()
+    }
+
+    async fn save(&self, new: &NewLayer) -> Result<(), EngineError> {
+        self.0.daemon.commit(&self.0.name, &self.0.image, new).await
+    }
+
+    async fn remove(&self) -> Result<(), EngineError> {
+        self.0.removed_by_us.store(true, Ordering::Relaxed);
+        self.0.daemon.remove_container(&self.0.name).await
+    }
+}

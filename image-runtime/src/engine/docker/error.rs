@@ -1,0 +1,85 @@
+//! Tells the errors of a daemon apart.
+
+use std::error::Error as _;
+use std::io;
+
+use bollard::errors::Error;
+
+use super::{Daemon, ENGINE};
+use crate::engine::EngineError;
+
+impl Daemon {
+    /// Turns what a request failed with into the error of `doing`.
+    pub(super) fn failed(&self, doing: impl Into<String>) -> impl FnOnce(Error) -> EngineError {
+        let (doing, address) = (doing.into(), self.address.clone());
+        move |error| {
+            if let Some(reason) = connection_lost(&error) {
+                return EngineError::Unreachable {
+                    engine: ENGINE,
+                    address,
+                    reason,
+                    help: format!(
+                        "{doing} was under way; see whether the daemon still runs, and try again"
+                    ),
+                };
+            }
+            let said = said(&error);
+            if said.contains("no space left on device") {
+                return EngineError::NoSpace { doing };
+            }
+            EngineError::Refused { doing, said }
+        }
+    }
+}
+
+/// The status code of an answer that is an error.
+pub(super) fn status(error: &Error) -> Option<u16> {
+    match error {
+        Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// Whether the daemon says that something does not exist.
+pub(super) fn is_missing(error: &Error) -> bool {
+    status(error) == Some(404)
+}
+
+/// `Ok(None)` where the daemon says that the thing does not exist.
+pub(super) fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the daemon said, without what the client adds.
+pub(super) fn said(error: &Error) -> String {
+    match error {
+        Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+        Error::DockerStreamError { error } => error.trim().to_owned(),
+        Error::RequestTimeoutError => "it gave no answer in time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Why the connection failed, where that is what happened.
+fn connection_lost(error: &Error) -> Option<String> {
+    match error {
+        Error::SocketNotFoundError(_) => Some("the socket is gone".to_owned()),
+        Error::IOError { err } => Some(err.to_string()),
+        Error::HyperResponseError { err } => Some(err.to_string()),
+        Error::HyperLegacyError { err } => {
+            let mut cause = err.source();
+            while let Some(inner) = cause {
+                if let Some(io) = inner.downcast_ref::<io::Error>() {
+                    return Some(io.to_string());
+                }
+                cause = inner.source();
+            }
+            Some(err.to_string())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,126 @@
+//! References to images of registries: `debian:bookworm`, `ghcr.io/a/b@sha256:…`.
+
+/// The registry of names that name none.
+const DOCKER_HUB: &str = "docker.io";
+
+/// A reference, with everything spelled out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// `docker.io`, `localhost:5000`.
+    pub(super) registry: String,
+    /// `library/debian`.
+    pub(super) path: String,
+    /// `bookworm`.
+    pub(super) tag: String,
+    /// `sha256:…`, where the reference names one.
+    pub(super) digest: Option<String>,
+}
+
+impl Reference {
+    /// Reads a reference as `docker pull` does.
+    pub(super) fn parse(text: &str) -> Self {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.to_owned())),
+            None => (text, None),
+        };
+        let (name, tag) = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (name, "latest"),
+        };
+        let (registry, path) = match name.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+                (first, rest.to_owned())
+            }
+            Some(_) => (DOCKER_HUB, name.to_owned()),
+            None => (DOCKER_HUB, format!("library/{name}")),
+        };
+        let path = match (registry, path.contains('/')) {
+            (DOCKER_HUB, false) => format!("library/{path}"),
+            _ => path,
+        };
+        Self {
+            registry: registry.to_owned(),
+            path,
+            tag: tag.to_owned(),
+            digest,
+        }
+    }
+
+    /// The name without tag or digest.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.path)
+    }
+
+    /// The name with its tag.
+    pub(super) fn tagged(&self) -> String {
+        format!("{}:{}", self.name(), self.tag)
+    }
+
+    /// The name with a digest.
+    pub(super) fn at(&self, digest: &str) -> String {
+        format!("{}@{digest}", self.name())
+    }
+
+    /// The references to try, in order: Docker Hub's names at the mirror (`host[:port][/prefix]`) first.
+    pub(super) fn sources(self, mirror: Option<&str>) -> Vec<Self> {
+        let mirrored = mirror
+            .filter(|_| self.registry == DOCKER_HUB)
+            .map(|mirror| {
+                let (registry, prefix) = mirror
+                    .trim_end_matches('/')
+                    .split_once('/')
+                    .unwrap_or((mirror, ""));
+                let registry = registry.trim_end_matches('/').to_owned();
+                let slash = if prefix.is_empty() { "" } else { "/" };
+                Self {
+                    registry,
+                    path: format!("{prefix}{slash}{}", self.path),
+                    ..self.clone()
+                }
+            });
+        mirrored.into_iter().chain([self]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_spelled_out_as_docker_does() {
+        let spelled = |text| Reference::parse(text).tagged();
+        assert_eq!(spelled("debian"), "docker.io/library/debian:latest");
+        assert_eq!(
+            spelled("debian:bookworm-slim"),
+            "docker.io/library/debian:bookworm-slim"
+        );
+        assert_eq!(spelled("docker.io/debian:1"), "docker.io/library/debian:1");
+        assert_eq!(spelled("nvidia/cuda:12"), "docker.io/nvidia/cuda:12");
+        assert_eq!(spelled("localhost/a"), "localhost/a:latest");
+        assert_eq!(spelled("box:5000/a/b:c"), "box:5000/a/b:c");
+        let pinned = Reference::parse("ghcr.io/a/b:c@sha256:0f");
+        assert_eq!(pinned.digest.as_deref(), Some("sha256:0f"));
+        assert_eq!(pinned.at("sha256:0f"), "ghcr.io/a/b@sha256:0f");
+    }
+
+    #[test]
+    fn a_mirror_is_tried_first_for_names_of_docker_hub_only() {
+        let tried = |text, mirror| -> Vec<String> {
+            Reference::parse(text)
+                .sources(mirror)
+                .iter()
+                .map(Reference::tagged)
+                .collect()
+        };
+        assert_eq!(tried("debian:1", None), ["docker.io/library/debian:1"]);
+        assert_eq!(
+            tried("debian:1", Some("m:5000")),
+            ["m:5000/library/debian:1", "docker.io/library/debian:1"]
+        );
+        assert_eq!(
+            tried("debian:1", Some("m.de/hub/"))[0],
+            "m.de/hub/library/debian:1"
+        );
+        assert_eq!(tried("ghcr.io/a/b:1", Some("m")), ["ghcr.io/a/b:1"]);
+    }
+}

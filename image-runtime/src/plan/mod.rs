@@ -1,0 +1,74 @@
+//! From definitions to layers: pure logic, no I/O.
+//!
+//! A [`Chain`] is an image with its extensions unrolled. Together with what had to be looked up (the [`ResolvedBase`], the
+//! digest of each copied file tree) it lowers to a [`Plan`]: layers with identities, and the configuration that a
+//! container of the image gets.
+
+mod chain;
+mod lower;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{Chain, ChainStep, Root};
+pub use lower::{Action, Config, Plan, PlannedLayer, base_layer, lower};
+pub use names::Names;
+
+use crate::digest::Digest;
+use crate::engine::ImageConfig;
+
+/// What a base turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ResolvedBase {
+    /// Where the bytes come from, and what pins them.
+    pub source: BaseSource,
+    /// What the image says of its own environment.
+    pub config: ImageConfig,
+}
+
+/// Where the bytes of a base come from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum BaseSource {
+    /// Nothing at all.
+    Scratch,
+    /// An image of a registry.
+    Registry {
+        /// As written or as the builder version names it: `debian:bookworm-slim`.
+        reference: String,
+        /// The manifest's digest: `sha256:…`.
+        digest: String,
+    },
+    /// Packages of the Debian archive.
+    Archive {
+        /// The suite: `bookworm`.
+        suite: String,
+        /// The digest of the exact package set.
+        packages: Digest,
+        /// What was resolved, for the one who unpacks it.
+        resolved: crate::base::debian::Resolved,
+        /// The suite's Python series, where the image needs Python: `3.11`.
+        python: Option<String>,
+    },
+}
+
+impl BaseSource {
+    /// What people call it: `Debian bookworm from the archive`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Scratch => "scratch".into(),
+            Self::Registry { reference, .. } => reference.clone(),
+            Self::Archive {
+                suite,
+                python: None,
+                ..
+            } => format!("Debian {suite} from the archive"),
+            Self::Archive {
+                suite,
+                python: Some(series),
+                ..
+            } => {
+                format!("Debian {suite} from the archive, with its Python {series}")
+            }
+        }
+    }
+}

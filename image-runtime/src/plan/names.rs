@@ -1,0 +1,69 @@
+//! What people call an image: the const that a function or another image names, with its module path where two share
+//! a name, or its place where nothing names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::spec::{Image, ImageRef, Place};
+
+/// The names of all images that something names.
+#[derive(Debug, Default)]
+pub struct Names(BTreeMap<Place, String>);
+
+impl Names {
+    /// Names from every mention of an image by path, and those known otherwise.
+    pub fn of(
+        mentions: impl IntoIterator<Item = ImageRef>,
+        known: impl IntoIterator<Item = (Image, &'static str)>,
+    ) -> Self {
+        let mut paths: BTreeMap<Place, String> = BTreeMap::new();
+        for mention in mentions {
+            let place = mention.image.spec().place;
+            let name = mention
+                .path
+                .rsplit("::")
+                .next()
+                .unwrap_or(mention.path)
+                .to_owned();
+            // Two mentions under two names (`use ML as OTHER`): the smaller name, so that the order does not matter.
+            paths
+                .entry(place)
+                .and_modify(|known| {
+                    if name < *known {
+                        known.clone_from(&name);
+                    }
+                })
+                .or_insert(name);
+        }
+        for (image, name) in known {
+            paths.insert(image.spec().place, name.to_owned());
+        }
+        let mut seen = BTreeSet::new();
+        let shared: BTreeSet<String> = paths
+            .values()
+            .filter(|name| !seen.insert(*name))
+            .cloned()
+            .collect();
+        Self(
+            paths
+                .into_iter()
+                .map(|(place, name)| {
+                    let full = if shared.contains(&name) {
+                        format!("{}::{name}", place.module)
+                    } else {
+                        name
+                    };
+                    (place, full)
+                })
+                .collect(),
+        )
+    }
+
+    /// The name of an image.
+    pub fn name(&self, image: Image) -> String {
+        let place = image.spec().place;
+        self.0
+            .get(&place)
+            .cloned()
+            .unwrap_or_else(|| place.to_string())
+    }
+}

@@ -1,0 +1,259 @@
+//! Golden identities, shared prefixes, what reaches an identity and what does not.
+
+use super::*;
+use crate::digest::Digest;
+use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
+use crate::spec::verb::{apt_install, copy_local_dir, env, pip_install, run_commands, workdir};
+use crate::spec::{Base, Image, ImageRef, ImageSpec, Place, Step};
+
+const PYTHON: PythonVersion = PythonVersion {
+    series: "3.11",
+    exact: "3.11.10",
+    pinned: false,
+};
+const BUILDER: BuilderVersion = BuilderVersion {
+    name: "2024.10",
+    suite: "bookworm",
+    pip: "24.2",
+    uv: "0.13.9",
+    python: PYTHON,
+};
+
+const fn place(line: u32) -> Place {
+    Place {
+        file: "src/main.rs",
+        line,
+        column: 1,
+        module: "app",
+        manifest_dir: "/app",
+    }
+}
+
+const fn image(base: Base, steps: &'static [Step], line: u32) -> ImageSpec {
+    ImageSpec {
+        base,
+        steps,
+        place: place(line),
+    }
+}
+
+const TOOLS: ImageSpec = image(
+    debian_slim(BUILDER).base(),
+    &[
+        apt_install(&["git", "curl"]).step(),
+        env(&[("A", "1"), ("B", "2")]).step(),
+    ],
+    1,
+);
+const ML: ImageSpec = image(
+    Base::Image(ImageRef {
+        image: Image::from_spec(&TOOLS),
+        path: "TOOLS",
+        module: "app",
+    }),
+    &[
+        workdir("/app").step(),
+        env(&[("A", "3")]).step(),
+        copy_local_dir("models", "/models")
+            .ignore(&["*.pyc"])
+            .step(),
+        run_commands(&["make", "make install"]).step(),
+    ],
+    2,
+);
+const PIP: ImageSpec = image(
+    debian_slim(BUILDER).base(),
+    &[pip_install(&["numpy==2.2.6"]).step()],
+    3,
+);
+const NOTHING: ImageSpec = image(scratch().base(), &[], 4);
+const ALPINE: ImageSpec = image(from_registry("alpine:3.20").base(), &[], 5);
+
+fn registry_base() -> ResolvedBase {
+    ResolvedBase {
+        source: BaseSource::Registry {
+            reference: "debian:bookworm-slim".into(),
+            digest: format!("sha256:{}", Digest::of(b"manifest")),
+        },
+        config: ImageConfig {
+            env: vec![("PATH".into(), "/usr/bin".into())],
+            ..ImageConfig::default()
+        },
+    }
+}
+
+fn archive_base(python: Option<&str>) -> ResolvedBase {
+    let resolved = crate::base::debian::Resolved {
+        suite: "bookworm".into(),
+        architecture: "amd64".into(),
+        release_date: 0,
+        packages: Vec::new(),
+    };
+    ResolvedBase {
+        source: BaseSource::Archive {
+            suite: "bookworm".into(),
+            packages: Digest::of(b"packages"),
+            resolved,
+            python: python.map(ToOwned::to_owned),
+        },
+        config: ImageConfig::default(),
+    }
+}
+
+fn plan(spec: &'static ImageSpec, base: &ResolvedBase) -> Plan {
+    lower(&Chain::of(Image::from_spec(spec)), base, |_| {
+        Digest::of(b"tree")
+    })
+}
+
+fn ids(plan: &Plan) -> Vec<String> {
+    plan.layers
+        .iter()
+        .map(|layer| format!("{} {}", layer.id.short(), layer.title))
+        .collect()
+}
+
+#[test]
+fn identities_are_what_they_have_always_been() {
+    let scratch = ResolvedBase {
+        source: BaseSource::Scratch,
+        config: ImageConfig::default(),
+    };
+    let all = [
+        ids(&plan(&NOTHING, &scratch)),
+        ids(&plan(&ALPINE, &registry_base())),
+        ids(&plan(&ML, &registry_base())),
+        ids(&plan(&PIP, &archive_base(Some("3.11")))),
+    ];
+    insta::assert_snapshot!(all.map(|plan| plan.join("\n")).join("\n\n"));
+}
+
+#[test]
+fn an_extension_shares_the_layers_of_what_it_extends() {
+    let (tools, ml) = (plan(&TOOLS, &registry_base()), plan(&ML, &registry_base()));
+    assert_eq!(ids(&tools), ids(&ml)[..tools.layers.len()]);
+}
+
+#[test]
+fn configuration_makes_no_layer_but_reaches_the_layers_above_it() {
+    let ml = plan(&ML, &registry_base());
+    let titles: Vec<_> = ml.layers.iter().map(|layer| layer.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "debian:bookworm-slim",
+            "apt_install(git, curl)",
+            "copy_local_dir(models → /models)",
+            "run_commands(make, make install)"
+        ]
+    );
+    let top = &ml.layers[3];
+    assert_eq!(top.config.workdir, "/app");
+    let pairs: Vec<_> = top
+        .config
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(pairs, [("PATH", "/usr/bin"), ("A", "3"), ("B", "2")]);
+    assert_eq!(ml.config, top.config);
+}
+
+#[test]
+fn every_field_of_a_step_reaches_its_identity() {
+    const VARIANTS: [ImageSpec; 6] = [
+        image(scratch().base(), &[apt_install(&["ab", "c"]).step()], 1),
+        image(scratch().base(), &[apt_install(&["a", "bc"]).step()], 1),
+        image(scratch().base(), &[apt_install(&["abc"]).step()], 1),
+        image(scratch().base(), &[run_commands(&["abc"]).step()], 1),
+        image(
+            scratch().base(),
+            &[env(&[("a", "bc")]).step(), run_commands(&["abc"]).step()],
+            1,
+        ),
+        image(
+            scratch().base(),
+            &[env(&[("ab", "c")]).step(), run_commands(&["abc"]).step()],
+            1,
+        ),
+    ];
+    static IMAGES: [ImageSpec; 6] = VARIANTS;
+    let tops: std::collections::BTreeSet<_> = IMAGES
+        .iter()
+        .map(|spec| plan(spec, &registry_base()).top())
+        .collect();
+    assert_eq!(tops.len(), IMAGES.len());
+}
+
+#[test]
+fn the_local_path_and_the_place_do_not_reach_an_identity_and_the_content_does() {
+    static HERE: ImageSpec = image(scratch().base(), &[copy_local_dir("a", "/x").step()], 1);
+    static THERE: ImageSpec = image(scratch().base(), &[copy_local_dir("b", "/x").step()], 77);
+    let base = registry_base();
+    assert_eq!(plan(&HERE, &base).top(), plan(&THERE, &base).top());
+    let changed = lower(&Chain::of(Image::from_spec(&HERE)), &base, |_| {
+        Digest::of(b"another tree")
+    });
+    assert_ne!(changed.top(), plan(&HERE, &base).top());
+}
+
+#[test]
+fn a_step_that_needs_python_brings_the_default_one() {
+    let Root::Debian { python, .. } = Chain::of(Image::from_spec(&PIP)).root else {
+        panic!("a Debian root is wanted");
+    };
+    assert_eq!(python, Some(PYTHON));
+    let Root::Debian { python, .. } = Chain::of(Image::from_spec(&TOOLS)).root else {
+        panic!("a Debian root is wanted");
+    };
+    assert_eq!(python, None);
+}
+
+#[test]
+fn a_forced_step_forces_all_after_it() {
+    static FORCED: ImageSpec = image(
+        scratch().base(),
+        &[
+            run_commands(&["a"]).step(),
+            run_commands(&["b"]).force_build(true).step(),
+            run_commands(&["c"]).step(),
+        ],
+        1,
+    );
+    let forced: Vec<_> = plan(&FORCED, &registry_base())
+        .layers
+        .iter()
+        .map(|layer| layer.force)
+        .collect();
+    assert_eq!(forced, [false, false, true, true]);
+}
+
+#[test]
+fn an_image_is_called_by_the_const_that_names_it() {
+    let mention = |spec, path| ImageRef {
+        image: Image::from_spec(spec),
+        path,
+        module: "app",
+    };
+    let names = Names::of(
+        [
+            mention(&TOOLS, "TOOLS"),
+            mention(&TOOLS, "images::TOOLS"),
+            mention(&PIP, "ML"),
+        ],
+        [],
+    );
+    assert_eq!(names.name(Image::from_spec(&TOOLS)), "TOOLS");
+    assert_eq!(names.name(Image::from_spec(&NOTHING)), "src/main.rs:4");
+
+    static OTHER: ImageSpec = ImageSpec {
+        place: Place {
+            module: "app::etl",
+            ..place(9)
+        },
+        ..image(scratch().base(), &[], 9)
+    };
+    let names = Names::of([mention(&PIP, "ML"), mention(&OTHER, "etl::ML")], []);
+    assert_eq!(names.name(Image::from_spec(&PIP)), "app::ML");
+    assert_eq!(names.name(Image::from_spec(&OTHER)), "app::etl::ML");
+}

@@ -1,0 +1,309 @@
+//! What this machine keeps between runs: downloads, records of bases, stat caches, workers; and what running hosts hold:
+//! locks and their own folders.
+//!
+//! The store is `IMAGE_STORE`, else `$XDG_CACHE_HOME/image-runtime`, else `~/.cache/image-runtime`. Everything lies in a bucket
+//! below it that carries the format's version, so that programs of different versions share a store without reading each other's
+//! files. All of it can be deleted while no program runs; it is made again.
+
+mod bucket;
+mod error;
+mod lock;
+mod run;
+mod usage;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+pub use bucket::Folder;
+pub use error::StoreError;
+pub use lock::{Lock, Locks};
+pub use run::RunDir;
+
+/// The folder of this format. A format that older programs would misread gets a new one.
+const BUCKET: &str = "v1";
+
+/// Tells backup programs that the folder can be left out.
+const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
+# This file is a cache directory tag created by image-runtime.
+# For information about cache directory tags see https://bford.info/cachedir/
+";
+
+/// Temporary files that were not written to for this long belong to nobody.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The local store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    bucket: PathBuf,
+}
+
+impl Store {
+    /// The store that the environment names; made if it is missing.
+    ///
+    /// # Errors
+    /// No place is known, or it cannot be made.
+    pub fn open() -> Result<Self, StoreError> {
+        let root = locate(|name| std::env::var_os(name), std::env::home_dir())
+            .ok_or(StoreError::NoPlace)?;
+        Self::at(&root)
+    }
+
+    /// The store in a folder; made if it is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn at(root: &Path) -> Result<Self, StoreError> {
+        let root = std::path::absolute(root)
+            .map_err(|source| StoreError::io("use the store", root, source))?;
+        let store = Self {
+            bucket: root.join(BUCKET),
+        };
+        for folder in store.folders() {
+            fs::create_dir_all(folder.path()).map_err(|source| {
+                StoreError::io("make the store's folder", folder.path(), source)
+            })?;
+        }
+        let tag = root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            fs::write(&tag, CACHEDIR_TAG)
+                .map_err(|source| StoreError::io("write", &tag, source))?;
+        }
+        Ok(store)
+    }
+
+    /// The folder in which this format's files lie.
+    pub fn path(&self) -> &Path {
+        &self.bucket
+    }
+
+    /// Files from elsewhere, kept under names that hold their checksum.
+    pub fn downloads(&self) -> Folder {
+        self.folder("downloads")
+    }
+
+    /// Records of base images: what was resolved, and when.
+    pub fn bases(&self) -> Folder {
+        self.folder("bases")
+    }
+
+    /// What is known of local files without reading them.
+    pub fn trees(&self) -> Folder {
+        self.folder("trees")
+    }
+
+    /// Executables with their loader and libraries.
+    pub fn workers(&self) -> Folder {
+        self.folder("workers")
+    }
+
+    /// When layers were last used.
+    fn uses(&self) -> Folder {
+        self.folder("uses")
+    }
+
+    /// Removes what can be downloaded or read again. Answers how many bytes that freed.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn remove_caches(&self) -> Result<u64, StoreError> {
+        let mut freed = 0;
+        for folder in [self.downloads(), self.trees()] {
+            let entries = fs::read_dir(folder.path())
+                .map_err(|source| StoreError::io("read", folder.path(), source))?;
+            for entry in entries.flatten() {
+                freed += entry.metadata().map_or(0, |metadata| metadata.len());
+                fs::remove_file(entry.path())
+                    .map_err(|source| StoreError::io("remove", &entry.path(), source))?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Exclusive locks, shared by all processes that use this store.
+    pub fn locks(&self) -> Locks {
+        Locks::new(self.bucket.join("locks"))
+    }
+
+    /// Makes a folder for the running host. It is removed when the value is dropped, or swept when the process has died.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn run_dir(&self) -> Result<RunDir, StoreError> {
+        RunDir::create(&self.run())
+    }
+
+    /// A temporary file that can be renamed to anywhere in the store; removed when dropped.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn temp_file(&self) -> Result<tempfile::NamedTempFile, StoreError> {
+        let tmp = self.tmp();
+        tempfile::NamedTempFile::new_in(&tmp)
+            .map_err(|source| StoreError::io("make a temporary file in", &tmp, source))
+    }
+
+    /// Removes what processes that no longer live left behind. Answers how many run folders were removed.
+    pub fn sweep(&self) -> usize {
+        self.locks().sweep();
+        sweep_abandoned(&self.tmp(), SystemTime::now());
+        run::sweep(&self.run())
+    }
+
+    fn run(&self) -> PathBuf {
+        self.bucket.join("run")
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.bucket.join("tmp")
+    }
+
+    fn folder(&self, name: &str) -> Folder {
+        Folder::new(self.bucket.join(name), self.tmp())
+    }
+
+    fn folders(&self) -> [Folder; 8] {
+        [
+            "downloads",
+            "bases",
+            "trees",
+            "workers",
+            "uses",
+            "locks",
+            "run",
+            "tmp",
+        ]
+        .map(|name| self.folder(name))
+    }
+}
+
+/// Where the store is. Relative XDG paths are to be ignored, as the XDG specification says.
+fn locate(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
+    let path = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    path("IMAGE_STORE")
+        .or_else(|| {
+            Some(
+                path("XDG_CACHE_HOME")
+                    .filter(|path| path.is_absolute())?
+                    .join("image-runtime"),
+            )
+        })
+        .or_else(|| {
+            Some(
+                home.filter(|path| path.is_absolute())?
+                    .join(".cache/image-runtime"),
+            )
+        })
+}
+
+fn sweep_abandoned(folder: &Path, now: SystemTime) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map(|modified| now.duration_since(modified).unwrap_or_default());
+        if age.is_ok_and(|age| age > ABANDONED) {
+            // Another process may be sweeping too: what is gone is gone.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn located(variables: &[(&str, &str)], home: Option<&str>) -> Option<PathBuf> {
+        locate(
+            |name| {
+                variables
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| value.into())
+            },
+            home.map(PathBuf::from),
+        )
+    }
+
+    #[test]
+    fn the_environment_decides_where_the_store_is() {
+        let all = [("IMAGE_STORE", "/store"), ("XDG_CACHE_HOME", "/xdg")];
+        assert_eq!(located(&all, Some("/home/a")), Some("/store".into()));
+        assert_eq!(
+            located(&all[1..], Some("/home/a")),
+            Some("/xdg/image-runtime".into())
+        );
+        assert_eq!(
+            located(&[], Some("/home/a")),
+            Some("/home/a/.cache/image-runtime".into())
+        );
+    }
+
+    #[test]
+    fn empty_and_relative_places_do_not_count() {
+        let empty = [("IMAGE_STORE", ""), ("XDG_CACHE_HOME", "cache")];
+        assert_eq!(
+            located(&empty, Some("/h")),
+            Some("/h/.cache/image-runtime".into())
+        );
+        assert_eq!(located(&empty, Some("")), None);
+        assert_eq!(located(&[], None), None);
+    }
+
+    #[test]
+    fn a_store_is_tagged_as_cache_and_leaves_other_formats_alone() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("v2")).unwrap();
+        fs::write(root.path().join("v2/kept"), "newer").unwrap();
+        let store = Store::at(root.path()).unwrap();
+        assert!(store.path().ends_with("v1"));
+        assert!(
+            fs::read_to_string(root.path().join("CACHEDIR.TAG"))
+                .unwrap()
+                .starts_with("Signature: 8a477f597d28d172789f06886806bc55")
+        );
+        store.sweep();
+        assert_eq!(
+            fs::read_to_string(root.path().join("v2/kept")).unwrap(),
+            "newer"
+        );
+    }
+
+    #[test]
+    fn opening_a_store_twice_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        store.bases().write("a.json", b"1").unwrap();
+        let again = Store::at(root.path()).unwrap();
+        assert_eq!(again.bases().read_record::<u8>("a.json"), Some(1));
+    }
+
+    #[test]
+    fn a_file_where_the_store_should_be_is_an_error_that_names_it() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Store::at(&file).unwrap_err().to_string();
+        assert!(error.contains(file.to_str().unwrap()), "{error}");
+        assert!(error.contains("IMAGE_STORE"), "{error}");
+    }
+
+    #[test]
+    fn only_temporary_files_that_nobody_writes_to_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        let file = store.temp_file().unwrap();
+        sweep_abandoned(&store.tmp(), SystemTime::now());
+        assert!(file.path().exists());
+        sweep_abandoned(
+            &store.tmp(),
+            SystemTime::now() + ABANDONED + Duration::from_secs(60),
+        );
+        assert!(!file.path().exists());
+    }
+}

@@ -1,0 +1,71 @@
+//! Runs the commands of a build step inside the container.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{self, ExitStatus, Stdio};
+
+use super::supervise::end_everything_else;
+use crate::protocol::{Command, RunOutcome};
+
+/// Runs a command to its end. What it left running is ended too: a layer is saved when nothing writes any more.
+pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
+    let outcome = match status(command) {
+        Ok(status) => match status.code() {
+            Some(code) => RunOutcome::Exited(code),
+            None => RunOutcome::Signaled(status.signal().unwrap_or(0)),
+        },
+        Err(reason) => RunOutcome::NotStarted(reason),
+    };
+    end_everything_else()?;
+    Ok(outcome)
+}
+
+fn status(command: &Command) -> Result<ExitStatus, String> {
+    let (program, arguments) = command.argv.split_first().ok_or("the command is empty")?;
+    let workdir = Path::new(&command.workdir);
+    std::fs::create_dir_all(workdir).map_err(|error| {
+        format!(
+            "the working directory `{}` cannot be made: {error}",
+            command.workdir
+        )
+    })?;
+    process::Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(workdir)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!("the image has no `{program}`"),
+            _ => format!("`{program}` cannot be started: {error}"),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome_of(argv: &[&str]) -> RunOutcome {
+        run(&Command {
+            argv: argv.iter().map(ToString::to_string).collect(),
+            env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            workdir: "/".into(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_command_tells_how_it_ended() {
+        assert_eq!(outcome_of(&["sh", "-c", "exit 7"]), RunOutcome::Exited(7));
+        assert_eq!(
+            outcome_of(&["sh", "-c", "kill -9 $$"]),
+            RunOutcome::Signaled(9)
+        );
+        assert_eq!(
+            outcome_of(&["no-such-program"]),
+            RunOutcome::NotStarted("the image has no `no-such-program`".into())
+        );
+    }
+}

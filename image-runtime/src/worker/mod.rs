@@ -1,0 +1,30 @@
+//! A worker: the user's own program, running inside a container. [`serve`] is its life inside; [`Worker`] is how the
+//! host starts one and talks to it.
+
+pub mod bundle;
+mod commands;
+mod host;
+mod invoke;
+mod output;
+mod serve;
+mod supervise;
+
+pub use bundle::{Bundle, BundleError};
+pub use host::{CallFailure, Launcher, StartError, Worker, WorkerSpec};
+pub(crate) use host::{exit_text, last_lines_text};
+pub use serve::{is_worker, serve};
+
+/// Where the pieces lie inside a container.
+mod inside {
+    /// The user's executable with its loader and libraries, read-only.
+    pub(super) const BUNDLE: &str = "/dev/image-runtime/worker";
+    /// What host and worker share: the socket and the two pipes.
+    pub(super) const RUN: &str = "/dev/image-runtime/run";
+    /// The socket that the host listens on.
+    pub(super) const SOCKET: &str = "/dev/image-runtime/run/socket";
+    /// The executable.
+    pub(super) const EXECUTABLE: &str = "/dev/image-runtime/worker/worker";
+}
+
+/// The names of the pipes, beside the socket: standard output and standard error of what the worker runs.
+const PIPES: [&str; 2] = ["stdout", "stderr"];

@@ -1,0 +1,117 @@
+//! What runs inside a worker prints into two named pipes. The host reads them while a request is under way, and to the
+//! last byte before it takes the answer: what a function printed is never heard after its result.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Mode, mkfifoat};
+use tokio::net::unix::pipe::{OpenOptions, Receiver};
+
+use super::PIPES;
+
+/// Lines are told in pieces of this size where a program prints none.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// How many last lines are kept for the error of a worker that died.
+const LINES_KEPT: usize = 30;
+
+/// The host's end of both pipes.
+#[derive(Debug)]
+pub(super) struct Output {
+    streams: [Stream; 2],
+    last_lines: std::collections::VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    pipe: Receiver,
+    /// The beginning of a line whose end is still to come.
+    partial: Vec<u8>,
+}
+
+impl Output {
+    /// Makes the pipes in a directory that the worker sees.
+    pub(super) fn create(directory: &Path) -> io::Result<Self> {
+        let open = |name: &str| {
+            let path = directory.join(name);
+            mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600))?;
+            // The image's user need not be ours; the directory above is private.
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+            // Opened for writing, too, so that the pipe does not end when a worker closes it.
+            let pipe = OpenOptions::new().read_write(true).open_receiver(&path)?;
+            Ok::<_, io::Error>(Stream {
+                pipe,
+                partial: Vec::new(),
+            })
+        };
+        Ok(Self {
+            streams: [open(PIPES[0])?, open(PIPES[1])?],
+            last_lines: std::collections::VecDeque::new(),
+        })
+    }
+
+    /// Waits for output and tells it, line by line. Ends only with an error; may be dropped at any time.
+    pub(super) async fn forward(&mut self, tell: &mut (dyn FnMut(String) + Send)) -> io::Error {
+        loop {
+            let [out, err] = &self.streams;
+            let ready = tokio::select! {
+                ready = out.pipe.readable() => ready.map(|()| 0),
+                ready = err.pipe.readable() => ready.map(|()| 1),
+            };
+            let told = ready.and_then(|index| self.read(index, tell));
+            if let Err(error) = told {
+                return error;
+            }
+        }
+    }
+
+    /// Tells what is there now, and ends the last lines.
+    pub(super) fn drain(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
+        for index in 0..self.streams.len() {
+            // An error here would have been told by `forward`; there is nothing more to read.
+            while matches!(self.read(index, tell), Ok(true)) {}
+            let rest = std::mem::take(&mut self.streams[index].partial);
+            if !rest.is_empty() {
+                self.tell(&rest, tell);
+            }
+        }
+    }
+
+    /// The last lines that were told, oldest first.
+    pub(super) fn last_lines(&self) -> impl Iterator<Item = &str> {
+        self.last_lines.iter().map(String::as_str)
+    }
+
+    /// Reads once; answers whether there was something.
+    fn read(&mut self, index: usize, tell: &mut (dyn FnMut(String) + Send)) -> io::Result<bool> {
+        let mut buffer = [0; 16 * 1024];
+        let stream = &mut self.streams[index];
+        let read = match stream.pipe.try_read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        stream.partial.extend_from_slice(&buffer[..read]);
+        let pending = std::mem::take(&mut stream.partial);
+        let mut rest = &pending[..];
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            self.tell(&rest[..end], tell);
+            rest = &rest[end + 1..];
+        }
+        if rest.len() >= LONGEST_LINE {
+            self.tell(rest, tell);
+            rest = &[];
+        }
+        self.streams[index].partial = rest.to_vec();
+        Ok(read > 0)
+    }
+
+    fn tell(&mut self, line: &[u8], tell: &mut (dyn FnMut(String) + Send)) {
+        let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+        if self.last_lines.len() == LINES_KEPT {
+            self.last_lines.pop_front();
+        }
+        self.last_lines.push_back(line.clone());
+        tell(line);
+    }
+}

@@ -1,0 +1,154 @@
+//! A worker's life: find the host, agree on the build, answer until the host is gone.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::invoke::Functions;
+use super::{PIPES, bundle, commands, inside, supervise};
+use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
+
+/// Whether this process is a worker: somebody put the socket there for it.
+pub fn is_worker() -> bool {
+    Path::new(inside::SOCKET).exists()
+}
+
+/// Serves the host until it is gone, and ends the process.
+pub fn serve() -> ! {
+    if std::process::id() == 1 {
+        std::process::exit(supervise::supervise());
+    }
+    let code = match answer_until_the_end() {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&error);
+            1
+        }
+    };
+    std::process::exit(code)
+}
+
+/// Tells why the worker cannot go on. The host shows the last lines of a container that died.
+pub(super) fn complain(error: &io::Error) {
+    // Nobody is left to tell where this fails.
+    let _ = writeln!(io::stderr().lock(), "image-runtime worker: {error}");
+}
+
+fn answer_until_the_end() -> io::Result<()> {
+    let mut socket = UnixStream::connect(inside::SOCKET)?;
+    agree(&mut socket)?;
+    redirect_output()?;
+    end_with(&socket)?;
+
+    let mut functions = Functions::new();
+    while let Some((header, body)) = read_frame(&mut socket)? {
+        let (kind, answer) = match header.kind {
+            Kind::Call => match functions.call(&body) {
+                Ok(result) => (Kind::Returned, result),
+                Err(failure) => (Kind::Failed, encode(&failure)?),
+            },
+            Kind::Run => {
+                let command = value::decode(&body).map_err(io::Error::other)?;
+                (Kind::Ran, encode(&commands::run(&command)?)?)
+            }
+            other => return Err(io::Error::other(format!("unexpected message {other:?}"))),
+        };
+        io::stdout().flush()?;
+        write_frame(&mut socket, kind, header.number, &answer)?;
+    }
+    Ok(())
+}
+
+/// Says hello and hears the host's, so that neither works with another build.
+fn agree(socket: &mut UnixStream) -> io::Result<()> {
+    let build = bundle::build_id(Path::new(inside::EXECUTABLE)).map_err(io::Error::other)?;
+    let hello = Hello {
+        version: protocol::VERSION,
+        build,
+    };
+    write_frame(socket, Kind::Hello, 0, &encode(&hello)?)?;
+    match read_frame(socket)? {
+        Some((header, body)) if header.kind == Kind::Hello => {
+            let theirs: Hello = value::decode(&body).map_err(io::Error::other)?;
+            if theirs == hello {
+                Ok(())
+            } else {
+                Err(io::Error::other(format!(
+                    "host and worker are different builds: {theirs:?}, {hello:?}"
+                )))
+            }
+        }
+        Some((header, _)) => Err(io::Error::other(format!(
+            "unexpected message {:?}",
+            header.kind
+        ))),
+        None => Err(io::Error::other("the host closed the connection")),
+    }
+}
+
+/// Makes the host's pipes this process's standard output and standard error, for its children too.
+fn redirect_output() -> io::Result<()> {
+    let null = OpenOptions::new().read(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    let [out, err] = PIPES.map(|name| {
+        OpenOptions::new()
+            .write(true)
+            .open(Path::new(inside::RUN).join(name))
+    });
+    rustix::stdio::dup2_stdout(out?)?;
+    rustix::stdio::dup2_stderr(err?)?;
+    Ok(())
+}
+
+/// Ends this process as soon as the host closes the socket, whatever a function is doing.
+fn end_with(socket: &UnixStream) -> io::Result<()> {
+    let socket = socket.try_clone()?;
+    std::thread::Builder::new()
+        .name("image-runtime-host-watch".into())
+        .spawn(move || {
+            loop {
+                let mut watched = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP)];
+                match poll(&mut watched, None) {
+                    Ok(_) => break,
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(_) => break,
+                }
+            }
+            supervise::exit_at_once();
+        })?;
+    Ok(())
+}
+
+fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u8>)>> {
+    let mut header = [0; HEADER_LENGTH];
+    match socket.read_exact(&mut header) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let header = Header::from_bytes(header).map_err(io::Error::other)?;
+    let mut body = Vec::new();
+    let read = socket.take(header.length.into()).read_to_end(&mut body)?;
+    Ok((read == header.length as usize).then_some((header, body)))
+}
+
+fn write_frame(socket: &mut UnixStream, kind: Kind, number: u64, body: &[u8]) -> io::Result<()> {
+    let header = Header::new(kind, number, body.len()).map_err(io::Error::other)?;
+    let mut parts = [io::IoSlice::new(&[]), io::IoSlice::new(body)];
+    let header = header.to_bytes();
+    parts[0] = io::IoSlice::new(&header);
+    let mut parts = &mut parts[..];
+    while !parts.is_empty() {
+        let written = socket.write_vectored(parts)?;
+        io::IoSlice::advance_slices(&mut parts, written);
+    }
+    Ok(())
+}
+
+fn encode<T: serde::Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    value::encode(message).map_err(io::Error::other)
+}

@@ -1,0 +1,71 @@
+//! The first process of a container. The kernel shields it from its own signals and makes it the parent of every
+//! orphan, so it does nothing but start the worker proper, reap, and end as the worker ended.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
+
+use rustix::process::{WaitOptions, getppid, wait};
+
+/// Starts this very command again as an ordinary process and waits for it. Answers the exit code to end with.
+pub(super) fn supervise() -> i32 {
+    match start_again().and_then(|child| reap_until_end_of(&child)) {
+        Ok(status) => status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        Err(error) => {
+            super::serve::complain(&error);
+            1
+        }
+    }
+}
+
+fn start_again() -> io::Result<Child> {
+    let line = std::fs::read("/proc/self/cmdline")?;
+    let mut words = line
+        .split_inclusive(|byte| *byte == 0)
+        .map(|word| OsString::from_vec(word.strip_suffix(&[0]).unwrap_or(word).to_vec()));
+    let program = words
+        .next()
+        .ok_or_else(|| io::Error::other("this process has no command line"))?;
+    Command::new(program).args(words).spawn()
+}
+
+fn reap_until_end_of(child: &Child) -> io::Result<ExitStatus> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get().unsigned_abs() == child.id() => {
+                return Ok(ExitStatus::from_raw(status.as_raw()));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Ends every process of the container but its first one and this one. Does nothing in a process whose parent is not
+/// such a supervisor: elsewhere the same system call would reach processes of others.
+pub(super) fn end_everything_else() -> io::Result<()> {
+    let supervised = getppid().is_some_and(|parent| parent.is_init())
+        && std::fs::read("/proc/1/cmdline")? == std::fs::read("/proc/self/cmdline")?;
+    if supervised {
+        #[expect(unsafe_code, reason = "no safe crate offers kill(-1)")]
+        // SAFETY: takes no pointers. That nothing is there to be ended is no failure, so the result does not matter.
+        unsafe {
+            libc::kill(-1, libc::SIGKILL);
+        }
+    }
+    Ok(())
+}
+
+/// Ends the process without running anything more of it: a function may be in the middle of its work.
+#[expect(
+    unsafe_code,
+    reason = "std has no exit that leaves exit handlers alone"
+)]
+pub(super) fn exit_at_once() -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(0) }
+}

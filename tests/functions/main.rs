@@ -1,0 +1,14 @@
+//! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
+
+mod failures;
+mod images;
+mod output;
+mod values;
+
+use image_runtime::{Image, image};
+
+/// An image without anything: the worker brings all it needs.
+const NOTHING: Image = image!(scratch());
+
+/// An image with the usual programs.
+const DEBIAN: Image = image!(debian_slim());

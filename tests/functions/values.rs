@@ -1,0 +1,137 @@
+//! Arguments and results of many shapes.
+
+use std::collections::BTreeMap;
+
+use image_runtime::app;
+use serde::{Deserialize, Serialize};
+
+use crate::NOTHING;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Point {
+    x: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Shape>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    Number(i64),
+    Text(String),
+    List(Vec<Shape>),
+}
+
+#[app::function(image = NOTHING)]
+fn back(point: Point) -> Point {
+    point
+}
+
+#[app::function(image = NOTHING)]
+fn lengths(text: &str, numbers: &[u16], point: &Point) -> (usize, usize, usize) {
+    (text.len(), numbers.len(), point.rest.len())
+}
+
+#[app::function(image = NOTHING)]
+async fn later(millis: u64) -> u64 {
+    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+    millis
+}
+
+#[app::function(image = NOTHING)]
+fn nothing() {}
+
+#[app::function(image = NOTHING)]
+fn half(number: i32) -> std::io::Result<i32> {
+    if number % 2 == 0 {
+        Ok(number / 2)
+    } else {
+        Err(std::io::Error::other("odd"))
+    }
+}
+
+#[app::function(image = NOTHING)]
+fn bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|index| index as u8).collect()
+}
+
+#[app::function(image = NOTHING)]
+fn count(bytes: Vec<u8>) -> usize {
+    bytes.len()
+}
+
+#[app::function(image = NOTHING, name = "other-name")]
+fn renamed() -> u128 {
+    u128::MAX
+}
+
+#[app::test]
+async fn a_struct_with_every_serde_trick_comes_back_as_it_went() {
+    let point = Point {
+        x: 0.1,
+        label: None,
+        rest: BTreeMap::from([
+            ("a".to_owned(), Shape::Number(-5)),
+            (
+                "b".to_owned(),
+                Shape::List(vec![Shape::Text("ü".into()), Shape::Number(i64::MAX)]),
+            ),
+        ]),
+    };
+    assert_eq!(back::remote(point.clone()).await.unwrap(), point);
+}
+
+#[app::test]
+async fn references_are_sent_by_value() {
+    let point = Point {
+        x: 1.0,
+        label: Some("p".into()),
+        rest: BTreeMap::new(),
+    };
+    assert_eq!(
+        lengths::remote("four", &[1, 2, 3], &point).await.unwrap(),
+        (4, 3, 0)
+    );
+}
+
+#[app::test]
+async fn an_async_function_has_a_runtime() {
+    assert_eq!(later::remote(20).await.unwrap(), 20);
+}
+
+#[app::test]
+fn a_call_can_be_made_without_a_runtime() {
+    nothing::remote().blocking().unwrap();
+    assert_eq!(half::remote(8).blocking().unwrap(), 4);
+}
+
+#[app::test]
+async fn a_function_stays_an_ordinary_function() {
+    assert_eq!(half(8).unwrap(), 4);
+    assert_eq!(half::local(6).unwrap(), 3);
+    assert_eq!(later::local(1).await, 1);
+}
+
+#[app::test]
+async fn a_function_can_be_called_by_another_name() {
+    assert_eq!(renamed::remote().await.unwrap(), u128::MAX);
+}
+
+#[app::test]
+async fn a_hundred_megabytes_go_and_come() {
+    let size = 100 << 20;
+    assert_eq!(bytes::remote(size).await.unwrap().len(), size);
+    assert_eq!(count::remote(vec![7; size]).await.unwrap(), size);
+}
+
+#[app::test]
+async fn calls_at_once_all_get_their_own_answer() {
+    let calls: Vec<_> = (0..12)
+        .map(|number| tokio::spawn(half::remote(number * 2).into_future()))
+        .collect();
+    for (number, call) in (0..12).zip(calls) {
+        assert_eq!(call.await.unwrap().unwrap(), number);
+    }
+}

@@ -1,0 +1,35 @@
+//! A program that the command line's tests start: it has images and functions, good ones and bad ones.
+
+use image_runtime::{Image, app, image};
+
+const NOTHING: Image = image!(scratch());
+const BROKEN: Image = image!(debian_slim().run_commands("echo about to fail; exit 9"));
+const SLOW: Image = image!(debian_slim().run_commands("echo started; sleep 300"));
+
+/// Adds two numbers.
+#[app::function(image = NOTHING)]
+fn add(a: i64, b: i64) -> i64 {
+    a + b
+}
+
+#[app::function(image = NOTHING)]
+fn fail(why: &str) -> Result<(), String> {
+    Err(why.to_owned())
+}
+
+#[app::function(image = NOTHING)]
+fn sleep(seconds: u64) {
+    eprintln!("asleep");
+    std::thread::sleep(std::time::Duration::from_secs(seconds));
+}
+
+#[app::function(image = BROKEN)]
+fn in_broken() {}
+
+#[app::function(image = SLOW)]
+fn in_slow() {}
+
+#[app::main]
+fn main() {
+    println!("the body of main");
+}
