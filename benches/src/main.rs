@@ -3,8 +3,6 @@
 //! Names as arguments choose some of the measurements. Needs the `docker` command; `mmdebstrap` is measured where it is
 //! installed.
 
-#![expect(clippy::print_stdout, reason = "a table is what this program is for")]
-
 mod base;
 mod build;
 mod call;

@@ -1,5 +1,7 @@
 //! Rust functions that run inside the container image they name.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 extern crate self as image_runtime;
 
 #[doc(hidden)]

@@ -43,7 +43,8 @@ fn panic_with(message: String) {
 #[app::function(image = NOTHING)]
 async fn panic_later() {
     tokio::task::yield_now().await;
-    None::<u8>.expect("there was nothing");
+    let nothing: Option<u8> = std::env::args().nth(1000).map(|_| 1);
+    nothing.expect("there was nothing");
 }
 
 struct PanicsAgain;

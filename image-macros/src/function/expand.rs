@@ -219,41 +219,41 @@ fn invoke(function: &Function) -> TokenStream {
     let waits = waits(asyncness);
     let value = &signature.output.value;
     let returned = quote!(#name(#(#handed),*) #waits);
+    let [bytes, arguments, result, error] =
+        ["bytes", "arguments", "result", "error"].map(|name| Ident::new(name, Span::mixed_site()));
     let encoded = match signature.output.error {
         Some(_) => quote! {
             match #returned {
-                ::core::result::Result::Ok(value) => #p::Crossing::<#value>::encode(&value),
-                ::core::result::Result::Err(error) => {
+                ::core::result::Result::Ok(#result) => #p::Crossing::<#value>::encode(&#result),
+                ::core::result::Result::Err(#error) => {
                     use #p::{NoText as _, ViaDisplay as _, ViaError as _};
-                    ::core::result::Result::Err((&#p::Returned(&error)).failure())
+                    ::core::result::Result::Err((&#p::Returned(&#error)).failure())
                 }
             }
         },
         None => quote!(#p::Crossing::<#value>::encode(&#returned)),
     };
-    let decoded = quote!(#p::Crossing::<(#(#types,)*)>::decode(bytes));
+    let decoded = quote!(#p::Crossing::<(#(#types,)*)>::decode(#bytes));
     let outcome = quote! {
         ::core::result::Result<::std::vec::Vec<u8>, #p::Failure>
     };
     match asyncness {
         Some(_) => quote!({
             use #p::CannotCross as _;
-            fn invoke(bytes: &[u8]) -> ::core::pin::Pin<::std::boxed::Box<dyn ::core::future::Future<Output = #outcome>>> {
-                let arguments = #decoded;
+            #p::Invoke::Async(|#bytes: &[u8]| {
+                let #arguments = #decoded;
                 ::std::boxed::Box::pin(async move {
-                    let (#(#names,)*) = arguments?;
+                    let (#(#names,)*) = #arguments?;
                     #encoded
                 })
-            }
-            #p::Invoke::Async(invoke)
+            })
         }),
         None => quote!({
             use #p::CannotCross as _;
-            fn invoke(bytes: &[u8]) -> #outcome {
+            #p::Invoke::Blocking(|#bytes: &[u8]| -> #outcome {
                 let (#(#names,)*) = #decoded?;
                 #encoded
-            }
-            #p::Invoke::Blocking(invoke)
+            })
         }),
     }
 }

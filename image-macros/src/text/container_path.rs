@@ -16,12 +16,12 @@ pub(crate) fn directory(text: &str) -> Result<(), Fault> {
     no_nul("a container path", text)
 }
 
-/// The target of a file: absolute, and its last part is the file's name.
+/// The target of a file: absolute. With a `/` at the end it is the directory that the file goes into.
 pub(crate) fn file(text: &str) -> Result<(), Fault> {
     directory(text)?;
-    if text.ends_with('/') || text.ends_with("/.") || text.ends_with("/..") {
+    if text.ends_with("/.") || text.ends_with("/..") {
         return Err(Fault::new(format!(
-            "the target `{text}` must end with the name of the file"
+            "the target `{text}` must end with the name of the file, or with `/`"
         )));
     }
     Ok(())
@@ -43,8 +43,10 @@ mod tests {
 
     #[test]
     fn the_target_of_a_file_names_it() {
-        assert_eq!(file("/root/config.yaml"), Ok(()));
-        for bad in ["/", "/root/", "/root/.", "/root/.."] {
+        for good in ["/root/config.yaml", "/root/", "/"] {
+            assert_eq!(file(good), Ok(()), "{good}");
+        }
+        for bad in ["/root/.", "/root/.."] {
             assert!(file(bad).is_err(), "{bad}");
         }
     }

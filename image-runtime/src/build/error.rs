@@ -38,7 +38,7 @@ pub enum BuildError {
         /// The verb.
         verb: &'static str,
         /// Which file, and why.
-        source: ContextError,
+        source: Box<ContextError>,
     },
     /// The Debian archive gave no base.
     #[error("Debian {suite} cannot be had from the archive, and no registry answers")]

@@ -177,7 +177,7 @@ impl Builder {
             .map_err(|source| BuildError::Files {
                 place: step.place,
                 verb: step.step.verb(),
-                source,
+                source: Box::new(source),
             })?;
             trees.insert(index, tree);
         }

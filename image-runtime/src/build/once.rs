@@ -80,7 +80,9 @@ mod tests {
                 manifest_dir: "",
             },
             verb: "copy_local_file",
-            source: crate::context::ContextError::test(),
+            source: Box::new(crate::context::ContextError::Missing {
+                path: "/gone".into(),
+            }),
         }
     }
 

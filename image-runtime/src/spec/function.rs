@@ -75,8 +75,11 @@ pub enum Invoke {
     /// A `fn`.
     Blocking(fn(&[u8]) -> Result<Vec<u8>, Failure>),
     /// An `async fn`.
-    Async(fn(&[u8]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>>>>),
+    Async(fn(&[u8]) -> InvokeFuture),
 }
+
+/// The run of an `async fn`.
+pub type InvokeFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>>>>;
 
 /// Crosses between JSON, for the command line, and the encoding of one function's values.
 #[derive(Clone, Copy, Debug)]
