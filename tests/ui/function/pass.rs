@@ -111,6 +111,17 @@ fn r#match(r#match: u8, value: u8, arguments: u8) -> u8 {
     r#match + value + arguments
 }
 
+/// Names that the expansion uses itself are free.
+#[app::function]
+fn invoke(bytes: u8, error: u8) -> Result<u8, String> {
+    Ok(bytes + error)
+}
+
+#[app::function]
+async fn result(result: u8) -> u8 {
+    std::future::ready(result).await
+}
+
 #[app::function]
 #[cfg(false)]
 fn not_there(missing: Missing) -> Missing {}
@@ -223,6 +234,8 @@ fn arguments_and_results_cross() {
     );
     assert_eq!(call::<u8>("many", &[1_u8; 16]), Ok(16));
     assert_eq!(call::<u8>("match", &(1, 2, 3)), Ok(6));
+    assert_eq!(call::<u8>("invoke", &(1, 2)), Ok(3));
+    assert_eq!(call::<u8>("result", &(1,)), Ok(1));
 }
 
 #[test]
