@@ -8,6 +8,8 @@ mod image;
 mod item;
 mod keyword;
 mod paths;
+#[cfg(test)]
+mod snapshots;
 mod syntax;
 mod text;
 mod tokens;
