@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
@@ -158,17 +157,20 @@ impl CallFailure {
     }
 }
 
+/// Linux's names of the signals from 1 on, as signal(7) lists them for x86 and ARM.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
 /// `exit code 3`, `signal 9 (SIGKILL)`.
 pub(crate) fn exit_text(exit: &Exit) -> String {
-    let signal = i32::try_from(exit.code - 128)
+    let name = usize::try_from(exit.code - 129)
         .ok()
-        .and_then(Signal::from_named_raw);
-    match signal {
-        Some(signal) => {
-            let name = format!("{signal:?}");
-            let name = name.trim_matches('"').trim_start_matches("Signal::");
-            format!("signal {} (SIG{name})", signal.as_raw())
-        }
+        .and_then(|index| SIGNALS.get(index));
+    match name {
+        Some(name) => format!("signal {} (SIG{name})", exit.code - 128),
         None => format!("exit code {}", exit.code),
     }
 }
@@ -489,4 +491,25 @@ fn unique_name() -> String {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_is_told_by_code_or_by_signal() {
+        let text = |code| {
+            exit_text(&Exit {
+                code,
+                out_of_memory: false,
+            })
+        };
+        assert_eq!(text(0), "exit code 0");
+        assert_eq!(text(128), "exit code 128");
+        assert_eq!(text(134), "signal 6 (SIGABRT)");
+        assert_eq!(text(137), "signal 9 (SIGKILL)");
+        assert_eq!(text(159), "signal 31 (SIGSYS)");
+        assert_eq!(text(255), "exit code 255");
+    }
 }
