@@ -31,3 +31,8 @@ pub use spec::Image;
 pub mod app {
     pub use image_macros::{config, function, main, test};
 }
+
+/// The code of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeDoctests;

@@ -105,9 +105,9 @@ impl Builder {
         let mut config = ImageConfig::default();
         if let BaseSource::Registry { reference, digest } = &source {
             let layer = base_layer(&source);
-            let _lock = self.lock_layer(layer.id).await?;
             config = self
                 .told(&layer, image, async {
+                    let _lock = self.lock_layer(layer.id).await?;
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
                     Ok(self
                         .engine
@@ -170,16 +170,13 @@ impl Builder {
                 source,
             })?;
         let python = python.map(|_| has.to_owned());
+        let own_python = if python.is_some() {
+            format!(", with its own Python {has}")
+        } else {
+            String::new()
+        };
         self.events.tell(Event::Notice {
-            text: format!(
-                "{image}: {} ({why})",
-                match &python {
-                    None => format!("`{reference}` from no registry, so Debian {suite} from the archive"),
-                    Some(series) => format!(
-                        "`{reference}` from no registry, so Debian {suite} from the archive with its own Python {series}"
-                    ),
-                }
-            ),
+            text: format!("{image}: no registry gives `{reference}`, so Debian {suite} comes from the archive{own_python} ({why})"),
         });
         Ok(BaseSource::Archive {
             suite: suite.into(),
