@@ -3,15 +3,19 @@
 
 pub mod bundle;
 mod commands;
+mod error;
 mod host;
 mod invoke;
+mod launcher;
 mod output;
 mod serve;
 mod supervise;
 
 pub use bundle::{Bundle, BundleError};
-pub use host::{CallFailure, Launcher, StartError, Worker, WorkerSpec};
-pub(crate) use host::{exit_text, last_lines_text};
+pub use error::{CallFailure, StartError};
+pub(crate) use error::{exit_text, last_lines_text};
+pub use host::Worker;
+pub use launcher::{Launcher, WorkerSpec};
 pub use serve::{is_worker, serve};
 
 /// Where the pieces lie inside a container.
