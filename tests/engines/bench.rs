@@ -169,6 +169,17 @@ impl Bench {
         container
     }
 
+    /// Removes a layer as soon as nothing holds it.
+    pub(crate) async fn until_removed(&self, layer: &LayerId) {
+        within(async {
+            while let Err(error) = self.engine.remove_layer(layer).await {
+                assert!(matches!(error, EngineError::InUse { .. }), "{error:?}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+
     async fn clean(&self) {
         let layers = std::mem::take(&mut *self.layers.lock().unwrap());
         // Children before their parents.

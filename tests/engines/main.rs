@@ -47,7 +47,7 @@ on_every_engine! {
         a_source_that_fails_leaves_no_layer
         a_source_that_panics_leaves_no_layer
         a_file_that_changes_its_size_leaves_no_layer
-        work_that_is_given_up_leaves_no_layer
+        work_that_is_given_up_leaves_nothing
         a_parent_that_does_not_exist_is_an_error
     }
     layers {
@@ -65,6 +65,7 @@ on_every_engine! {
         an_end_is_told_to_all_who_wait_and_to_those_who_come_late
         only_the_last_lines_of_output_are_kept
         a_program_that_does_not_exist_is_an_error
+        a_start_that_is_given_up_leaves_no_container
         removing_ends_the_process_and_can_be_repeated
         files_of_this_machine_are_seen_inside
         without_network_there_is_only_the_loopback

@@ -225,9 +225,10 @@ pub(crate) async fn a_file_that_changes_its_size_leaves_no_layer(bench: &Bench) 
     }
 }
 
-pub(crate) async fn work_that_is_given_up_leaves_no_layer(bench: &Bench) {
+pub(crate) async fn work_that_is_given_up_leaves_nothing(bench: &Bench) {
     let system = bench.system().await;
-    for parent in [None, Some(system)] {
+    let below = bench.layer(Some(system), [file("x", "")]).await.unwrap();
+    for parent in [None, Some(below)] {
         let new = bench.new_layer(parent);
         let source = Walk(|sink: &mut dyn image_runtime::engine::FileSink| {
             for number in 0..1000 {
@@ -242,6 +243,8 @@ pub(crate) async fn work_that_is_given_up_leaves_no_layer(bench: &Bench) {
         assert!(outcome.is_err());
         assert!(!bench.engine.has_layer(&new.id).await.unwrap());
     }
+    // No container holds the layer below.
+    bench.until_removed(&below).await;
 }
 
 pub(crate) async fn a_parent_that_does_not_exist_is_an_error(bench: &Bench) {

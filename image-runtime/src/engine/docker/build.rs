@@ -10,9 +10,8 @@ use bollard::models::{
     ContainerConfig, ContainerCreateBody, CreateImageInfo, ImageConfig, ImageInspect,
 };
 use bollard::query_parameters::{
-    CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RemoveImageOptions,
-    UploadToContainerOptionsBuilder,
+    CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder, CreateImageOptionsBuilder,
+    RemoveImageOptions, UploadToContainerOptionsBuilder,
 };
 use futures_util::{Stream, TryStreamExt as _};
 
@@ -78,8 +77,8 @@ impl Daemon {
     ) -> Result<(), EngineError> {
         let doing = "putting files into a layer";
         // Two, because a daemon looks at no files of a container that is being written to.
-        let target = self.idle_container(image, &new.title).await?;
-        let view = self.idle_container(image, &new.title).await?;
+        let make = || self.idle_container(image, &new.title);
+        let (target, view) = tokio::try_join!(make(), make())?;
         let (daemon, seen) = (Arc::clone(self), view.name().to_owned());
         let runtime = tokio::runtime::Handle::current();
         let place = over(move |path| runtime.block_on(daemon.look(&seen, path)));
@@ -95,8 +94,7 @@ impl Daemon {
             .await;
         packing.finish(answer.map_err(self.failed(doing))).await?;
         self.commit(target.name(), image, new).await?;
-        view.remove().await?;
-        target.remove().await
+        tokio::try_join!(view.remove(), target.remove()).map(|_| ())
     }
 
     /// Makes a layer of an image alone: it then has our labels.
@@ -168,7 +166,6 @@ impl Daemon {
         image: &ImageInspect,
         title: &str,
     ) -> Result<Guard, EngineError> {
-        let guard = Guard::new(self, "build");
         let body = ContainerCreateBody {
             image: image.id.clone(),
             // Some command must stand there.
@@ -176,14 +173,9 @@ impl Daemon {
             labels: Some(marks(&format!("build {title}"))),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new()
-            .name(guard.name())
-            .build();
-        self.docker
-            .create_container(Some(options), body)
+        Guard::create(self, "build", body)
             .await
-            .map_err(self.failed("making a container for a layer"))?;
-        Ok(guard)
+            .map_err(self.failed("making a container for a layer"))
     }
 
     /// What is at a path of a container.

@@ -11,8 +11,7 @@ use bollard::models::{
     Mount as DockerMount, MountType, MountVolumeOptions,
 };
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
-    StartContainerOptions,
+    AttachContainerOptionsBuilder, EventsOptionsBuilder, StartContainerOptions,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OnceCell, watch};
@@ -31,6 +30,9 @@ const KILLED: i64 = 137;
 
 /// How long the word of the end and the word of its cause may lie apart.
 const SOON: Duration = Duration::from_millis(300);
+
+/// How long the rest of the output may take to arrive.
+const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
 
 /// A container of a daemon.
 #[derive(Clone, Debug)]
@@ -61,13 +63,8 @@ impl Daemon {
                 doing: doing(),
                 said: format!("layer {} does not exist", spec.layer.short()),
             })?;
-        let guard = Guard::new(self, &spec.purpose);
-        let options = CreateContainerOptionsBuilder::new()
-            .name(guard.name())
-            .build();
         let docker = &self.docker;
-        docker
-            .create_container(Some(options), create_body(spec, &image))
+        let guard = Guard::create(self, &spec.purpose, create_body(spec, &image))
             .await
             .map_err(self.failed(doing()))?;
         // Before the start, so that no output and no early end is missed.
@@ -236,9 +233,9 @@ impl Running {
             exit.out_of_memory = matches!(next, Ok(Ok(Some(event))) if is_oom(&event));
         }
         exit.out_of_memory &= exit.code == KILLED;
-        // The connection that brings the output may be a little behind.
+        // The connection that brings the output may be behind; it ends when all is read.
         let mut reading = self.reading.clone();
-        let _ = timeout(SOON, reading.changed()).await;
+        let _ = timeout(REST_OF_OUTPUT, reading.changed()).await;
         Ok(exit)
     }
 }
