@@ -29,7 +29,7 @@ const CACHE_PREFIX: &str = "image-runtime-cache-";
 const KILLED: i64 = 137;
 
 /// How long the word of the end and the word of its cause may lie apart.
-const SOON: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_secs(1);
 
 /// How long the rest of the output may take to arrive.
 const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
