@@ -1,4 +1,4 @@
-//! A worker: the user's own program, running inside a container. [`serve`] is its life inside; [`Worker`] is how the
+//! A worker: the user's own program, running inside a container. `serve` is its life inside; [`Worker`] is how the
 //! host starts one and talks to it.
 
 pub mod bundle;
