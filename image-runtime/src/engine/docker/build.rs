@@ -56,8 +56,8 @@ impl Daemon {
             .map(|(name, value)| label_instruction(&name, &value));
         let options = CreateImageOptionsBuilder::new()
             .from_src("-")
-            .repo(REPOSITORY)
-            .tag(&new.id.to_string())
+            // Podman reads no tag beside the name of an import; both read one in the name.
+            .repo(&format!("{REPOSITORY}:{}", new.id))
             .changes(changes.collect())
             .build();
         let (archive, packing) = pack(files, as_it_says());
