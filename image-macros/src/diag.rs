@@ -101,7 +101,7 @@ pub(crate) fn did_you_mean<'a>(
 ) -> String {
     match nearest(name, known.clone()) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("{what} are {}", list(known)),
+        None => format!("{what}: {}", list(known)),
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) enum Kind {
 }
 
 /// A value that is what it must be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Checked {
     Flag(bool),
     Text(LitStr),
@@ -76,10 +76,7 @@ pub(crate) fn read_all(
     for (name, value) in written {
         let text = name.to_string();
         let Some(keyword) = table.iter().find(|keyword| text == keyword.name) else {
-            let known = table.iter().map(|keyword| keyword.name);
-            let help = did_you_mean(&text, &format!("the keywords of {subject}"), known);
-            let fault = Fault::new(format!("unknown keyword `{text}` of {subject}"));
-            errors.at(name, fault.help(help));
+            errors.at(name, unknown(subject, table, &text));
             continue;
         };
         if !seen.insert(text) {
@@ -90,6 +87,14 @@ pub(crate) fn read_all(
         checked.extend(value.map(|value| (name.clone(), value)));
     }
     checked
+}
+
+fn unknown(subject: &str, table: &[Keyword], name: &str) -> Fault {
+    let known = table.iter().map(|keyword| keyword.name);
+    Fault::new(format!("unknown keyword `{name}` of {subject}")).help(match table {
+        [] => "it takes none".to_owned(),
+        _ => did_you_mean(name, "its keywords", known),
+    })
 }
 
 impl Kind {

@@ -8,6 +8,8 @@ mod image;
 mod item;
 mod keyword;
 mod paths;
+#[cfg(test)]
+mod snapshots;
 mod syntax;
 mod text;
 mod tokens;
@@ -46,7 +48,9 @@ pub fn image(input: TokenStream) -> TokenStream {
 ///
 /// ```ignore
 /// #[app::function(image = ML, timeout = "5m")]
-/// fn train(epochs: u32) -> anyhow::Result<f64> { … }
+/// fn train(epochs: u32) -> anyhow::Result<f64> {
+///     Ok(1.0 / f64::from(epochs))
+/// }
 /// ```
 #[proc_macro_attribute]
 pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -59,7 +63,10 @@ pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```ignore
 /// #[app::main]
-/// async fn main() -> anyhow::Result<()> { … }
+/// async fn main() -> anyhow::Result<()> {
+///     println!("{}", train::remote(3).await?);
+///     Ok(())
+/// }
 /// ```
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -10,7 +10,6 @@ use syn::{Expr, ExprLit, Ident, Lit, Token, braced, bracketed, token};
 use crate::diag::{Errors, Fault};
 
 /// A value as written.
-#[derive(Debug)]
 pub(crate) enum Value {
     /// `"text"`, `true`, `3.10`
     Literal(Lit),
@@ -56,7 +55,6 @@ impl ToTokens for Value {
 }
 
 /// Arguments as written: what has no name, then what has one.
-#[derive(Debug)]
 pub(crate) struct Arguments {
     /// The parentheses, or the whole call where there are none.
     pub(crate) span: Span,

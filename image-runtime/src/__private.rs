@@ -26,19 +26,22 @@ pub use crate::spec::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an annotated function: it does not implement serde's `Serialize` and `Deserialize`",
     label = "cannot be sent to the container",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type"
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type; for a type of another crate, look for its `serde` feature"
 )]
 pub trait Argument: Serialize + DeserializeOwned {}
+// Without the attribute each of serde's traits would be an error of its own.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Argument for T {}
 
 /// A type that can be the result of an annotated function.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of an annotated function: it does not implement serde's `Serialize` and `Deserialize`",
     label = "cannot be sent back from the container",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type"
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type; for a type of another crate, look for its `serde` feature"
 )]
-pub trait Output: Serialize + DeserializeOwned + Send + 'static {}
-impl<T: Serialize + DeserializeOwned + Send + 'static> Output for T {}
+pub trait Output: Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Output for T {}
 
 /// The two types of a `Result`, under whatever alias.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a `Result`")]
@@ -68,6 +71,7 @@ pub const fn returned_error<E: ReturnedError>() {}
     label = "has no text that could be sent back from the container"
 )]
 pub trait ReturnedError: Display {}
+#[diagnostic::do_not_recommend]
 impl<E: Display> ReturnedError for E {}
 
 /// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources,

@@ -1,9 +1,14 @@
 //! What inventory collected of this program, sorted: images, functions, the program's settings, its tests.
 
+mod names;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::plan::Names;
+pub use names::Names;
+
 use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, TestEntry};
 
 /// An image that `image!` registered.

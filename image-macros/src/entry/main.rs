@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::{ReturnType, Type};
 
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
@@ -20,24 +21,22 @@ const KEYWORDS: &[Keyword] = &[Keyword {
 pub(crate) fn main(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let cli = read_cli(arguments, &mut errors);
-    let item = Item::read(ATTRIBUTE, &tokens, &mut errors);
-    if let Some(item) = &item {
-        check(item, &mut errors);
-    }
-    match item {
-        Some(item) if errors.is_empty() => expand(item, cli),
-        _ => {
-            // A `main` without a body would be a second error.
-            let item = match item {
-                Some(item) if item.body.is_none() => quote!(
-                    fn main() {}
-                ),
-                _ => tokens,
-            };
-            let errors = errors.into_tokens();
-            quote!(#errors #item)
-        }
-    }
+    let Some(item) = Item::read(ATTRIBUTE, &tokens, &mut errors) else {
+        let errors = errors.into_tokens();
+        return quote!(#errors #tokens);
+    };
+    let mut faults = Errors::default();
+    check(&item, &mut faults);
+    let code = match faults.is_empty() {
+        true => expand(item, cli),
+        // A program without a `main` that can be started would be a second error.
+        false => quote!(
+            fn main() {}
+        ),
+    };
+    errors.append(faults);
+    let errors = errors.into_tokens();
+    quote!(#errors #code)
 }
 
 /// Whether the program's arguments are ours to read.
@@ -77,11 +76,16 @@ fn expand(mut item: Item, cli: bool) -> TokenStream {
         Some(_) => quote!(|| #p::block_on(main())),
         None => quote!(main),
     };
+    // Written out, a type that no program can end with is one error at it; `impl Termination` cannot be written out.
+    let result = match &item.signature.output {
+        ReturnType::Type(_, ty) if !matches!(**ty, Type::ImplTrait(_)) => Some(quote!(::<#ty>)),
+        _ => None,
+    };
     quote! {
         #(#outer)*
         #visibility fn main() -> ::std::process::ExitCode {
             #item
-            #p::run_main(
+            #p::run_main #result (
                 #p::MainSettings { package: ::core::env!("CARGO_PKG_NAME"), cli: #cli },
                 #body,
             )

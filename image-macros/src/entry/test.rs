@@ -29,9 +29,8 @@ pub(crate) fn test(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     }
     match item {
         Some(item) if errors.is_empty() => expand(item),
-        // A function without a body would be a second error.
-        Some(item) if item.body.is_none() => errors.into_tokens(),
-        _ => {
+        Some(_) => errors.into_tokens(),
+        None => {
             let errors = errors.into_tokens();
             quote!(#errors #tokens)
         }

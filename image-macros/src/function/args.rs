@@ -9,7 +9,7 @@ use crate::syntax::Arguments;
 use crate::text;
 
 /// Keywords, by where they end up.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Settings {
     /// `name = "x"`
     pub(crate) name: Option<(Ident, Checked)>,

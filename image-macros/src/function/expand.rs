@@ -4,6 +4,8 @@
 //! Whether the types can travel is checked once a type, under its span. All other code that needs it goes through items of
 //! `image-runtime` that exist for every type, so that a type that cannot travel is one error.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -20,9 +22,7 @@ pub(crate) fn function(function: &Function) -> TokenStream {
     let cfg: Vec<_> = item.attributes_named("cfg").collect();
     let visibility = &item.visibility;
     let name = &item.signature.ident;
-    let doc = format!(
-        "Calls of [`{name}()`](fn@{name}) in a container of its image: [`remote`]({name}::remote)."
-    );
+    let doc = format!("Calls of `{name}()` in a container of its image, by `{name}::remote(…)`.");
     let local = local(function);
     let remote = remote(function);
     let spec = spec(function);
@@ -66,7 +66,7 @@ fn local(function: &Function) -> TokenStream {
     let asyncness = &signature.asyncness;
     let output = &signature.output;
     let waits = waits(asyncness.as_ref());
-    let doc = format!("Runs here, like [`{name}()`](fn@{name}).");
+    let doc = format!("Runs here, like `{name}()`.");
     quote! {
         #[doc = #doc]
         pub #asyncness fn local(#declared) #output {
@@ -85,7 +85,7 @@ fn remote(function: &Function) -> TokenStream {
     let (names, declared) = arguments(function);
     let value = &function.signature.output.value;
     let doc = format!(
-        "Runs [`{name}()`](fn@{name}) in a container of its image, when the call is awaited or blocked on."
+        "Runs `{name}()` in a container of its image, once the call is awaited or `.blocking()`."
     );
     quote! {
         #[doc = #doc]
@@ -180,9 +180,11 @@ fn type_text(ty: &impl quote::ToTokens) -> String {
 fn bounds(function: &Function) -> TokenStream {
     let p = private();
     let signature = &function.signature;
-    let arguments = signature.parameters.iter().map(|parameter| {
+    let mut seen = HashSet::new();
+    let arguments = signature.parameters.iter().filter_map(|parameter| {
         let ty = &parameter.owned;
-        quote_spanned!(parameter.ty.span()=> #p::argument::<#ty>();)
+        let first = seen.insert(ty.to_string());
+        first.then(|| quote_spanned!(parameter.ty.span()=> #p::argument::<#ty>();))
     });
     let Output { value, error, .. } = &signature.output;
     let output = quote_spanned!(value.span()=> #p::output::<#value>(););
@@ -190,7 +192,11 @@ fn bounds(function: &Function) -> TokenStream {
         .as_ref()
         .map(|error| quote_spanned!(error.span()=> #p::returned_error::<#error>();));
     quote! {
-        const _: () = { #(#arguments)* #output #error };
+        fn bounds__() {
+            #(#arguments)*
+            #output
+            #error
+        }
     }
 }
 

@@ -20,18 +20,17 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
     let mut errors = Errors::default();
     let arguments = args::read(ATTRIBUTE, args::FUNCTION, arguments, &mut errors);
     let item = Item::read(ATTRIBUTE, &tokens, &mut errors);
-    let head = item.and_then(|item| {
-        let signature = signature::check(&item, &mut errors)?;
-        Some((item, signature))
-    });
-    let errors = errors.into_tokens();
-    match head {
+    let Some(item) = item else {
+        let errors = errors.into_tokens();
+        return quote!(#errors #tokens);
+    };
+    let code = match signature::check(&item, &mut errors) {
         // With wrong arguments only, the verbs are still there: calls of them add no errors.
-        Some((item, signature)) => {
-            let function = model::Function::new(item, signature, arguments);
-            let code = expand::function(&function);
-            quote!(#errors #code)
-        }
-        None => quote!(#errors #tokens),
-    }
+        Some(signature) => expand::function(&model::Function::new(item, signature, arguments)),
+        // Without a body the compiler would report the function once more.
+        None if item.body.is_none() => TokenStream::new(),
+        None => tokens,
+    };
+    let errors = errors.into_tokens();
+    quote!(#errors #code)
 }

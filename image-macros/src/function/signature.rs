@@ -15,14 +15,12 @@ use crate::item::Item;
 const MOST_PARAMETERS: usize = 16;
 
 /// The values that cross.
-#[derive(Debug)]
 pub(crate) struct Signature {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) output: Output,
 }
 
 /// A parameter.
-#[derive(Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: Ident,
     /// As written.
@@ -33,7 +31,6 @@ pub(crate) struct Parameter {
 }
 
 /// A result.
-#[derive(Debug)]
 pub(crate) struct Output {
     /// As written; `()` where nothing is.
     pub(crate) ty: TokenStream,
@@ -185,6 +182,7 @@ fn output(written: &ReturnType, errors: &mut Errors) -> Output {
         _ => None,
     };
     let Some(segment) = result else {
+        check_owned(&tokens, errors);
         return Output {
             ty: tokens.clone(),
             value: tokens,
@@ -207,12 +205,41 @@ fn output(written: &ReturnType, errors: &mut Errors) -> Output {
         let span = ty.span();
         quote_spanned!(span=> <#tokens as #p::ResultType>::#name)
     };
-    let value = arguments.next().unwrap_or_else(|| projected(quote!(Ok)));
+    let value = match arguments.next() {
+        Some(value) => {
+            check_owned(&value, errors);
+            value
+        }
+        None => projected(quote!(Ok)),
+    };
     let error = arguments.next().unwrap_or_else(|| projected(quote!(Err)));
     Output {
         value,
         error: Some(error),
         ty: tokens,
+    }
+}
+
+/// Reports a `&'static` in what travels; any other reference is reported by [`check_result`].
+fn check_owned(value: &TokenStream, errors: &mut Errors) {
+    let found = find(value.clone(), &|tokens| match tokens {
+        [TokenTree::Punct(and), rest @ ..] if and.as_char() == '&' && is_static(rest) => Some(
+            Fault::new("a result cannot be a reference: it is received by another process")
+                .help("return an owned type, such as `String` for `&str`"),
+        ),
+        _ => None,
+    });
+    if let Some((token, fault)) = found {
+        errors.at(token, fault);
+    }
+}
+
+fn is_static(tokens: &[TokenTree]) -> bool {
+    match tokens {
+        [TokenTree::Punct(tick), TokenTree::Ident(name), ..] => {
+            tick.as_char() == '\'' && name == "static"
+        }
+        _ => false,
     }
 }
 
@@ -222,12 +249,6 @@ fn check_result(ty: &Type, errors: &mut Errors) {
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` must return"));
         errors.at(never, fault);
     }
-    let is_static = |tokens: &[TokenTree]| match tokens {
-        [TokenTree::Punct(tick), TokenTree::Ident(name), ..] => {
-            tick.as_char() == '\'' && name == "static"
-        }
-        _ => false,
-    };
     let found = find(ty.to_token_stream(), &|tokens| match tokens {
         [TokenTree::Ident(word), ..] if word == "impl" => Some(
             Fault::new(format!(

@@ -5,7 +5,7 @@ use syn::{Ident, Path};
 use crate::syntax::Arguments;
 
 /// `base.step(…).step(…)`, as far as it could be read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Chain {
     /// What the chain starts from.
     pub(crate) base: Option<Base>,
@@ -14,7 +14,6 @@ pub(crate) struct Chain {
 }
 
 /// What stands first.
-#[derive(Debug)]
 pub(crate) enum Base {
     /// `debian_slim(…)`
     Call(Call),
@@ -23,10 +22,9 @@ pub(crate) enum Base {
 }
 
 /// A name and what stands in its parentheses.
-#[derive(Debug)]
 pub(crate) struct Call {
     /// The name.
     pub(crate) name: Ident,
-    /// Nothing where the parentheses are missing (which has been reported): an editor still completes the name.
+    /// Nothing where the parentheses are missing: an editor still completes the name.
     pub(crate) arguments: Option<Arguments>,
 }

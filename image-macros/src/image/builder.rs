@@ -188,7 +188,7 @@ fn unknown(name: &str) -> Fault {
     Fault::new(format!("unknown builder version `{name}`")).help(match Builder::find(&upper) {
         Some(_) => did_you_mean(&upper, "builder versions", known),
         // Nearest among years would be a guess: show all of them.
-        None => format!("builder versions are {}", list(known)),
+        None => format!("builder versions: {}", list(known)),
     })
 }
 

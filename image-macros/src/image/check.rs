@@ -36,8 +36,6 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
 fn step(call: &ast::Call, errors: &mut Errors) -> Option<Call> {
     match grammar::step(&call.name.to_string()) {
         Some(row) => self::call(row, call, errors),
-        // A step without parentheses has been reported as such.
-        None if call.arguments.is_none() => None,
         None => {
             errors.at(&call.name, unknown_step(&call.name));
             None
@@ -51,10 +49,10 @@ fn unknown_base(name: &Ident) -> Fault {
         return Fault::new(format!("`{text}` is a step: an image starts from a base"))
             .help(format!("write `debian_slim().{text}(…)`"));
     }
-    let bases = grammar::names(BASES);
-    Fault::new(format!("unknown base `{text}`")).help(match nearest(&text, bases.clone()) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("bases are {} and the path of a `const Image`", list(bases)),
+    let near = nearest(&text, grammar::names(BASES));
+    Fault::new(format!("unknown base `{text}`")).help(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("bases: {}", grammar::bases()),
     })
 }
 
@@ -69,7 +67,14 @@ fn unknown_step(name: &Ident) -> Fault {
 
 /// Checks one call against its row.
 fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call> {
-    let arguments = call.arguments.as_ref()?;
+    let Some(arguments) = &call.arguments else {
+        let fault = Fault::new(format!("`{}` needs parentheses", call.name));
+        errors.at(
+            &call.name,
+            fault.help(format!("such as `{}`", row.example())),
+        );
+        return None;
+    };
     let positional = positional(row, arguments, errors);
     let subject = format!("`{}`", call.name);
     let keywords = keyword::read_all(&subject, row.keywords, &arguments.keywords, errors);
@@ -99,7 +104,7 @@ fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<V
             let written = &arguments.positional;
             if written.is_empty() && !arguments.faulty {
                 let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
-                let help = format!("such as `{}({example})`", row.name);
+                let help = format!("such as `{}`", row.example());
                 errors.at_span(arguments.span, fault.help(help));
                 return None;
             }
@@ -131,15 +136,14 @@ fn exactly(
             excess,
             match row.keywords {
                 [] => fault,
-                _ => fault.help(format!("its keywords are {}", list(keywords))),
+                _ => fault.help(format!("its keywords: {}", list(keywords))),
             },
         );
     } else if let Some(missing) = parameters.get(written.len())
         && !arguments.faulty
     {
         let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
-        let examples: Vec<_> = parameters.iter().map(|p| p.kind.example()).collect();
-        let help = format!("such as `{}({})`", row.name, examples.join(", "));
+        let help = format!("such as `{}`", row.example());
         errors.at_span(arguments.span, fault.help(help));
     }
     let read: Vec<_> = parameters

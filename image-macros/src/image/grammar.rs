@@ -181,6 +181,15 @@ pub(crate) fn step(name: &str) -> Option<&'static Row> {
     STEPS.iter().find(|row| row.is(name))
 }
 
+/// What a chain can start from, for people.
+pub(crate) fn bases() -> String {
+    let calls = BASES.iter().map(|row| format!("`{}()`", row.name));
+    format!(
+        "{} or the path of a `const Image`",
+        calls.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// All names of a table, aliases too.
 pub(crate) fn names(rows: &'static [Row]) -> impl Iterator<Item = &'static str> + Clone {
     rows.iter()
@@ -188,6 +197,18 @@ pub(crate) fn names(rows: &'static [Row]) -> impl Iterator<Item = &'static str> 
 }
 
 impl Row {
+    /// A right call of it, as written.
+    pub(crate) fn example(&self) -> String {
+        let arguments = match self.positional {
+            Positional::Strings { example, .. } => example.to_owned(),
+            Positional::Exactly(parameters) => {
+                let examples = parameters.iter().map(|parameter| parameter.kind.example());
+                examples.collect::<Vec<_>>().join(", ")
+            }
+        };
+        format!("{}({arguments})", self.name)
+    }
+
     fn is(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }

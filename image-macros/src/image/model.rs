@@ -6,14 +6,12 @@ use super::builder::{Builder, Python};
 use crate::keyword::Checked;
 
 /// What an `image!( … )` means.
-#[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) base: Base,
     pub(crate) steps: Vec<Call>,
 }
 
 /// What the chain starts from.
-#[derive(Debug)]
 pub(crate) enum Base {
     Call(Call),
     /// Another image.
@@ -21,7 +19,6 @@ pub(crate) enum Base {
 }
 
 /// A base or a step.
-#[derive(Debug)]
 pub(crate) struct Call {
     /// The name of the item in `image-runtime`, with the span of what the user wrote.
     pub(crate) name: Ident,
@@ -40,7 +37,6 @@ impl Call {
 }
 
 /// What is handed to an item of `image-runtime`.
-#[derive(Debug)]
 pub(crate) enum Argument {
     Checked(Checked),
     /// One or more strings as one slice.
@@ -50,7 +46,6 @@ pub(crate) enum Argument {
 }
 
 /// A warning.
-#[derive(Debug)]
 pub(crate) struct Advice {
     /// What it is about; the span is where the warning points.
     pub(crate) name: Ident,

@@ -1,6 +1,6 @@
 //! Reads a chain. It recovers at the next `.`: a step that is half written hides neither the ones before it nor the ones after.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Ident, Path, Token, parenthesized, token};
@@ -27,76 +27,62 @@ pub(crate) fn chain(input: TokenStream, errors: &mut Errors) -> Chain {
 }
 
 fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>> {
-    let bases = list(grammar::BASES.iter().map(|row| format!("{}()", row.name)));
-    let help = format!("bases are {bases} and the path of a `const Image`");
-    if input.is_empty() {
-        return Err(input.error(Fault::new("an image starts from a base").help(help).text()));
-    }
-    if !(input.peek(Ident) || input.peek(Token![::]) || input.peek(Ident::peek_any)) {
-        let help = match input.peek(syn::LitStr) {
+    if !(input.peek(Ident::peek_any) || input.peek(Token![::])) {
+        let fault = Fault::new("an image starts from a base");
+        let fault = fault.help(match input.peek(syn::LitStr) {
             true => "an image of a registry is `from_registry(\"…\")`".to_owned(),
-            false => help,
-        };
-        errors.syntax(input.error(Fault::new("an image starts from a base").help(help).text()));
+            false => format!("bases: {}", grammar::bases()),
+        });
+        // What is missing has no place but that of the whole call.
+        match input.is_empty() {
+            true => errors.at_span(Span::call_site(), fault),
+            false => errors.syntax(input.error(fault.text())),
+        }
         skip_to_dot(input)?;
         return Ok(None);
     }
     let path = Path::parse_mod_style(input)?;
-    let name = path.get_ident().cloned();
-    if !input.peek(token::Paren) {
-        if let Some(name) = name
-            && grammar::base(&name.to_string()).is_some()
-        {
-            let fault = Fault::new(format!("the base `{name}` needs parentheses"))
-                .help(format!("write `{name}()`"));
-            errors.at(&name, fault);
-            let arguments = None;
-            return Ok(Some(Base::Call(Call { name, arguments })));
-        }
-        return Ok(Some(Base::Path(path)));
-    }
     let arguments = arguments(input, errors)?;
-    let Some(name) = name else {
-        let fault = Fault::new("a path to an image takes no parentheses")
-            .help("name a `const Image`, or start from a base such as `debian_slim()`");
-        errors.at(path, fault);
-        return Ok(None);
-    };
-    let arguments = Some(arguments);
-    Ok(Some(Base::Call(Call { name, arguments })))
+    let name = path.get_ident().cloned();
+    Ok(match (name, arguments) {
+        (Some(name), None) if grammar::base(&name.to_string()).is_none() => Some(Base::Path(path)),
+        (Some(name), arguments) => Some(Base::Call(Call { name, arguments })),
+        (None, None) => Some(Base::Path(path)),
+        (None, Some(_)) => {
+            let fault = Fault::new("a path to an image takes no parentheses")
+                .help("name a `const Image`, or start from a base such as `debian_slim()`");
+            errors.at(path, fault);
+            None
+        }
+    })
 }
 
 fn step(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Call>> {
     if !input.peek(Token![.]) {
-        let fault = Fault::new("expected `.` and a step");
-        errors.syntax(input.error(fault.text()));
+        errors.syntax(input.error("expected `.` and a step"));
         skip_to_dot(input)?;
         return Ok(None);
     }
     let dot: Token![.] = input.parse()?;
     if !input.peek(Ident::peek_any) {
         let steps = list(grammar::STEPS.iter().map(|row| row.name));
-        let fault = Fault::new("a step is expected after `.`").help(format!("steps are {steps}"));
+        let fault = Fault::new("a step is expected after `.`").help(format!("steps: {steps}"));
         errors.at(dot, fault);
         skip_to_dot(input)?;
         return Ok(None);
     }
     let name = Ident::parse_any(input)?;
-    if !input.peek(token::Paren) {
-        let fault = Fault::new(format!("the step `{name}` needs parentheses"));
-        errors.at(&name, fault.help(format!("write `.{name}(…)`")));
-        skip_to_dot(input)?;
-        let arguments = None;
-        return Ok(Some(Call { name, arguments }));
-    }
-    let arguments = Some(arguments(input, errors)?);
+    let arguments = arguments(input, errors)?;
     Ok(Some(Call { name, arguments }))
 }
 
-fn arguments(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Arguments> {
+fn arguments(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Arguments>> {
+    if !input.peek(token::Paren) {
+        return Ok(None);
+    }
     let content;
     let span = parenthesized!(content in input).span.join();
-    Ok(Arguments::parse(content.parse()?, span, errors))
+    Ok(Some(Arguments::parse(content.parse()?, span, errors)))
 }
 
 fn skip_to_dot(input: ParseStream<'_>) -> syn::Result<()> {

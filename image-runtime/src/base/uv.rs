@@ -10,9 +10,6 @@ use super::download::{DownloadError, Downloads, Wanted};
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
 
-/// The version that is used where no builder version pins one.
-pub const DEFAULT_VERSION: &str = "0.13.9";
-
 /// Names the host that wheels are downloaded from.
 pub const MIRROR_VARIABLE: &str = "IMAGE_PYPI_MIRROR";
 
@@ -152,9 +149,12 @@ mod tests {
             assert_eq!(sha256(wheel).to_string(), wheel.sha256);
         }
         for architecture in ["x86_64", "aarch64"] {
-            assert!(WHEELS.iter().any(
-                |wheel| wheel.version == DEFAULT_VERSION && wheel.architecture == architecture
-            ));
+            assert!(
+                WHEELS
+                    .iter()
+                    .any(|wheel| wheel.version == crate::plan::DEFAULT_UV
+                        && wheel.architecture == architecture)
+            );
         }
     }
 }

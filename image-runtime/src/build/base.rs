@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::{BuildError, Builder, Prepared};
 use crate::base::debian::{self, Archive};
 use crate::base::python;
+use crate::digest::{Digest, Encoder};
 use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
 use crate::event::Event;
 use crate::plan::{BaseSource, Chain, PlannedLayer, ResolvedBase, Root, base_layer};
@@ -57,7 +58,7 @@ impl Builder {
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
-        let file = format!("{}.json", crate::digest::Digest::of(key.as_bytes()));
+        let file = format!("{}.json", Digest::of(key.as_bytes()));
         let known: Option<Record> = folder.read_record(&file);
         if let Some(record) = &known {
             let fresh = SystemTime::now()
@@ -105,9 +106,9 @@ impl Builder {
         let mut config = ImageConfig::default();
         if let BaseSource::Registry { reference, digest } = &source {
             let layer = base_layer(&source);
-            let _lock = self.lock_layer(layer.id).await?;
             config = self
                 .told(&layer, image, async {
+                    let _lock = self.lock_layer(layer.id).await?;
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
                     Ok(self
                         .engine
@@ -169,23 +170,22 @@ impl Builder {
                 suite: suite.into(),
                 source,
             })?;
-        let python = python.map(|_| has.to_owned());
+        let own_python = if python.is_some() {
+            format!(", with its own Python {has}")
+        } else {
+            String::new()
+        };
         self.events.tell(Event::Notice {
-            text: format!(
-                "{image}: {} ({why})",
-                match &python {
-                    None => format!("`{reference}` from no registry, so Debian {suite} from the archive"),
-                    Some(series) => format!(
-                        "`{reference}` from no registry, so Debian {suite} from the archive with its own Python {series}"
-                    ),
-                }
-            ),
+            text: format!("{image}: no registry gives `{reference}`, so Debian {suite} comes from the archive{own_python} ({why})"),
         });
+        let packages = resolved.identity();
+        self.store
+            .bases()
+            .write_record(&package_list(&packages), &resolved)?;
         Ok(BaseSource::Archive {
             suite: suite.into(),
-            packages: resolved.identity(),
-            resolved,
-            python,
+            packages,
+            python: python.map(|_| has.to_owned()),
         })
     }
 
@@ -218,39 +218,50 @@ impl Builder {
                 self.engine.pull(&new, reference, digest, &progress).await?;
             }
             BaseSource::Archive {
-                suite, resolved, ..
+                suite, packages, ..
             } => {
                 let failed = |source| BuildError::Debian {
                     suite: suite.clone(),
                     source,
                 };
                 let archive = self.archive(suite)?;
+                let resolved = self.package_list(suite, packages)?;
                 let progress =
                     |done, total| self.progress(layer, "downloading packages", done, total);
-                archive.fetch(resolved, &progress).await.map_err(failed)?;
-                let mut encoder = crate::digest::Encoder::new("image-runtime unpacked base v1");
+                archive.fetch(&resolved, &progress).await.map_err(failed)?;
+                let mut encoder = Encoder::new("image-runtime unpacked base v1");
                 let unpacked = NewLayer {
                     id: encoder.digest(&layer.id).finish(),
                     title: format!("{}, unpacked", layer.title),
                     ..new
                 };
                 self.progress(layer, "unpacking", 0, 0);
-                self.engine
-                    .add_files(&unpacked, archive.files(resolved))
-                    .await?;
+                let files = archive.files(&resolved);
+                self.engine.add_files(&unpacked, files).await?;
                 self.progress(layer, "configuring", 0, 0);
-                self.run_and_save(
-                    image,
-                    layer,
-                    unpacked.id,
-                    debian::configure(resolved),
-                    Vec::new(),
-                )
-                .await?;
+                let commands = debian::configure(&resolved);
+                self.run_and_save(image, layer, unpacked.id, commands, Vec::new())
+                    .await?;
             }
         }
         Ok(())
     }
+
+    /// The packages of a base, as they were resolved.
+    fn package_list(&self, suite: &str, packages: &Digest) -> Result<debian::Resolved, BuildError> {
+        let recorded: Option<debian::Resolved> =
+            self.store.bases().read_record(&package_list(packages));
+        recorded
+            .filter(|resolved| resolved.identity() == *packages)
+            .ok_or_else(|| BuildError::PackageList {
+                suite: suite.to_owned(),
+            })
+    }
+}
+
+/// The record of a base's packages.
+fn package_list(packages: &Digest) -> String {
+    format!("packages-{packages}.json")
 }
 
 fn new_base(layer: &PlannedLayer) -> NewLayer {

@@ -48,6 +48,14 @@ pub enum BuildError {
         /// What the archive said.
         source: DebianError,
     },
+    /// The store lost what the archive resolved to.
+    #[error(
+        "the list of packages of Debian {suite} is no longer in the store\n  help: `build --pull` makes a new one"
+    )]
+    PackageList {
+        /// The suite.
+        suite: String,
+    },
     /// Neither registry nor suite has this Python.
     #[error(
         "Python {asked} cannot be had: no registry answers, and Debian {suite} itself has Python {has} only\n  \

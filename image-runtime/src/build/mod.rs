@@ -6,7 +6,7 @@ mod network;
 mod once;
 mod steps;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +19,8 @@ use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::Engine;
 use crate::event::{Event, Events};
-use crate::plan::{Chain, Config, Names, Plan, PlannedLayer, ResolvedBase, lower};
+use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
+use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
 use crate::store::{Lock, Store};
 use crate::worker::Launcher;
@@ -203,32 +204,29 @@ impl Builder {
         images: Vec<(Prepared, Vec<usize>)>,
     ) -> Result<Vec<Built>, BuildError> {
         let begin = Instant::now();
-        let distinct: BTreeMap<LayerId, ()> = images
+        let layers: BTreeSet<LayerId> = images
             .iter()
-            .flat_map(|(image, missing)| {
-                missing
-                    .iter()
-                    .map(|index| (image.plan.layers[*index].id, ()))
-            })
+            .flat_map(|(image, missing)| missing.iter().map(|index| image.plan.layers[*index].id))
             .collect();
-        if !distinct.is_empty() {
+        if !layers.is_empty() {
             self.events.tell(Event::BuildStarted {
-                layers: distinct.len(),
+                layers: layers.len(),
             });
         }
-        let built = try_join_all(
-            images
-                .iter()
-                .map(|(image, missing)| self.make_image(image, missing)),
-        )
-        .await?;
-        if !distinct.is_empty() {
-            self.events.tell(Event::BuildFinished {
-                built: distinct.len(),
-                elapsed: begin.elapsed(),
+        let made = images
+            .iter()
+            .map(|(image, missing)| self.make_image(image, missing));
+        let built = try_join_all(made).await;
+        if !layers.is_empty() {
+            self.events.tell(match built {
+                Ok(_) => Event::BuildFinished {
+                    built: layers.len(),
+                    elapsed: begin.elapsed(),
+                },
+                Err(_) => Event::BuildFailed,
             });
         }
-        Ok(built)
+        built
     }
 
     fn make_image<'a>(
@@ -252,14 +250,15 @@ impl Builder {
     /// Makes a layer unless this process did, or another process does at this moment.
     async fn make_once(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
         let layer = &image.plan.layers[index];
+        let make = async {
+            let _lock = self.lock_layer(layer.id).await?;
+            if !layer.force && self.engine.has_layer(&layer.id).await? {
+                return Ok(());
+            }
+            self.make(image, index).await
+        };
         self.layers
-            .get(layer.id, async {
-                let _lock = self.lock_layer(layer.id).await?;
-                if !layer.force && self.engine.has_layer(&layer.id).await? {
-                    return Ok(());
-                }
-                self.told(layer, &image.name, self.make(image, index)).await
-            })
+            .get(layer.id, self.told(layer, &image.name, make))
             .await
             .map_err(BuildError::Shared)
     }

@@ -9,6 +9,7 @@ use super::printer::Printer;
 use super::{Fault, host};
 use crate::engine::EngineError;
 use crate::ui::format;
+use crate::worker::bundle;
 
 /// How long a layer stays without being used.
 const UNUSED: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -17,6 +18,7 @@ const UNUSED: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 struct Report {
     layers: usize,
     containers: usize,
+    bundles: usize,
     caches: usize,
     run_folders: usize,
     store_bytes: u64,
@@ -55,6 +57,13 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
             break;
         }
     }
+    let unused = if arguments.all {
+        Duration::ZERO
+    } else {
+        UNUSED
+    };
+    report.bundles = bundle::prune(host.store.workers().path(), unused)
+        .map_err(|error| Fault::failed(&error))?;
     if arguments.all {
         report.caches = host.engine.remove_caches().await.map_err(failed)?;
         report.store_bytes = host
@@ -64,8 +73,8 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     }
     printer.report(&report, || {
         let mut text = format!(
-            "removed {} layers and {} containers",
-            report.layers, report.containers
+            "removed {} layers, {} containers and {} workers",
+            report.layers, report.containers, report.bundles
         );
         if arguments.all {
             text += &format!(

@@ -15,7 +15,7 @@ use crate::registry::Program;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::Store;
 use crate::ui::{Ui, UiOptions};
-use crate::worker::Launcher;
+use crate::worker::{Launcher, bundle};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -199,11 +199,19 @@ impl Host {
     }
 }
 
-/// Removes what killed hosts left, in the background: nobody waits for it, and nobody depends on it.
+/// How long the bundle of a build stays that nobody runs. Each edit of a program makes one, and keeps its executable on the
+/// disk; making one again takes milliseconds.
+const BUNDLE_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// Removes what killed hosts and earlier builds left, in the background: nobody waits for it, and nobody depends on it.
 fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
     let (engine, store) = (Arc::clone(engine), Arc::clone(store));
     super::future::runtime().spawn(async move {
         let _ = engine.sweep().await;
-        let _ = tokio::task::spawn_blocking(move || store.sweep()).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            store.sweep();
+            let _ = bundle::prune(store.workers().path(), BUNDLE_KEPT);
+        })
+        .await;
     });
 }

@@ -35,7 +35,7 @@ pub enum EntryKind {
         /// What it points to, as stored.
         target: PathBuf,
     },
-    /// A hard link to a file that came before.
+    /// A hard link to a file that came before; mode, owner and time are that file's.
     HardLink {
         /// The path of that file, in the form of [`Entry::path`].
         target: PathBuf,

@@ -3,6 +3,8 @@
 
 pub mod docker;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod files;
 mod owner;
 mod select;

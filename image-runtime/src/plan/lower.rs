@@ -25,6 +25,9 @@ use crate::spec::Step;
 
 const TAG: &str = "image-runtime layer v1";
 
+/// The version of uv where no builder version pins one.
+pub const DEFAULT_UV: &str = "0.13.9";
+
 /// The search path of an image that names none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -137,7 +140,7 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
     let mut layers = vec![base_layer(&base.source)];
     let uv = match chain.root {
         Root::Debian { builder, .. } => builder.uv,
-        Root::Registry { .. } | Root::Scratch => crate::base::uv::DEFAULT_VERSION,
+        Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
     };
     if let (
         BaseSource::Archive {

@@ -6,13 +6,11 @@
 
 mod chain;
 mod lower;
-mod names;
 #[cfg(test)]
 mod tests;
 
 pub use chain::{Chain, ChainStep, Root};
-pub use lower::{Action, Config, Plan, PlannedLayer, base_layer, lower};
-pub use names::Names;
+pub use lower::{Action, Config, DEFAULT_UV, Plan, PlannedLayer, base_layer, lower};
 
 use crate::digest::Digest;
 use crate::engine::ImageConfig;
@@ -44,8 +42,6 @@ pub enum BaseSource {
         suite: String,
         /// The digest of the exact package set.
         packages: Digest,
-        /// What was resolved, for the one who unpacks it.
-        resolved: crate::base::debian::Resolved,
         /// The suite's Python series, where the image needs Python: `3.11`.
         python: Option<String>,
     },

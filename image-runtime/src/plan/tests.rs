@@ -83,17 +83,10 @@ fn registry_base() -> ResolvedBase {
 }
 
 fn archive_base(python: Option<&str>) -> ResolvedBase {
-    let resolved = crate::base::debian::Resolved {
-        suite: "bookworm".into(),
-        architecture: "amd64".into(),
-        release_date: 0,
-        packages: Vec::new(),
-    };
     ResolvedBase {
         source: BaseSource::Archive {
             suite: "bookworm".into(),
             packages: Digest::of(b"packages"),
-            resolved,
             python: python.map(ToOwned::to_owned),
         },
         config: ImageConfig::default(),
@@ -226,34 +219,4 @@ fn a_forced_step_forces_all_after_it() {
         .map(|layer| layer.force)
         .collect();
     assert_eq!(forced, [false, false, true, true]);
-}
-
-#[test]
-fn an_image_is_called_by_the_const_that_names_it() {
-    let mention = |spec, path| ImageRef {
-        image: Image::from_spec(spec),
-        path,
-        module: "app",
-    };
-    let names = Names::of(
-        [
-            mention(&TOOLS, "TOOLS"),
-            mention(&TOOLS, "images::TOOLS"),
-            mention(&PIP, "ML"),
-        ],
-        [],
-    );
-    assert_eq!(names.name(Image::from_spec(&TOOLS)), "TOOLS");
-    assert_eq!(names.name(Image::from_spec(&NOTHING)), "src/main.rs:4");
-
-    static OTHER: ImageSpec = ImageSpec {
-        place: Place {
-            module: "app::etl",
-            ..place(9)
-        },
-        ..image(scratch().base(), &[], 9)
-    };
-    let names = Names::of([mention(&PIP, "ML"), mention(&OTHER, "etl::ML")], []);
-    assert_eq!(names.name(Image::from_spec(&PIP)), "app::ML");
-    assert_eq!(names.name(Image::from_spec(&OTHER)), "app::etl::ML");
 }

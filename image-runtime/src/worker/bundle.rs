@@ -76,7 +76,7 @@ impl BundleError {
     }
 }
 
-/// A directory with the executable and all it needs. While this value lives, [`Bundle::prune`] leaves it alone.
+/// A directory with the executable and all it needs. While this value lives, [`prune`] leaves it alone.
 #[derive(Debug)]
 pub struct Bundle {
     directory: PathBuf,

@@ -1,67 +1,14 @@
 //! The host's side of a worker: a container, a socket, two pipes.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::OnceCell;
+use tokio::net::UnixStream;
 
-use super::bundle::{Bundle, BundleError};
-use super::inside;
+use super::error::{CallFailure, EXIT_LIMIT};
 use super::output::Output;
-use crate::digest::LayerId;
-use crate::engine::{Container, ContainerSpec, Engine, EngineError, Exit, Mount};
-use crate::protocol::{
-    self, Command, FrameError, HEADER_LENGTH, Header, Hello, Kind, RunOutcome, value,
-};
-use crate::store::{RunDir, Store, StoreError};
-
-/// How long a container that is running may take until its worker says hello. Only a machine that is badly overloaded
-/// comes near.
-const HELLO_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long to wait for a container whose worker is gone to say how it ended.
-const EXIT_LIMIT: Duration = Duration::from_secs(10);
-
-/// What a worker is started in.
-#[derive(Clone, Debug)]
-pub struct WorkerSpec {
-    /// The root file system.
-    pub layer: LayerId,
-    /// The whole environment.
-    pub env: Vec<(String, String)>,
-    /// Working directory.
-    pub workdir: String,
-    /// User, as an image's configuration names it.
-    pub user: String,
-    /// What else the container sees.
-    pub mounts: Vec<Mount>,
-    /// What it is for, for people.
-    pub purpose: String,
-}
-
-/// Starts workers: this program, in containers of an engine.
-#[derive(Debug)]
-pub struct Launcher {
-    engine: Arc<dyn Engine>,
-    store: Arc<Store>,
-    /// Arguments that bring this program to [`super::serve`].
-    arguments: Vec<String>,
-    /// Made for the first worker.
-    ready: OnceCell<Ready>,
-}
-
-/// What every worker needs.
-#[derive(Debug)]
-struct Ready {
-    bundle: Bundle,
-    run: RunDir,
-}
+use crate::engine::{Container, EngineError};
+use crate::protocol::{self, Command, HEADER_LENGTH, Header, Kind, RunOutcome, value};
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
 #[derive(Debug)]
@@ -69,194 +16,19 @@ pub struct Worker {
     container: Box<dyn Container>,
     socket: UnixStream,
     output: Output,
-    directory: WorkerDirectory,
     requests: u64,
 }
 
-/// The directory that host and one worker share; removed when dropped.
-#[derive(Debug)]
-struct WorkerDirectory(PathBuf);
-
-impl Drop for WorkerDirectory {
-    fn drop(&mut self) {
-        // What cannot be removed now is swept with the directory of this process.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A worker could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The engine failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// This program could not be put together for a container.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The socket or the pipes could not be made.
-    #[error("the worker's socket cannot be made in `{0}`")]
-    Socket(PathBuf, #[source] io::Error),
-    /// The container ended before its worker said hello.
-    #[error("the container ended with {} before it was ready{}", exit_text(.exit), last_lines_text(.last_lines))]
-    Ended {
-        /// How.
-        exit: Exit,
-        /// What it printed last.
-        last_lines: Vec<String>,
-    },
-    /// The worker is another build of this program.
-    #[error(
-        "the worker is another build than this program: {worker}, not {host}\n  help: the program was rebuilt while it ran; start it again"
-    )]
-    OtherBuild {
-        /// This program.
-        host: String,
-        /// The worker.
-        worker: String,
-    },
-    /// Nothing was heard in time.
-    #[error("the worker did not answer within {} s", HELLO_LIMIT.as_secs())]
-    Silent,
-    /// The worker said something else.
-    #[error("the worker does not speak this protocol: {0}")]
-    Protocol(String),
-}
-
-/// A request got no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum CallFailure {
-    /// The worker told why.
-    #[error("the function failed")]
-    Failed(protocol::Failure),
-    /// The worker ended.
-    #[error("the worker ended with {}{}", exit_text(.exit), last_lines_text(.last_lines))]
-    Died {
-        /// How.
-        exit: Exit,
-        /// What was printed last.
-        last_lines: Vec<String>,
-    },
-    /// The worker ended, and the engine does not tell how.
-    #[error("the worker ended, and how is not known")]
-    Lost(#[source] EngineError),
-    /// The request does not fit into a message.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The socket or the pipes failed.
-    #[error("the connection to the worker failed")]
-    Connection(#[source] io::Error),
-}
-
-impl CallFailure {
-    /// Whether the worker can serve the next call.
-    pub fn worker_goes_on(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Frame(_))
-    }
-}
-
-/// `exit code 3`, `signal 9 (SIGKILL)`.
-pub(crate) fn exit_text(exit: &Exit) -> String {
-    let signal = i32::try_from(exit.code - 128)
-        .ok()
-        .and_then(rustix::process::Signal::from_named_raw);
-    match signal {
-        Some(signal) => format!("signal {} ({signal:?})", signal.as_raw()),
-        None => format!("exit code {}", exit.code),
-    }
-}
-
-/// The last lines as they stand under an error: indented, nothing where there are none.
-pub(crate) fn last_lines_text(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  | {line}")).collect()
-}
-
-impl Launcher {
-    /// A launcher of this program. `arguments` bring it to [`super::serve`].
-    pub fn new(engine: Arc<dyn Engine>, store: Arc<Store>, arguments: Vec<String>) -> Self {
-        Self {
-            engine,
-            store,
-            arguments,
-            ready: OnceCell::new(),
-        }
-    }
-
-    /// Starts a container and waits for its worker.
-    ///
-    /// # Errors
-    /// See [`StartError`]. Nothing is left of the container then.
-    pub fn start(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Worker, StartError>> {
-        Box::pin(self.start_in_new_container(spec))
-    }
-
-    async fn start_in_new_container(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
-        let Ready { bundle, run } = self.ready.get_or_try_init(|| self.prepare()).await?;
-        let directory = WorkerDirectory(run.path().join(unique_name()));
-        let failed = |error| StartError::Socket(directory.0.clone(), error);
-        std::fs::create_dir(&directory.0).map_err(failed)?;
-        let listener = listen(&directory.0).map_err(failed)?;
-        let output = Output::create(&directory.0).map_err(failed)?;
-
-        let mut argv = bundle.argv(inside::BUNDLE);
-        argv.extend_from_slice(&self.arguments);
-        let mut mounts = vec![
-            Mount::Local {
-                source: bundle.directory().to_owned(),
-                target: inside::BUNDLE.into(),
-                read_only: true,
-            },
-            Mount::Local {
-                source: directory.0.clone(),
-                target: inside::RUN.into(),
-                read_only: false,
-            },
-        ];
-        mounts.extend(spec.mounts);
-        let container = self
-            .engine
-            .start(&ContainerSpec {
-                layer: spec.layer,
-                argv,
-                env: spec.env,
-                workdir: spec.workdir,
-                user: spec.user,
-                mounts,
-                network: true,
-                purpose: spec.purpose,
-            })
-            .await?;
-        match agree(&listener, &*container, bundle.build_id()).await {
-            Ok(socket) => Ok(Worker {
-                container,
-                socket,
-                output,
-                directory,
-                requests: 0,
-            }),
-            Err(error) => {
-                // The reason for the start's failure is the one to tell.
-                let _ = container.remove().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn prepare(&self) -> Result<Ready, StartError> {
-        let workers = self.store.workers();
-        let bundle = tokio::task::spawn_blocking(move || Bundle::of_current_exe(workers.path()))
-            .await
-            .expect("making the bundle does not panic")?;
-        Ok(Ready {
-            bundle,
-            run: self.store.run_dir()?,
-        })
-    }
-}
-
 impl Worker {
+    pub(super) fn new(container: Box<dyn Container>, socket: UnixStream, output: Output) -> Self {
+        Self {
+            container,
+            socket,
+            output,
+            requests: 0,
+        }
+    }
+
     /// A name of the container for people.
     pub fn name(&self) -> &str {
         self.container.name()
@@ -321,12 +93,9 @@ impl Worker {
     /// What the engine says.
     pub async fn remove(self) -> Result<(), EngineError> {
         let Self {
-            container,
-            socket,
-            directory,
-            ..
+            container, socket, ..
         } = self;
-        drop((socket, directory));
+        drop(socket);
         container.remove().await
     }
 
@@ -373,7 +142,9 @@ impl Worker {
         let exit = tokio::time::timeout(EXIT_LIMIT, self.container.wait()).await;
         self.output.drain(&mut |_| {});
         let mut last_lines: Vec<_> = self.output.last_lines().map(ToOwned::to_owned).collect();
-        last_lines.extend(self.container.last_output());
+        if last_lines.is_empty() {
+            last_lines = self.container.last_output();
+        }
         match exit {
             Ok(Ok(exit)) => CallFailure::Died { exit, last_lines },
             Ok(Err(error)) => CallFailure::Lost(error),
@@ -384,68 +155,7 @@ impl Worker {
     }
 }
 
-/// Waits for the worker's hello, or for the container's end.
-async fn agree(
-    listener: &UnixListener,
-    container: &dyn Container,
-    build: &str,
-) -> Result<UnixStream, StartError> {
-    let accepted = tokio::select! {
-        biased;
-        accepted = hello(listener, build) => accepted,
-        exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output() }),
-        () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
-    };
-    match accepted {
-        // The container's own words tell more than the silence of its socket.
-        Err(StartError::Protocol(reason)) => {
-            match tokio::time::timeout(EXIT_LIMIT, container.wait()).await {
-                Ok(Ok(exit)) => Err(StartError::Ended {
-                    exit,
-                    last_lines: container.last_output(),
-                }),
-                _ => Err(StartError::Protocol(reason)),
-            }
-        }
-        other => other,
-    }
-}
-
-async fn hello(listener: &UnixListener, build: &str) -> Result<UnixStream, StartError> {
-    let broken = |error: io::Error| StartError::Protocol(error.to_string());
-    let (mut socket, _) = listener.accept().await.map_err(broken)?;
-    let ours = Hello {
-        version: protocol::VERSION,
-        build: build.to_owned(),
-    };
-    let said = value::encode(&ours).map_err(StartError::Protocol)?;
-    let said = protocol::encode(Kind::Hello, 0, &[&said])
-        .map_err(|error| StartError::Protocol(error.to_string()))?;
-    socket.write_all(&said).await.map_err(broken)?;
-    let theirs: Hello = match read_frame(&mut socket).await.map_err(broken)? {
-        Some((header, body)) if header.kind == Kind::Hello => {
-            value::decode(&body).map_err(StartError::Protocol)?
-        }
-        Some((header, _)) => {
-            return Err(StartError::Protocol(format!(
-                "{:?} instead of hello",
-                header.kind
-            )));
-        }
-        None => return Err(StartError::Protocol("it closed the connection".into())),
-    };
-    if theirs == ours {
-        Ok(socket)
-    } else {
-        let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
-        Err(StartError::OtherBuild {
-            host: text(ours),
-            worker: text(theirs),
-        })
-    }
-}
-
-async fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u8>)>> {
+pub(super) async fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u8>)>> {
     let mut header = [0; HEADER_LENGTH];
     match socket.read_exact(&mut header).await {
         Ok(_) => {}
@@ -461,25 +171,10 @@ async fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u
     Ok((read == header.length as usize).then_some((header, body)))
 }
 
-fn listen(directory: &Path) -> io::Result<UnixListener> {
-    let path = directory.join("socket");
-    let listener = UnixListener::bind(&path)?;
-    // The image's user need not be ours; the directory above is private.
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))?;
-    Ok(listener)
-}
-
 fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {
     value::decode(body).map_err(|reason| CallFailure::Connection(io::Error::other(reason)))
 }
 
 fn unexpected(kind: Kind) -> CallFailure {
     CallFailure::Connection(io::Error::other(format!("unexpected message {kind:?}")))
-}
-
-/// A name that no other worker of this process has.
-fn unique_name() -> String {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-        .to_string()
 }

@@ -17,16 +17,8 @@ pub(super) struct Functions {
 }
 
 thread_local! {
-    /// The panic of the function that this thread runs: nothing while it runs none.
-    static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
-}
-
-/// Where a caught panic is kept.
-enum Panic {
-    /// None so far.
-    Awaited,
-    /// This one.
-    Seen(Failure),
+    /// The panics of the function that this thread runs, latest last; nothing while it runs none.
+    static PANICS: RefCell<Option<Vec<Failure>>> = const { RefCell::new(None) };
 }
 
 impl Functions {
@@ -34,19 +26,21 @@ impl Functions {
     pub(super) fn new() -> Self {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let earlier = PANIC.with_borrow_mut(|panic| match panic {
-                Some(slot) => match std::mem::replace(slot, Panic::Seen(failure(info))) {
-                    Panic::Awaited => None,
-                    Panic::Seen(earlier) => Some(Some(earlier)),
-                },
-                None => Some(None),
+            let earlier = PANICS.with_borrow_mut(|panics| {
+                panics.as_mut().map(|panics| {
+                    panics.push(failure(info));
+                    panics[..panics.len() - 1].to_vec()
+                })
             });
-            // A second panic may be the one that ends the process, so both are printed while they can be.
-            if let Some(earlier) = earlier {
-                if let Some(Failure::Panicked { message, place, .. }) = earlier {
-                    let _ = writeln!(io::stderr().lock(), "panicked at {place}:\n{message}");
-                }
+            // One panic is its caller's to hear. A further one may be what ends the process, so all are printed while they
+            // can be, the earlier ones last: the last lines are what is shown of a worker that died.
+            if earlier.as_ref().is_none_or(|earlier| !earlier.is_empty()) {
                 print(info);
+            }
+            for earlier in earlier.iter().flatten() {
+                if let Failure::Panicked { message, place, .. } = earlier {
+                    let _ = writeln!(io::stderr().lock(), "after a panic at {place}: {message}");
+                }
             }
         }));
         Self {
@@ -70,7 +64,7 @@ impl Functions {
                 name: name.into_owned(),
             });
         };
-        PANIC.set(Some(Panic::Awaited));
+        PANICS.set(Some(Vec::new()));
         let outcome = catch_unwind(AssertUnwindSafe(|| match function.invoke {
             Invoke::Blocking(invoke) => invoke(arguments),
             Invoke::Async(invoke) => self
@@ -78,17 +72,17 @@ impl Functions {
                 .get_or_insert_with(new_runtime)
                 .block_on(invoke(arguments)),
         }));
-        let panic = PANIC.take();
+        let panics = PANICS.take();
         outcome.unwrap_or_else(|payload| {
-            Err(match panic {
-                Some(Panic::Seen(failure)) => failure,
-                // `resume_unwind` calls no hook.
-                Some(Panic::Awaited) | None => Failure::Panicked {
-                    message: message(&*payload),
-                    place: String::new(),
-                    backtrace: String::new(),
-                },
-            })
+            // `resume_unwind` calls no hook.
+            let unheard = || Failure::Panicked {
+                message: message(&*payload),
+                place: "an unknown place".into(),
+                backtrace: String::new(),
+            };
+            Err(panics
+                .and_then(|mut panics| panics.pop())
+                .unwrap_or_else(unheard))
         })
     }
 }

@@ -1,17 +1,21 @@
-//! A worker: the user's own program, running inside a container. [`serve`] is its life inside; [`Worker`] is how the
+//! A worker: the user's own program, running inside a container. `serve` is its life inside; [`Worker`] is how the
 //! host starts one and talks to it.
 
 pub mod bundle;
 mod commands;
+mod error;
 mod host;
 mod invoke;
+mod launcher;
 mod output;
 mod serve;
 mod supervise;
 
 pub use bundle::{Bundle, BundleError};
-pub use host::{CallFailure, Launcher, StartError, Worker, WorkerSpec};
-pub(crate) use host::{exit_text, last_lines_text};
+pub use error::{CallFailure, StartError};
+pub(crate) use error::{exit_text, last_lines_text};
+pub use host::Worker;
+pub use launcher::{Launcher, WorkerSpec};
 pub use serve::{is_worker, serve};
 
 /// Where the pieces lie inside a container.

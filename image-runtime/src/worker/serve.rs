@@ -1,6 +1,6 @@
 //! A worker's life: find the host, agree on the build, answer until the host is gone.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -25,23 +25,19 @@ pub fn serve() -> ! {
     let code = match answer_until_the_end() {
         Ok(()) => 0,
         Err(error) => {
-            complain(&error);
+            supervise::complain(&error);
             1
         }
     };
     std::process::exit(code)
 }
 
-/// Tells why the worker cannot go on. The host shows the last lines of a container that died.
-pub(super) fn complain(error: &io::Error) {
-    // Nobody is left to tell where this fails.
-    let _ = writeln!(io::stderr().lock(), "image-runtime worker: {error}");
-}
-
 fn answer_until_the_end() -> io::Result<()> {
+    // Once both have agreed, the host removes what they met by.
     let mut socket = UnixStream::connect(inside::SOCKET)?;
+    let pipes = open_pipes()?;
     agree(&mut socket)?;
-    redirect_output()?;
+    redirect_output(&pipes)?;
     end_with(&socket)?;
 
     let mut functions = Functions::new();
@@ -90,18 +86,21 @@ fn agree(socket: &mut UnixStream) -> io::Result<()> {
     }
 }
 
-/// Makes the host's pipes this process's standard output and standard error, for its children too.
-fn redirect_output() -> io::Result<()> {
-    let null = OpenOptions::new().read(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
+/// Opens the host's pipes: for standard output and standard error.
+fn open_pipes() -> io::Result<[File; 2]> {
     let [out, err] = PIPES.map(|name| {
-        OpenOptions::new()
+        File::options()
             .write(true)
             .open(Path::new(inside::RUN).join(name))
     });
-    rustix::stdio::dup2_stdout(out?)?;
-    rustix::stdio::dup2_stderr(err?)?;
-    Ok(())
+    Ok([out?, err?])
+}
+
+/// Makes the host's pipes this process's standard output and standard error, for its children too.
+fn redirect_output([out, err]: &[File; 2]) -> io::Result<()> {
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    rustix::stdio::dup2_stdout(out)?;
+    Ok(rustix::stdio::dup2_stderr(err)?)
 }
 
 /// Ends this process as soon as the host closes the socket, whatever a function is doing.

@@ -2,7 +2,7 @@
 //! orphan, so it does nothing but start the worker proper, reap, and end as the worker ended.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
@@ -16,7 +16,7 @@ pub(super) fn supervise() -> i32 {
             .code()
             .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         Err(error) => {
-            super::serve::complain(&error);
+            complain(&error);
             1
         }
     }
@@ -68,4 +68,10 @@ pub(super) fn end_everything_else() -> io::Result<()> {
 pub(super) fn exit_at_once() -> ! {
     // SAFETY: `_exit` has no preconditions.
     unsafe { libc::_exit(0) }
+}
+
+/// Tells why the worker cannot go on. The host shows the last lines of a container that died.
+pub(super) fn complain(error: &io::Error) {
+    // Nobody is left to tell where this fails.
+    let _ = writeln!(io::stderr().lock(), "image-runtime worker: {error}");
 }

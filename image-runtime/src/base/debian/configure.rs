@@ -24,7 +24,7 @@ done
 
 /// Removes what configuring leaves behind and nobody needs.
 const TIDY: &str = r#"
-rm -rf "$OVERRIDES" /tmp/* /var/tmp/* /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/cache/debconf/*-old
+rm -rf "$OVERRIDES" /tmp/* /var/tmp/* /var/cache/apt/*.bin /var/cache/ldconfig/* /var/cache/debconf/*-old
 rm -f /var/lib/dpkg/*-old /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/.pwd.lock
 find /var/log -type f -name '*.log' -delete
 find /var/log -type f -exec truncate --size 0 {} +

@@ -10,8 +10,8 @@ use bollard::models::{
     ContainerConfig, ContainerCreateBody, CreateImageInfo, ImageConfig, ImageInspect,
 };
 use bollard::query_parameters::{
-    CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder,
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, UploadToContainerOptionsBuilder,
+    CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder, CreateImageOptionsBuilder,
+    RemoveImageOptions, UploadToContainerOptionsBuilder,
 };
 use futures_util::{Stream, TryStreamExt as _};
 
@@ -33,8 +33,9 @@ impl Daemon {
         new: &NewLayer,
         files: Box<dyn FileSource>,
     ) -> Result<(), EngineError> {
+        let before = self.find_layer(&new.id).await?;
         match new.parent {
-            None => self.import(new, files).await,
+            None => self.import(new, files).await?,
             Some(parent) => {
                 let image =
                     self.find_layer(&parent)
@@ -43,9 +44,10 @@ impl Daemon {
                             doing: format!("putting files into `{}`", new.title),
                             said: format!("the layer below, {}, does not exist", parent.short()),
                         })?;
-                self.put_over(&image, new, files).await
+                self.put_over(&image, new, files).await?;
             }
         }
+        self.drop_replaced(before, new).await
     }
 
     async fn import(&self, new: &NewLayer, files: Box<dyn FileSource>) -> Result<(), EngineError> {
@@ -54,8 +56,8 @@ impl Daemon {
             .map(|(name, value)| label_instruction(&name, &value));
         let options = CreateImageOptionsBuilder::new()
             .from_src("-")
-            .repo(REPOSITORY)
-            .tag(&new.id.to_string())
+            // Podman reads no tag beside the name of an import; both read one in the name.
+            .repo(&format!("{REPOSITORY}:{}", new.id))
             .changes(changes.collect())
             .build();
         let (archive, packing) = pack(files, as_it_says());
@@ -67,7 +69,7 @@ impl Daemon {
     }
 
     /// Makes a layer of an image and files over it.
-    pub(super) async fn put_over(
+    async fn put_over(
         self: &Arc<Self>,
         image: &ImageInspect,
         new: &NewLayer,
@@ -75,8 +77,8 @@ impl Daemon {
     ) -> Result<(), EngineError> {
         let doing = "putting files into a layer";
         // Two, because a daemon looks at no files of a container that is being written to.
-        let target = self.idle_container(image, &new.title).await?;
-        let view = self.idle_container(image, &new.title).await?;
+        let make = || self.idle_container(image, &new.title);
+        let (target, view) = tokio::try_join!(make(), make())?;
         let (daemon, seen) = (Arc::clone(self), view.name().to_owned());
         let runtime = tokio::runtime::Handle::current();
         let place = over(move |path| runtime.block_on(daemon.look(&seen, path)));
@@ -92,8 +94,7 @@ impl Daemon {
             .await;
         packing.finish(answer.map_err(self.failed(doing))).await?;
         self.commit(target.name(), image, new).await?;
-        view.remove().await?;
-        target.remove().await
+        tokio::try_join!(view.remove(), target.remove()).map(|_| ())
     }
 
     /// Makes a layer of an image alone: it then has our labels.
@@ -103,12 +104,23 @@ impl Daemon {
         new: &NewLayer,
     ) -> Result<(), EngineError> {
         let container = self.idle_container(image, &new.title).await?;
-        self.commit(container.name(), image, new).await?;
+        self.save(container.name(), image, new).await?;
         container.remove().await
     }
 
     /// Makes a layer of what a container of `image` has written.
-    pub(super) async fn commit(
+    pub(super) async fn save(
+        &self,
+        container: &str,
+        image: &ImageInspect,
+        new: &NewLayer,
+    ) -> Result<(), EngineError> {
+        let before = self.find_layer(&new.id).await?;
+        self.commit(container, image, new).await?;
+        self.drop_replaced(before, new).await
+    }
+
+    async fn commit(
         &self,
         container: &str,
         image: &ImageInspect,
@@ -129,13 +141,31 @@ impl Daemon {
             .map_err(self.failed("saving a layer"))
     }
 
+    /// Removes the image that was the layer until now. Where it is in use it goes with its last user.
+    async fn drop_replaced(
+        &self,
+        before: Option<ImageInspect>,
+        new: &NewLayer,
+    ) -> Result<(), EngineError> {
+        let Some(before) = before.and_then(|image| image.id) else {
+            return Ok(());
+        };
+        let now = self.find_layer(&new.id).await?.and_then(|image| image.id);
+        if now.is_some_and(|now| now != before) {
+            let _ = self
+                .docker
+                .remove_image(&before, None::<RemoveImageOptions>, None)
+                .await;
+        }
+        Ok(())
+    }
+
     /// A container that is never started.
     async fn idle_container(
         self: &Arc<Self>,
         image: &ImageInspect,
         title: &str,
     ) -> Result<Guard, EngineError> {
-        let guard = Guard::new(self, "build");
         let body = ContainerCreateBody {
             image: image.id.clone(),
             // Some command must stand there.
@@ -143,14 +173,9 @@ impl Daemon {
             labels: Some(marks(&format!("build {title}"))),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new()
-            .name(guard.name())
-            .build();
-        self.docker
-            .create_container(Some(options), body)
+        Guard::create(self, "build", body)
             .await
-            .map_err(self.failed("making a container for a layer"))?;
-        Ok(guard)
+            .map_err(self.failed("making a container for a layer"))
     }
 
     /// What is at a path of a container.

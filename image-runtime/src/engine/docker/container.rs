@@ -11,8 +11,7 @@ use bollard::models::{
     Mount as DockerMount, MountType, MountVolumeOptions,
 };
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, EventsOptionsBuilder,
-    StartContainerOptions,
+    AttachContainerOptionsBuilder, EventsOptionsBuilder, StartContainerOptions,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OnceCell, watch};
@@ -30,7 +29,10 @@ const CACHE_PREFIX: &str = "image-runtime-cache-";
 const KILLED: i64 = 137;
 
 /// How long the word of the end and the word of its cause may lie apart.
-const SOON: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_secs(1);
+
+/// How long the rest of the output may take to arrive.
+const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
 
 /// A container of a daemon.
 #[derive(Clone, Debug)]
@@ -61,13 +63,8 @@ impl Daemon {
                 doing: doing(),
                 said: format!("layer {} does not exist", spec.layer.short()),
             })?;
-        let guard = Guard::new(self, &spec.purpose);
-        let options = CreateContainerOptionsBuilder::new()
-            .name(guard.name())
-            .build();
         let docker = &self.docker;
-        docker
-            .create_container(Some(options), create_body(spec, &image))
+        let guard = Guard::create(self, &spec.purpose, create_body(spec, &image))
             .await
             .map_err(self.failed(doing()))?;
         // Before the start, so that no output and no early end is missed.
@@ -97,7 +94,7 @@ impl Daemon {
         tokio::spawn(async move {
             let mut output = attached.output;
             while let Some(Ok(piece)) = output.next().await {
-                running.tail.push(piece.as_ref());
+                running.tail.push(&piece);
             }
             drop(read);
         });
@@ -236,9 +233,9 @@ impl Running {
             exit.out_of_memory = matches!(next, Ok(Ok(Some(event))) if is_oom(&event));
         }
         exit.out_of_memory &= exit.code == KILLED;
-        // The connection that brings the output may be a little behind.
+        // The connection that brings the output may be behind; it ends when all is read.
         let mut reading = self.reading.clone();
-        let _ = timeout(SOON, reading.changed()).await;
+        let _ = timeout(REST_OF_OUTPUT, reading.changed()).await;
         Ok(exit)
     }
 }
@@ -269,7 +266,7 @@ impl Container for DockerContainer {
     }
 
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError> {
-        self.0.daemon.commit(&self.0.name, &self.0.image, new).await
+        self.0.daemon.save(&self.0.name, &self.0.image, new).await
     }
 
     async fn remove(&self) -> Result<(), EngineError> {

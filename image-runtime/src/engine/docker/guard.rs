@@ -1,12 +1,16 @@
 //! Containers that go when the work on them ends, is given up, or its process has died.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::errors::Error;
+use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 
 use super::error::{is_missing, optional, status};
 use super::{Daemon, OWNER_LABEL, PURPOSE_LABEL};
@@ -23,7 +27,6 @@ pub(super) fn marks(purpose: &str) -> HashMap<String, String> {
 }
 
 /// A container that is removed when this value is dropped, also where the work on it is given up half-way.
-/// It knows the name before the container is there.
 #[derive(Debug)]
 pub(super) struct Guard {
     daemon: Arc<Daemon>,
@@ -31,12 +34,30 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// For a container about to be made. Its name begins with what it is for.
-    pub(super) fn new(daemon: &Arc<Daemon>, purpose: &str) -> Self {
-        Self {
+    /// Makes a container. Its name begins with what it is for.
+    pub(super) async fn create(
+        daemon: &Arc<Daemon>,
+        purpose: &str,
+        body: ContainerCreateBody,
+    ) -> Result<Self, Error> {
+        let guard = Self {
             daemon: Arc::clone(daemon),
             name: Some(new_name(purpose)),
-        }
+        };
+        // In a task of its own, which goes on when nobody waits any more: a daemon makes the container all the same,
+        // and it cannot be removed before it is there.
+        let made = tokio::spawn(async move {
+            let options = CreateContainerOptionsBuilder::new()
+                .name(guard.name())
+                .build();
+            guard
+                .daemon
+                .docker
+                .create_container(Some(options), body)
+                .await?;
+            Ok(guard)
+        });
+        made.await.map_err(io::Error::other)?
     }
 
     pub(super) fn name(&self) -> &str {

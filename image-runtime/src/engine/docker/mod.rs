@@ -62,6 +62,20 @@ impl DockerEngine {
         Ok(Self(Arc::new(daemon)))
     }
 
+    /// Connects to the daemon at an address such as `unix:///var/run/docker.sock` or `tcp://localhost:2375`.
+    ///
+    /// # Errors
+    /// As [`DockerEngine::connect`].
+    pub async fn connect_to(address: &str) -> Result<Self, EngineError> {
+        let host = Some(address.to_owned());
+        let daemon = connect::connect(&Surroundings {
+            host,
+            ..Surroundings::default()
+        })
+        .await?;
+        Ok(Self(Arc::new(daemon)))
+    }
+
     /// Whether `DOCKER_HOST` or a Docker context was set on purpose.
     pub fn is_chosen() -> bool {
         !matches!(Surroundings::of_process().chosen(), Ok(None))

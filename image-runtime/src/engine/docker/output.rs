@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use bollard::container::LogOutput;
+
 const LINES: usize = 50;
 const LONGEST: usize = 4096;
 
@@ -13,27 +15,30 @@ pub(super) struct Tail(Mutex<Lines>);
 #[derive(Debug, Default)]
 struct Lines {
     whole: VecDeque<String>,
-    /// The line that has no end yet.
-    open: Vec<u8>,
+    /// The lines that have no end yet: one of the standard output, one of the standard error.
+    open: [Vec<u8>; 2],
 }
 
 impl Tail {
     /// Takes what was written next.
-    pub(super) fn push(&self, bytes: &[u8]) {
+    pub(super) fn push(&self, piece: &LogOutput) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let Lines { whole, open } = &mut *lines;
+        let open = &mut open[usize::from(matches!(piece, LogOutput::StdErr { .. }))];
+        for part in piece.as_ref().split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);
-            let room = LONGEST.saturating_sub(lines.open.len()).min(text.len());
-            lines.open.extend_from_slice(&text[..room]);
+            let room = LONGEST.saturating_sub(open.len()).min(text.len());
+            open.extend_from_slice(&text[..room]);
             if text.len() < part.len() {
-                let line = String::from_utf8_lossy(&lines.open)
-                    .trim_end_matches('\r')
-                    .to_owned();
-                lines.open.clear();
-                lines.whole.push_back(line);
-                if lines.whole.len() > LINES {
-                    lines.whole.pop_front();
-                }
+                whole.push_back(
+                    String::from_utf8_lossy(open)
+                        .trim_end_matches('\r')
+                        .to_owned(),
+                );
+                open.clear();
+            }
+            if whole.len() > LINES {
+                whole.pop_front();
             }
         }
     }
@@ -41,8 +46,8 @@ impl Tail {
     /// The lines, oldest first.
     pub(super) fn lines(&self) -> Vec<String> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let open =
-            (!lines.open.is_empty()).then(|| String::from_utf8_lossy(&lines.open).into_owned());
+        let open = lines.open.iter().filter(|line| !line.is_empty());
+        let open = open.map(|line| String::from_utf8_lossy(line).into_owned());
         lines.whole.iter().cloned().chain(open).collect()
     }
 }
@@ -51,25 +56,42 @@ impl Tail {
 mod tests {
     use super::*;
 
+    fn out(bytes: &[u8]) -> LogOutput {
+        LogOutput::StdOut {
+            message: bytes.to_vec().into(),
+        }
+    }
+
     #[test]
     fn lines_are_joined_from_any_pieces() {
         let tail = Tail::default();
         for piece in ["on", "e\r\ntw", "o\n\nthr", "ee"] {
-            tail.push(piece.as_bytes());
+            tail.push(&out(piece.as_bytes()));
         }
         assert_eq!(tail.lines(), ["one", "two", "", "three"]);
+    }
+
+    #[test]
+    fn lines_of_output_and_errors_are_not_mixed() {
+        let tail = Tail::default();
+        tail.push(&out(b"half "));
+        tail.push(&LogOutput::StdErr {
+            message: "an error\n".into(),
+        });
+        tail.push(&out(b"a line\n"));
+        assert_eq!(tail.lines(), ["an error", "half a line"]);
     }
 
     #[test]
     fn only_the_last_lines_are_kept_and_none_is_endless() {
         let tail = Tail::default();
         for number in 0..1000 {
-            tail.push(format!("{number}\n").as_bytes());
+            tail.push(&out(format!("{number}\n").as_bytes()));
         }
         assert_eq!(tail.lines().len(), LINES);
         assert_eq!(tail.lines().last().unwrap(), "999");
         for _ in 0..100 {
-            tail.push(&[b'x'; 1000]);
+            tail.push(&out(&[b'x'; 1000]));
         }
         assert_eq!(tail.lines().last().unwrap().len(), LONGEST);
     }

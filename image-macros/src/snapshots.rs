@@ -1,0 +1,119 @@
+//! What the macros write, as one would write it by hand: every kind of expansion once.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{config, entry, function, image};
+
+/// Formats items.
+fn items(tokens: TokenStream) -> String {
+    prettyplease::unparse(&syn::parse2(tokens).expect("the expansion is a file of items"))
+}
+
+/// Formats an expression, as the value of a constant.
+fn expression(tokens: TokenStream) -> String {
+    items(quote!(const IMAGE: Image = #tokens;))
+}
+
+#[test]
+fn an_image_with_every_step() {
+    insta::assert_snapshot!(expression(image::image(quote! {
+        debian_slim(python_version = "3.12.1", builder_version = "2023.12")
+            .apt_install("git", "curl", force_build = true)
+            .uv_pip_install("numpy==2.2.6")
+            .run_commands("make")
+            .copy_local_file("Cargo.toml", "/root/Cargo.toml")
+            .copy_local_dir("src", "/root/src", ignore = ["*.snap"])
+            .env({ "A": "1", "B": "2" })
+            .workdir("/app")
+    })));
+}
+
+#[test]
+fn an_image_that_extends_another() {
+    insta::assert_snapshot!(expression(image::image(quote!(
+        crate::images::ML.workdir("/app")
+    ))));
+}
+
+#[test]
+fn an_image_of_a_registry() {
+    insta::assert_snapshot!(expression(image::image(quote!(from_registry(
+        "alpine:3.20"
+    )))));
+}
+
+#[test]
+fn a_wrong_image_stays_a_value_and_shows_an_editor_what_was_written() {
+    insta::assert_snapshot!(expression(image::image(quote! {
+        debian_slim(pyth = "3.11").apt_install("git", forc).pip
+    })));
+}
+
+#[test]
+fn a_function_with_all_keywords() {
+    insta::assert_snapshot!(items(function::function(
+        quote!(image = images::ML, timeout = "5m", env = { "K": "V" }, name = "renamed"),
+        quote! {
+            /// Trains.
+            #[cfg(feature = "training")]
+            pub fn train(mut epochs: u32, name: &str, data: &[f64]) -> anyhow::Result<f64> {
+                body(epochs)
+            }
+        },
+    )));
+}
+
+#[test]
+fn an_async_function_without_keywords() {
+    insta::assert_snapshot!(items(function::function(
+        quote!(),
+        quote!(
+            async fn ping() {}
+        ),
+    )));
+}
+
+#[test]
+fn a_wrong_head_leaves_the_function_alone() {
+    insta::assert_snapshot!(items(function::function(
+        quote!(),
+        quote!(
+            fn generic<T>(value: T) {}
+        ),
+    )));
+}
+
+#[test]
+fn an_async_main() {
+    insta::assert_snapshot!(items(entry::main(
+        quote!(cli = false),
+        quote! {
+            /// Starts.
+            #[instrument]
+            async fn main() -> anyhow::Result<()> {
+                body().await
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_test() {
+    insta::assert_snapshot!(items(entry::test(
+        quote!(),
+        quote! {
+            #[ignore = "slow"]
+            async fn trains() -> Result<(), String> {
+                body().await
+            }
+        },
+    )));
+}
+
+#[test]
+fn settings_of_a_program() {
+    insta::assert_snapshot!(items(config::config(quote! {
+        name = "etl", image = ML, timeout = "1h", env = { "K": "V" }
+    })));
+}

@@ -1,0 +1,134 @@
+//! Why a worker could not be started, or gave no answer.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::bundle::BundleError;
+use crate::engine::{EngineError, Exit};
+use crate::protocol::{self, FrameError};
+use crate::store::StoreError;
+
+/// How long a container that is running may take until its worker says hello. Only a machine that is badly overloaded
+/// comes near.
+pub(super) const HELLO_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long to wait for a container whose worker is gone to say how it ended.
+pub(super) const EXIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A worker could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// This program could not be put together for a container.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The socket or the pipes could not be made.
+    #[error("the worker's socket cannot be made in `{0}`")]
+    Socket(PathBuf, #[source] io::Error),
+    /// The container ended before its worker said hello.
+    #[error("the container ended with {} before it was ready{}", exit_text(.exit), last_lines_text(.last_lines))]
+    Ended {
+        /// How.
+        exit: Exit,
+        /// What it printed last.
+        last_lines: Vec<String>,
+    },
+    /// The worker is another build of this program.
+    #[error(
+        "the worker is another build than this program: {worker}, not {host}\n  help: the program was rebuilt while it ran; start it again"
+    )]
+    OtherBuild {
+        /// This program.
+        host: String,
+        /// The worker.
+        worker: String,
+    },
+    /// Nothing was heard in time.
+    #[error("the worker did not answer within {} s", HELLO_LIMIT.as_secs())]
+    Silent,
+    /// The worker said something else.
+    #[error("the worker does not speak this protocol: {0}")]
+    Protocol(String),
+}
+
+/// A request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallFailure {
+    /// The worker told why.
+    #[error("the function failed")]
+    Failed(protocol::Failure),
+    /// The worker ended.
+    #[error("the worker ended with {}{}", exit_text(.exit), last_lines_text(.last_lines))]
+    Died {
+        /// How.
+        exit: Exit,
+        /// What was printed last.
+        last_lines: Vec<String>,
+    },
+    /// The worker ended, and the engine does not tell how.
+    #[error("the worker ended, and how is not known")]
+    Lost(#[source] EngineError),
+    /// The request does not fit into a message.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The socket or the pipes failed.
+    #[error("the connection to the worker failed")]
+    Connection(#[source] io::Error),
+}
+
+impl CallFailure {
+    /// Whether the worker can serve the next call.
+    pub fn worker_goes_on(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Frame(_))
+    }
+}
+
+/// Linux's names of the signals from 1 on, as signal(7) lists them for x86 and ARM.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+/// `exit code 3`, `signal 9 (SIGKILL)`.
+pub(crate) fn exit_text(exit: &Exit) -> String {
+    let name = usize::try_from(exit.code - 129)
+        .ok()
+        .and_then(|index| SIGNALS.get(index));
+    match name {
+        Some(name) => format!("signal {} (SIG{name})", exit.code - 128),
+        None => format!("exit code {}", exit.code),
+    }
+}
+
+/// The last lines as they stand under an error: indented, nothing where there are none.
+pub(crate) fn last_lines_text(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  | {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_is_told_by_code_or_by_signal() {
+        let text = |code| {
+            exit_text(&Exit {
+                code,
+                out_of_memory: false,
+            })
+        };
+        assert_eq!(text(0), "exit code 0");
+        assert_eq!(text(128), "exit code 128");
+        assert_eq!(text(134), "signal 6 (SIGABRT)");
+        assert_eq!(text(137), "signal 9 (SIGKILL)");
+        assert_eq!(text(159), "signal 31 (SIGSYS)");
+        assert_eq!(text(255), "exit code 255");
+    }
+}

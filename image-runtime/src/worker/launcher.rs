@@ -1,0 +1,192 @@
+//! Starts workers: a container, a socket that its process finds, an agreement that both are the same build.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::OnceCell;
+
+use super::bundle::Bundle;
+use super::error::{EXIT_LIMIT, HELLO_LIMIT, StartError};
+use super::host::{Worker, read_frame};
+use super::inside;
+use super::output::Output;
+use crate::digest::LayerId;
+use crate::engine::{Container, ContainerSpec, Engine, Mount};
+use crate::protocol::{self, Hello, Kind, value};
+use crate::store::Store;
+
+/// What a worker is started in.
+#[derive(Clone, Debug)]
+pub struct WorkerSpec {
+    /// The root file system.
+    pub layer: LayerId,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory.
+    pub workdir: String,
+    /// User, as an image's configuration names it.
+    pub user: String,
+    /// What else the container sees.
+    pub mounts: Vec<Mount>,
+    /// What it is for, for people.
+    pub purpose: String,
+}
+
+/// Starts workers: this program, in containers of an engine.
+#[derive(Debug)]
+pub struct Launcher {
+    engine: Arc<dyn Engine>,
+    store: Arc<Store>,
+    /// Arguments that bring this program to [`super::serve`].
+    arguments: Vec<String>,
+    /// Made for the first worker.
+    bundle: OnceCell<Bundle>,
+}
+
+impl Launcher {
+    /// A launcher of this program. `arguments` bring it to [`super::serve`].
+    pub fn new(engine: Arc<dyn Engine>, store: Arc<Store>, arguments: Vec<String>) -> Self {
+        Self {
+            engine,
+            store,
+            arguments,
+            bundle: OnceCell::new(),
+        }
+    }
+
+    /// Starts a container and waits for its worker.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left of the container then.
+    pub fn start(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Worker, StartError>> {
+        Box::pin(self.start_in_new_container(spec))
+    }
+
+    async fn start_in_new_container(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
+        let bundle = self.bundle.get_or_try_init(|| self.make_bundle()).await?;
+        // Both sides have opened what lies in it once they have agreed; nothing of it stays after that.
+        let meeting = self.store.run_dir()?;
+        let failed = |error| StartError::Socket(meeting.path().to_owned(), error);
+        let listener = listen(meeting.path()).map_err(failed)?;
+        let output = Output::create(meeting.path()).map_err(failed)?;
+
+        let mut argv = bundle.argv(inside::BUNDLE);
+        argv.extend_from_slice(&self.arguments);
+        let mut mounts = vec![
+            Mount::Local {
+                source: bundle.directory().to_owned(),
+                target: inside::BUNDLE.into(),
+                read_only: true,
+            },
+            Mount::Local {
+                source: meeting.path().to_owned(),
+                target: inside::RUN.into(),
+                read_only: false,
+            },
+        ];
+        mounts.extend(spec.mounts);
+        let container = self
+            .engine
+            .start(&ContainerSpec {
+                layer: spec.layer,
+                argv,
+                env: spec.env,
+                workdir: spec.workdir,
+                user: spec.user,
+                mounts,
+                network: true,
+                purpose: spec.purpose,
+            })
+            .await?;
+        match agree(&listener, &*container, bundle.build_id()).await {
+            Ok(socket) => Ok(Worker::new(container, socket, output)),
+            Err(error) => {
+                // The reason for the start's failure is the one to tell.
+                let _ = container.remove().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn make_bundle(&self) -> Result<Bundle, StartError> {
+        let workers = self.store.workers();
+        tokio::task::spawn_blocking(move || Bundle::of_current_exe(workers.path()))
+            .await
+            .expect("making the bundle does not panic")
+            .map_err(StartError::Bundle)
+    }
+}
+
+/// Waits for the worker's hello, or for the container's end.
+async fn agree(
+    listener: &UnixListener,
+    container: &dyn Container,
+    build: &str,
+) -> Result<UnixStream, StartError> {
+    let accepted = tokio::select! {
+        biased;
+        accepted = hello(listener, build) => accepted,
+        exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output() }),
+        () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
+    };
+    match accepted {
+        // The container's own words tell more than the silence of its socket.
+        Err(StartError::Protocol(reason)) => {
+            match tokio::time::timeout(EXIT_LIMIT, container.wait()).await {
+                Ok(Ok(exit)) => Err(StartError::Ended {
+                    exit,
+                    last_lines: container.last_output(),
+                }),
+                _ => Err(StartError::Protocol(reason)),
+            }
+        }
+        other => other,
+    }
+}
+
+async fn hello(listener: &UnixListener, build: &str) -> Result<UnixStream, StartError> {
+    let broken = |error: io::Error| StartError::Protocol(error.to_string());
+    let (mut socket, _) = listener.accept().await.map_err(broken)?;
+    let ours = Hello {
+        version: protocol::VERSION,
+        build: build.to_owned(),
+    };
+    let said = value::encode(&ours).map_err(StartError::Protocol)?;
+    let said = protocol::encode(Kind::Hello, 0, &[&said])
+        .map_err(|error| StartError::Protocol(error.to_string()))?;
+    socket.write_all(&said).await.map_err(broken)?;
+    let theirs: Hello = match read_frame(&mut socket).await.map_err(broken)? {
+        Some((header, body)) if header.kind == Kind::Hello => {
+            value::decode(&body).map_err(StartError::Protocol)?
+        }
+        Some((header, _)) => {
+            return Err(StartError::Protocol(format!(
+                "{:?} instead of hello",
+                header.kind
+            )));
+        }
+        None => return Err(StartError::Protocol("it closed the connection".into())),
+    };
+    if theirs == ours {
+        Ok(socket)
+    } else {
+        let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
+        Err(StartError::OtherBuild {
+            host: text(ours),
+            worker: text(theirs),
+        })
+    }
+}
+
+fn listen(directory: &Path) -> io::Result<UnixListener> {
+    let path = directory.join("socket");
+    let listener = UnixListener::bind(&path)?;
+    // The image's user need not be ours; the directory above is private.
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))?;
+    Ok(listener)
+}

@@ -1,0 +1,239 @@
+//! Processes in containers.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use image_runtime::engine::{EngineError, MOUNT_ROOT, Mount};
+
+use crate::bench::{Bench, idle, not_run, shell, within};
+use crate::tree::file;
+
+pub(crate) async fn the_process_gets_exactly_its_arguments(bench: &Bench) {
+    let mut spec = shell(
+        bench.system().await,
+        r#"for a; do echo "[$a]"; done; echo $0"#,
+    );
+    let arguments = ["name", "", "two words", "$HOME", "\"'\\", "-x", "a\tb"];
+    spec.argv.extend(arguments.map(str::to_owned));
+    let (_, lines) = bench.run(&spec).await;
+    assert_eq!(
+        lines,
+        [
+            "[]",
+            "[two words]",
+            "[$HOME]",
+            "[\"'\\]",
+            "[-x]",
+            "[a\tb]",
+            "name"
+        ]
+    );
+}
+
+pub(crate) async fn the_process_gets_exactly_its_environment(bench: &Bench) {
+    let mut spec = shell(bench.system().await, "");
+    // Not by the shell, which passes on only names that it can use itself.
+    spec.argv = vec!["/usr/bin/env".to_owned()];
+    let given = [
+        ("PATH", "/usr/bin"),
+        ("EMPTY", ""),
+        ("TEXT", "a=b \"c\" $d"),
+        ("ÄÖ", "ü"),
+    ];
+    spec.env = given
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    let (_, lines) = bench.run(&spec).await;
+    // What an engine may add.
+    let added = ["HOME=", "HOSTNAME="];
+    let mut lines: Vec<_> = lines
+        .iter()
+        .filter(|line| !added.iter().any(|name| line.starts_with(name)))
+        .collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        ["EMPTY=", "PATH=/usr/bin", "TEXT=a=b \"c\" $d", "ÄÖ=ü"]
+    );
+}
+
+pub(crate) async fn the_process_runs_where_and_as_whom_it_was_told(bench: &Bench) {
+    let system = bench.system().await;
+    let command = "pwd -P; id -u; id -g";
+    let cases = [
+        ("/", "", ["/", "0", "0"]),
+        ("/new/folder", "", ["/new/folder", "0", "0"]),
+        ("/tmp", "user", ["/tmp", "1000", "1000"]),
+        ("/tmp", "12:34", ["/tmp", "12", "34"]),
+    ];
+    for (workdir, user, expected) in cases {
+        let mut spec = shell(system, command);
+        (spec.workdir, spec.user) = (workdir.to_owned(), user.to_owned());
+        assert_eq!(bench.run(&spec).await.1, expected);
+    }
+}
+
+pub(crate) async fn exit_codes_and_signals_are_told(bench: &Bench) {
+    let system = bench.system().await;
+    // The first process of a container ignores signals that it has no handler for; an outside one kills it.
+    for (command, code) in [
+        ("exit 0", 0),
+        ("exit 7", 7),
+        ("sh -c 'kill -9 $$'; exit $?", 137),
+    ] {
+        let (exit, lines) = bench.run(&shell(system, command)).await;
+        assert_eq!(exit.code, code, "{command}: {lines:?}");
+        assert!(!exit.out_of_memory);
+    }
+}
+
+pub(crate) async fn an_end_is_told_to_all_who_wait_and_to_those_who_come_late(bench: &Bench) {
+    let spec = shell(bench.system().await, "echo done; exit 3");
+    let container = bench.engine.start(&spec).await.unwrap();
+    let (one, two) = tokio::join!(within(container.wait()), within(container.wait()));
+    assert_eq!((one.unwrap().code, two.unwrap().code), (3, 3));
+    assert_eq!(container.last_output(), ["done"]);
+    // Long after the container is gone.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(within(container.wait()).await.unwrap().code, 3);
+    container.remove().await.unwrap();
+}
+
+pub(crate) async fn only_the_last_lines_of_output_are_kept(bench: &Bench) {
+    let command = "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; \
+                   head -c 5000000 /dev/zero; echo; printf 'no end'";
+    let (exit, lines) = bench.run(&shell(bench.system().await, command)).await;
+    assert_eq!(exit.code, 0);
+    assert!(lines.len() <= 60 && lines.len() >= 20, "{}", lines.len());
+    assert!(lines.iter().all(|line| line.len() <= 10_000));
+    for expected in ["line 1999", "no end"] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}");
+    }
+    let command = "echo to stdout; echo to stderr >&2";
+    let mut lines = bench.sh(bench.system().await, command).await;
+    lines.sort();
+    assert_eq!(lines, ["to stderr", "to stdout"]);
+}
+
+pub(crate) async fn a_program_that_does_not_exist_is_an_error(bench: &Bench) {
+    let mut spec = shell(bench.system().await, "");
+    spec.argv[0] = "/no/such/program".to_owned();
+    let error = bench.engine.start(&spec).await.unwrap_err();
+    assert!(error.to_string().contains("/no/such/program"), "{error}");
+    assert!(matches!(error, EngineError::Refused { .. }), "{error:?}");
+}
+
+pub(crate) async fn removing_ends_the_process_and_can_be_repeated(bench: &Bench) {
+    let system = bench.system().await;
+    let container = bench.start_idle(&idle(system, "")).await;
+    container.remove().await.unwrap();
+    assert_eq!(within(container.wait()).await.unwrap().code, 137);
+    container.remove().await.unwrap();
+    // Also while it goes by itself.
+    for _ in 0..5 {
+        let container = bench.engine.start(&shell(system, "exit 0")).await.unwrap();
+        let (waited, removed) = tokio::join!(within(container.wait()), container.remove());
+        waited.unwrap();
+        removed.unwrap();
+        container.remove().await.unwrap();
+    }
+}
+
+pub(crate) async fn a_start_that_is_given_up_leaves_no_container(bench: &Bench) {
+    let system = bench.system().await;
+    let layer = bench.layer(Some(system), [file("x", "")]).await.unwrap();
+    // At different moments: before it is made, while it is made, while it is started.
+    for milliseconds in [1, 10, 30, 60, 100] {
+        let spec = idle(layer, "");
+        let start = bench.engine.start(&spec);
+        let limit = Duration::from_millis(milliseconds);
+        if let Ok(container) = tokio::time::timeout(limit, start).await {
+            container.unwrap().remove().await.unwrap();
+        }
+    }
+    bench.until_removed(&layer).await;
+}
+
+pub(crate) async fn files_of_this_machine_are_seen_inside(bench: &Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("given"), "from here").unwrap();
+    let mount = |name: &str, read_only| Mount::Local {
+        source: folder.path().to_owned(),
+        target: format!("{MOUNT_ROOT}/{name}"),
+        read_only,
+    };
+    let one_file = Mount::Local {
+        source: folder.path().join("given"),
+        target: format!("{MOUNT_ROOT}/one-file"),
+        read_only: true,
+    };
+    let command = "cd /dev/image-runtime; cat one-file; echo; cat writable/given; echo; \
+                   (echo x > readable/new) 2> /dev/null || echo refused; echo from inside > writable/new";
+    let mut spec = shell(bench.system().await, command);
+    spec.mounts = vec![mount("writable", false), mount("readable", true), one_file];
+    let (exit, lines) = bench.run(&spec).await;
+    assert_eq!(exit.code, 0, "{lines:?}");
+    assert_eq!(
+        (lines[0].as_str(), lines[1].as_str()),
+        ("from here", "from here")
+    );
+    assert_eq!(lines.last().unwrap(), "refused");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("new")).unwrap(),
+        "from inside\n"
+    );
+}
+
+pub(crate) async fn without_network_there_is_only_the_loopback(bench: &Bench) {
+    let command = "cat /proc/net/dev";
+    let mut spec = shell(bench.system().await, command);
+    let interfaces = |lines: &[String]| -> Vec<String> {
+        let names = lines
+            .iter()
+            .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+        // Tunnels that a kernel shows in every network namespace lead nowhere.
+        names
+            .filter(|name| name == "lo" || name.starts_with("eth"))
+            .collect()
+    };
+    assert_eq!(interfaces(&bench.run(&spec).await.1), ["lo"]);
+    spec.network = true;
+    assert!(interfaces(&bench.run(&spec).await.1).len() > 1);
+}
+
+pub(crate) async fn several_run_at_once(bench: &Bench) {
+    let system = bench.system().await;
+    let runs = (0..8).map(|number| async move {
+        let (exit, lines) = bench
+            .run(&shell(system, &format!("echo {number}; exit {number}")))
+            .await;
+        assert_eq!((exit.code, lines), (number, vec![number.to_string()]));
+    });
+    join_all(runs).await;
+}
+
+pub(crate) async fn running_out_of_memory_is_told(bench: &Bench) {
+    let command = "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done";
+    let spec = idle(bench.system().await, &format!("sleep 2; {command}"));
+    let container = bench.engine.start(&spec).await.unwrap();
+    // No limit can be asked for yet, so one is put on from outside.
+    let limits = ["--memory", "32m", "--memory-swap", "32m"];
+    let update = Command::new("docker")
+        .arg("update")
+        .args(limits)
+        .arg(container.name())
+        .output();
+    if !update.as_ref().is_ok_and(|output| output.status.success()) {
+        container.remove().await.unwrap();
+        return not_run(
+            "running_out_of_memory_is_told",
+            &format!("no limit can be set: {update:?}"),
+        );
+    }
+    let exit = within(container.wait()).await.unwrap();
+    assert_eq!(exit.code, 137);
+    assert!(exit.out_of_memory);
+    container.remove().await.unwrap();
+}

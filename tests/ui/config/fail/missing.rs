@@ -1,0 +1,5 @@
+use image_runtime::app;
+
+app::config! { image = MISSING }
+
+fn main() {}

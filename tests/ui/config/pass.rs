@@ -1,0 +1,31 @@
+//! `app::config!` with all that it takes.
+
+use std::time::Duration;
+
+use image_runtime::__private::{RegisteredApp, inventory};
+use image_runtime::{Image, app, image};
+
+const ML: Image = image!(scratch());
+
+app::config! {
+    name = "etl",
+    image = ML,
+    timeout = "1h",
+    env = { "K": "V" },
+}
+
+#[test]
+fn the_settings_are_registered() {
+    let apps: Vec<_> = inventory::iter::<RegisteredApp>
+        .into_iter()
+        .map(|app| app.0)
+        .collect();
+    let [app] = apps.as_slice() else {
+        panic!("{apps:?}")
+    };
+    assert_eq!(app.name, Some("etl"));
+    assert_eq!(app.image.unwrap().path, "ML");
+    assert_eq!(app.options.timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(app.options.env, [("K", "V")]);
+    assert!(app.place.file.ends_with("ui/config/pass.rs"));
+}

@@ -1,0 +1,24 @@
+use image_runtime::app;
+
+#[app::function(timeout = "")]
+fn empty() {}
+
+#[app::function(timeout = "5")]
+fn no_unit() {}
+
+#[app::function(timeout = "5min")]
+fn no_such_unit() {}
+
+#[app::function(timeout = "1.5h")]
+fn fraction() {}
+
+#[app::function(timeout = "30m1h")]
+fn order() {}
+
+#[app::function(timeout = "0s")]
+fn nothing() {}
+
+#[app::function(timeout = "99999999999999999999h")]
+fn too_long() {}
+
+fn main() {}

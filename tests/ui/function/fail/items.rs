@@ -1,0 +1,12 @@
+use image_runtime::app;
+
+#[app::function]
+struct Type;
+
+#[app::function]
+mod module {}
+
+#[app::function]
+pub fn broken(value) {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use image_runtime::{Image, image};
+
+const EMPTY_COMMAND: Image = image!(debian_slim().run_commands("make", " "));
+const NUL: Image = image!(debian_slim().run_commands("make \0"));
+const EMPTY_PATTERN: Image = image!(scratch().copy_local_dir(".", "/x", ignore = ["*.pyc", "", "!"]));
+
+fn main() {}

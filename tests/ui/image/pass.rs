@@ -1,0 +1,164 @@
+//! `image!` wherever an expression can stand.
+
+use image_runtime::spec::{Base, Image, ImageSpec, Step};
+use image_runtime::{__private::RegisteredImage, __private::inventory, image};
+
+const LINE_OF_ML: u32 = line!() + 1;
+const ML: Image = image!(
+    debian_slim(python_version = "3.12", builder_version = "2025.06")
+        .apt_install("git", "curl=7.88.1-10+deb12u12", force_build = true)
+        .uv_pip_install("numpy==2.2.6", "pandas")
+        .run_commands("make", "make install",)
+        .copy_local_file("Cargo.toml", "/root/Cargo.toml")
+        .copy_local_dir("ui", "/root/ui", ignore = ["*.stderr", "!keep"])
+        .env({ "A": "1", "B": "" })
+        .workdir("/app")
+);
+const MORE: Image = image!(self::ML.pip_install("torch"));
+const SAME: Image = image!(MORE);
+const NOTHING: Image = image!(scratch());
+static ALPINE: Image = image!(from_registry("alpine:3.20"));
+static PAIR: [Image; 2] = [
+    image!(scratch().workdir("/a")),
+    image!(ALPINE.workdir("/b")),
+];
+
+/// Images of another module, and of a type.
+pub(crate) mod nested {
+    use super::{Image, image};
+
+    /// An image to build on.
+    pub(crate) const BASE: Image = image!(debian_slim(python_version = "3.11.7"));
+
+    /// A type with an image.
+    pub(crate) struct Owner;
+
+    impl Owner {
+        /// The image of a type.
+        pub(crate) const IMAGE: Image = image!(BASE.workdir("/owner"));
+    }
+}
+
+#[allow(
+    deprecated,
+    reason = "the warning of a deprecated builder version can be silenced"
+)]
+const OLD: Image = image!(debian_slim(builder_version = "2023.12"));
+
+macro_rules! with_package {
+    ($package:literal) => {
+        image!(debian_slim().apt_install($package))
+    };
+}
+
+fn verbs(image: Image) -> Vec<&'static str> {
+    image.spec().steps.iter().map(Step::verb).collect()
+}
+
+fn builder(image: Image) -> (&'static str, Option<(&'static str, &'static str, bool)>) {
+    match image.spec().base {
+        Base::DebianSlim(base) => (
+            base.builder.suite,
+            base.python
+                .map(|python| (python.series, python.exact, python.pinned)),
+        ),
+        _ => panic!("{image:?} is not debian_slim"),
+    }
+}
+
+#[test]
+fn a_chain_becomes_its_steps_in_order() {
+    let all = [
+        "apt_install",
+        "pip_install",
+        "run_commands",
+        "copy_local_file",
+        "copy_local_dir",
+        "env",
+        "workdir",
+    ];
+    assert_eq!(verbs(ML), all);
+    let steps = ML.spec().steps;
+    assert!(steps[0].force_build() && !steps[1].force_build());
+    let Step::AptInstall(apt) = steps[0] else {
+        panic!()
+    };
+    assert_eq!(apt.packages, ["git", "curl=7.88.1-10+deb12u12"]);
+    let Step::CopyLocalDir(copy) = steps[4] else {
+        panic!()
+    };
+    assert_eq!(
+        (copy.source, copy.target, copy.ignore),
+        ("ui", "/root/ui", &["*.stderr", "!keep"][..])
+    );
+    let Step::Env(env) = steps[5] else { panic!() };
+    assert_eq!(env.variables, [("A", "1"), ("B", "")]);
+}
+
+#[test]
+fn builder_versions_resolve_pythons() {
+    assert_eq!(builder(ML), ("bookworm", Some(("3.12", "3.12.10", false))));
+    assert_eq!(
+        builder(nested::BASE),
+        ("bookworm", Some(("3.11", "3.11.7", true)))
+    );
+    assert_eq!(builder(OLD), ("bullseye", None));
+}
+
+#[test]
+fn an_image_extends_another_and_knows_how_it_was_named() {
+    for (image, path, steps) in [
+        (MORE, "self::ML", 1),
+        (SAME, "MORE", 0),
+        (nested::Owner::IMAGE, "BASE", 1),
+    ] {
+        let Base::Image(base) = image.spec().base else {
+            panic!("{image:?}")
+        };
+        assert_eq!((base.path, image.spec().steps.len()), (path, steps));
+    }
+    let Base::Image(base) = nested::Owner::IMAGE.spec().base else {
+        panic!()
+    };
+    assert_eq!(base.module, "ui::image::nested");
+    assert!(std::ptr::eq(base.image.spec(), nested::BASE.spec()));
+}
+
+#[test]
+fn images_stand_in_functions_statics_arrays_and_macros() {
+    let local = image!(NOTHING.env({ "X": "1" }));
+    assert_eq!(verbs(local), ["env"]);
+    assert_eq!(verbs(with_package!("git")), ["apt_install"]);
+    assert!(
+        matches!(ALPINE.spec().base, Base::FromRegistry(base) if base.reference == "alpine:3.20")
+    );
+    assert_eq!(PAIR.map(|image| image.spec().steps.len()), [1, 1]);
+    assert!(matches!(PAIR[1].spec().base, Base::Image(_)));
+}
+
+#[test]
+fn every_image_is_registered_once_with_its_place() {
+    let registered = |spec: &'static ImageSpec| {
+        inventory::iter::<RegisteredImage>
+            .into_iter()
+            .filter(|image| std::ptr::eq(image.0.spec(), spec))
+            .count()
+    };
+    for image in [
+        ML,
+        MORE,
+        SAME,
+        NOTHING,
+        ALPINE,
+        PAIR[0],
+        PAIR[1],
+        nested::BASE,
+        OLD,
+    ] {
+        assert_eq!(registered(image.spec()), 1, "{image:?}");
+    }
+    let place = ML.spec().place;
+    assert!(place.file.ends_with("ui/image/pass.rs"), "{place}");
+    assert_eq!((place.line, place.module), (LINE_OF_ML, "ui::image"));
+    assert_eq!(place.manifest_dir, env!("CARGO_MANIFEST_DIR"));
+}

@@ -1,0 +1,4 @@
+use image_runtime::app;
+
+#[app::main]
+fn main();
