@@ -61,8 +61,8 @@ pub struct Builder {
     images: Once<Place, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
-    /// Layers that this process builds or has built.
-    layers: Once<LayerId, ()>,
+    /// Layers that this process has made or found made, and whether it was this process that made them.
+    layers: Once<LayerId, bool>,
 }
 
 /// An image whose layers are known.
@@ -216,46 +216,56 @@ impl Builder {
         let made = images
             .iter()
             .map(|(image, missing)| self.make_image(image, missing));
-        let built = try_join_all(made).await;
+        let made = try_join_all(made).await;
         if !layers.is_empty() {
-            self.events.tell(match built {
-                Ok(_) => Event::BuildFinished {
-                    built: layers.len(),
+            self.events.tell(match &made {
+                Ok(made) => Event::BuildFinished {
+                    built: made
+                        .iter()
+                        .flat_map(|(_, layers)| layers)
+                        .collect::<BTreeSet<_>>()
+                        .len(),
                     elapsed: begin.elapsed(),
                 },
                 Err(_) => Event::BuildFailed,
             });
         }
-        built
+        Ok(made?.into_iter().map(|(built, _)| built).collect())
     }
 
+    /// Makes what is missing of an image; answers which layers this process made.
     fn make_image<'a>(
         &'a self,
         image: &'a Prepared,
         missing: &'a [usize],
-    ) -> BoxFuture<'a, Result<Built, BuildError>> {
+    ) -> BoxFuture<'a, Result<(Built, Vec<LayerId>), BuildError>> {
         Box::pin(async move {
+            let mut made = Vec::new();
             for index in missing {
-                self.make_once(image, *index).await?;
+                if self.make_once(image, *index).await? {
+                    made.push(image.plan.layers[*index].id);
+                }
             }
-            Ok(Built {
+            let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
                 base: image.plan.layers[0].title.clone(),
-                built: missing.len(),
-            })
+                built: made.len(),
+            };
+            Ok((built, made))
         })
     }
 
-    /// Makes a layer unless this process did, or another process does at this moment.
-    async fn make_once(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
+    /// Makes a layer unless this process did, or another process does at this moment. Answers whether this process did.
+    async fn make_once(&self, image: &Prepared, index: usize) -> Result<bool, BuildError> {
         let layer = &image.plan.layers[index];
         let make = async {
             let _lock = self.lock_layer(layer.id).await?;
             if !layer.force && self.engine.has_layer(&layer.id).await? {
-                return Ok(());
+                return Ok(false);
             }
-            self.make(image, index).await
+            self.make(image, index).await?;
+            Ok(true)
         };
         self.layers
             .get(layer.id, self.told(layer, &image.name, make))

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::Build;
-use super::printer::{Printer, table};
+use super::printer::{Printer, counted, table};
 use super::{Fault, host, list, unknown};
 
 #[derive(Serialize)]
@@ -41,8 +41,7 @@ pub(super) async fn run(arguments: &Build, printer: &Printer) -> Result<(), Faul
             .map(|row| {
                 let built = match row.built {
                     0 => "nothing to do".into(),
-                    1 => "1 layer built".into(),
-                    many => format!("{many} layers built"),
+                    count => format!("{} built", counted(count, "layer")),
                 };
                 [
                     row.image.clone(),

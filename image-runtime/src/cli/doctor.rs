@@ -12,8 +12,10 @@ use crate::store::Store;
 #[derive(Serialize)]
 struct Report {
     program: String,
-    engine: Result<Engine, String>,
-    store: Result<String, String>,
+    engine: Option<Engine>,
+    engine_fault: Option<String>,
+    store: Option<String>,
+    store_fault: Option<String>,
     registry_mirror: Option<String>,
     debian_mirror: String,
     python_packages: String,
@@ -37,12 +39,14 @@ pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
             info,
         })
     };
+    let (engine, engine_fault) = found(engine.await);
+    let (store, store_fault) = found(Store::open());
     let report = Report {
         program: package.to_owned(),
-        engine: engine.await.map_err(|error| crate::client::chain(&error)),
-        store: Store::open()
-            .map(|store| store.path().display().to_string())
-            .map_err(|error| crate::client::chain(&error)),
+        engine,
+        engine_fault,
+        store: store.map(|store| store.path().display().to_string()),
+        store_fault,
         registry_mirror: std::env::var("IMAGE_REGISTRY_MIRROR").ok(),
         debian_mirror: Mirrors::from_env().main,
         python_packages: uv::mirror(),
@@ -50,75 +54,115 @@ pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
         certificates: crate::build::certificates().map(|path| path.display().to_string()),
     };
     printer.report(&report, || text(&report));
-    match report.engine.is_ok() && report.store.is_ok() {
-        true => Ok(()),
-        false => Err(Fault::Failed(
+    match (report.engine, report.store) {
+        (Some(_), Some(_)) => Ok(()),
+        _ => Err(Fault::Failed(
             "something that builds and calls need is missing: see above".into(),
         )),
     }
 }
 
+fn found<T, E: std::error::Error>(looked: Result<T, E>) -> (Option<T>, Option<String>) {
+    match looked {
+        Ok(found) => (Some(found), None),
+        Err(error) => (None, Some(crate::client::chain(&error))),
+    }
+}
+
+/// A line: how it stands with a thing, what the thing is called, what there is of it.
+type Line = (&'static str, String, String);
+
+const GOOD: &str = "✓";
+const BAD: &str = "✗";
+/// Neither: only told.
+const FACT: &str = " ";
+
 fn text(report: &Report) -> String {
-    let mut lines = Vec::new();
-    let mut line = |good: bool, name: &str, value: &str| {
-        lines.push(format!(
-            "{} {name:<12} {value}",
-            if good { "✓" } else { "✗" }
-        ));
-    };
-    match &report.engine {
-        Ok(Engine { name, info }) => {
-            line(
-                true,
-                "engine",
-                &format!(
-                    "{name}: {} {} at {}",
-                    info.product, info.version, info.address
-                ),
-            );
-            line(true, "platform", &info.platform);
-            for (name, value) in &info.facts {
-                line(true, name, value);
-            }
+    let mut lines: Vec<Line> = Vec::new();
+    let mut line = |mark, name: &str, value: String| lines.push((mark, name.into(), value));
+    if let Some(Engine { name, info }) = &report.engine {
+        let EngineInfo {
+            product,
+            version,
+            address,
+            platform,
+            facts,
+        } = info;
+        line(
+            GOOD,
+            "engine",
+            format!("{name}: {product} {version} at {address}"),
+        );
+        line(FACT, "platform", platform.clone());
+        for (name, value) in facts {
+            line(FACT, name, value.clone());
         }
-        Err(error) => line(false, "engine", error),
     }
-    match &report.store {
-        Ok(path) => line(true, "store", path),
-        Err(error) => line(false, "store", error),
+    if let Some(fault) = &report.engine_fault {
+        line(BAD, "engine", fault.clone());
     }
-    line(true, "bases", "1. layers that exist");
+    if let Some(path) = &report.store {
+        line(GOOD, "store", path.clone());
+    }
+    if let Some(fault) = &report.store_fault {
+        line(BAD, "store", fault.clone());
+    }
     let registry = match &report.registry_mirror {
-        Some(mirror) => format!("2. registry, through {mirror} (IMAGE_REGISTRY_MIRROR)"),
-        None => "2. registry (IMAGE_REGISTRY_MIRROR is not set)".into(),
+        Some(mirror) => format!("through {mirror} (IMAGE_REGISTRY_MIRROR)"),
+        None => "(IMAGE_REGISTRY_MIRROR is not set)".into(),
     };
-    line(true, "", &registry);
     line(
-        true,
-        "",
-        &format!(
-            "3. Debian archive at {} (IMAGE_DEBIAN_MIRROR)",
+        FACT,
+        "bases",
+        format!(
+            "1. layers that exist\n2. the registry {registry}\n3. the Debian archive at {} (IMAGE_DEBIAN_MIRROR)",
             report.debian_mirror
         ),
     );
     line(
-        true,
+        FACT,
         "uv",
-        &format!("from {} (IMAGE_PYPI_MIRROR)", report.python_packages),
+        format!("from {} (IMAGE_PYPI_MIRROR)", report.python_packages),
     );
-    let proxies = if report.proxies.is_empty() {
-        "none".to_owned()
-    } else {
-        report.proxies.join(", ")
+    let proxies = match &report.proxies[..] {
+        [] => "none".to_owned(),
+        proxies => proxies.join(", "),
     };
-    line(true, "proxies", &proxies);
-    line(
-        true,
-        "certificates",
-        report
-            .certificates
-            .as_deref()
-            .unwrap_or("no bundle of this system was found"),
-    );
-    lines.join("\n")
+    line(FACT, "proxies", proxies);
+    let certificates = report.certificates.clone();
+    let certificates = certificates.unwrap_or_else(|| "none of this system were found".into());
+    line(FACT, "certificates", certificates);
+    columns(&lines)
+}
+
+/// The values below each other, those of several lines too.
+fn columns(lines: &[Line]) -> String {
+    let width = lines.iter().map(|(_, name, _)| name.len()).max();
+    let width = width.unwrap_or_default();
+    let indent = format!("\n{}", " ".repeat(width + 4));
+    lines
+        .iter()
+        .map(|(mark, name, value)| {
+            format!("{mark} {name:width$}  {}\n", value.replace('\n', &indent))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn values_stand_below_each_other() {
+        let lines = [
+            (super::GOOD, "engine".to_owned(), "a".to_owned()),
+            (
+                super::BAD,
+                "storage driver".to_owned(),
+                "b\n  help: c".to_owned(),
+            ),
+        ];
+        assert_eq!(
+            super::columns(&lines),
+            "✓ engine          a\n✗ storage driver  b\n                    help: c\n"
+        );
+    }
 }

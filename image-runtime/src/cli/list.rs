@@ -109,19 +109,18 @@ pub(super) fn functions(printer: &Printer) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `train(epochs: u32) -> f64`
+/// `train(epochs: u32) -> f64`, as people would write it.
 pub(super) fn signature(function: &FunctionSpec) -> String {
     let parameters: Vec<_> = function
         .parameters
         .iter()
         .map(|parameter| format!("{}: {}", parameter.name, parameter.ty))
         .collect();
-    format!(
-        "{}({}) -> {}",
-        function.name,
-        parameters.join(", "),
-        function.result
-    )
+    let result = match function.result {
+        "()" => String::new(),
+        result => format!(" -> {result}"),
+    };
+    format!("{}({}){result}", function.name, parameters.join(", "))
 }
 
 pub(super) fn program() -> Result<&'static Program, Fault> {

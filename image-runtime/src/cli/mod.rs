@@ -11,6 +11,7 @@ mod prune;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use args::Command;
 use args::{Arguments, Verb};
@@ -29,12 +30,10 @@ pub(crate) struct Line {
     pub(crate) quiet: bool,
 }
 
-/// Reads the command line. Wrong usage ends the process with code 2, `--help` and `--version` with 0.
+/// Reads the command line. Wrong usage ends the process with code 2, `--help` with 0.
 pub(crate) fn parse(package: &'static str) -> Line {
-    let matches = Arguments::command()
-        .name(package)
-        .bin_name(package)
-        .get_matches();
+    // In texts the program is called as its file is: a package may have several.
+    let matches = Arguments::command().name(package).get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
@@ -66,10 +65,11 @@ impl Line {
 }
 
 impl Command {
-    /// Does it. The exit code is 0 if it went well, 1 if the work failed, 2 if a name on the command line is none of ours.
+    /// Does it. The exit code is 0 if it went well, 1 if the work failed, 2 if a name on the command line is none of ours,
+    /// and what shells say of a signal where one came.
     pub(crate) fn run(self, ui: &Ui) -> ExitCode {
         let printer = Printer::new(self.json);
-        let done = runtime().block_on(async {
+        let work = async {
             match self.verb {
                 Verb::Build(arguments) => build::run(&arguments, &printer).await,
                 Verb::Images => list::images(&printer),
@@ -77,6 +77,12 @@ impl Command {
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Doctor => doctor::run(self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
+            }
+        };
+        let done = runtime().block_on(async {
+            tokio::select! {
+                done = work => done,
+                signal = interruption() => Err(Fault::Interrupted(signal)),
             }
         });
         match done {
@@ -96,12 +102,15 @@ enum Fault {
     Usage(String),
     /// It was tried and failed.
     Failed(String),
+    /// This signal came.
+    Interrupted(SignalKind),
 }
 
 impl Fault {
     fn text(&self) -> &str {
         match self {
             Self::Usage(text) | Self::Failed(text) => text,
+            Self::Interrupted(_) => "interrupted",
         }
     }
 
@@ -109,6 +118,9 @@ impl Fault {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Interrupted(signal) => {
+                ExitCode::from(u8::try_from(128 + signal.as_raw_value()).unwrap_or(1))
+            }
         }
     }
 
@@ -123,11 +135,28 @@ impl From<CallError> for Fault {
     }
 }
 
+/// Waits for the signals by which people and supervisors end a program. Then what is drawn is cleared, and containers end
+/// because this process does.
+async fn interruption() -> SignalKind {
+    let one = |kind| async move {
+        match signal(kind) {
+            Ok(mut signals) => signals.recv().await,
+            // The signal then ends the process by itself.
+            Err(_) => std::future::pending().await,
+        };
+        kind
+    };
+    tokio::select! {
+        kind = one(SignalKind::interrupt()) => kind,
+        kind = one(SignalKind::terminate()) => kind,
+    }
+}
+
 async fn host() -> Result<std::sync::Arc<Host>, Fault> {
     Ok(Host::get().await?)
 }
 
-/// `no function `trian`; there is `train` `: the nearest name, or all of them.
+/// A name that is none of ours, with those that are.
 fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
     let help = if known.is_empty() {
         format!("this program has no {what}s")

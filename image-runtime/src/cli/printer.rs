@@ -40,6 +40,12 @@ fn to(mut stream: impl Write, text: &str) {
     let _ = writeln!(stream, "{}", text.trim_end());
 }
 
+/// `1 layer`, `2 layers`
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// Rows as columns, two spaces between them.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = header.map(|cell| cell.chars().count());

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::args::Prune;
-use super::printer::Printer;
+use super::printer::{Printer, counted};
 use super::{Fault, host};
 use crate::engine::EngineError;
 use crate::ui::format;
@@ -73,18 +73,20 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     }
     printer.report(&report, || {
         let mut text = format!(
-            "removed {} layers, {} containers and {} workers",
-            report.layers, report.containers, report.bundles
+            "removed {}, {} and {}",
+            counted(report.layers, "layer"),
+            counted(report.containers, "container"),
+            counted(report.bundles, "worker")
         );
         if arguments.all {
             text += &format!(
-                ", {} build caches, {} of downloads",
-                report.caches,
+                ", {}, {} of downloads",
+                counted(report.caches, "build cache"),
                 format::size(report.store_bytes)
             );
         }
         if !layers.is_empty() {
-            text += &format!("; {} layers are in use and stay", layers.len());
+            text += &format!("; kept {} in use", counted(layers.len(), "layer"));
         }
         text
     });

@@ -4,7 +4,7 @@ use image_runtime::{Image, app, image};
 
 const NOTHING: Image = image!(scratch());
 const BROKEN: Image = image!(debian_slim().run_commands("echo about to fail; exit 9"));
-const SLOW: Image = image!(debian_slim().run_commands("echo started; sleep 300"));
+const DEBIAN: Image = image!(debian_slim());
 
 /// Adds two numbers.
 #[app::function(image = NOTHING)]
@@ -26,10 +26,15 @@ fn sleep(seconds: u64) {
 #[app::function(image = BROKEN)]
 fn in_broken() {}
 
-#[app::function(image = SLOW)]
-fn in_slow() {}
+#[app::function(image = DEBIAN)]
+fn in_debian() {}
 
 #[app::main]
 fn main() {
     println!("the body of main");
+    if std::env::var_os("SUBJECT_SLEEPS").is_some() {
+        sleep::remote(1000)
+            .blocking()
+            .expect("it is not awake before it is ended");
+    }
 }

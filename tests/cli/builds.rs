@@ -1,0 +1,130 @@
+//! Nothing is done twice.
+
+use crate::support::{Changing, assert_nothing_left, changing, children, engine, subject};
+
+/// How many layers each image of a build needed.
+fn built(rows: &[serde_json::Value]) -> Vec<u64> {
+    rows.iter()
+        .map(|row| row["built"].as_u64().unwrap())
+        .collect()
+}
+
+/// How often a line was printed.
+fn count(text: &str, line: &str) -> usize {
+    text.lines()
+        .filter(|printed| printed.ends_with(line))
+        .count()
+}
+
+#[test]
+fn a_second_build_makes_nothing_and_says_next_to_nothing() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let first = files.build(&["COPIED"]);
+    assert!(built(&first)[0] >= 2, "{first:?}");
+    let second = changing(&["build", "COPIED"]).run().good();
+    insta::assert_snapshot!(crate::support::tidy(&second.stderr), @"");
+    assert_eq!(files.build(&["COPIED"])[0]["built"], 0);
+    assert_eq!(files.build(&["COPIED"])[0]["layer"], first[0]["layer"]);
+    // A call of a function in it builds nothing either, and prints its result alone.
+    let call = changing(&["call", "in_copied"]).run().good();
+    assert_eq!(call.stderr, "");
+}
+
+#[test]
+fn a_changed_file_rebuilds_its_layer_and_those_after_it() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    files.build(&["COPIED"]);
+    files.write("another text");
+    // Of four layers, base and `first.txt` come before the directory.
+    let again = changing(&["build", "COPIED"]).run().good();
+    insta::assert_snapshot!(crate::support::tidy(&again.stderr), @"");
+    let call = changing(&["call", "in_copied"]).run().good();
+    assert_eq!(call.stdout, "\"another text\"\n");
+    files.build(&["COPIED"]);
+}
+
+#[test]
+fn two_programs_at_the_same_time_make_each_layer_once() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let programs = [(); 3].map(|()| changing(&["build", "LEFT"]).start());
+    let ended = programs.map(|program| program.end().good());
+    let all: String = ended.iter().map(|ended| ended.stderr.as_str()).collect();
+    assert_eq!(count(&all, "│ made PREFIX"), 1, "{all}");
+    assert_eq!(count(&all, "│ made LEFT"), 1, "{all}");
+    assert!(
+        all.contains("waiting for another process that builds it"),
+        "{all}"
+    );
+    ended
+        .iter()
+        .for_each(|ended| assert_nothing_left(ended.pid));
+    files.build(&["LEFT"]);
+}
+
+#[test]
+fn two_threads_and_two_images_make_what_they_share_once() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let threads = changing(&[]).run().good();
+    for line in ["│ made PREFIX", "│ made LEFT", "│ made RIGHT"] {
+        assert_eq!(count(&threads.stderr, line), 1, "{}", threads.stderr);
+    }
+    assert_nothing_left(threads.pid);
+    assert_eq!(built(&files.build(&["LEFT", "RIGHT"])), [0, 0]);
+
+    files.write("for one command with two images");
+    let both = changing(&["build", "LEFT", "RIGHT"]).run().good();
+    for line in ["│ made PREFIX", "│ made LEFT", "│ made RIGHT"] {
+        assert_eq!(count(&both.stderr, line), 1, "{}", both.stderr);
+    }
+    files.build(&["LEFT", "RIGHT"]);
+}
+
+#[test]
+fn a_forced_step_and_those_after_it_are_made_in_every_run() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    files.build(&["FORCED"]);
+    let again = files.build(&["FORCED"]);
+    assert_eq!(built(&again), [2]);
+    // One of each: the new ones took the place of the old ones.
+    assert_eq!(children(again[0]["layer"].as_str().unwrap()), 0);
+}
+
+#[test]
+fn without_cache_everything_is_made_again_and_replaced() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let first = files.build(&["COPIED"]);
+    let again = files.build(&["COPIED", "--no-cache"]);
+    assert_eq!(built(&again), [4]);
+    assert_eq!(again[0]["layer"], first[0]["layer"]);
+    assert_eq!(built(&files.build(&["COPIED"])), [0]);
+}
+
+#[test]
+fn pulling_asks_for_the_base_again_and_makes_nothing_where_it_is_the_same() {
+    if !engine() {
+        return;
+    }
+    subject(&["call", "in_debian"]).run().good();
+    let pulled = subject(&["build", "DEBIAN", "--pull", "--json"])
+        .run()
+        .good();
+    assert_eq!(pulled.json()[0]["built"], 0, "{}", pulled.stderr);
+}

@@ -1,0 +1,212 @@
+//! What each command prints, where, and how it ends.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::support::{engine, subject, tidy};
+
+/// What a command says to people, when it ended with this code and printed nothing for programs.
+#[track_caller]
+fn said(arguments: &[&str], code: i32) -> String {
+    let ended = subject(arguments).run().with(code, &[]);
+    assert_eq!(ended.stdout, "", "{}", ended.stderr);
+    tidy(&ended.stderr)
+}
+
+#[test]
+fn without_a_command_the_body_of_main_runs() {
+    let ended = subject(&[]).run().good();
+    assert_eq!(ended.stdout, "the body of main\n");
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn help_names_the_commands() {
+    insta::assert_snapshot!(subject(&["--help"]).run().good().stdout);
+}
+
+#[test]
+fn functions_are_listed() {
+    insta::assert_snapshot!(said(&["functions"], 0));
+}
+
+#[test]
+fn images_are_listed() {
+    insta::assert_snapshot!(said(&["images"], 0));
+}
+
+#[test]
+fn lists_are_there_for_programs_too() {
+    let functions = subject(&["functions", "--json"]).run().good();
+    assert_eq!(functions.stderr, "");
+    assert_eq!(
+        functions.json()[0],
+        json!({
+            "name": "add",
+            "parameters": [{ "name": "a", "type": "i64" }, { "name": "b", "type": "i64" }],
+            "result": "i64",
+            "image": "NOTHING",
+            "timeout_ms": null,
+            "place": functions.json()[0]["place"],
+        })
+    );
+    let images = subject(&["images", "--json"]).run().good();
+    let broken = &images.json()[0];
+    assert_eq!(
+        (&broken["name"], &broken["base"], &broken["steps"]),
+        (
+            &json!("BROKEN"),
+            &json!("debian_slim"),
+            &json!(["run_commands"])
+        )
+    );
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_there_is() {
+    insta::assert_snapshot!(said(&["build", "NOPE"], 2), @"");
+    insta::assert_snapshot!(said(&["call", "nope"], 2), @"");
+    insta::assert_snapshot!(said(&["nope"], 2), @"");
+}
+
+#[test]
+fn wrong_arguments_of_a_function_are_explained() {
+    insta::assert_snapshot!(said(&["call", "add", "2"], 2), @"");
+    insta::assert_snapshot!(said(&["call", "add", "2", "\"x\""], 2), @"");
+    insta::assert_snapshot!(said(&["call", "fail", "x"], 2), @"");
+    insta::assert_snapshot!(said(&["call"], 2), @"");
+}
+
+#[test]
+fn a_call_prints_its_result_and_nothing_else() {
+    if !engine() {
+        return;
+    }
+    let ended = subject(&["call", "add", "2", "-3"]).run().good();
+    assert_eq!((&*ended.stdout, &*ended.stderr), ("-1\n", ""));
+    let ended = subject(&["call", "--json", "sleep", "0"]).run().good();
+    assert_eq!(ended.stdout, "null\n");
+    assert!(ended.stderr.ends_with(" │ asleep\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_call_that_fails_tells_the_functions_error() {
+    if !engine() {
+        return;
+    }
+    insta::assert_snapshot!(said(&["call", "fail", "\"the disk is shy\""], 1), @"");
+}
+
+#[test]
+fn a_failed_build_shows_the_step_its_command_and_its_last_lines() {
+    if !engine() {
+        return;
+    }
+    // The base is there then.
+    subject(&["call", "--quiet", "in_debian"]).run().good();
+    insta::assert_snapshot!(said(&["build", "BROKEN"], 1), @"");
+    insta::assert_snapshot!(said(&["build", "BROKEN", "--quiet"], 1), @"");
+    // With `--json`, nothing that fails prints half a document.
+    insta::assert_snapshot!(said(&["build", "BROKEN", "--json"], 1), @"");
+    insta::assert_snapshot!(said(&["call", "in_broken", "--quiet"], 1), @"");
+}
+
+#[test]
+fn doctor_shows_what_there_is() {
+    if !engine() {
+        return;
+    }
+    let text = said(&["doctor"], 0);
+    for word in [
+        " engine ",
+        "docker: ",
+        " storage driver ",
+        " store ",
+        "[store]/v1",
+        " registry",
+        "Debian archive",
+    ] {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+    let report = subject(&["doctor", "--json"]).run().good().json();
+    assert_eq!(report["engine"]["name"], "docker");
+    assert!(report["engine"]["version"].is_string(), "{report}");
+    assert!(report["store"].is_string(), "{report}");
+}
+
+#[test]
+fn doctor_tells_what_is_missing_and_still_shows_the_rest() {
+    let doctor = || {
+        subject(&["doctor"])
+            .env("DOCKER_HOST", "unix:///nonexistent")
+            .env("SSL_CERT_FILE", "/dev/null")
+            .env("HTTPS_PROXY", "http://127.0.0.1:1")
+    };
+    let text = tidy(&doctor().run().with(1, &[]).stderr);
+    assert!(text.contains("✗ engine"), "{text}");
+    for word in [
+        "cannot reach Docker at unix:///nonexistent",
+        "help: start it with",
+        "✓ store",
+        "HTTPS_PROXY",
+    ] {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+}
+
+#[test]
+fn prune_tells_what_it_removed() {
+    if !engine() {
+        return;
+    }
+    let text = said(&["prune"], 0);
+    assert!(text.starts_with("removed "), "{text}");
+    let report = subject(&["prune", "--json"]).run().good().json();
+    assert!(
+        report["layers"].is_u64() && report["containers"].is_u64(),
+        "{report}"
+    );
+}
+
+#[test]
+fn nothing_is_coloured_where_nobody_looks() {
+    for ended in [
+        subject(&["--help"]).run(),
+        subject(&["nope"]).env("NO_COLOR", "1").run(),
+    ] {
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn readers_that_went_away_are_no_failure() {
+    for arguments in [
+        &["functions"][..],
+        &["--json", "functions"],
+        &["--help"],
+        &["nope"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = subject(arguments)
+            .command()
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        let wanted = i32::from(arguments == ["nope"]) * 2;
+        assert_eq!(status.code(), Some(wanted), "{arguments:?}: {status}");
+    }
+    // Nor streams that were closed from the beginning.
+    let status = std::process::Command::new("/bin/sh")
+        .args([
+            "-c",
+            "exec \"$0\" functions >&- 2>&- <&-",
+            env!("CARGO_BIN_EXE_subject"),
+        ])
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}

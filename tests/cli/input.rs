@@ -1,0 +1,1 @@
+//! Bad input: each is a clear error, and nothing is left running.

@@ -1,0 +1,8 @@
+//! Programs with `#[app::main]`, run as a user runs them: what they print, what they leave, what they say when
+//! something is wrong.
+
+mod builds;
+mod face;
+mod input;
+mod signals;
+mod support;

@@ -1,0 +1,82 @@
+//! Programs that are ended half-way.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::Signal;
+
+use crate::support::{
+    Changing, Running, assert_nothing_left, changing, engine, has_container, has_layer, subject,
+};
+
+/// How soon a program must be gone that was told to end.
+const PROMPTLY: Duration = Duration::from_secs(5);
+
+const SIGNALS: [(Signal, Option<i32>); 3] = [
+    (Signal::INT, Some(130)),
+    (Signal::TERM, Some(143)),
+    (Signal::KILL, None),
+];
+
+/// Ends a program in the middle of its work. It is gone promptly, with this code, and nothing is left of it.
+fn end(program: Running, signal: Signal, code: Option<i32>) -> String {
+    assert!(
+        has_container(program.pid()),
+        "it is in the middle of its work"
+    );
+    let begin = Instant::now();
+    program.signal(signal);
+    let ended = program.end();
+    assert!(begin.elapsed() < PROMPTLY, "{signal:?}");
+    assert_eq!(ended.code, code, "{signal:?}: {}", ended.stderr);
+    assert_nothing_left(ended.pid);
+    ended.stderr
+}
+
+#[test]
+fn a_build_that_is_ended_leaves_nothing_and_the_next_one_works() {
+    if !engine() {
+        return;
+    }
+    for (signal, code) in SIGNALS {
+        let mut files = Changing::take();
+        let until = SystemTime::now() + Duration::from_secs(6);
+        let until = until.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        files.write(&until.as_secs().to_string());
+        let mut program = changing(&["build", "SLOW"]).start();
+        program.until("│ started");
+        let text = end(program, signal, code);
+        if code.is_some() {
+            assert!(text.ends_with("interrupted\n"), "{text}");
+        }
+        let next = &files.build(&["SLOW"])[0];
+        assert_eq!(
+            next["built"], 1,
+            "the copied files are there, the step is not"
+        );
+        assert!(has_layer(next["layer"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_call_that_is_ended_leaves_nothing() {
+    if !engine() {
+        return;
+    }
+    for (signal, code) in SIGNALS {
+        let mut program = subject(&["call", "sleep", "1000"]).start();
+        program.until("│ asleep");
+        end(program, signal, code);
+    }
+}
+
+#[test]
+fn the_body_of_main_ends_as_any_program_does() {
+    if !engine() {
+        return;
+    }
+    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
+        let mut program = subject(&[]).env("SUBJECT_SLEEPS", "1").start();
+        program.until("│ asleep");
+        end(program, signal, None);
+    }
+}

@@ -1,0 +1,319 @@
+//! Starts programs and looks at what they leave behind.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+use bollard::Docker;
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
+use serde_json::Value;
+
+/// How soon nothing must be left of a program that ended.
+const GONE: Duration = Duration::from_secs(10);
+
+/// A program to run.
+pub(crate) struct Program(Command);
+
+/// How a program ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) pid: u32,
+}
+
+/// A program that runs.
+pub(crate) struct Running {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    read: String,
+}
+
+/// The program of the face.
+pub(crate) fn subject(arguments: &[&str]) -> Program {
+    program(env!("CARGO_BIN_EXE_subject"), arguments)
+}
+
+/// The program whose images change.
+pub(crate) fn changing(arguments: &[&str]) -> Program {
+    program(env!("CARGO_BIN_EXE_changing"), arguments)
+}
+
+/// Any program, with the store of these tests: it is not the user's, and kept so that bases are looked up once.
+pub(crate) fn program(path: &str, arguments: &[&str]) -> Program {
+    let mut command = Command::new(path);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env("IMAGE_STORE", store())
+        .env_remove("NO_COLOR");
+    Program(command)
+}
+
+/// The store of these tests.
+pub(crate) fn store() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-store")
+}
+
+impl Program {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub(crate) fn command(self) -> Command {
+        self.0
+    }
+
+    pub(crate) fn run(self) -> Ended {
+        self.start().end()
+    }
+
+    pub(crate) fn start(mut self) -> Running {
+        self.0.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.0.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Running {
+            child,
+            stderr,
+            read: String::new(),
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads what it prints until that holds a word.
+    pub(crate) fn until(&mut self, word: &str) {
+        while !self.read.contains(word) {
+            let read = self.stderr.read_line(&mut self.read).unwrap();
+            assert!(read > 0, "it ended without `{word}`: {}", self.read);
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn end(mut self) -> Ended {
+        let mut stdout = self.child.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text)
+        });
+        self.stderr.read_to_string(&mut self.read).unwrap();
+        Ended {
+            pid: self.pid(),
+            code: self.child.wait().unwrap().code(),
+            stdout: reader.join().unwrap().unwrap(),
+            stderr: self.read,
+        }
+    }
+}
+
+impl Ended {
+    /// It ended well, or says what it printed.
+    #[track_caller]
+    pub(crate) fn good(self) -> Self {
+        self.with(0, &[])
+    }
+
+    /// It ended with this code, and its standard error holds these words.
+    #[track_caller]
+    pub(crate) fn with(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "`{word}` is not in:\n{}",
+                self.stderr
+            );
+        }
+        self
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// Text without what differs from run to run: times, identities.
+pub(crate) fn tidy(text: &str) -> String {
+    let store = store().display().to_string();
+    let text = text.replace(&store, "[store]");
+    let lines = text.lines().map(|line| {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for index in 0..words.len() {
+            let is_number = words[index].parse::<f64>().is_ok();
+            let unit = words.get(index + 1).map(String::as_str);
+            if is_number && matches!(unit, Some("ms" | "s" | "min")) {
+                words[index] = "[time]".into();
+                words[index + 1].clear();
+            }
+            let is_hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if words[index].len() >= 10 && is_hex(&words[index]) {
+                words[index] = "[identity..]".into();
+            }
+        }
+        words.join(" ").trim_end().to_owned() + "\n"
+    });
+    lines.collect()
+}
+
+fn docker() -> Docker {
+    Docker::connect_with_defaults().unwrap()
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Whether tests that need containers can run; see [`tests::engine_answers`].
+pub(crate) fn engine() -> bool {
+    static ANSWERS: OnceLock<bool> = OnceLock::new();
+    let answers = ANSWERS.get_or_init(|| {
+        Docker::connect_with_defaults().is_ok_and(|docker| wait(docker.ping()).is_ok())
+    });
+    tests::engine_answers(*answers)
+}
+
+/// The containers of a process.
+fn containers(pid: u32) -> Vec<String> {
+    const OWNER: &str = "image-runtime.owner";
+    let filters = HashMap::from([("label".to_owned(), vec![OWNER.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters)
+        .build();
+    let listed = wait(docker().list_containers(Some(options))).unwrap();
+    let owned = listed.into_iter().filter(|container| {
+        let owner = container.labels.as_ref().and_then(|all| all.get(OWNER));
+        owner.is_some_and(|owner| owner.starts_with(&format!("{pid}:")))
+    });
+    owned.filter_map(|container| container.id).collect()
+}
+
+/// Whether the process has a container.
+pub(crate) fn has_container(pid: u32) -> bool {
+    !containers(pid).is_empty()
+}
+
+/// Nothing that the process made runs or lies around.
+#[track_caller]
+pub(crate) fn assert_nothing_left(pid: u32) {
+    let begin = Instant::now();
+    while has_container(pid) {
+        assert!(begin.elapsed() < GONE, "a container is left");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Whether a layer exists.
+pub(crate) fn has_layer(identity: &str) -> bool {
+    wait(docker().inspect_image(&format!("image-runtime/layer:{identity}"))).is_ok()
+}
+
+/// How many images stand on a layer.
+pub(crate) fn children(identity: &str) -> usize {
+    let label = format!("image-runtime.parent={identity}");
+    let filters = HashMap::from([("label".to_owned(), vec![label])]);
+    let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+    wait(docker().list_images(Some(options))).unwrap().len()
+}
+
+/// What tests write into the directory that images copy. One test at a time has it, in whatever process.
+pub(crate) struct Changing {
+    _lock: File,
+    layers: Vec<String>,
+}
+
+impl Changing {
+    /// Takes the directory, and writes a text that was never in it.
+    pub(crate) fn take() -> Self {
+        let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("changing.lock");
+        let lock = File::create(lock).unwrap();
+        lock.lock().unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let this = Self {
+            _lock: lock,
+            layers: Vec::new(),
+        };
+        this.write(&now.unwrap().as_nanos().to_string());
+        this
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        data("changing/generated")
+    }
+
+    pub(crate) fn write(&self, text: &str) {
+        std::fs::write(self.path(), text).unwrap();
+    }
+
+    /// Builds images; answers what `build --json` says. Their topmost layers are removed in the end.
+    pub(crate) fn build(&mut self, arguments: &[&str]) -> Vec<Value> {
+        let ended = changing(&[&["build", "--json"], arguments].concat()).run();
+        let rows = ended.good().json();
+        let rows = rows.as_array().unwrap().clone();
+        for row in &rows {
+            self.remove_later(row["layer"].as_str().unwrap());
+        }
+        rows
+    }
+
+    pub(crate) fn remove_later(&mut self, layer: &str) {
+        self.layers.push(layer.to_owned());
+    }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.path());
+        for layer in &self.layers {
+            remove_chain(layer);
+        }
+    }
+}
+
+/// Removes a layer and those below it that nothing else stands on, down to what is no copy of our directory.
+fn remove_chain(layer: &str) {
+    let docker = docker();
+    let mut next = Some(layer.to_owned());
+    while let Some(layer) = next {
+        let name = format!("image-runtime/layer:{layer}");
+        let Ok(image) = wait(docker.inspect_image(&name)) else {
+            return;
+        };
+        let labels = image.config.and_then(|config| config.labels);
+        let label = |name: &str| labels.as_ref()?.get(name).cloned();
+        let title = label("image-runtime.title").unwrap_or_default();
+        let removed = children(&layer) == 0
+            && wait(docker.remove_image(
+                &name,
+                None::<bollard::query_parameters::RemoveImageOptions>,
+                None,
+            ))
+            .is_ok();
+        let own = !title.contains("/changing");
+        next = label("image-runtime.parent").filter(|parent| removed && own && !parent.is_empty());
+    }
+}
+
+/// A file of these tests.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("cli/data")
+        .join(name)
+}

@@ -1,0 +1,71 @@
+//! A program whose images take in `cli/data/changing`: tests write there, so that layers are really built in every run.
+
+use image_runtime::{Image, app, image};
+
+const COPIED: Image = image!(
+    scratch()
+        .copy_local_file("cli/data/first.txt", "/first")
+        .copy_local_dir("cli/data/changing", "/changing")
+        .copy_local_file("cli/data/last.txt", "/last")
+);
+const PREFIX: Image = image!(
+    debian_slim()
+        .copy_local_dir("cli/data/changing", "/changing")
+        .run_commands("sleep 1; echo made PREFIX")
+);
+const LEFT: Image = image!(PREFIX.run_commands("sleep 1; echo made LEFT"));
+const RIGHT: Image = image!(PREFIX.run_commands("sleep 1; echo made RIGHT"));
+const FORCED: Image = image!(
+    COPIED
+        .copy_local_file("cli/data/first.txt", "/forced", force_build = true)
+        .copy_local_file("cli/data/first.txt", "/after")
+);
+/// Its command ends when the time in the copied file has come.
+const SLOW: Image = image!(
+    debian_slim()
+        .copy_local_dir("cli/data/changing", "/changing")
+        .run_commands(
+            "echo started; while [ $(date +%s) -lt $(cat /changing/generated) ]; do sleep 0.1; done"
+        )
+);
+const THERE: Image = image!(scratch().copy_local_file("cli/data/there.txt", "/there"));
+const PIP: Image = image!(
+    debian_slim(python_version = "3.11")
+        .copy_local_dir("cli/data/changing", "/changing")
+        .pip_install("six==1.17.0")
+);
+
+#[app::function(image = COPIED)]
+fn in_copied() -> String {
+    std::fs::read_to_string("/changing/generated").unwrap_or_default()
+}
+
+#[app::function(image = LEFT)]
+fn in_left() {}
+
+#[app::function(image = RIGHT)]
+fn in_right() {}
+
+#[app::function(image = FORCED)]
+fn in_forced() {}
+
+#[app::function(image = SLOW)]
+fn in_slow() {}
+
+#[app::function(image = THERE)]
+fn in_there() {}
+
+#[app::function(image = PIP)]
+fn in_pip() {}
+
+/// Two threads make two images with a common prefix.
+#[app::main]
+fn main() {
+    std::thread::scope(|scope| {
+        let left = scope.spawn(|| in_left::remote().blocking());
+        let right = scope.spawn(|| in_right::remote().blocking());
+        for done in [left.join(), right.join()] {
+            done.expect("no thread panics").expect("both are built");
+        }
+    });
+}
