@@ -36,6 +36,10 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
         events: ui.events(),
         build: line.build_options(),
     });
+    // Known before anything runs, so that nobody learns of it by a call that comes late.
+    if let Err(error) = registry::Program::get() {
+        return cli::fail(&error.to_string());
+    }
     match line.command {
         None => body().report(),
         Some(command) => command.run(&ui),

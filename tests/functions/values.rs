@@ -136,7 +136,7 @@ async fn a_hundred_megabytes_go_and_come() {
 #[app::test]
 async fn calls_at_once_all_get_their_own_answer() {
     let calls: Vec<_> = (0..12)
-        .map(|number| tokio::spawn(half::remote(number * 2).into_future()))
+        .map(|number| tokio::spawn(half::remote(number * 2)))
         .collect();
     for (number, call) in (0..12).zip(calls) {
         assert_eq!(call.await.unwrap().unwrap(), number);

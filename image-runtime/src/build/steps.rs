@@ -154,10 +154,13 @@ impl Builder {
                         last_lines.pop_front();
                     }
                     last_lines.push_back(line.clone());
-                    self.events.tell(Event::LayerOutput {
-                        layer: layer.id,
-                        line,
-                    });
+                    // Dpkg talks a lot while it sets up a system from nothing; it matters only if that fails.
+                    if !matches!(layer.action, Action::Base(_)) {
+                        self.events.tell(Event::LayerOutput {
+                            layer: layer.id,
+                            line,
+                        });
+                    }
                 })
                 .await?;
             if outcome != RunOutcome::Exited(0) {

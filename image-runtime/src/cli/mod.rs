@@ -48,6 +48,12 @@ pub(crate) fn parse(package: &'static str) -> Line {
     }
 }
 
+/// Says why a program cannot run, and answers the exit code.
+pub(crate) fn fail(text: &str) -> ExitCode {
+    Printer::new(false).error(text);
+    ExitCode::FAILURE
+}
+
 impl Line {
     /// How images are to be built.
     pub(crate) fn build_options(&self) -> BuildOptions {

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -12,16 +12,21 @@ use super::{CallError, Host};
 use crate::protocol::value;
 use crate::spec::FunctionSpec;
 
-/// A call of an annotated function, not made yet: `.await` it, or use [`.blocking()`](Self::blocking) without a runtime.
+/// A call of an annotated function: `.await` it, or use [`.blocking()`](Self::blocking) without a runtime.
 ///
-/// The image is built if it has to be, a container is started if none is free, and the function runs in it.
-/// Dropping the future of a call that is under way ends the container it runs in.
+/// Nothing happens before that. Then the image is built if it has to be, a container is started if none is free, and the
+/// function runs in it. The future can be awaited on any runtime, spawned, joined, selected. Dropping it while the function
+/// runs ends the container it runs in.
+///
+/// Large byte buffers cross fastest as `serde_bytes::ByteBuf`: serde takes a `Vec<u8>` for a list of numbers.
 #[must_use = "a call is made when it is awaited or by `.blocking()`"]
 #[derive(Debug)]
 pub struct Call<T> {
     function: &'static FunctionSpec,
     arguments: Result<Vec<u8>, String>,
     timeout: Option<Duration>,
+    /// Its encoded result, once it has been polled.
+    running: Option<Anywhere<Result<Vec<u8>, CallError>>>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -33,6 +38,7 @@ impl<T> Call<T> {
             function,
             arguments,
             timeout: None,
+            running: None,
             result: PhantomData,
         }
     }
@@ -44,7 +50,7 @@ impl<T> Call<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> Call<T> {
+impl<T: DeserializeOwned> Call<T> {
     /// Makes the call and waits for its result on this thread. For programs and threads without an async runtime.
     ///
     /// # Errors
@@ -52,48 +58,45 @@ impl<T: DeserializeOwned + 'static> Call<T> {
     pub fn blocking(self) -> Result<T, CallError> {
         // Inside an async function of the user, tokio would let no future go on that has been polled often without a
         // pause; here is nobody to pause for.
-        pollster::block_on(tokio::task::unconstrained(self.into_future()))
+        pollster::block_on(tokio::task::unconstrained(self))
     }
+}
 
-    async fn run(self) -> Result<T, CallError> {
-        let name = self.function.name;
-        let arguments = self.arguments.map_err(|reason| {
+impl<T: DeserializeOwned> Future for Call<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            function,
+            arguments,
+            timeout,
+            running,
+            ..
+        } = self.get_mut();
+        let running = running.get_or_insert_with(|| {
+            let arguments = std::mem::replace(arguments, Ok(Vec::new()));
+            Anywhere::new(run(function, arguments, *timeout))
+        });
+        let result = ready!(Pin::new(running).poll(context))?;
+        Poll::Ready(value::decode(&result).map_err(|reason| {
             CallError::encoding(
-                name,
-                &format!("the arguments could not be encoded: {reason}"),
+                function.name,
+                &format!("the result could not be decoded: {reason}"),
             )
-        })?;
-        let host = Host::get().await?;
-        let result = host.call(self.function, &arguments, self.timeout).await?;
-        value::decode(&result).map_err(|reason| {
-            CallError::encoding(name, &format!("the result could not be decoded: {reason}"))
-        })
+        }))
     }
 }
 
-impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
-    type Output = Result<T, CallError>;
-    type IntoFuture = CallFuture<T>;
-
-    fn into_future(self) -> CallFuture<T> {
-        CallFuture(Anywhere::new(self.run()))
-    }
-}
-
-/// A call under way.
-#[must_use = "a call goes on only while it is awaited"]
-pub struct CallFuture<T>(Anywhere<Result<T, CallError>>);
-
-impl<T> Future for CallFuture<T> {
-    type Output = Result<T, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context)
-    }
-}
-
-impl<T> std::fmt::Debug for CallFuture<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CallFuture")
-    }
+async fn run(
+    function: &'static FunctionSpec,
+    arguments: Result<Vec<u8>, String>,
+    timeout: Option<Duration>,
+) -> Result<Vec<u8>, CallError> {
+    let arguments = arguments.map_err(|reason| {
+        CallError::encoding(
+            function.name,
+            &format!("the arguments could not be encoded: {reason}"),
+        )
+    })?;
+    Host::get().await?.call(function, &arguments, timeout).await
 }

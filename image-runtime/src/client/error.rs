@@ -132,16 +132,18 @@ fn root(error: &BuildError) -> &BuildError {
     }
 }
 
-/// An error with its sources, in one text.
+/// An error with its sources, in one text: what happened first, then every `help:` line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
+    let (mut what, mut help) = (Vec::new(), String::new());
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let end = text.find("\n  help: ").unwrap_or(text.len());
+        what.push(text[..end].to_owned());
+        help.push_str(&text[end..]);
+        next = error.source();
     }
-    text
+    what.join(": ") + &help
 }
 
 impl std::fmt::Display for CallError {
@@ -151,3 +153,21 @@ impl std::fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_stands_after_all_that_happened() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the store cannot be used\n  help: name another")]
+        struct Outer(#[source] std::io::Error);
+
+        let error = Outer(std::io::Error::other("it is full\n  help: make room"));
+        assert_eq!(
+            chain(&error),
+            "the store cannot be used: it is full\n  help: name another\n  help: make room"
+        );
+    }
+}

@@ -38,3 +38,9 @@ impl<T> Future for Anywhere<T> {
         self.0.as_mut().poll(context)
     }
 }
+
+impl<T> std::fmt::Debug for Anywhere<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Anywhere")
+    }
+}

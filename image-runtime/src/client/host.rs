@@ -15,7 +15,7 @@ use crate::registry::Program;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::Store;
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{Launcher, bundle};
+use crate::worker::{self, Launcher, bundle};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -55,6 +55,13 @@ impl Host {
     }
 
     async fn open() -> Result<Arc<Self>, CallError> {
+        if worker::is_serving() {
+            return Err(CallError::new(
+                CallErrorKind::Engine,
+                "a function that runs in a container cannot call another one\n  \
+                 help: call it on the host, and hand its result over",
+            ));
+        }
         let settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
@@ -201,7 +208,7 @@ impl Host {
 
 /// How long the bundle of a build stays that nobody runs. Each edit of a program makes one, and keeps its executable on the
 /// disk; making one again takes milliseconds.
-const BUNDLE_KEPT: Duration = Duration::from_secs(60 * 60);
+const BUNDLE_KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// Removes what killed hosts and earlier builds left, in the background: nobody waits for it, and nobody depends on it.
 fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {

@@ -98,8 +98,41 @@ fn failure(info: &PanicHookInfo<'_>) -> Failure {
     Failure::Panicked {
         message: message(info.payload()),
         place: info.location().map(ToString::to_string).unwrap_or_default(),
-        backtrace: Backtrace::force_capture().to_string(),
+        backtrace: of_the_function(&Backtrace::force_capture().to_string()),
     }
+}
+
+/// The frames of a backtrace between the panic machinery and ours: those of the function.
+fn of_the_function(backtrace: &str) -> String {
+    let mut frames: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in backtrace.lines() {
+        let head = line.trim_start().split_once(": ");
+        match head.filter(|(number, _)| number.parse::<u32>().is_ok()) {
+            Some((_, name)) => frames.push((name, Vec::new())),
+            None => {
+                if let Some((_, lines)) = frames.last_mut() {
+                    lines.push(line);
+                }
+            }
+        }
+    }
+    let machinery = |name: &str| name.contains("panicking::") || name.contains("rust_begin_unwind");
+    let begin = frames
+        .iter()
+        .rposition(|(name, _)| machinery(name))
+        .map_or(0, |last| last + 1);
+    let mut text = String::new();
+    let own = frames[begin..]
+        .iter()
+        .take_while(|(name, _)| !name.contains("worker::invoke"));
+    for (number, (name, lines)) in own.enumerate() {
+        text.push_str(&format!("{number:>4}: {name}\n"));
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 fn message(payload: &(dyn std::any::Any + Send)) -> String {
@@ -108,4 +141,22 @@ fn message(payload: &(dyn std::any::Any + Send)) -> String {
         .map(ToString::to_string)
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is no text".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backtrace_is_cut_to_the_frames_of_the_function() {
+        let whole = "   0: image_runtime::worker::invoke::failure\n             at ./invoke.rs:1:2\n   \
+                     1: std::panicking::panic_with_hook\n   2: core::panicking::panic_fmt\n   \
+                     3: app::train\n             at ./main.rs:7:9\n   4: core::ops::function::FnOnce::call_once\n   \
+                     5: image_runtime::worker::invoke::Functions::call\n   6: main\n";
+        assert_eq!(
+            of_the_function(whole),
+            "   0: app::train\n             at ./main.rs:7:9\n   1: core::ops::function::FnOnce::call_once\n"
+        );
+        assert_eq!(of_the_function("disabled backtrace"), "");
+    }
 }

@@ -16,7 +16,7 @@ pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};
 pub use host::Worker;
 pub use launcher::{Launcher, WorkerSpec};
-pub use serve::{is_worker, serve};
+pub use serve::{is_serving, is_worker, serve};
 
 /// Where the pieces lie inside a container.
 mod inside {

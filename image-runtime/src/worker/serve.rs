@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -15,6 +16,13 @@ use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
 /// Whether this process is a worker: somebody put the socket there for it.
 pub fn is_worker() -> bool {
     Path::new(inside::SOCKET).exists()
+}
+
+static SERVING: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process serves a host: a function that asks runs in a container.
+pub fn is_serving() -> bool {
+    SERVING.load(Ordering::Relaxed)
 }
 
 /// Serves the host until it is gone, and ends the process.
@@ -33,6 +41,7 @@ pub fn serve() -> ! {
 }
 
 fn answer_until_the_end() -> io::Result<()> {
+    SERVING.store(true, Ordering::Relaxed);
     // Once both have agreed, the host removes what they met by.
     let mut socket = UnixStream::connect(inside::SOCKET)?;
     let pipes = open_pipes()?;

@@ -343,9 +343,9 @@ fn a_function_can_stand_in_a_function() {
 fn remote_takes_what_the_function_takes() {
     let point = Point { x: 1.0 };
     let text = String::from("a");
-    let _ = everything::remote(1, &text, &[], &point, Path::new("/x"), BTreeMap::new());
-    let _ = nothing::remote();
-    let _ = r#match::remote(1, 2, 3);
-    let _ = nested::shifted::remote(point, 1.0);
-    let _ = nested::many::remote(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
+    drop(everything::remote(1, &text, &[], &point, Path::new("/x"), BTreeMap::new()));
+    drop(nothing::remote());
+    drop(r#match::remote(1, 2, 3));
+    drop(nested::shifted::remote(point, 1.0));
+    drop(nested::many::remote(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1));
 }
