@@ -116,7 +116,12 @@ fn of_the_function(backtrace: &str) -> String {
             }
         }
     }
-    let machinery = |name: &str| name.contains("panicking::") || name.contains("rust_begin_unwind");
+    // `catch_unwind` lives beside these, and stands at the other end.
+    let machinery = |name: &str| {
+        ["panicking::panic", "panicking::assert", "begin_unwind"]
+            .iter()
+            .any(|part| name.contains(part))
+    };
     let begin = frames
         .iter()
         .rposition(|(name, _)| machinery(name))
@@ -152,10 +157,11 @@ mod tests {
         let whole = "   0: image_runtime::worker::invoke::failure\n             at ./invoke.rs:1:2\n   \
                      1: std::panicking::panic_with_hook\n   2: core::panicking::panic_fmt\n   \
                      3: app::train\n             at ./main.rs:7:9\n   4: core::ops::function::FnOnce::call_once\n   \
-                     5: image_runtime::worker::invoke::Functions::call\n   6: main\n";
+                     5: std::panicking::catch_unwind\n   \
+                     6: image_runtime::worker::invoke::Functions::call\n   7: main\n";
         assert_eq!(
             of_the_function(whole),
-            "   0: app::train\n             at ./main.rs:7:9\n   1: core::ops::function::FnOnce::call_once\n"
+            "   0: app::train\n             at ./main.rs:7:9\n   1: core::ops::function::FnOnce::call_once\n   2: std::panicking::catch_unwind\n"
         );
         assert_eq!(of_the_function("disabled backtrace"), "");
     }

@@ -343,9 +343,18 @@ fn a_function_can_stand_in_a_function() {
 fn remote_takes_what_the_function_takes() {
     let point = Point { x: 1.0 };
     let text = String::from("a");
-    drop(everything::remote(1, &text, &[], &point, Path::new("/x"), BTreeMap::new()));
+    drop(everything::remote(
+        1,
+        &text,
+        &[],
+        &point,
+        Path::new("/x"),
+        BTreeMap::new(),
+    ));
     drop(nothing::remote());
     drop(r#match::remote(1, 2, 3));
     drop(nested::shifted::remote(point, 1.0));
-    drop(nested::many::remote(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1));
+    drop(nested::many::remote(
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    ));
 }
