@@ -132,16 +132,21 @@ fn root(error: &BuildError) -> &BuildError {
     }
 }
 
-/// An error with its sources, in one text.
+/// An error with its sources, in one text: what happened first, then all that can be done about it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
+    let (mut text, mut helps) = (String::new(), String::new());
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let said = error.to_string();
+        let end = said.find("\n  help: ").unwrap_or(said.len());
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&said[..end]);
+        helps.push_str(&said[end..]);
+        next = error.source();
     }
-    text
+    text + &helps
 }
 
 impl std::fmt::Display for CallError {
@@ -151,3 +156,38 @@ impl std::fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full\n  help: free some space")]
+    struct Inner;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write\n  help: write elsewhere")]
+    struct Outer(#[source] Inner);
+
+    #[test]
+    fn what_can_be_done_comes_after_what_happened() {
+        assert_eq!(
+            chain(&Outer(Inner)),
+            "cannot write: the disk is full\n  help: write elsewhere\n  help: free some space"
+        );
+    }
+
+    #[test]
+    fn an_error_that_others_waited_for_keeps_its_sources() {
+        let inner = BuildError::Store(crate::store::StoreError::Io {
+            doing: "write",
+            path: "/x".into(),
+            source: std::io::Error::other("the disk is shy"),
+        });
+        let text = chain(&BuildError::Shared(std::sync::Arc::new(inner)));
+        assert!(
+            text.starts_with("cannot write `/x`: the disk is shy\n  help: "),
+            "{text}"
+        );
+    }
+}
