@@ -1,6 +1,6 @@
 //! Nothing is done twice.
 
-use crate::support::{Changing, assert_nothing_left, changing, children, engine, subject};
+use crate::support::{Changing, assert_nothing_left, changing, children, engine, subject, tidy};
 
 /// How many layers each image of a build needed.
 fn built(rows: &[serde_json::Value]) -> Vec<u64> {
@@ -25,7 +25,10 @@ fn a_second_build_makes_nothing_and_says_next_to_nothing() {
     let first = files.build(&["COPIED"]);
     assert!(built(&first)[0] >= 2, "{first:?}");
     let second = changing(&["build", "COPIED"]).run().good();
-    insta::assert_snapshot!(crate::support::tidy(&second.stderr), @"");
+    insta::assert_snapshot!(tidy(&second.stderr), @r"
+    IMAGE   LAYER         BASE     BUILT
+    COPIED  [identity..]  scratch  nothing to do
+    ");
     assert_eq!(files.build(&["COPIED"])[0]["built"], 0);
     assert_eq!(files.build(&["COPIED"])[0]["layer"], first[0]["layer"]);
     // A call of a function in it builds nothing either, and prints its result alone.
@@ -40,12 +43,20 @@ fn a_changed_file_rebuilds_its_layer_and_those_after_it() {
     }
     let mut files = Changing::take();
     files.build(&["COPIED"]);
-    files.write("another text");
+    let text = files.write_new();
     // Of four layers, base and `first.txt` come before the directory.
     let again = changing(&["build", "COPIED"]).run().good();
-    insta::assert_snapshot!(crate::support::tidy(&again.stderr), @"");
+    insta::assert_snapshot!(tidy(&again.stderr), @r"
+    [COPIED 1/2] copy_local_dir(cli/data/changing → /changing) …
+    [COPIED 1/2] copy_local_dir(cli/data/changing → /changing) [time]
+    [COPIED 2/2] copy_local_file(cli/data/last.txt → /last) …
+    [COPIED 2/2] copy_local_file(cli/data/last.txt → /last) [time]
+    built 2 layers in [time]
+    IMAGE   LAYER         BASE     BUILT
+    COPIED  [identity..]  scratch  2 layers built
+    ");
     let call = changing(&["call", "in_copied"]).run().good();
-    assert_eq!(call.stdout, "\"another text\"\n");
+    assert_eq!(call.stdout, format!("\"{text}\"\n"));
     files.build(&["COPIED"]);
 }
 
@@ -83,7 +94,7 @@ fn two_threads_and_two_images_make_what_they_share_once() {
     assert_nothing_left(threads.pid);
     assert_eq!(built(&files.build(&["LEFT", "RIGHT"])), [0, 0]);
 
-    files.write("for one command with two images");
+    files.write_new();
     let both = changing(&["build", "LEFT", "RIGHT"]).run().good();
     for line in ["│ made PREFIX", "│ made LEFT", "│ made RIGHT"] {
         assert_eq!(count(&both.stderr, line), 1, "{}", both.stderr);

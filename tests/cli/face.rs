@@ -65,17 +65,45 @@ fn lists_are_there_for_programs_too() {
 
 #[test]
 fn what_is_not_there_is_named_with_what_there_is() {
-    insta::assert_snapshot!(said(&["build", "NOPE"], 2), @"");
-    insta::assert_snapshot!(said(&["call", "nope"], 2), @"");
-    insta::assert_snapshot!(said(&["nope"], 2), @"");
+    insta::assert_snapshot!(said(&["build", "NOPE"], 2), @r"
+    error: no image is called `NOPE`
+      help: this program has `BROKEN`, `DEBIAN`, `NOTHING`
+    ");
+    insta::assert_snapshot!(said(&["call", "nope"], 2), @r"
+    error: no function is called `nope`
+      help: this program has `add`, `fail`, `in_broken`, `in_debian`, `sleep`
+    ");
+    insta::assert_snapshot!(said(&["nope"], 2), @r"
+    error: unrecognized subcommand 'nope'
+
+    Usage: subject [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn wrong_arguments_of_a_function_are_explained() {
-    insta::assert_snapshot!(said(&["call", "add", "2"], 2), @"");
-    insta::assert_snapshot!(said(&["call", "add", "2", "\"x\""], 2), @"");
-    insta::assert_snapshot!(said(&["call", "fail", "x"], 2), @"");
-    insta::assert_snapshot!(said(&["call"], 2), @"");
+    insta::assert_snapshot!(said(&["call", "add", "2"], 2), @r"
+    error: 2 arguments wanted (`a`, `b`), 1 given
+      help: add(a: i64, b: i64) -> i64
+    ");
+    insta::assert_snapshot!(said(&["call", "add", "2", "\"x\""], 2), @r#"
+    error: argument `b`: invalid type: string "x", expected i64
+      help: add(a: i64, b: i64) -> i64
+    "#);
+    insta::assert_snapshot!(said(&["call", "fail", "x"], 2), @r#"
+    error: `x` is not JSON: expected value at line 1 column 1
+      help: a string needs its quotes: '"x"'
+    "#);
+    insta::assert_snapshot!(said(&["call"], 2), @r"
+    error: the following required arguments were not provided:
+      <FUNCTION>
+
+    Usage: subject call <FUNCTION> [ARGUMENTS]...
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -95,7 +123,7 @@ fn a_call_that_fails_tells_the_functions_error() {
     if !engine() {
         return;
     }
-    insta::assert_snapshot!(said(&["call", "fail", "\"the disk is shy\""], 1), @"");
+    insta::assert_snapshot!(said(&["call", "fail", "\"the disk is shy\""], 1), @"error: the disk is shy");
 }
 
 #[test]
@@ -105,11 +133,33 @@ fn a_failed_build_shows_the_step_its_command_and_its_last_lines() {
     }
     // The base is there then.
     subject(&["call", "--quiet", "in_debian"]).run().good();
-    insta::assert_snapshot!(said(&["build", "BROKEN"], 1), @"");
-    insta::assert_snapshot!(said(&["build", "BROKEN", "--quiet"], 1), @"");
+    insta::assert_snapshot!(said(&["build", "BROKEN"], 1), @r"
+    [BROKEN 1/1] run_commands(echo about to fail; exit 9) …
+    [BROKEN 1/1] │ about to fail
+    [BROKEN 1/1] run_commands(echo about to fail; exit 9) failed after [time]
+    error: step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9
+      command: echo about to fail; exit 9
+      | about to fail
+    ");
+    insta::assert_snapshot!(said(&["build", "BROKEN", "--quiet"], 1), @r"
+    error: step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9
+      command: echo about to fail; exit 9
+      | about to fail
+    ");
     // With `--json`, nothing that fails prints half a document.
-    insta::assert_snapshot!(said(&["build", "BROKEN", "--json"], 1), @"");
-    insta::assert_snapshot!(said(&["call", "in_broken", "--quiet"], 1), @"");
+    insta::assert_snapshot!(said(&["build", "BROKEN", "--json"], 1), @r"
+    [BROKEN 1/1] run_commands(echo about to fail; exit 9) …
+    [BROKEN 1/1] │ about to fail
+    [BROKEN 1/1] run_commands(echo about to fail; exit 9) failed after [time]
+    error: step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9
+      command: echo about to fail; exit 9
+      | about to fail
+    ");
+    insta::assert_snapshot!(said(&["call", "in_broken", "--quiet"], 1), @r"
+    error: step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9
+      command: echo about to fail; exit 9
+      | about to fail
+    ");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn the_body_of_main_ends_as_any_program_does() {
         return;
     }
     for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
-        let mut program = subject(&[]).env("SUBJECT_SLEEPS", "1").start();
+        let mut program = subject(&[]).env("SUBJECT_DOES", "sleep").start();
         program.until("│ asleep");
         end(program, signal, None);
     }

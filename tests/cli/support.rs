@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -43,6 +44,11 @@ pub(crate) fn changing(arguments: &[&str]) -> Program {
     program(env!("CARGO_BIN_EXE_changing"), arguments)
 }
 
+/// The program that forgot something.
+pub(crate) fn plain() -> Program {
+    program(env!("CARGO_BIN_EXE_plain"), &[])
+}
+
 /// Any program, with the store of these tests: it is not the user's, and kept so that bases are looked up once.
 pub(crate) fn program(path: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new(path);
@@ -62,6 +68,14 @@ pub(crate) fn store() -> PathBuf {
 impl Program {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    /// Starts it as a user who may do little, where the tests run as root.
+    pub(crate) fn unprivileged(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            self.0.uid(65534).gid(65534);
+        }
         self
     }
 
@@ -245,13 +259,20 @@ impl Changing {
         let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("changing.lock");
         let lock = File::create(lock).unwrap();
         lock.lock().unwrap();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let this = Self {
             _lock: lock,
             layers: Vec::new(),
         };
-        this.write(&now.unwrap().as_nanos().to_string());
+        this.write_new();
         this
+    }
+
+    /// Writes a text that was never there.
+    pub(crate) fn write_new(&self) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let text = now.unwrap().as_nanos().to_string();
+        self.write(&text);
+        text
     }
 
     pub(crate) fn path(&self) -> PathBuf {

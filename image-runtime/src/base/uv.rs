@@ -57,7 +57,9 @@ pub enum UvError {
         architecture: &'static str,
     },
     /// The wheel could not be downloaded.
-    #[error("uv {version} cannot be downloaded")]
+    #[error(
+        "uv {version} cannot be downloaded\n  help: set `{MIRROR_VARIABLE}` to a mirror that can be reached"
+    )]
     Download {
         /// The version.
         version: &'static str,

@@ -41,7 +41,10 @@ pub enum BuildError {
         source: Box<ContextError>,
     },
     /// The Debian archive gave no base.
-    #[error("Debian {suite} cannot be had from the archive, and no registry answers")]
+    #[error(
+        "Debian {suite} cannot be had from the archive, and no registry answers{}",
+        mirror_help(source)
+    )]
     Debian {
         /// The suite.
         suite: String,
@@ -75,7 +78,7 @@ pub enum BuildError {
     #[error("the tool that installs Python packages cannot be had")]
     Uv(#[from] UvError),
     /// Another one waited for the same layer, and it failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Shared(Arc<BuildError>),
 }
 
@@ -100,6 +103,15 @@ pub struct StepFailed {
     pub last_lines: Vec<String>,
     /// What to do, where that is known.
     pub help: Option<String>,
+}
+
+fn mirror_help(source: &DebianError) -> &'static str {
+    match source {
+        DebianError::Download(_) => {
+            "\n  help: set `IMAGE_REGISTRY_MIRROR` or `IMAGE_DEBIAN_MIRROR` to a mirror that can be reached"
+        }
+        _ => "",
+    }
 }
 
 fn outcome_text(outcome: &RunOutcome) -> String {

@@ -132,18 +132,21 @@ fn root(error: &BuildError) -> &BuildError {
     }
 }
 
-/// An error with its sources, in one text: what happened first, then every `help:` line.
+/// An error with its sources, in one text: what happened first, then all that can be done about it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let (mut what, mut help) = (Vec::new(), String::new());
+    let (mut text, mut helps) = (String::new(), String::new());
     let mut next = Some(error);
     while let Some(error) = next {
-        let text = error.to_string();
-        let end = text.find("\n  help: ").unwrap_or(text.len());
-        what.push(text[..end].to_owned());
-        help.push_str(&text[end..]);
+        let said = error.to_string();
+        let end = said.find("\n  help: ").unwrap_or(said.len());
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&said[..end]);
+        helps.push_str(&said[end..]);
         next = error.source();
     }
-    what.join(": ") + &help
+    text + &helps
 }
 
 impl std::fmt::Display for CallError {
@@ -158,16 +161,33 @@ impl std::error::Error for CallError {}
 mod tests {
     use super::*;
 
-    #[test]
-    fn help_stands_after_all_that_happened() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("the store cannot be used\n  help: name another")]
-        struct Outer(#[source] std::io::Error);
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full\n  help: free some space")]
+    struct Inner;
 
-        let error = Outer(std::io::Error::other("it is full\n  help: make room"));
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write\n  help: write elsewhere")]
+    struct Outer(#[source] Inner);
+
+    #[test]
+    fn what_can_be_done_comes_after_what_happened() {
         assert_eq!(
-            chain(&error),
-            "the store cannot be used: it is full\n  help: name another\n  help: make room"
+            chain(&Outer(Inner)),
+            "cannot write: the disk is full\n  help: write elsewhere\n  help: free some space"
+        );
+    }
+
+    #[test]
+    fn an_error_that_others_waited_for_keeps_its_sources() {
+        let inner = BuildError::Store(crate::store::StoreError::Io {
+            doing: "write",
+            path: "/x".into(),
+            source: std::io::Error::other("the disk is shy"),
+        });
+        let text = chain(&BuildError::Shared(std::sync::Arc::new(inner)));
+        assert!(
+            text.starts_with("cannot write `/x`: the disk is shy\n  help: "),
+            "{text}"
         );
     }
 }

@@ -32,9 +32,16 @@ fn in_debian() {}
 #[app::main]
 fn main() {
     println!("the body of main");
-    if std::env::var_os("SUBJECT_SLEEPS").is_some() {
-        sleep::remote(1000)
+    match std::env::var("SUBJECT_DOES").as_deref() {
+        Ok("sleep") => sleep::remote(1000)
             .blocking()
-            .expect("it is not awake before it is ended");
+            .expect("it is ended before it awakes"),
+        Ok("wait") => {
+            std::io::stdin()
+                .read_line(&mut String::new())
+                .expect("somebody writes a line");
+            println!("{}", add::remote(2, 3).blocking().expect("adding works"));
+        }
+        _ => {}
     }
 }
