@@ -15,7 +15,7 @@ use crate::registry::Program;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::Store;
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{self, Launcher, bundle};
+use crate::worker::{self, Launcher};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -90,7 +90,6 @@ impl Host {
             Arc::clone(&store),
             settings.worker_arguments.unwrap_or_default(),
         ));
-        sweep(&engine, &store);
         Self {
             builder: Builder::new(
                 Arc::clone(&engine),
@@ -204,21 +203,4 @@ impl Host {
              help: put `#[app::main]` on `main`; in tests, `#[app::test]` in place of `#[test]`",
         ))
     }
-}
-
-/// How long the bundle of a build stays that nobody runs. Each edit of a program makes one, and keeps its executable on the
-/// disk; making one again takes milliseconds.
-const BUNDLE_KEPT: Duration = Duration::from_secs(5 * 60);
-
-/// Removes what killed hosts and earlier builds left, in the background: nobody waits for it, and nobody depends on it.
-fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
-    let (engine, store) = (Arc::clone(engine), Arc::clone(store));
-    super::future::runtime().spawn(async move {
-        let _ = engine.sweep().await;
-        let _ = tokio::task::spawn_blocking(move || {
-            store.sweep();
-            let _ = bundle::prune(store.workers().path(), BUNDLE_KEPT);
-        })
-        .await;
-    });
 }

@@ -33,8 +33,13 @@ pub(super) struct Hashed {
 pub(super) fn hash_all(jobs: &[Job]) -> Result<Vec<Hashed>, ContextError> {
     let bytes: u64 = jobs.iter().map(|job| job.size).sum();
     let worth = usize::try_from(bytes / WORTH_A_THREAD).unwrap_or(usize::MAX);
-    let processors = thread::available_parallelism().map_or(1, Into::into);
-    let threads = processors.min(jobs.len()).min(worth).max(1);
+    let threads = match jobs.len().min(worth) {
+        // Asking the system for its processors takes as long as hashing a few small files.
+        0 | 1 => 1,
+        most => thread::available_parallelism()
+            .map_or(1, Into::into)
+            .min(most),
+    };
 
     let next = AtomicUsize::new(0);
     let work = || {

@@ -4,14 +4,15 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
 
-use super::bundle::Bundle;
+use super::bundle::{self, Bundle};
 use super::error::{EXIT_LIMIT, HELLO_LIMIT, StartError};
 use super::host::{Worker, read_frame};
 use super::inside;
@@ -38,6 +39,10 @@ pub struct WorkerSpec {
     pub purpose: String,
 }
 
+/// How long the bundle of a build stays that nobody runs. Each edit of a program makes one, and keeps its executable on the
+/// disk; making one again takes milliseconds.
+const BUNDLE_KEPT: Duration = Duration::from_secs(5 * 60);
+
 /// Starts workers: this program, in containers of an engine.
 #[derive(Debug)]
 pub struct Launcher {
@@ -47,6 +52,8 @@ pub struct Launcher {
     arguments: Vec<String>,
     /// Made for the first worker.
     bundle: OnceCell<Bundle>,
+    /// Done once a worker has started.
+    swept: Once,
 }
 
 impl Launcher {
@@ -57,6 +64,7 @@ impl Launcher {
             store,
             arguments,
             bundle: OnceCell::new(),
+            swept: Once::new(),
         }
     }
 
@@ -105,7 +113,10 @@ impl Launcher {
             })
             .await?;
         match agree(&listener, &*container, bundle.build_id()).await {
-            Ok(socket) => Ok(Worker::new(container, socket, output)),
+            Ok(socket) => {
+                self.swept.call_once(|| sweep(&self.engine, &self.store));
+                Ok(Worker::new(container, socket, output))
+            }
             Err(error) => {
                 // The reason for the start's failure is the one to tell.
                 let _ = container.remove().await;
@@ -121,6 +132,20 @@ impl Launcher {
             .expect("making the bundle does not panic")
             .map_err(StartError::Bundle)
     }
+}
+
+/// Removes what killed hosts and earlier builds left, in the background: nobody waits for it, and nobody depends on it.
+/// A process that starts no container leaves it to one that does: it is done in less time than this takes.
+fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
+    let (engine, store) = (Arc::clone(engine), Arc::clone(store));
+    tokio::spawn(async move {
+        let _ = engine.sweep().await;
+        let _ = tokio::task::spawn_blocking(move || {
+            store.sweep();
+            let _ = bundle::prune(store.workers().path(), BUNDLE_KEPT);
+        })
+        .await;
+    });
 }
 
 /// Waits for the worker's hello, or for the container's end.
