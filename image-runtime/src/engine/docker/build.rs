@@ -92,9 +92,14 @@ impl Daemon {
             .docker
             .upload_to_container(target.name(), Some(options), body)
             .await;
-        packing.finish(answer.map_err(self.failed(doing))).await?;
-        self.commit(target.name(), image, new).await?;
-        tokio::try_join!(view.remove(), target.remove()).map(|_| ())
+        let packed = packing.finish(answer.map_err(self.failed(doing))).await;
+        let made = match packed {
+            Ok(()) => self.commit(target.name(), image, new).await,
+            Err(error) => Err(error),
+        };
+        // Waited for in any case: a process that ends with the error would leave them.
+        let removed = tokio::try_join!(view.remove(), target.remove());
+        made.and(removed.map(|_| ()))
     }
 
     /// Makes a layer of an image alone: it then has our labels.
@@ -104,8 +109,9 @@ impl Daemon {
         new: &NewLayer,
     ) -> Result<(), EngineError> {
         let container = self.idle_container(image, &new.title).await?;
-        self.save(container.name(), image, new).await?;
-        container.remove().await
+        let saved = self.save(container.name(), image, new).await;
+        let removed = container.remove().await;
+        saved.and(removed)
     }
 
     /// Makes a layer of what a container of `image` has written.
