@@ -21,7 +21,7 @@ pub(crate) fn second_build() -> Result<Vec<Row>> {
     let [debug, release] = Subject::both()?;
     let base = debug.base_layer()?;
     let folder = tempfile::tempdir()?;
-    // The same steps as those of the image `STEPS` in bin/subject.rs.
+    // The same steps as those of the image `STEPS` in bin/measured.rs.
     let dockerfile = folder.path().join("Dockerfile");
     std::fs::write(
         &dockerfile,

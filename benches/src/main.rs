@@ -1,7 +1,7 @@
 //! What README's performance table is made from: `cargo run --release -p benches`, in one run on one machine, as ratios.
 //!
 //! Names as arguments choose some of the measurements. Needs the `docker` command; `base` needs root and `mmdebstrap`.
-//! What is measured is a program as users write it (`bin/subject.rs`), in a debug build and in a release build.
+//! What is measured is a program as users write it (`bin/measured.rs`), in a debug build and in a release build.
 
 mod base;
 mod build;

@@ -1,4 +1,4 @@
-//! The program that is measured (`bin/subject.rs`), as users run it: built for debugging, and built for release.
+//! The program that is measured (`bin/measured.rs`), as users run it: built for debugging, and built for release.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::PathBuf;
@@ -27,12 +27,19 @@ impl Subject {
         let here = std::env::current_exe()?;
         let target = here.ancestors().nth(2).context("a target folder")?;
         run(Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--bin", "subject", "--profile", profile])
+            .args([
+                "build",
+                "--quiet",
+                "--bin",
+                "measured",
+                "--profile",
+                profile,
+            ])
             .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR")))?;
         Ok(Self {
-            program: target.join(folder).join("subject"),
+            program: target.join(folder).join("measured"),
         })
     }
 
