@@ -2,12 +2,15 @@
 //! what all engines do is written above it.
 
 pub mod docker;
+#[cfg(target_os = "linux")]
+pub mod embedded;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod files;
 mod owner;
 mod select;
+mod tail;
 
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -14,11 +14,17 @@ use super::{Lock, StoreError};
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// Whether it stays when this value goes.
+    stays: bool,
     _lock: Lock,
 }
 
 impl RunDir {
-    pub(super) fn create(run: &Path) -> Result<Self, StoreError> {
+    /// Makes a folder in `run`.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(run: &Path) -> Result<Self, StoreError> {
         let error = |source| StoreError::io("make a folder in", run, source);
         loop {
             let id = random_id().map_err(error)?;
@@ -27,7 +33,13 @@ impl RunDir {
             };
             let path = run.join(&id);
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path, _lock: lock }),
+                Ok(()) => {
+                    return Ok(Self {
+                        path,
+                        stays: false,
+                        _lock: lock,
+                    });
+                },
                 Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(other) => return Err(error(other)),
             }
@@ -48,15 +60,25 @@ impl RunDir {
     }
 }
 
+impl RunDir {
+    /// Leaves the folder to whoever sweeps next.
+    pub fn leave(mut self) {
+        self.stays = true;
+    }
+}
+
 impl Drop for RunDir {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         // What cannot be removed now is swept later.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Removes the folders whose owners died; answers how many.
-pub(super) fn sweep(run: &Path) -> usize {
+/// Removes the folders in `run` whose owners died; answers how many.
+pub fn sweep(run: &Path) -> usize {
     let mut swept = 0;
     for entry in fs::read_dir(run).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bollard::container::LogOutput;
 use bollard::models::{
     ContainerCreateBody, EventMessage, HealthConfig, HostConfig, HostConfigLogConfig, ImageInspect,
     Mount as DockerMount, MountType, MountVolumeOptions,
@@ -18,8 +19,8 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 use super::guard::{Guard, marks};
-use super::output::Tail;
 use super::{CACHE_LABEL, Daemon};
+use crate::engine::tail::{Output, Tail};
 use crate::engine::{Container, ContainerSpec, EngineError, Exit, Mount, NewLayer};
 
 /// Before the name of a volume that is a cache.
@@ -94,7 +95,11 @@ impl Daemon {
         tokio::spawn(async move {
             let mut output = attached.output;
             while let Some(Ok(piece)) = output.next().await {
-                running.tail.push(&piece);
+                let from = match piece {
+                    LogOutput::StdErr { .. } => Output::Stderr,
+                    _ => Output::Stdout,
+                };
+                running.tail.push(from, piece.as_ref());
             }
             drop(read);
         });

@@ -9,7 +9,6 @@ mod credentials;
 mod error;
 mod guard;
 mod layer;
-mod output;
 mod place;
 mod reference;
 mod registry;
