@@ -30,6 +30,7 @@ fn main() {
 
 /// A crate that has testcontainers, what people accept for this kind of tool.
 const TESTCONTAINERS: &str = r#"fn main() {
+    use testcontainers::Image as _;
     println!("{}", testcontainers::GenericImage::new("a", "b").name());
 }
 "#;
