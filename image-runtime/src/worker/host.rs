@@ -2,28 +2,26 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-
 use super::error::{CallFailure, EXIT_LIMIT};
+use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
-use crate::protocol::{self, Command, HEADER_LENGTH, Header, Kind, RunOutcome, value};
+use crate::protocol::{self, Command, Kind, RunOutcome, value};
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
 #[derive(Debug)]
 pub struct Worker {
     container: Box<dyn Container>,
-    socket: UnixStream,
+    line: Line,
     output: Output,
     requests: u64,
 }
 
 impl Worker {
-    pub(super) fn new(container: Box<dyn Container>, socket: UnixStream, output: Output) -> Self {
+    pub(super) fn new(container: Box<dyn Container>, line: Line, output: Output) -> Self {
         Self {
             container,
-            socket,
+            line,
             output,
             requests: 0,
         }
@@ -41,11 +39,7 @@ impl Worker {
 
     /// Whether it still waits for requests: the kernel has not heard of its end.
     pub fn is_alive(&self) -> bool {
-        match self.socket.try_read(&mut [0]) {
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            // Its end, or words nobody asked for.
-            Ok(_) => false,
-        }
+        self.line.is_quiet()
     }
 
     /// Calls a function and answers its encoded result. `tell` takes each line it prints.
@@ -93,9 +87,9 @@ impl Worker {
     /// What the engine says.
     pub async fn remove(self) -> Result<(), EngineError> {
         let Self {
-            container, socket, ..
+            container, line, ..
         } = self;
-        drop(socket);
+        drop(line);
         container.remove().await
     }
 
@@ -108,11 +102,11 @@ impl Worker {
         self.requests += 1;
         let number = self.requests;
         let frame = protocol::encode(kind, number, parts)?;
-        let Self { socket, output, .. } = self;
+        let Self { line, output, .. } = self;
         let answered = {
             let exchange = async {
-                socket.write_all(&frame).await?;
-                read_frame(socket).await
+                line.tell(&frame).await?;
+                line.answer().await
             };
             tokio::select! {
                 biased;
@@ -153,22 +147,6 @@ impl Worker {
             )),
         }
     }
-}
-
-pub(super) async fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u8>)>> {
-    let mut header = [0; HEADER_LENGTH];
-    match socket.read_exact(&mut header).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let header = Header::from_bytes(header).map_err(io::Error::other)?;
-    let mut body = Vec::new();
-    let read = socket
-        .take(header.length.into())
-        .read_to_end(&mut body)
-        .await?;
-    Ok((read == header.length as usize).then_some((header, body)))
 }
 
 fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {

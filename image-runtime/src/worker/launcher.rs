@@ -8,14 +8,14 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::OnceCell;
 
 use super::bundle::{self, Bundle};
 use super::error::{EXIT_LIMIT, HELLO_LIMIT, StartError};
-use super::host::{Worker, read_frame};
+use super::host::Worker;
 use super::inside;
+use super::line::Line;
 use super::output::Output;
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, Engine, Mount};
@@ -113,9 +113,9 @@ impl Launcher {
             })
             .await?;
         match agree(&listener, &*container, bundle.build_id()).await {
-            Ok(socket) => {
+            Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
-                Ok(Worker::new(container, socket, output))
+                Ok(Worker::new(container, line, output))
             }
             Err(error) => {
                 // The reason for the start's failure is the one to tell.
@@ -153,7 +153,7 @@ async fn agree(
     listener: &UnixListener,
     container: &dyn Container,
     build: &str,
-) -> Result<UnixStream, StartError> {
+) -> Result<Line, StartError> {
     let accepted = tokio::select! {
         biased;
         accepted = hello(listener, build) => accepted,
@@ -175,9 +175,10 @@ async fn agree(
     }
 }
 
-async fn hello(listener: &UnixListener, build: &str) -> Result<UnixStream, StartError> {
+async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
-    let (mut socket, _) = listener.accept().await.map_err(broken)?;
+    let (socket, _) = listener.accept().await.map_err(broken)?;
+    let line = Line::new(socket).map_err(broken)?;
     let ours = Hello {
         version: protocol::VERSION,
         build: build.to_owned(),
@@ -185,8 +186,8 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<UnixStream, Start
     let said = value::encode(&ours).map_err(StartError::Protocol)?;
     let said = protocol::encode(Kind::Hello, 0, &[&said])
         .map_err(|error| StartError::Protocol(error.to_string()))?;
-    socket.write_all(&said).await.map_err(broken)?;
-    let theirs: Hello = match read_frame(&mut socket).await.map_err(broken)? {
+    line.tell(&said).await.map_err(broken)?;
+    let theirs: Hello = match line.hear().await.map_err(broken)? {
         Some((header, body)) if header.kind == Kind::Hello => {
             value::decode(&body).map_err(StartError::Protocol)?
         }
@@ -199,7 +200,7 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<UnixStream, Start
         None => return Err(StartError::Protocol("it closed the connection".into())),
     };
     if theirs == ours {
-        Ok(socket)
+        Ok(line)
     } else {
         let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
         Err(StartError::OtherBuild {

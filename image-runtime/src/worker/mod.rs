@@ -7,6 +7,7 @@ mod error;
 mod host;
 mod invoke;
 mod launcher;
+mod line;
 mod output;
 mod serve;
 mod supervise;

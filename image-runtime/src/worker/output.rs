@@ -58,7 +58,7 @@ impl Output {
                 ready = out.pipe.readable() => ready.map(|()| 0),
                 ready = err.pipe.readable() => ready.map(|()| 1),
             };
-            let told = ready.and_then(|index| self.read(index, tell));
+            let told = ready.and_then(|index| self.read(index, Receiver::try_read, tell));
             if let Err(error) = told {
                 return error;
             }
@@ -68,8 +68,10 @@ impl Output {
     /// Tells what is there now, and ends the last lines.
     pub(super) fn drain(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
         for index in 0..self.streams.len() {
-            // An error here would have been told by `forward`; there is nothing more to read.
-            while matches!(self.read(index, tell), Ok(true)) {}
+            // Of the pipe itself: the runtime may not have heard yet of what the worker wrote just before its answer. An
+            // error here would have been told by `forward`; there is nothing more to read.
+            let read = |pipe: &Receiver, buffer: &mut [u8]| Ok(rustix::io::read(pipe, buffer)?);
+            while matches!(self.read(index, read, tell), Ok(true)) {}
             let rest = std::mem::take(&mut self.streams[index].partial);
             if !rest.is_empty() {
                 self.tell(&rest, tell);
@@ -83,10 +85,15 @@ impl Output {
     }
 
     /// Reads once; answers whether there was something.
-    fn read(&mut self, index: usize, tell: &mut (dyn FnMut(String) + Send)) -> io::Result<bool> {
+    fn read(
+        &mut self,
+        index: usize,
+        read: impl FnOnce(&Receiver, &mut [u8]) -> io::Result<usize>,
+        tell: &mut (dyn FnMut(String) + Send),
+    ) -> io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
         let stream = &mut self.streams[index];
-        let read = match stream.pipe.try_read(&mut buffer) {
+        let read = match read(&stream.pipe, &mut buffer) {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),

@@ -1,0 +1,174 @@
+//! The host's end of the socket to a worker: a question goes, an answer comes.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::protocol::{HEADER_LENGTH, Header};
+
+/// How long this thread itself waits for an answer, where the last one came as soon: the kernel then switches from the one
+/// who asks to the one who answers and back, and no other thread has to be woken. Nothing else of an executor's thread runs
+/// meanwhile, so it is as short as a function that does nothing much.
+const SOON: Duration = Duration::from_micros(100);
+
+/// Room for an answer that is read at once.
+const SHORT: usize = 4 * 1024;
+
+/// Memory that is taken on the word of a header, before what it announces has come.
+const MOST_AT_ONCE: usize = 16 << 20;
+
+/// A socket to a worker. The runtime hears of it only while it is waited for.
+#[derive(Debug)]
+pub(super) struct Line {
+    socket: UnixStream,
+    /// Whether the last answer came soon.
+    is_swift: bool,
+}
+
+impl Line {
+    pub(super) fn new(socket: tokio::net::UnixStream) -> io::Result<Self> {
+        // It stays one that never blocks.
+        let socket = socket.into_std()?;
+        Ok(Self {
+            socket,
+            is_swift: true,
+        })
+    }
+
+    /// Whether nothing was heard from the other side, not even its end.
+    pub(super) fn is_quiet(&self) -> bool {
+        let heard = recv(
+            &self.socket,
+            &mut [0],
+            RecvFlags::PEEK | RecvFlags::DONTWAIT,
+        );
+        matches!(heard, Err(Errno::WOULDBLOCK))
+    }
+
+    /// Sends a frame.
+    pub(super) async fn tell(&self, frame: &[u8]) -> io::Result<()> {
+        let mut waiting = Waiting::new(&self.socket);
+        let mut rest = frame;
+        while !rest.is_empty() {
+            match send(
+                &self.socket,
+                rest,
+                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+            ) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(Errno::WOULDBLOCK) => waiting.until(Interest::WRITABLE).await?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears the answer to what was told, and how soon it came.
+    pub(super) async fn answer(&mut self) -> io::Result<Option<(Header, Vec<u8>)>> {
+        let told = Instant::now();
+        if self.is_swift {
+            let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
+            let limit = Timespec {
+                tv_sec: 0,
+                tv_nsec: SOON.subsec_nanos().into(),
+            };
+            // Whatever came of it is found out by reading.
+            let _ = poll(&mut watched, Some(&limit));
+        }
+        let heard = self.hear().await;
+        self.is_swift = told.elapsed() < SOON;
+        heard
+    }
+
+    /// Receives a frame; nothing where the other side has closed the socket.
+    pub(super) async fn hear(&self) -> io::Result<Option<(Header, Vec<u8>)>> {
+        let mut waiting = Waiting::new(&self.socket);
+        let mut short = [0; SHORT];
+        let mut length = 0;
+        let header = loop {
+            if let Some(header) = short[..length].first_chunk() {
+                break Header::from_bytes(*header).map_err(io::Error::other)?;
+            }
+            let received = waiting
+                .received(|socket| recv(socket, &mut short[length..], RecvFlags::DONTWAIT))
+                .await?;
+            if received == 0 {
+                return Ok(None);
+            }
+            length += received;
+        };
+        let whole = header.length as usize;
+        let mut body = Vec::with_capacity(whole.min(MOST_AT_ONCE));
+        body.extend_from_slice(&short[HEADER_LENGTH..length]);
+        while body.len() < whole {
+            body.reserve((whole - body.len()).min(MOST_AT_ONCE));
+            let received = waiting
+                .received(|socket| recv(socket, spare_capacity(&mut body), RecvFlags::DONTWAIT))
+                .await?;
+            if received == 0 {
+                return Ok(None);
+            }
+        }
+        if body.len() > whole {
+            return Err(io::Error::other("more was said than was asked for"));
+        }
+        Ok(Some((header, body)))
+    }
+}
+
+/// Waits for a socket, and is registered with the runtime from the first time on.
+struct Waiting<'a> {
+    socket: &'a UnixStream,
+    registered: Option<AsyncFd<BorrowedFd<'a>>>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(socket: &'a UnixStream) -> Self {
+        Self {
+            socket,
+            registered: None,
+        }
+    }
+
+    async fn until(&mut self, interest: Interest) -> io::Result<()> {
+        let registered = match &mut self.registered {
+            Some(registered) => registered,
+            none => {
+                #[expect(
+                    unsafe_code,
+                    reason = "tokio cannot see that a borrowed socket stays open"
+                )]
+                // SAFETY: the socket is borrowed for longer than this value lives, so it is open until then.
+                let registered =
+                    unsafe { AsyncFd::register_with_interest(self.socket.as_fd(), interest) };
+                none.insert(registered?)
+            }
+        };
+        registered.ready(interest).await?.clear_ready();
+        Ok(())
+    }
+
+    /// Receives what there is, by `receive`; waits until there is something.
+    async fn received(
+        &mut self,
+        mut receive: impl FnMut(&UnixStream) -> rustix::io::Result<(usize, usize)>,
+    ) -> io::Result<usize> {
+        loop {
+            match receive(self.socket) {
+                Ok((received, _)) => return Ok(received),
+                Err(Errno::WOULDBLOCK) => self.until(Interest::READABLE).await?,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
