@@ -1,0 +1,3 @@
+//! The engine in this process, without a daemon.
+
+mod cgroup;
