@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use image_runtime::digest::{Digest, LayerId};
 use image_runtime::engine::docker::DockerEngine;
 use image_runtime::engine::{
-    Container, ContainerSpec, Engine, EngineError, Exit, FileSource, NewLayer,
+    Container, ContainerSpec, Engine, EngineError, Exit, FileSource, Limits, NewLayer,
 };
 use tokio::sync::OnceCell;
 
@@ -201,6 +201,7 @@ pub(crate) fn shell(layer: LayerId, command: &str) -> ContainerSpec {
         user: String::new(),
         mounts: Vec::new(),
         network: false,
+        limits: Limits::default(),
         purpose: "test".to_owned(),
     }
 }

@@ -71,6 +71,9 @@ on_every_engine! {
         without_network_there_is_only_the_loopback
         several_run_at_once
         running_out_of_memory_is_told
+        no_more_processes_are_started_than_the_limit_says
+        containers_within_their_limits_run_as_others_do
+        a_limit_that_makes_no_sense_is_an_error
     }
     saving {
         what_was_written_is_kept

@@ -70,6 +70,16 @@ pub enum EngineError {
         /// What the attempt said.
         said: String,
     },
+    /// A limit of a container makes no sense, or cannot be kept on this machine.
+    #[error("the `{limit}` limit cannot be kept: {reason}\n  help: {help}")]
+    Limit {
+        /// Which: `memory`, `pids`, `cpus`.
+        limit: &'static str,
+        /// Why not.
+        reason: String,
+        /// What to do.
+        help: String,
+    },
     /// The layer is used by a container or by another layer.
     #[error("layer {layer} is in use")]
     InUse {

@@ -313,7 +313,7 @@ impl Container for FakeContainer {
 
 mod tests {
     use super::*;
-    use crate::engine::NoFiles;
+    use crate::engine::{Limits, NoFiles};
 
     fn new(name: &str, parent: Option<LayerId>) -> NewLayer {
         NewLayer {
@@ -344,6 +344,7 @@ mod tests {
             user: String::new(),
             mounts: Vec::new(),
             network: false,
+            limits: Limits::default(),
             purpose: "build".to_owned(),
         };
         let container = engine.start(&spec).await.unwrap();

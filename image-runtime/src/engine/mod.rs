@@ -8,6 +8,7 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod files;
+mod limits;
 mod owner;
 mod select;
 mod tail;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 
 pub use error::EngineError;
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
+pub use limits::Limits;
 pub use select::{ENGINE_VARIABLE, select};
 
 use crate::digest::LayerId;
@@ -162,6 +164,8 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// Whether the process reaches the network.
     pub network: bool,
+    /// What it may use of the machine.
+    pub limits: Limits,
     /// What the container is for, for people: `call train`, `build pip_install(numpy)`.
     pub purpose: String,
 }

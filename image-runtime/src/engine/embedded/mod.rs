@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The engine inside this program, without a daemon: layers are directories, stacked by overlayfs; containers are
 //! processes in namespaces of their own.
 
@@ -264,3 +265,8 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
         },
     }
 }
+=======
+//! The engine in this process, without a daemon.
+
+mod cgroup;
+>>>>>>> cgroup
