@@ -2,6 +2,8 @@
 //! what all engines do is written above it.
 
 pub mod docker;
+#[cfg(target_os = "linux")]
+pub mod embedded;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;

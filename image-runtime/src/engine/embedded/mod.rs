@@ -1,0 +1,3 @@
+//! Containers in this process, without a daemon.
+
+mod seccomp;
