@@ -266,7 +266,7 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
     }
 }
 =======
-//! The engine in this process, without a daemon.
+//! Containers in this process, without a daemon.
 
-mod cgroup;
->>>>>>> cgroup
+mod seccomp;
+>>>>>>> seccomp
