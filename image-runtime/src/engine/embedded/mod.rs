@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The engine inside this program, without a daemon: layers are directories, stacked by overlayfs; containers are
 //! processes in namespaces of their own.
 
@@ -265,8 +264,3 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
         },
     }
 }
-=======
-//! Containers in this process, without a daemon.
-
-mod seccomp;
->>>>>>> seccomp
