@@ -5,6 +5,7 @@ pub mod docker;
 #[cfg(target_os = "linux")]
 pub mod embedded;
 mod error;
+mod exact;
 #[cfg(test)]
 pub(crate) mod fake;
 mod files;

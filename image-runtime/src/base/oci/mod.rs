@@ -28,6 +28,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 pub use hashing::Hashing;
@@ -84,6 +86,14 @@ pub struct FetchedLayer {
     pub size: u64,
 }
 
+/// The OCI platform of this program, `linux/amd64`: containers have the same.
+pub fn platform() -> String {
+    let Platform {
+        os, architecture, ..
+    } = Platform::of_this_program();
+    format!("{os}/{architecture}")
+}
+
 impl Client {
     /// A client that keeps what it fetches in a folder. Mirror and credentials are those of the environment.
     pub fn new(downloads: Folder) -> Self {
@@ -120,14 +130,13 @@ impl Client {
         if let Some(digest) = parsed.digest {
             return Ok(digest);
         }
-        let resolve = async |session: Arc<Session>, source: Reference| match timeout(
-            PATIENCE,
-            session.digest(&source.tag),
-        )
-        .await
-        {
-            Ok(done) => done,
-            Err(_) => Err(Failure::unreachable("it gave no answer in time")),
+        let resolve = |session: Arc<Session>, source: Reference| {
+            async move {
+                timeout(PATIENCE, session.digest(&source.tag))
+                    .await
+                    .unwrap_or_else(|_| Err(Failure::unreachable("it gave no answer in time")))
+            }
+            .boxed()
         };
         self.first(parsed, resolve)
             .await
@@ -148,8 +157,8 @@ impl Client {
     ) -> Result<Fetched, EngineError> {
         let told = |failure: Failure| failure.told("pulling", reference);
         let digest = manifest::sha256(digest).map_err(told)?;
-        let fetch = async |session: Arc<Session>, _: Reference| {
-            self.fetch_through(&session, digest, progress).await
+        let fetch = |session: Arc<Session>, _: Reference| {
+            async move { self.fetch_through(&session, digest, progress).await }.boxed()
         };
         self.first(Reference::parse(reference), fetch)
             .await
@@ -157,10 +166,10 @@ impl Client {
     }
 
     /// Does something with the first source of a reference that it can be done with.
-    async fn first<T>(
+    async fn first<'a, T>(
         &self,
         reference: Reference,
-        with: impl AsyncFn(Arc<Session>, Reference) -> Result<T, Failure>,
+        with: impl Fn(Arc<Session>, Reference) -> BoxFuture<'a, Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let mut failed = None;
         for source in reference.sources(self.mirror.as_deref()) {

@@ -145,7 +145,8 @@ impl Running {
         let running = Arc::clone(self);
         let cleaned = on_thread(move || {
             drop(scratch);
-            running.cgroup.remove();
+            // A group that its last process still leaves is swept later.
+            let _ = running.cgroup.remove();
         });
         cleaned.await;
     }

@@ -315,11 +315,6 @@ impl Layers {
         containers
     }
 
-    /// Whether a container is there, by its [`Scratch::id`].
-    pub(super) fn has_container(&self, id: &str) -> bool {
-        self.root.join("containers").join(id).exists()
-    }
-
     /// Reads a small file of a stack as a container would see it, links inside the image followed.
     pub(super) fn read(&self, stack: &[LayerId], path: &str) -> Option<String> {
         use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};

@@ -21,15 +21,16 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 
 use self::add::{Addition, GivenUp};
-use self::cgroup::Cgroups;
+use self::cgroup::{Cgroup, Cgroups};
 use self::container::EmbeddedContainer;
 use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    Mount, NewLayer, Swept,
+    Limits, Mount, NewLayer, Swept,
 };
+use crate::base::oci;
 use crate::digest::LayerId;
 use crate::store::Store;
 
@@ -42,9 +43,9 @@ const MOST_PROCESSES: u64 = 32 * 1024;
 /// The engine inside this program.
 #[derive(Clone, Debug)]
 pub struct EmbeddedEngine {
-    store: Arc<Store>,
     layers: Layers,
-    cgroups: Cgroups,
+    registries: Arc<oci::Client>,
+    cgroups: Arc<Cgroups>,
     /// Whether the kernel can leave out syncing what containers write.
     volatile: bool,
 }
@@ -54,13 +55,13 @@ impl EmbeddedEngine {
     ///
     /// # Errors
     /// [`EngineError::Unsupported`]: what this kernel, this user or this file system lacks, and what to do about it.
-    pub async fn open(store: Arc<Store>) -> Result<Self, EngineError> {
-        let layers = Layers::open(&store)?;
+    pub async fn open(store: &Store) -> Result<Self, EngineError> {
+        let layers = Layers::open(store).map_err(|error| failed("opening the store")(io::Error::other(error)))?;
         let volatile = probe::probe(&layers).await?;
         Ok(Self {
-            store,
+            registries: Arc::new(oci::Client::new(store.downloads())),
             layers,
-            cgroups: Cgroups::detect(),
+            cgroups: Arc::new(Cgroups::detect()),
             volatile,
         })
     }
@@ -97,6 +98,20 @@ impl EmbeddedEngine {
             network: spec.network,
         };
         Ok((scratch, sandbox))
+    }
+
+    /// A cgroup for a container. One that asks for no limit of its processes gets one where that is possible.
+    fn limit(&self, name: &str, limits: Limits) -> Result<Cgroup, EngineError> {
+        if limits.pids.is_none() {
+            let guarded = Limits {
+                pids: Some(MOST_PROCESSES),
+                ..limits
+            };
+            if let Ok(cgroup) = self.cgroups.create(name, &guarded) {
+                return Ok(cgroup);
+            }
+        }
+        self.cgroups.create(name, &limits)
     }
 
     fn bind(&self, mount: &Mount) -> Bind {
@@ -142,7 +157,7 @@ impl Engine for EmbeddedEngine {
             product: "embedded engine".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: self.layers.path().display().to_string(),
-            platform: format!("linux/{}", crate::base::oci::architecture()),
+            platform: oci::platform(),
             facts,
         })
     }
@@ -187,7 +202,7 @@ impl Engine for EmbeddedEngine {
     }
 
     async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
-        crate::base::oci::resolve(reference).await
+        self.registries.resolve(reference).await
     }
 
     async fn pull(
@@ -197,7 +212,11 @@ impl Engine for EmbeddedEngine {
         digest: &str,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
-        pull::pull(&self.layers, &self.store, new, reference, digest, progress).await
+        let image = self.registries.fetch(reference, digest, progress).await?;
+        let (layers, new) = (self.layers.clone(), new.clone());
+        let config = image.config.clone();
+        on_thread(move || pull::unpack(&layers, &new, &image)).await?;
+        Ok(config)
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
@@ -206,9 +225,7 @@ impl Engine for EmbeddedEngine {
         let wanted = spec.clone();
         let prepared = on_thread(move || engine.prepare(&wanted)).await;
         let (scratch, sandbox) = prepared.map_err(failed(doing.clone()))?;
-        let mut limits = spec.limits;
-        limits.pids = limits.pids.or(self.cgroups.can_limit_pids().then_some(MOST_PROCESSES));
-        let cgroup = self.cgroups.create(scratch.id(), &limits)?;
+        let cgroup = self.limit(scratch.id(), spec.limits)?;
         let container =
             EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
         container
@@ -220,7 +237,7 @@ impl Engine for EmbeddedEngine {
         let (layers, cgroups) = (self.layers.clone(), self.cgroups.clone());
         let containers = on_thread(move || {
             let containers = layers.sweep();
-            cgroups.sweep(|name| layers.has_container(name));
+            cgroups.sweep();
             containers
         });
         Ok(Swept {

@@ -1,11 +1,6 @@
 //! Limits of containers, by control groups of either version, or both, or none.
 //!
 //! <https://docs.kernel.org/admin-guide/cgroup-v1/> and <https://docs.kernel.org/admin-guide/cgroup-v2.html>.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the engine that uses it follows")
-)]
-
 mod find;
 mod group;
 mod limit;

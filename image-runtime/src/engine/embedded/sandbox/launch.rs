@@ -39,10 +39,10 @@ pub(super) struct Stillbirth {
 
 /// A process that runs its program.
 #[derive(Debug)]
-pub(in super::super) struct Process(AsyncFd<OwnedFd>);
+pub(in crate::engine::embedded) struct Process(AsyncFd<OwnedFd>);
 
 /// How a process ended: its exit code, or 128 and the number of the signal.
-pub(in super::super) type Code = i64;
+type Code = i64;
 
 type Order = (Birth, oneshot::Sender<Result<OwnedFd, Stillbirth>>);
 
@@ -61,7 +61,11 @@ pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
         error,
     };
     let pidfd = outcome.await.map_err(starting)??;
-    AsyncFd::new(pidfd).map(Process).map_err(starting)
+    // SAFETY: the value owns the descriptor, and nobody closes it before.
+    let registered = unsafe { AsyncFd::register(pidfd) };
+    registered
+        .map(Process)
+        .map_err(|error| starting(error.into()))
 }
 
 /// The thread that all processes are children of. A process dies with the thread that made it, so it is one that lives as
@@ -140,7 +144,7 @@ extern "C" fn live(script: *mut c_void) -> c_int {
 
 impl Process {
     /// Waits until it has ended. Only one may wait.
-    pub(in super::super) async fn wait(&self) -> io::Result<Code> {
+    pub(in crate::engine::embedded) async fn wait(&self) -> io::Result<Code> {
         loop {
             let mut ready = self.0.readable().await?;
             if let Some(code) = reap(self.0.get_ref(), libc::WNOHANG)? {
@@ -151,7 +155,7 @@ impl Process {
     }
 
     /// Kills it, and with it all processes of its container. One that has ended is no fault.
-    pub(in super::super) fn kill(&self) -> io::Result<()> {
+    pub(in crate::engine::embedded) fn kill(&self) -> io::Result<()> {
         match signal(self.0.get_ref(), libc::SIGKILL) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             other => other,

@@ -14,7 +14,7 @@ use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_RE
 use rustix::fs::OFlags;
 
 use self::launch::{Birth, Stillbirth, launch};
-pub(super) use self::launch::{Code, Process};
+pub(super) use self::launch::Process;
 use self::script::{Act, Program, Script, Step};
 use super::overlay::Overlay;
 use super::seccomp;

@@ -15,14 +15,6 @@
 //! Loading it takes `CAP_SYS_ADMIN` or no-new-privileges; Docker does the former. `SECCOMP_FILTER_FLAG_SPEC_ALLOW` spares
 //! kernels before 5.16 a slow guard against speculation, as runc does.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "loaded by the launcher, which is written beside it"
-    )
-)]
-
 mod bpf;
 mod rules;
 #[cfg(test)]
