@@ -10,9 +10,11 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use image_runtime::digest::{Digest, LayerId};
 use image_runtime::engine::docker::DockerEngine;
+use image_runtime::engine::embedded::EmbeddedEngine;
 use image_runtime::engine::{
     Container, ContainerSpec, Engine, EngineError, Exit, FileSource, Limits, NewLayer,
 };
+use image_runtime::store::Store;
 use tokio::sync::OnceCell;
 
 use crate::tree::{Item, Tree, small_system};
@@ -27,6 +29,9 @@ pub(crate) struct Bench {
 pub(crate) async fn connect(engine: &str) -> Result<Arc<dyn Engine>, EngineError> {
     match engine {
         "docker" => Ok(Arc::new(DockerEngine::connect().await?)),
+        "embedded" => Ok(Arc::new(
+            EmbeddedEngine::open(&Store::open().unwrap()).await?,
+        )),
         other => panic!("the suite knows no engine `{other}`"),
     }
 }

@@ -31,6 +31,7 @@ macro_rules! on_every_engine {
     ($($suite:tt)*) => {
         mod on {
             on_engine! { docker: $($suite)* }
+            on_engine! { embedded: $($suite)* }
         }
     };
 }
@@ -55,7 +56,6 @@ on_every_engine! {
         a_layer_below_another_is_in_use
         a_layer_of_a_container_is_in_use
         making_a_layer_again_replaces_it
-        a_local_image_can_be_a_base
     }
     containers {
         the_process_gets_exactly_its_arguments

@@ -2,7 +2,7 @@
 //! what all engines do is written above it.
 
 pub mod docker;
-#[cfg(target_os = "linux")]
+#[cfg(embedded)]
 pub mod embedded;
 mod error;
 mod exact;
@@ -22,7 +22,7 @@ use async_trait::async_trait;
 pub use error::EngineError;
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
-pub use select::{ENGINE_VARIABLE, select};
+pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
 

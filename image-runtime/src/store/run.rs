@@ -39,7 +39,7 @@ impl RunDir {
                         stays: false,
                         _lock: lock,
                     });
-                },
+                }
                 Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(other) => return Err(error(other)),
             }

@@ -152,9 +152,7 @@ impl Running {
     }
 
     async fn end(&self) -> Result<(), EngineError> {
-        self.process
-            .kill()
-            .map_err(failed("ending a container"))?;
+        self.process.kill().map_err(failed("ending a container"))?;
         self.exit().await.map(drop)
     }
 }

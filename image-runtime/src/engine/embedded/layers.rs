@@ -67,7 +67,11 @@ impl Layers {
             .and_then(|()| {
                 POINT_FILES.into_iter().try_for_each(|file| {
                     let path = root.join("skeleton").join(file);
-                    File::options().create(true).append(true).open(path).map(drop)
+                    File::options()
+                        .create(true)
+                        .append(true)
+                        .open(path)
+                        .map(drop)
                 })
             });
         made.map_err(|source| StoreError::io("make the layers' folders in", &root, source))?;
@@ -145,7 +149,11 @@ impl Layers {
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
-            .chain(caches.iter().map(|cache| format!("{}\n", cache_line(cache))))
+            .chain(
+                caches
+                    .iter()
+                    .map(|cache| format!("{}\n", cache_line(cache))),
+            )
             .collect();
         let _lock = self.lock(false)?;
         for cache in caches {
@@ -216,7 +224,9 @@ impl Layers {
         if !place.exists() {
             return Ok(true);
         }
-        let is_below = self.records()?.any(|(record, _)| record.parent == Some(*layer));
+        let is_below = self
+            .records()?
+            .any(|(record, _)| record.parent == Some(*layer));
         if is_below || self.leased()?.contains(&layer.to_string()) {
             return Ok(false);
         }
@@ -323,7 +333,10 @@ impl Layers {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
             let file = File::from(openat2(root, path, flags, Mode::empty(), inside).ok()?);
-            file.metadata().ok()?.is_file().then(|| io::read_to_string(file).ok())?
+            file.metadata()
+                .ok()?
+                .is_file()
+                .then(|| io::read_to_string(file).ok())?
         })
     }
 }
@@ -348,7 +361,10 @@ impl Scratch {
         }
         let root = fs::metadata(below)?;
         chown(self.upper(), Some(root.uid()), Some(root.gid()))?;
-        fs::set_permissions(self.upper(), fs::Permissions::from_mode(root.mode() & 0o7777))
+        fs::set_permissions(
+            self.upper(),
+            fs::Permissions::from_mode(root.mode() & 0o7777),
+        )
     }
 
     /// What is written over the layers.
@@ -388,7 +404,10 @@ fn read_record(place: &Path) -> Option<Record> {
 /// Bytes of a layer's own files, counted once.
 fn size_of(place: &Path) -> u64 {
     let noted = place.join(SIZE);
-    if let Some(size) = fs::read_to_string(&noted).ok().and_then(|text| text.parse().ok()) {
+    if let Some(size) = fs::read_to_string(&noted)
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
         return size;
     }
     let size = bytes_in(&place.join(FILES));

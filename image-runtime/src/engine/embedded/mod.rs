@@ -56,7 +56,8 @@ impl EmbeddedEngine {
     /// # Errors
     /// [`EngineError::Unsupported`]: what this kernel, this user or this file system lacks, and what to do about it.
     pub async fn open(store: &Store) -> Result<Self, EngineError> {
-        let layers = Layers::open(store).map_err(|error| failed("opening the store")(io::Error::other(error)))?;
+        let layers = Layers::open(store)
+            .map_err(|error| failed("opening the store")(io::Error::other(error)))?;
         let volatile = probe::probe(&layers).await?;
         Ok(Self {
             registries: Arc::new(oci::Client::new(store.downloads())),

@@ -57,7 +57,12 @@ mod tests {
 
     fn stack(count: usize) -> io::Result<Overlay> {
         let layers = (0..count).map(|number| format!("{number:016x}/fs"));
-        Overlay::new(Path::new("/store/layers"), layers, "../containers/01234567", true)
+        Overlay::new(
+            Path::new("/store/layers"),
+            layers,
+            "../containers/01234567",
+            true,
+        )
     }
 
     #[test]
@@ -68,6 +73,9 @@ mod tests {
     #[test]
     fn too_many_layers_are_told_with_what_to_do() {
         let error = stack(400).unwrap_err().to_string();
-        assert!(error.starts_with("400 layers") && error.contains("help:"), "{error}");
+        assert!(
+            error.starts_with("400 layers") && error.contains("help:"),
+            "{error}"
+        );
     }
 }

@@ -34,7 +34,10 @@ pub(super) async fn probe(layers: &Layers) -> Result<bool, EngineError> {
         Err(fault) => return Err(fault.unsupported()),
     };
     // Asked again the next time where it cannot be kept.
-    let _ = fs::write(known, format!("{here}{}", if volatile { " volatile" } else { "" }));
+    let _ = fs::write(
+        known,
+        format!("{here}{}", if volatile { " volatile" } else { "" }),
+    );
     Ok(volatile)
 }
 

@@ -86,7 +86,8 @@ fn unknown(what: &str, name: &str, file: &str) -> io::Error {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001:,,,:/home/ann:/bin/sh\nbroken\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001:,,,:/home/ann:/bin/sh\nbroken\n";
     const GROUP: &str = "root:x:0:\naudio:x:29:bob,ann\nann:x:1001:\nvideo:x:44:ann\nbroken:x\n";
 
     fn numbers(user: &str) -> (u32, u32, Vec<u32>) {

@@ -209,7 +209,11 @@ fn reap(pidfd: &OwnedFd, how: c_int) -> io::Result<Option<Code>> {
     if pid == 0 {
         return Ok(None);
     }
-    let base = if info.si_code == libc::CLD_EXITED { 0 } else { 128 };
+    let base = if info.si_code == libc::CLD_EXITED {
+        0
+    } else {
+        128
+    };
     Ok(Some(base + i64::from(status)))
 }
 

@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 use rustix::fs::OFlags;
 
-use self::launch::{Birth, Stillbirth, launch};
 pub(super) use self::launch::Process;
+use self::launch::{Birth, Stillbirth, launch};
 use self::script::{Act, Program, Script, Step};
 use super::overlay::Overlay;
 use super::seccomp;
@@ -144,7 +144,11 @@ impl Sandbox {
         })
     }
 
-    fn prepare(self, cgroups: Vec<OwnedFd>, [out, err]: [OwnedFd; 2]) -> Result<Birth, SandboxError> {
+    fn prepare(
+        self,
+        cgroups: Vec<OwnedFd>,
+        [out, err]: [OwnedFd; 2],
+    ) -> Result<Birth, SandboxError> {
         let setting_up = |error| SandboxError::Step {
             doing: "opening what a container needs",
             error,
@@ -207,7 +211,10 @@ impl Sandbox {
         let stdio = Act::Stdio([stdin, stdout, stderr]);
         steps.add("opening standard input and output", stdio);
         steps.add("tying it to this program", Act::DieWith(myself));
-        steps.add("loading the seccomp filter", Act::Seccomp(seccomp::filter()));
+        steps.add(
+            "loading the seccomp filter",
+            Act::Seccomp(seccomp::filter()),
+        );
         steps.add("closing what is open (needs Linux 5.9)", Act::Clean);
         steps.add("executing the program", Act::Execute);
 
@@ -371,10 +378,7 @@ impl Steps {
             path if path.is_empty() => text(".")?,
             path => text(&path)?,
         };
-        self.add(
-            "copying a mount of the machine",
-            Act::Copy { source, slot },
-        );
+        self.add("copying a mount of the machine", Act::Copy { source, slot });
         let mut flags = MS_NOSUID;
         if !is_device {
             flags |= MS_NODEV;

@@ -215,8 +215,7 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 libc::chdir(c"/".as_ptr()).into()
             }
             Act::LeaveOldRoot => {
-                if libc::fchdir(*old_root) < 0
-                    || libc::umount2(c".".as_ptr(), libc::MNT_DETACH) < 0
+                if libc::fchdir(*old_root) < 0 || libc::umount2(c".".as_ptr(), libc::MNT_DETACH) < 0
                 {
                     return -1;
                 }
@@ -234,11 +233,9 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 made.max(0)
             }
             Act::Bound(kept) => bound(*kept),
-            Act::Groups(groups) => libc::syscall(
-                libc::SYS_setgroups,
-                groups.len(),
-                groups.as_ptr(),
-            ),
+            Act::Groups(groups) => {
+                libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr())
+            }
             // Not by libc's functions, which would change all threads of the parent.
             Act::Become { uid, gid } => {
                 let set = libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid);
@@ -460,6 +457,11 @@ unsafe fn clean() -> c_long {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::umask(0o022);
         libc::setsid();
-        libc::syscall(libc::SYS_close_range, 3 as c_ulong, c_ulong::from(u32::MAX), 0)
+        libc::syscall(
+            libc::SYS_close_range,
+            3 as c_ulong,
+            c_ulong::from(u32::MAX),
+            0,
+        )
     }
 }
