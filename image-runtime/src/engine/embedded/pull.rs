@@ -56,7 +56,11 @@ fn make(layers: &Layers, new: &NewLayer, layer: &FetchedLayer) -> io::Result<()>
     let unpacked = files::unpack(&mut archive, root.as_fd(), Whiteouts::Trusted);
     let digest = unpacked.and_then(|()| archive.finish());
     if digest.as_ref().is_ok_and(|digest| *digest == layer.diff_id) {
-        return layers.publish(&scratch, new);
+        let mut new = new.clone();
+        if files::hides_all_below(root.as_fd(), Whiteouts::Trusted)? {
+            new.parent = None;
+        }
+        return layers.publish(&scratch, &new);
     }
     // Fetched again the next time.
     fs::remove_file(&layer.path)?;

@@ -16,5 +16,5 @@ mod unpack;
 mod writer;
 
 pub(in crate::engine::embedded) use decompress::decompress;
-pub(in crate::engine::embedded) use unpack::{Whiteouts, unpack};
+pub(in crate::engine::embedded) use unpack::{Whiteouts, hides_all_below, unpack};
 pub(in crate::engine::embedded) use writer::Writer;

@@ -25,6 +25,7 @@ pub(super) struct Birth {
     /// Whether it gets a network namespace of its own.
     pub(super) own_network: bool,
     /// What it needs open until it is born.
+    #[expect(dead_code, reason = "open until it is dropped")]
     pub(super) kept: Vec<OwnedFd>,
 }
 
