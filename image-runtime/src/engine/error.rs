@@ -7,7 +7,9 @@ use std::io;
 #[non_exhaustive]
 pub enum EngineError {
     /// `IMAGE_ENGINE` names an engine that does not exist.
-    #[error("there is no engine `{name}`\n  help: set `IMAGE_ENGINE` to {known}, or to `auto`")]
+    #[error(
+        "there is no engine `{name}`\n  help: set `IMAGE_ENGINE` to one of {known}, or to `auto`"
+    )]
     UnknownEngine {
         /// The name.
         name: String,

@@ -158,6 +158,7 @@ impl Engine for FakeEngine {
             .values()
             .map(|layer| LayerInfo {
                 id: layer.new.id,
+                parent: layer.new.parent,
                 title: layer.new.title.clone(),
                 created: SystemTime::UNIX_EPOCH,
                 size: layer

@@ -113,6 +113,8 @@ pub struct NewLayer {
 pub struct LayerInfo {
     /// Its identity.
     pub id: LayerId,
+    /// The layer below, if any.
+    pub parent: Option<LayerId>,
     /// What it is, for people.
     pub title: String,
     /// When it was made.

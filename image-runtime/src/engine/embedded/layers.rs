@@ -276,6 +276,7 @@ impl Layers {
             .iter()
             .map(|(record, _)| LayerInfo {
                 id: record.id,
+                parent: record.parent,
                 title: record.title.clone(),
                 created: record.created,
                 size: whole(record.id),
