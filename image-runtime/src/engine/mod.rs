@@ -2,7 +2,10 @@
 //! what all engines do is written above it.
 
 pub mod docker;
+#[cfg(target_os = "linux")]
+pub mod embedded;
 mod error;
+mod exact;
 #[cfg(test)]
 pub(crate) mod fake;
 mod files;
