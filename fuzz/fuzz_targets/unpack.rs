@@ -42,13 +42,29 @@ fn seen(at: &Path) -> Seen {
     while let Some(path) = left.pop() {
         let found = fs::symlink_metadata(&path).unwrap();
         if found.is_dir() {
-            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            left.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         }
-        let content = if found.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        let content = if found.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
         let times = (found.ctime(), found.ctime_nsec());
         seen.insert(
             path,
-            (found.uid(), found.gid(), found.mode(), found.nlink(), times.0, times.1, content),
+            (
+                found.uid(),
+                found.gid(),
+                found.mode(),
+                found.nlink(),
+                times.0,
+                times.1,
+                content,
+            ),
         );
     }
     seen
@@ -65,6 +81,9 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = unpack_anything(layer, fs::File::open(&root).unwrap().as_fd(), form % 2 == 1);
     fs::remove_dir_all(&root).unwrap();
     assert_eq!(seen(&ground.folder.join("beside")), ground.beside);
-    let there: Vec<_> = fs::read_dir(&ground.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let there: Vec<_> = fs::read_dir(&ground.folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(there, ["beside"]);
 });

@@ -50,7 +50,6 @@ fn split() -> io::Result<Option<u32>> {
 }
 
 /// Starts this very command again.
-
 fn start_again() -> io::Result<Child> {
     let line = std::fs::read("/proc/self/cmdline")?;
     let mut words = line

@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::find::{Place, Version};
-use super::processes::{PAUSES, kill};
+use super::processes::PAUSES;
+#[cfg(test)]
+use super::processes::kill;
 use super::tree::{PARENT, give, make_and_lock, make_room, not_given, remove, write};
 use super::{Controller, Directories};
 
@@ -39,6 +41,7 @@ impl Cgroup {
     }
 
     /// The most memory that was used at a time, in bytes, where the kernel counts it (in v2 since 5.19) and a limit was asked for.
+    #[cfg(test)]
     pub(in crate::engine::embedded) fn memory_peak(&self) -> Option<u64> {
         let group = self.memory()?;
         let names: &[&str] = match group.version {
@@ -59,6 +62,7 @@ impl Cgroup {
     }
 
     /// Ends all processes of the container.
+    #[cfg(test)]
     pub(in crate::engine::embedded) fn kill(&self) {
         self.groups.iter().for_each(|group| kill(&group.path));
     }

@@ -22,8 +22,15 @@ impl Attributes {
     /// Gives an open file all of them but the time. The order matters: a new owner takes set-uid bits and capabilities away.
     pub(super) fn set(&self, file: BorrowedFd<'_>) -> io::Result<()> {
         let (uid, gid) = self.owner()?;
-        rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| self.no_owner(error))?;
-        rustix::fs::fchmod(file, self.mode())?;
+        // Most files are made right, and a change costs more than a look.
+        let made = rustix::fs::fstat(file)?;
+        let is_owned = (made.st_uid, made.st_gid) == (self.uid, self.gid);
+        if !is_owned {
+            rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| self.no_owner(error))?;
+        }
+        if !is_owned || Mode::from_raw_mode(made.st_mode) != self.mode() {
+            rustix::fs::fchmod(file, self.mode())?;
+        }
         for (name, value) in &self.extended {
             match rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()) {
                 // Not every file system keeps those of users; what a file may do is never lost silently.
@@ -65,7 +72,12 @@ impl Attributes {
         )?)
     }
 
-    pub(super) fn mode(&self) -> Mode {
+    /// The mode to make it with: without what must not hold before its owner is right.
+    pub(super) fn first_mode(&self) -> Mode {
+        self.mode() & (Mode::RWXU | Mode::RWXG | Mode::RWXO)
+    }
+
+    fn mode(&self) -> Mode {
         Mode::from_raw_mode(self.mode & 0o7777)
     }
 

@@ -6,15 +6,19 @@ mod decompress;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
+mod make;
 mod members;
+mod paths;
 mod pax;
 mod remove;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod unpack;
+mod whiteouts;
 mod writer;
 
 pub(in crate::engine::embedded) use decompress::decompress;
-pub(in crate::engine::embedded) use unpack::{Whiteouts, hides_all_below, unpack};
+pub(in crate::engine::embedded) use unpack::unpack;
+pub(in crate::engine::embedded) use whiteouts::{Whiteouts, hides_all_below};
 pub(in crate::engine::embedded) use writer::Writer;

@@ -3,16 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, ResolveFlags, Timespec};
+use rustix::fs::{Dev, Mode, OFlags, ResolveFlags, Timespec};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, times};
-use super::remove::remove;
 
 /// How many directories are held open. Files come directory by directory, so few are enough.
 const OPEN: usize = 64;
@@ -60,10 +59,10 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,
-    in_the_way: InTheWay,
-    open: HashMap<PathBuf, Arc<Directory>>,
-    known: HashMap<Inode, Known>,
-    buffer: Vec<u8>,
+    pub(super) in_the_way: InTheWay,
+    pub(super) open: HashMap<PathBuf, Arc<Directory>>,
+    pub(super) known: HashMap<Inode, Known>,
+    pub(super) buffer: Vec<u8>,
 }
 
 impl Tree {
@@ -121,7 +120,7 @@ impl Tree {
         name: &OsStr,
         attributes: &Attributes,
     ) -> io::Result<Option<Directory>> {
-        match rustix::fs::mkdirat(&at.fd, name, Mode::RWXU) {
+        match rustix::fs::mkdirat(&at.fd, name, attributes.first_mode()) {
             Err(Errno::EXIST) => return Ok(None),
             made => made?,
         }
@@ -150,132 +149,6 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes a regular file of a content that is read to its end.
-    pub(super) fn file(
-        &mut self,
-        at: &Directory,
-        name: &OsStr,
-        content: &mut dyn Read,
-        attributes: &Attributes,
-    ) -> io::Result<()> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let private = Mode::RUSR | Mode::WUSR;
-        let file = self.make(at, name, || {
-            rustix::fs::openat(&at.fd, name, flags, private)
-        })?;
-        let mut file = std::fs::File::from(file);
-        loop {
-            match content.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(read) => file.write_all(&self.buffer[..read])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        attributes.set(file.as_fd())?;
-        attributes.set_time(file.as_fd())
-    }
-
-    /// Makes a symbolic link.
-    pub(super) fn symlink(
-        &mut self,
-        at: &Directory,
-        name: &OsStr,
-        target: &OsStr,
-        attributes: &Attributes,
-    ) -> io::Result<()> {
-        self.make(at, name, || rustix::fs::symlinkat(target, &at.fd, name))?;
-        attributes.set_at(at.fd.as_fd(), name, true)
-    }
-
-    /// Makes a device or a named pipe.
-    pub(super) fn special(
-        &mut self,
-        at: &Directory,
-        name: &OsStr,
-        kind: FileType,
-        (major, minor): (u32, u32),
-        attributes: &Attributes,
-    ) -> io::Result<()> {
-        // More bits than the kernel keeps would name another device.
-        if major >= 1 << 12 || minor >= 1 << 20 {
-            return Err(io::Error::other(format!(
-                "there is no device {major}:{minor}"
-            )));
-        }
-        if kind == FileType::CharacterDevice && (major, minor) == (0, 0) {
-            return Err(io::Error::other(
-                "a device 0:0 is what overlayfs takes for a file that was removed",
-            ));
-        }
-        let device = rustix::fs::makedev(major, minor);
-        let private = Mode::RUSR | Mode::WUSR;
-        self.make(at, name, || {
-            rustix::fs::mknodat(&at.fd, name, kind, private, device)
-        })?;
-        attributes.set_at(at.fd.as_fd(), name, false)
-    }
-
-    /// Makes another name of a file, or of a link itself.
-    pub(super) fn hard_link(
-        &mut self,
-        (target_at, target): (&Directory, &OsStr),
-        at: &Directory,
-        name: &OsStr,
-    ) -> io::Result<()> {
-        let (old, new) = (stat(target_at, target)?, stat(at, name));
-        if FileType::from_raw_mode(old.st_mode) == FileType::Directory {
-            return Err(io::Error::other("it is a hard link to a directory"));
-        }
-        if new.is_ok_and(|new| (new.st_dev, new.st_ino) == (old.st_dev, old.st_ino)) {
-            return Ok(());
-        }
-        self.make(at, name, || {
-            rustix::fs::linkat(&target_at.fd, target, &at.fd, name, AtFlags::empty())
-        })
-    }
-
-    /// Makes something where something may be.
-    fn make<T>(
-        &mut self,
-        at: &Directory,
-        name: &OsStr,
-        make: impl Fn() -> Result<T, Errno>,
-    ) -> io::Result<T> {
-        match make() {
-            Err(Errno::EXIST) => {
-                self.clear(at, name)?;
-                Ok(make()?)
-            }
-            made => Ok(made?),
-        }
-    }
-
-    /// Removes what is there.
-    pub(super) fn clear(&mut self, at: &Directory, name: &OsStr) -> io::Result<()> {
-        match FileType::from_raw_mode(stat(at, name)?.st_mode) {
-            FileType::Directory if self.in_the_way == InTheWay::Stays => {
-                return Err(io::Error::new(
-                    io::ErrorKind::IsADirectory,
-                    "it is a directory in the image, so nothing else can be put there",
-                ));
-            }
-            FileType::Directory => {
-                self.open.clear();
-                for gone in remove(at.fd.as_fd(), name)? {
-                    // The next directory may get the same number.
-                    self.known.remove(&gone);
-                }
-                return Ok(());
-            }
-            // Paths through it lead elsewhere from now on.
-            FileType::Symlink => self.open.clear(),
-            _ => {}
-        }
-        Ok(rustix::fs::unlinkat(&at.fd, name, AtFlags::empty())?)
-    }
-
     /// Gives the directories their times. Nothing may be written after this.
     pub(super) fn finish(mut self) -> io::Result<()> {
         for (inode, known) in std::mem::take(&mut self.known) {
@@ -297,6 +170,10 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-fn stat(at: &Directory, name: &OsStr) -> io::Result<rustix::fs::Stat> {
-    Ok(rustix::fs::statat(&at.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+/// Opening a link gives ELOOP where links are not followed.
+pub(super) fn is_not_directory(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::NOTDIR | Errno::LOOP)
+    )
 }

@@ -1,7 +1,4 @@
 //! Unpacks a layer of an image into the directory that overlayfs takes it from.
-//!
-//! OCI tells of removed files by names: `.wh.NAME` removes NAME of the layers below, `.wh..wh..opq` all of its directory. Overlayfs
-//! tells of them by devices and attributes. Neither touches what the same layer brings.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -10,35 +7,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode, Timespec, XattrFlags};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Timespec};
 use tar::EntryType;
 
 use super::attributes::Attributes;
 use super::members::{Archive, Member};
-use super::tree::{Directory, InTheWay, Tree};
+use super::paths::{clean, shown};
+use super::tree::{Directory, InTheWay, Tree, is_not_directory};
+use super::whiteouts::Whiteouts;
 use super::writer::no_such_file;
-
-/// How overlayfs is told what a layer hides of those below.
-///
-/// A hidden file is a device 0:0 in both: the kernel lets everybody make one since 5.8, and takes it in every overlay. The
-/// attribute `user.overlay.whiteout`, which means the same, is understood since 6.7 only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine::embedded) enum Whiteouts {
-    /// By attributes that only root sets.
-    Trusted,
-    /// By attributes of users, for an overlay mounted with `userxattr` in a user namespace.
-    User,
-}
-
-impl Whiteouts {
-    fn opaque(self) -> &'static str {
-        match self {
-            Self::Trusted => "trusted.overlay.opaque",
-            Self::User => "user.overlay.opaque",
-        }
-    }
-}
 
 /// Unpacks a tar stream into an empty directory, and reads the stream to its end. What fails leaves half a layer.
 pub(in crate::engine::embedded) fn unpack(
@@ -59,20 +36,6 @@ pub(in crate::engine::embedded) fn unpack(
     }
     archive.finish()?;
     into.tree.finish()
-}
-
-/// Whether a layer hides everything of all layers below. Overlayfs does not look for that in the root of a layer: who mounts
-/// it leaves those layers out.
-pub(in crate::engine::embedded) fn hides_all_below(
-    root: BorrowedFd<'_>,
-    form: Whiteouts,
-) -> io::Result<bool> {
-    let mut value = [0];
-    match rustix::fs::fgetxattr(root, form.opaque(), &mut value) {
-        Ok(length) => Ok(value[..length] == *b"y"),
-        Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 struct Layer {
@@ -99,13 +62,13 @@ impl Layer {
             None => {}
             Some(b".wh..opq") => {
                 let at = self.parent(parent)?;
-                return self.hide_all(&at);
+                return self.tree.hide_all(self.form, &at);
             }
             Some(rest) if rest.starts_with(b".wh.") => return Ok(()),
             Some(b"" | b"." | b"..") => return Err(io::Error::other("it removes no file")),
             Some(rest) => {
                 let at = self.parent(parent)?;
-                return self.hide(&at, OsStr::from_bytes(rest));
+                return self.tree.hide(self.form, &at, OsStr::from_bytes(rest));
             }
         }
         self.put(member, &path, name, content)
@@ -197,7 +160,7 @@ impl Layer {
         let new = self.tree.new_directory(at, path, name, attributes)?;
         let new = new.ok_or(io::ErrorKind::AlreadyExists)?;
         if was_hidden {
-            self.hide_all(&new)?;
+            self.tree.hide_all(self.form, &new)?;
         }
         Ok(new)
     }
@@ -238,7 +201,7 @@ impl Layer {
     ) -> io::Result<()> {
         // The layer of an engine in a container holds overlays of its own.
         if kind == FileType::CharacterDevice && device == (0, 0) {
-            return self.hide(at, name);
+            return self.tree.hide(self.form, at, name);
         }
         match self.tree.special(at, name, kind, device, attributes) {
             // An ordinary user makes none, and no container sees those of its layer in `/dev`.
@@ -251,40 +214,6 @@ impl Layer {
             made => made?,
         }
         self.tree.known(at).hidden.remove(name);
-        Ok(())
-    }
-
-    /// Hides a file of the layers below.
-    fn hide(&mut self, at: &Directory, name: &OsStr) -> io::Result<()> {
-        if self.tree.known(at).is_opaque {
-            return Ok(());
-        }
-        let device = rustix::fs::makedev(0, 0);
-        let kind = FileType::CharacterDevice;
-        match rustix::fs::mknodat(&at.fd, name, kind, Mode::empty(), device) {
-            Ok(()) => {
-                self.tree.known(at).hidden.insert(name.to_owned());
-                Ok(())
-            }
-            // This layer has one of that name, which hides those below unless both are directories.
-            Err(Errno::EXIST) => match Tree::directory_at(at, name) {
-                Ok(there) => self.hide_all(&there),
-                Err(error) if is_not_directory(&error) => Ok(()),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Hides everything that a directory has in the layers below.
-    fn hide_all(&mut self, at: &Directory) -> io::Result<()> {
-        rustix::fs::fsetxattr(&at.fd, self.form.opaque(), b"y", XattrFlags::empty())?;
-        let known = self.tree.known(at);
-        known.is_opaque = true;
-        // Overlayfs would show them.
-        for name in std::mem::take(&mut known.hidden) {
-            rustix::fs::unlinkat(&at.fd, name, AtFlags::empty())?;
-        }
         Ok(())
     }
 
@@ -348,50 +277,6 @@ fn attributes(member: &Member) -> io::Result<Attributes> {
     })
 }
 
-/// A path as archives write it (`./usr/bin/`, `/etc`), from the root and without what says nothing.
-fn clean(path: &[u8]) -> io::Result<PathBuf> {
-    if path.contains(&0) {
-        return Err(io::Error::other("its name holds a NUL"));
-    }
-    let mut clean = PathBuf::new();
-    for part in path.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                let path = shown(path);
-                return Err(io::Error::other(format!(
-                    "`{path}` could leave the root directory"
-                )));
-            }
-            part => clean.push(OsStr::from_bytes(part)),
-        }
-    }
-    Ok(clean)
-}
-
-/// A name for people: not too long, and without what a terminal obeys.
-fn shown(path: &[u8]) -> String {
-    const LONGEST: usize = 200;
-    let text = String::from_utf8_lossy(path);
-    let mut shown: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 fn is_missing(error: &io::Error) -> bool {
     is_not_directory(error) || error.kind() == io::ErrorKind::NotFound
-}
-
-/// Opening a link gives ELOOP where links are not followed.
-fn is_not_directory(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw_os_error),
-        Some(Errno::NOTDIR | Errno::LOOP)
-    )
 }
