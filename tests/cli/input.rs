@@ -154,6 +154,42 @@ fn where_pypi_does_not_answer_the_tool_that_is_missing_is_told() {
     files.build(&["PIP"]);
 }
 
+#[test]
+fn where_build_containers_reach_no_archive_the_network_is_told_and_not_a_missing_package() {
+    if !engine() {
+        return;
+    }
+    subject(&["call", "--quiet", "in_debian"]).run().good();
+    let mut files = Changing::take();
+    let ended = changing(&["build", "APT"])
+        .env("http_proxy", "http://127.0.0.1:1")
+        .run();
+    let ended = ended.with(
+        1,
+        &[
+            "command: apt-get update",
+            "onnect to 127.0.0.1:1",
+            "help: the build container does not reach the network",
+        ],
+    );
+    assert!(
+        !ended.stderr.contains("Unable to locate"),
+        "{}",
+        ended.stderr
+    );
+    assert_nothing_left(ended.pid);
+    files.build(&["APT"]);
+}
+
+#[test]
+fn python_packages_in_an_image_of_nothing_are_told_with_what_to_do() {
+    if !engine() {
+        return;
+    }
+    let ended = changing(&["build", "PIP_IN_NOTHING"]).run();
+    ended.with(1, &["help: this base has no Python"]);
+}
+
 /// Puts a file away, and back in the end.
 struct Away(PathBuf);
 
