@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 /// The table's head.
-pub(crate) const HEAD: &str =
-    "| what | against | engine | debug build | release build | goal |\n| --- | --- | --- | --- | --- | --- |";
+pub(crate) const HEAD: &str = "| what | against | engine | debug build | release build | goal |\n| --- | --- | --- | --- | --- | --- |";
 
 /// One row of the table.
 #[derive(Debug)]
