@@ -2,11 +2,13 @@
 
 mod args;
 mod build;
+mod bytes;
 mod call;
 mod doctor;
 mod list;
 mod printer;
 mod prune;
+mod shelf;
 
 use std::process::ExitCode;
 
@@ -81,7 +83,7 @@ impl Command {
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
-                Verb::Doctor => doctor::run(self.package, &printer).await,
+                Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }
         };

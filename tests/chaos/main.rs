@@ -1,0 +1,11 @@
+//! The embedded engine among accidents: programs that are killed at any instant, and stores that somebody damaged. Nothing may be
+//! lost or left, and no answer may be wrong.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is test code: a panic is a failed test"
+)]
+
+mod kills;
+mod left;
+mod world;
