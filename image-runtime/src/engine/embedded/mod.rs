@@ -5,6 +5,7 @@ mod add;
 mod cgroup;
 mod container;
 mod files;
+mod form;
 mod layers;
 mod network;
 mod overlay;
@@ -56,9 +57,7 @@ impl EmbeddedEngine {
     /// # Errors
     /// [`EngineError::Unsupported`]: what this kernel, this user or this file system lacks, and what to do about it.
     pub async fn open(store: &Store) -> Result<Self, EngineError> {
-        let layers = Layers::open(store)
-            .map_err(|error| failed("opening the store")(io::Error::other(error)))?;
-        let volatile = probe::probe(&layers).await?;
+        let (layers, volatile) = probe::probe(store).await?;
         Ok(Self {
             registries: Arc::new(oci::Client::new(store.downloads())),
             layers,
@@ -72,12 +71,14 @@ impl EmbeddedEngine {
         let caches: Vec<_> = spec.mounts.iter().filter_map(cache_of).collect();
         let stack = self.layers.stack(&spec.layer)?;
         let scratch = self.layers.lease(&stack, &caches)?;
-        scratch.prepare(&self.layers.files(&spec.layer))?;
+        self.layers
+            .prepare(&scratch, &self.layers.files(&spec.layer))?;
         let identity = Identity::of(
             &spec.user,
             &self.layers.read(&stack, "etc/passwd").unwrap_or_default(),
             &self.layers.read(&stack, "etc/group").unwrap_or_default(),
-        )?;
+        )?
+        .within(self.layers.form())?;
         let host_name = scratch.id().to_owned();
         let mut env = spec.env.clone();
         let home = identity.home.clone().unwrap_or_else(|| "/".to_owned());
@@ -97,6 +98,7 @@ impl EmbeddedEngine {
             host_name,
             binds,
             network: spec.network,
+            form: self.layers.form(),
         };
         Ok((scratch, sandbox))
     }
@@ -151,7 +153,7 @@ impl Engine for EmbeddedEngine {
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let mut facts = vec![
             fact("kernel", kernel.release().to_string_lossy().into_owned()),
-            fact("runs as", "root".to_owned()),
+            fact("runs as", probe::runs_as(self.layers.form())),
         ];
         facts.extend(self.cgroups.facts());
         Ok(EngineInfo {
@@ -195,7 +197,6 @@ impl Engine for EmbeddedEngine {
             layers: self.layers.clone(),
             new: new.clone(),
             files,
-            volatile: self.volatile,
             given_up: Arc::clone(&given_up),
         };
         let _told = SetOnDrop(given_up);

@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 pub(super) use self::launch::Process;
 use self::launch::{Birth, Stillbirth, launch};
 use self::script::{Act, Program, Script, Step};
+use super::form::Form;
 use super::overlay::Overlay;
 use super::seccomp;
 use super::user::Identity;
@@ -50,6 +51,12 @@ const LINKS: [(&str, &str); 5] = [
 
 /// The step that needs overlayfs.
 pub(super) const STACKING: &str = "stacking the layers";
+/// The step that makes an ordinary user root inside.
+pub(super) const MAPPING: &str = "becoming root in a user namespace";
+/// The step that needs a `/proc` of which nothing is hidden.
+pub(super) const PROC: &str = "mounting /proc";
+/// The first step that needs the rights of root.
+pub(super) const APART: &str = "keeping mounts to itself";
 /// The step that needs the right to make namespaces.
 pub(super) const BIRTH: &str = "making a process with namespaces of its own";
 
@@ -68,6 +75,9 @@ const HIDDEN: [&str; 12] = [
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
+
+/// What there is to hide besides where `/sys` is the machine's: it has more mounts in it than one that was just made.
+const HIDDEN_OF_MACHINE: [&str; 3] = ["/sys/fs/bpf", "/sys/fs/cgroup", "/sys/kernel/debug"];
 
 /// What Docker lets a container only read.
 const ONLY_READ: [&str; 5] = [
@@ -99,6 +109,7 @@ pub(super) struct Sandbox {
     pub(super) host_name: String,
     pub(super) binds: Vec<Bind>,
     pub(super) network: bool,
+    pub(super) form: Form,
 }
 
 /// Why a container could not be started.
@@ -176,8 +187,11 @@ impl Sandbox {
             steps.add("entering a cgroup", Act::EnterCgroup(group.as_raw_fd()));
         }
         kept.extend(cgroups);
+        if self.form == Form::User {
+            steps.map_user()?;
+        }
         steps.mount_root(&self.root)?;
-        steps.mount_system()?;
+        steps.mount_system(self.form, self.network)?;
         for device in DEVICES {
             steps.bind(&Bind {
                 source: format!("/dev/{device}").into(),
@@ -194,7 +208,7 @@ impl Sandbox {
             steps.bind(bind)?;
         }
         steps.add("leaving the old root", Act::LeaveOldRoot);
-        steps.hide()?;
+        steps.hide(self.form == Form::User && self.network)?;
         steps.add("naming the host", Act::HostName(text(&self.host_name)?));
         if !self.network {
             steps.add("switching the loopback device on", Act::Loopback);
@@ -206,14 +220,14 @@ impl Sandbox {
         steps.add("entering the working directory", workdir);
         steps.add("taking a session keyring", Act::Keyring);
         steps.add("bounding capabilities", Act::Bound(CAPABILITIES));
-        steps.become_user(&self.identity);
+        steps.become_user(&self.identity, self.form);
         steps.add("giving up privileges", Act::NoNewPrivileges);
         let stdio = Act::Stdio([stdin, stdout, stderr]);
         steps.add("opening standard input and output", stdio);
         steps.add("tying it to this program", Act::DieWith(myself));
         steps.add(
             "loading the seccomp filter",
-            Act::Seccomp(seccomp::filter()),
+            Act::Seccomp(seccomp::filter(self.form)),
         );
         steps.add("closing what is open (needs Linux 5.9)", Act::Clean);
         steps.add("executing the program", Act::Execute);
@@ -231,6 +245,7 @@ impl Sandbox {
                 failed: None,
             },
             own_network: !self.network,
+            own_users: self.form == Form::User,
             kept,
         })
     }
@@ -267,16 +282,25 @@ impl Steps {
         Ok(())
     }
 
+    /// This user becomes root. Nobody else exists then, so no group can be left either, which the kernel wants to be said first.
+    fn map_user(&mut self) -> Result<(), SandboxError> {
+        let uid = rustix::process::geteuid().as_raw();
+        let gid = rustix::process::getegid().as_raw();
+        for (path, words) in [
+            ("/proc/self/setgroups", "deny".to_owned()),
+            ("/proc/self/uid_map", format!("0 {uid} 1")),
+            ("/proc/self/gid_map", format!("0 {gid} 1")),
+        ] {
+            let (path, text) = (text(path)?, text(&words)?);
+            self.add(MAPPING, Act::Write { path, text });
+        }
+        Ok(())
+    }
+
     /// The layers become the root.
     fn mount_root(&mut self, root: &Overlay) -> Result<(), SandboxError> {
         let private = MS_REC | MS_PRIVATE;
-        self.mount(
-            "keeping mounts to itself",
-            ["", "none", "/"],
-            private,
-            "",
-            false,
-        )?;
+        self.mount(APART, ["", "none", "/"], private, "", false)?;
         let directory = root.directory.to_string_lossy();
         self.add("entering the store", Act::Enter(text(&directory)?));
         self.mount(
@@ -291,26 +315,25 @@ impl Steps {
         Ok(())
     }
 
-    fn mount_system(&mut self) -> Result<(), SandboxError> {
+    fn mount_system(&mut self, form: Form, network: bool) -> Result<(), SandboxError> {
         let strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
         for directory in ["/proc", "/sys", "/dev"] {
             self.add("making mount points", Act::Directory(text(directory)?));
         }
-        self.mount(
-            "mounting /proc",
-            ["proc", "proc", "/proc"],
-            strict,
-            "",
-            false,
-        )?;
-        let read_only = strict | MS_RDONLY;
-        self.mount(
-            "mounting /sys",
-            ["sysfs", "sysfs", "/sys"],
-            read_only,
-            "",
-            false,
-        )?;
+        self.mount(PROC, ["proc", "proc", "/proc"], strict, "", false)?;
+        if form == Form::User && network {
+            // Only who owns the network may mount one of its own.
+            self.bind(&Bind {
+                source: "/sys".into(),
+                target: "/sys".to_owned(),
+                read_only: true,
+                optional: false,
+            })?;
+        } else {
+            let read_only = strict | MS_RDONLY;
+            let words = ["sysfs", "sysfs", "/sys"];
+            self.mount("mounting /sys", words, read_only, "", false)?;
+        }
         // Device files in it are bound one by one; others that are made there do not work.
         let quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
         let sized = "mode=755,size=64m";
@@ -328,7 +351,11 @@ impl Steps {
             "mounting /dev/pts",
             ["devpts", "devpts", "/dev/pts"],
             MS_NOSUID | MS_NOEXEC,
-            "newinstance,ptmxmode=0666,mode=0620,gid=5",
+            match form {
+                Form::Root => "newinstance,ptmxmode=0666,mode=0620,gid=5",
+                // There is no group 5.
+                Form::User => "newinstance,ptmxmode=0666,mode=0620",
+            },
             false,
         )?;
         self.mount(
@@ -400,8 +427,13 @@ impl Steps {
         Ok(())
     }
 
-    fn hide(&mut self) -> Result<(), SandboxError> {
-        for path in hidden() {
+    fn hide(&mut self, is_of_machine: bool) -> Result<(), SandboxError> {
+        let more: &[&str] = if is_of_machine {
+            &HIDDEN_OF_MACHINE
+        } else {
+            &[]
+        };
+        for path in hidden().iter().chain(more) {
             let why = "hiding parts of /proc and /sys";
             if Path::new(path).is_dir() {
                 self.mount(
@@ -424,9 +456,11 @@ impl Steps {
         Ok(())
     }
 
-    fn become_user(&mut self, identity: &Identity) {
+    fn become_user(&mut self, identity: &Identity, form: Form) {
         let Identity { uid, gid, .. } = *identity;
-        self.add("taking groups", Act::Groups(identity.groups.clone()));
+        if form == Form::Root {
+            self.add("taking groups", Act::Groups(identity.groups.clone()));
+        }
         self.add("becoming the user", Act::Become { uid, gid });
         let kept = if uid == 0 { CAPABILITIES } else { 0 };
         self.add("keeping few capabilities", Act::Capabilities(kept));
