@@ -78,7 +78,10 @@ fn one_round(world: &World, dice: &mut Dice, whole: Duration, figures: &mut Figu
         left::kill_marked(world);
         figures.with_what_clears_up += 1;
     }
-    let text = format!("{work:?} {signal:?} after {delay:?}, alone: {}, all: {all}", other.is_none());
+    let text = format!(
+        "{work:?} {signal:?} after {delay:?}, alone: {}, all: {all}",
+        other.is_none()
+    );
     let (code, said) = ended(program);
     match (code, signal) {
         (None, Signal::KILL) => figures.killed += 1,
@@ -93,7 +96,10 @@ fn one_round(world: &World, dice: &mut Dice, whole: Duration, figures: &mut Figu
     }
     if let Some(other) = other {
         let (code, said) = ended(other);
-        assert!(code == Some(0) || work[0] == "prune", "{text}: the other: {said}");
+        assert!(
+            code == Some(0) || work[0] == "prune",
+            "{text}: the other: {said}"
+        );
         figures.beside_another += 1;
     }
     if all {

@@ -83,7 +83,8 @@ fn marked(world: &World) -> Vec<(Pid, String)> {
         let text = fs::read(path).unwrap_or_default();
         text.windows(mark.len()).any(|part| part == mark.as_bytes())
     };
-    let is_ours = |process: &Path| holds(process.join("environ")) || holds(process.join("mountinfo"));
+    let is_ours =
+        |process: &Path| holds(process.join("environ")) || holds(process.join("mountinfo"));
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes
         .filter_map(|process| {
@@ -99,7 +100,9 @@ fn lying(world: &World) -> Vec<String> {
     let bucket = world.store().join("v1");
     let folders = FOLDERS.iter().flat_map(|folder| {
         let entries = fs::read_dir(bucket.join(folder)).into_iter().flatten();
-        entries.flatten().map(|entry| entry.path().display().to_string())
+        entries
+            .flatten()
+            .map(|entry| entry.path().display().to_string())
     });
     let workers = fs::read_dir(bucket.join("workers")).into_iter().flatten();
     let half = workers

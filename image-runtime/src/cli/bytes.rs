@@ -29,7 +29,10 @@ impl FromStr for Bytes {
                 "" => 1,
                 unit => UNITS.iter().find(|(name, _)| *name == unit)?.1,
             };
-            let (whole, part) = number.trim().split_once('.').unwrap_or((number.trim(), "0"));
+            let (whole, part) = number
+                .trim()
+                .split_once('.')
+                .unwrap_or((number.trim(), "0"));
             let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
             if !is_number(part) || part.len() > 9 {
                 return None;
@@ -37,7 +40,9 @@ impl FromStr for Bytes {
             let scale = 10_u128.pow(u32::try_from(part.len()).ok()?);
             let part = part.parse::<u128>().ok()? * u128::from(unit) / scale;
             let whole = is_number(whole).then(|| whole.parse::<u64>().ok())??;
-            whole.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
+            whole
+                .checked_mul(unit)?
+                .checked_add(u64::try_from(part).ok()?)
         };
         parse()
             .map(Self)
@@ -65,7 +70,17 @@ mod tests {
 
     #[test]
     fn what_is_no_size_says_what_one_is() {
-        for text in ["", "GB", "-1GB", "1.GB", "1,5GB", "+1", "20 G B", "5parsecs", "99999999TB"] {
+        for text in [
+            "",
+            "GB",
+            "-1GB",
+            "1.GB",
+            "1,5GB",
+            "+1",
+            "20 G B",
+            "5parsecs",
+            "99999999TB",
+        ] {
             let error = text.parse::<Bytes>().unwrap_err();
             assert!(error.contains("`20GB`"), "{text}");
         }

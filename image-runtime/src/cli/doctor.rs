@@ -34,8 +34,12 @@ struct Report {
 enum Layers {
     Verified(Verified),
     /// The engine keeps them itself.
-    NothingToVerify { nothing_to_verify: String },
-    Fault { fault: String },
+    NothingToVerify {
+        nothing_to_verify: String,
+    },
+    Fault {
+        fault: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -46,11 +50,7 @@ struct Engine {
     info: EngineInfo,
 }
 
-pub(super) async fn run(
-    arguments: &Doctor,
-    package: &str,
-    printer: &Printer,
-) -> Result<(), Fault> {
+pub(super) async fn run(arguments: &Doctor, package: &str, printer: &Printer) -> Result<(), Fault> {
     let (store, store_fault) = found(Store::open());
     let (engine, engine_fault) = match &store {
         Some(store) => found(look(store).await),
@@ -82,9 +82,9 @@ pub(super) async fn run(
                 "{damaged}\n  help: the next build of an image makes what is damaged of it anew"
             )))
         }
-        (_, _, Some(Layers::Fault { .. })) => {
-            Err(Fault::Failed("the layers could not be verified: see above".into()))
-        }
+        (_, _, Some(Layers::Fault { .. })) => Err(Fault::Failed(
+            "the layers could not be verified: see above".into(),
+        )),
         (Some(_), Some(_), _) => Ok(()),
         _ => Err(Fault::Failed(
             "something that builds and calls need is missing: see above".into(),
@@ -201,7 +201,10 @@ fn layers_lines(layers: &Layers) -> Vec<Line> {
     let Verified { layers, damaged } = match layers {
         Layers::Verified(verified) => verified,
         Layers::NothingToVerify { nothing_to_verify } => {
-            return vec![line(FACT, format!("nothing to verify: {nothing_to_verify}"))];
+            return vec![line(
+                FACT,
+                format!("nothing to verify: {nothing_to_verify}"),
+            )];
         }
         Layers::Fault { fault } => return vec![line(BAD, fault.clone())],
     };

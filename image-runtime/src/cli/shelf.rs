@@ -35,7 +35,9 @@ impl Shelf {
     pub(super) fn size(&self) -> u64 {
         let own = |layer: &LayerInfo| {
             let below = layer.parent.and_then(|parent| self.get(&parent));
-            layer.size.saturating_sub(below.map_or(0, |below| below.size))
+            layer
+                .size
+                .saturating_sub(below.map_or(0, |below| below.size))
         };
         self.layers.iter().map(|(layer, _)| own(layer)).sum()
     }
@@ -80,7 +82,11 @@ impl Shelf {
     }
 
     fn next(&self) -> Option<(LayerId, SystemTime)> {
-        let below: HashSet<_> = self.layers.iter().filter_map(|(layer, _)| layer.parent).collect();
+        let below: HashSet<_> = self
+            .layers
+            .iter()
+            .filter_map(|(layer, _)| layer.parent)
+            .collect();
         let free = self
             .layers
             .iter()
@@ -130,7 +136,11 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_of_a_layer_that_two_stand_on_count_once() {
-        let layers = [("base", "", 100, 1), ("a", "base", 110, 2), ("b", "base", 105, 3)];
+        let layers = [
+            ("base", "", 100, 1),
+            ("a", "base", 110, 2),
+            ("b", "base", 105, 3),
+        ];
         assert_eq!(shelf(&layers).await.2.size(), 115);
     }
 
@@ -156,7 +166,10 @@ mod tests {
         let layers = [("base", "", 100, 1), ("a", "base", 110, 2)];
         let (engine, folder, mut shelf) = shelf(&layers).await;
         let store = Store::at(folder.path()).unwrap();
-        let removed = shelf.remove_while(&engine, &store, |_, _| true).await.unwrap();
+        let removed = shelf
+            .remove_while(&engine, &store, |_, _| true)
+            .await
+            .unwrap();
         assert_eq!((removed, shelf.size(), shelf.count(|_| true)), (2, 0, 0));
     }
 }

@@ -60,7 +60,8 @@ mod tests {
                     for round in 0..50 {
                         let file = create(folder).unwrap();
                         sweep(folder);
-                        file.persist(kept.join(format!("{thread}-{round}"))).unwrap();
+                        file.persist(kept.join(format!("{thread}-{round}")))
+                            .unwrap();
                     }
                 });
             }

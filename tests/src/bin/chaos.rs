@@ -12,7 +12,9 @@ const COPIED: Image = image!(
 );
 const MADE: Image = image!(
     COPIED
-        .run_commands("mkdir /made; cat /changing/text > /made/text; head -c 3000000 /dev/zero > /made/zeroes")
+        .run_commands(
+            "mkdir /made; cat /changing/text > /made/text; head -c 3000000 /dev/zero > /made/zeroes"
+        )
         .run_commands("cat /made/text /changing/again/text > /made/twice; rm /made/zeroes")
 );
 
@@ -25,7 +27,11 @@ fn copied() -> String {
 #[app::function(image = MADE)]
 fn made() -> String {
     let zeroes = std::path::Path::new("/made/zeroes").exists();
-    format!("{} {} {zeroes}", read("/changing/text"), read("/made/twice"))
+    format!(
+        "{} {} {zeroes}",
+        read("/changing/text"),
+        read("/made/twice")
+    )
 }
 
 #[app::function(image = SYSTEM)]

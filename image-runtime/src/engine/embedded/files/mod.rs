@@ -2,6 +2,7 @@
 //! made, changed or read.
 
 mod attributes;
+mod below;
 mod decompress;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
@@ -20,5 +21,5 @@ mod writer;
 
 pub(in crate::engine::embedded) use decompress::decompress;
 pub(in crate::engine::embedded) use unpack::unpack;
-pub(in crate::engine::embedded) use whiteouts::{Whiteouts, hides_all_below};
+pub(in crate::engine::embedded) use whiteouts::hides_all_below;
 pub(in crate::engine::embedded) use writer::Writer;

@@ -1,16 +1,19 @@
 //! The directory that files are written into. Every path is resolved by the kernel with that directory as its root, so no
 //! name and no link leads out of it.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Dev, Mode, OFlags, ResolveFlags, Timespec};
+use rustix::fs::{AtFlags, Dev, Mode, OFlags, ResolveFlags, Stat, Timespec};
 use rustix::io::Errno;
 
+use super::super::form::Form;
 use super::attributes::{Attributes, times};
 
 /// How many directories are held open. Files come directory by directory, so few are enough.
@@ -47,8 +50,9 @@ pub(super) struct Directory {
 /// What is known of a directory until all is written.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// Where it is, and the time that it gets: later than anything is written into it, which changes the time.
-    time: Option<(PathBuf, Timespec)>,
+    /// Where it is, and the time and mode that it gets in the end: writing into it changes the time, and takes rights that the
+    /// mode may not give to who writes.
+    end: Option<(PathBuf, Timespec, Mode)>,
     /// The names of files of lower layers that are hidden.
     pub(super) hidden: HashSet<OsString>,
     /// Whether nothing of lower layers is seen in it.
@@ -59,6 +63,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,
+    pub(super) form: Form,
     pub(super) in_the_way: InTheWay,
     pub(super) open: HashMap<PathBuf, Arc<Directory>>,
     pub(super) known: HashMap<Inode, Known>,
@@ -66,12 +71,26 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(root: BorrowedFd<'_>, in_the_way: InTheWay) -> io::Result<Self> {
+    pub(super) fn new(root: BorrowedFd<'_>, form: Form, in_the_way: InTheWay) -> io::Result<Self> {
+        let root = rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())?;
+        let mut known: HashMap<_, Known> = HashMap::new();
+        let found = rustix::fs::fstat(&root)?;
+        let mode = Mode::from_raw_mode(found.st_mode);
+        if !mode.contains(Mode::RWXU) {
+            rustix::fs::fchmod(&root, mode | Mode::RWXU)?;
+            let time = Timespec {
+                tv_sec: found.st_mtime as _,
+                tv_nsec: found.st_mtime_nsec as _,
+            };
+            known.entry(Inode::of(root.as_fd())?).or_default().end =
+                Some((PathBuf::new(), time, mode));
+        }
         Ok(Self {
-            root: rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())?,
+            root,
+            form,
             in_the_way,
             open: HashMap::new(),
-            known: HashMap::new(),
+            known,
             buffer: vec![0; CHUNK],
         })
     }
@@ -94,6 +113,26 @@ impl Tree {
         }
         self.open.insert(path.to_owned(), Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// What is at a path, links not followed.
+    pub(super) fn look(&mut self, path: &Path) -> io::Result<Option<Stat>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        let found = self.directory(parent).and_then(|at| stat(&at, name));
+        match found {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Where a link leads.
+    pub(super) fn target(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let at = self.directory(path.parent().unwrap_or(Path::new("")))?;
+        let target =
+            rustix::fs::readlinkat(&at.fd, path.file_name().unwrap_or_default(), Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
     fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -120,7 +159,7 @@ impl Tree {
         name: &OsStr,
         attributes: &Attributes,
     ) -> io::Result<Option<Directory>> {
-        match rustix::fs::mkdirat(&at.fd, name, attributes.first_mode()) {
+        match rustix::fs::mkdirat(&at.fd, name, attributes.first_mode() | Mode::RWXU) {
             Err(Errno::EXIST) => return Ok(None),
             made => made?,
         }
@@ -137,28 +176,39 @@ impl Tree {
         Ok(Directory { fd, inode })
     }
 
-    /// Gives a directory its attributes, the time last of all.
+    /// Gives a directory its attributes, the time and the rights of its owner last of all.
     pub(super) fn set(
         &mut self,
         directory: &Directory,
         path: &Path,
         attributes: &Attributes,
     ) -> io::Result<()> {
-        attributes.set(directory.fd.as_fd())?;
-        self.known(directory).time = Some((path.to_owned(), attributes.time));
+        let open = Attributes {
+            mode: attributes.mode | Mode::RWXU.as_raw_mode(),
+            ..attributes.clone()
+        };
+        open.set(directory.fd.as_fd(), self.form)?;
+        self.known(directory).end = Some((path.to_owned(), attributes.time, attributes.mode()));
         Ok(())
     }
 
-    /// Gives the directories their times. Nothing may be written after this.
+    /// Gives the directories their times and modes. Nothing may be written after this.
     pub(super) fn finish(mut self) -> io::Result<()> {
-        for (inode, known) in std::mem::take(&mut self.known) {
-            let Some((path, time)) = known.time else {
-                continue;
-            };
+        let known = std::mem::take(&mut self.known);
+        let mut ends: Vec<_> = known
+            .into_iter()
+            .filter_map(|(inode, known)| Some((inode, known.end?)))
+            .collect();
+        // The deepest first: who may not enter a directory any more does not come to those in it.
+        ends.sort_unstable_by_key(|(_, (path, ..))| Reverse(path.components().count()));
+        for (inode, (path, time, mode)) in ends {
             // A link may have taken the place of a directory on the way.
             if let Ok(directory) = self.resolve(&path)
                 && Inode::of(directory.as_fd())? == inode
             {
+                if !mode.contains(Mode::RWXU) {
+                    rustix::fs::fchmod(&directory, mode)?;
+                }
                 rustix::fs::futimens(&directory, &times(time))?;
             }
         }
@@ -169,6 +219,10 @@ impl Tree {
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
+
+pub(super) fn stat(at: &Directory, name: &OsStr) -> io::Result<Stat> {
+    Ok(rustix::fs::statat(&at.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+}
 
 /// Opening a link gives ELOOP where links are not followed.
 pub(super) fn is_not_directory(error: &io::Error) -> bool {

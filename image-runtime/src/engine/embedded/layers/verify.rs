@@ -55,7 +55,8 @@ impl Layers {
             faults.push("it cannot be marked, and is used as it is".to_owned());
         }
         let below = record.parent.filter(|below| self.record(below).is_none());
-        faults.extend(below.map(|below| format!("layer {} below it does not exist", below.short())));
+        faults
+            .extend(below.map(|below| format!("layer {} below it does not exist", below.short())));
         (!faults.is_empty() && place.exists()).then_some((record.title, faults))
     }
 }
