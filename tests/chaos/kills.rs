@@ -65,8 +65,9 @@ fn one_round(world: &World, dice: &mut Dice, whole: Duration, figures: &mut Figu
     }
     let work = WORK[dice.below(WORK.len())];
     let signal = [Signal::KILL, Signal::KILL, Signal::TERM, Signal::INT][dice.below(4)];
-    let micros = u64::try_from(whole.as_micros()).unwrap();
-    let delay = Duration::from_micros(dice.next() % (micros + micros / 4));
+    // As often in the first thousandth of the work as in its second half.
+    let micros = u64::try_from(whole.as_micros()).unwrap() >> dice.below(10);
+    let delay = Duration::from_micros(dice.next() % micros);
     // Another one builds at the same time, and takes over.
     let other = (dice.below(5) == 0).then(|| world.start(&["build"]));
     let all = signal == Signal::KILL && dice.below(4) == 0;

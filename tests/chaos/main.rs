@@ -6,6 +6,8 @@
     reason = "all of it is test code: a panic is a failed test"
 )]
 
+mod damage;
 mod kills;
 mod left;
+mod places;
 mod world;

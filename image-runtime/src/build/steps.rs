@@ -26,7 +26,6 @@ const APT_LEFTOVERS: &str = "rm -rf /var/log/apt /var/log/dpkg.log /var/log/alte
 impl Builder {
     /// Makes one layer; the one below exists.
     pub(super) async fn make(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
-        self.launcher.guard();
         let layer = &image.plan.layers[index];
         if let Action::Base(source) = &layer.action {
             return self.make_base(image, layer, source).await;

@@ -17,7 +17,6 @@ use super::host::Worker;
 use super::inside;
 use super::line::Line;
 use super::output::Output;
-use super::reaper;
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, Engine, Limits, Mount};
 use crate::protocol::{self, Hello, Kind, value};
@@ -53,8 +52,6 @@ pub struct Launcher {
     arguments: Vec<String>,
     /// Made for the first worker.
     bundle: OnceCell<Bundle>,
-    /// Done before this program leaves anything.
-    guarded: Once,
     /// Done once a worker has started.
     swept: Once,
 }
@@ -67,15 +64,8 @@ impl Launcher {
             store,
             arguments,
             bundle: OnceCell::new(),
-            guarded: Once::new(),
             swept: Once::new(),
         }
-    }
-
-    /// Sees to it that what this program leaves in the store is removed when it has ended, however it ends.
-    pub(crate) fn guard(&self) {
-        self.guarded
-            .call_once(|| reaper::start(&self.store, &self.arguments));
     }
 
     /// Starts a container and waits for its worker.
@@ -87,7 +77,6 @@ impl Launcher {
     }
 
     async fn start_in_new_container(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
-        self.guard();
         let bundle = self.bundle.get_or_try_init(|| self.make_bundle()).await?;
         // Both sides have opened what lies in it once they have agreed; nothing of it stays after that.
         let meeting = self.store.run_dir()?;

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -36,14 +37,31 @@ pub fn is_reaper() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
-/// Starts it, in the background: nobody waits for it. Where it cannot be started, the next program clears up.
-pub(super) fn start(store: &Store, arguments: &[String]) {
-    let (root, arguments) = (store.root().to_owned(), arguments.to_vec());
-    let thread = std::thread::Builder::new().name("image-runtime-reaper".into());
-    let _ = thread.spawn(move || start_and_wait(&root, &arguments));
+/// What clears up after this program, as it comes into being.
+#[derive(Debug)]
+pub struct Reaper {
+    /// Closed once it is there, or cannot be.
+    starting: Receiver<()>,
 }
 
-fn start_and_wait(store: &Path, arguments: &[String]) -> io::Result<()> {
+impl Reaper {
+    /// Starts it, in the background. `arguments` bring this program to [`reap`].
+    pub fn start(store: &Store, arguments: &[String]) -> Self {
+        let (root, arguments) = (store.root().to_owned(), arguments.to_vec());
+        let (started, starting) = channel();
+        let thread = std::thread::Builder::new().name("image-runtime-reaper".into());
+        // Where it cannot be started, the next program clears up.
+        let _ = thread.spawn(move || start_and_wait(&root, &arguments, started));
+        Self { starting }
+    }
+
+    /// Waits until it is there, well below a millisecond.
+    pub fn is_there(self) {
+        let _ = self.starting.recv();
+    }
+}
+
+fn start_and_wait(store: &Path, arguments: &[String], started: Sender<()>) -> io::Result<()> {
     let host = pidfd_open(getpid(), PidfdFlags::empty())?;
     let mut first = command(FIRST)
         .args(arguments)
@@ -51,6 +69,7 @@ fn start_and_wait(store: &Path, arguments: &[String]) -> io::Result<()> {
         .stdin(host)
         .process_group(0)
         .spawn()?;
+    drop(started);
     first.wait().map(drop)
 }
 

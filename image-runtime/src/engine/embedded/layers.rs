@@ -37,6 +37,8 @@ const DAMAGED: &str = "damaged.json";
 const SIZE: &str = "size";
 /// Which layers a container stands on, and which caches it uses.
 const LEASE: &str = "lease";
+/// More layers than Linux stacks: records that name each other in a circle end here.
+const HIGHEST: usize = 1000;
 /// Digits of an identity in the name of its directory.
 const SHORT: usize = 16;
 
@@ -145,6 +147,9 @@ impl Layers {
             }
             if created.is_some_and(|created| created != record.created) {
                 return Err(lacking("was made anew after the one above it"));
+            }
+            if stack.len() == HIGHEST {
+                return Err(lacking("stands on too many others"));
             }
             stack.push(layer);
             next = record.parent.map(|parent| (parent, record.parent_created));
@@ -337,6 +342,7 @@ impl Layers {
         let whole = |layer: LayerId| {
             let below = |id: &LayerId| own.get(id).and_then(|(_, parent)| *parent);
             std::iter::successors(Some(layer), below)
+                .take(HIGHEST)
                 .filter_map(|id| own.get(&id))
                 .map(|(size, _)| size)
                 .sum()
@@ -357,7 +363,9 @@ impl Layers {
         let entries = fs::read_dir(self.root.join("layers"))?;
         Ok(entries.flatten().filter_map(|entry| {
             let place = entry.path();
-            Some((read_record(&place)?, place))
+            // Those that were found damaged are not used, but removed like others.
+            let record = read_record(&place).or_else(|| read_damaged(&place))?;
+            Some((record, place))
         }))
     }
 
@@ -497,6 +505,7 @@ fn exchange(new: &Path, place: &Path, retired: &Path) -> io::Result<()> {
 /// Whether the directory of a layer holds no record, though it can be read.
 fn is_wreck(place: &Path) -> bool {
     match fs::read(place.join(RECORD)) {
+        _ if read_damaged(place).is_some() => false,
         Ok(bytes) => serde_json::from_slice::<Record>(&bytes).is_err(),
         Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
@@ -526,6 +535,11 @@ fn short(layer: &LayerId) -> String {
 
 fn read_record(place: &Path) -> Option<Record> {
     serde_json::from_slice(&fs::read(place.join(RECORD)).ok()?).ok()
+}
+
+/// The record of a layer that was found damaged.
+fn read_damaged(place: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(place.join(DAMAGED)).ok()?).ok()
 }
 
 /// Bytes of a layer's own files, counted once.

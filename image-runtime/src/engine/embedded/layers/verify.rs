@@ -7,11 +7,12 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{DAMAGED, FILES, Layers, RECORD, Record, read_record};
+use super::{DAMAGED, FILES, Layers, RECORD, Record, read_damaged, read_record};
+use crate::digest::LayerId;
 use crate::engine::{Damaged, Verified};
 
 /// How many changed files of a layer are named.
@@ -54,17 +55,17 @@ impl Layers {
         {
             faults.push("it cannot be marked, and is used as it is".to_owned());
         }
-        let below = record.parent.filter(|below| self.record(below).is_none());
-        faults
-            .extend(below.map(|below| format!("layer {} below it does not exist", below.short())));
+        // One that is there and damaged is told of by itself.
+        let is_gone = |below: &LayerId| !self.directory(below).exists();
+        let gone = record.parent.filter(is_gone);
+        faults.extend(gone.map(|below| format!("layer {} below it is gone", below.short())));
         (!faults.is_empty() && place.exists()).then_some((record.title, faults))
     }
 }
 
 /// What is said of a layer without a good record.
 fn wreck(place: &Path) -> Option<(String, Vec<String>)> {
-    let read = fs::read(place.join(DAMAGED)).ok();
-    let known: Option<Record> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let known = read_damaged(place);
     let fault = match (&known, fs::read(place.join(RECORD))) {
         (Some(_), _) => "it was found damaged before".to_owned(),
         (None, Ok(_)) => "its record is damaged".to_owned(),
@@ -116,6 +117,11 @@ fn changed(metadata: &fs::Metadata) -> SystemTime {
     SystemTime::UNIX_EPOCH + seconds + rest
 }
 
+/// What hides a file below: overlayfs makes one of it, and links to that, also from where it works; when those go, it changes.
+fn is_whiteout(metadata: &fs::Metadata) -> bool {
+    metadata.file_type().is_char_device() && metadata.rdev() == 0
+}
+
 struct Changes {
     made: SystemTime,
     root: PathBuf,
@@ -125,7 +131,7 @@ struct Changes {
 
 impl Changes {
     fn look_at(&mut self, path: &Path, metadata: &fs::Metadata) {
-        if changed(metadata) <= self.made {
+        if changed(metadata) <= self.made || is_whiteout(metadata) {
             return;
         }
         self.count += 1;
