@@ -58,7 +58,19 @@ pub(crate) fn nobody_uses(world: &World) {
     }
 }
 
-/// Kills all processes that programs of this world have started, but for those in containers.
+/// Waits until a program has started a container.
+pub(crate) fn until_a_container_runs(world: &World) {
+    let begin = Instant::now();
+    while !marked(world)
+        .iter()
+        .any(|(_, text)| text.contains("/dev/image-runtime/worker"))
+    {
+        assert!(begin.elapsed() < GONE, "no container was started");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Kills all processes of a world, and so what clears up after its programs.
 pub(crate) fn kill_marked(world: &World) {
     for (pid, _) in marked(world) {
         // It may have ended meanwhile.

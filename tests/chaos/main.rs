@@ -10,4 +10,5 @@ mod damage;
 mod kills;
 mod left;
 mod places;
+mod prune;
 mod world;

@@ -27,6 +27,12 @@ fn help_names_the_commands() {
 }
 
 #[test]
+fn help_explains_what_doctor_and_prune_can_do() {
+    insta::assert_snapshot!(subject(&["doctor", "--help"]).run().good().stdout);
+    insta::assert_snapshot!(subject(&["prune", "--help"]).run().good().stdout);
+}
+
+#[test]
 fn functions_are_listed() {
     insta::assert_snapshot!(said(&["functions"], 0));
 }
@@ -187,6 +193,21 @@ fn doctor_shows_what_there_is() {
 }
 
 #[test]
+fn doctor_verifies_layers_where_the_engine_has_files_of_its_own() {
+    if !engine() {
+        return;
+    }
+    let report = subject(&["doctor", "--verify", "--json"]).run().good();
+    let layers = &report.json()["layers"];
+    match engine_name() {
+        "docker" => assert!(layers["nothing_to_verify"].is_string(), "{layers}"),
+        _ => assert_eq!(layers["damaged"], json!([])),
+    }
+    let without = subject(&["doctor", "--json"]).run().good();
+    assert_eq!(without.json().get("layers"), None);
+}
+
+#[test]
 fn doctor_tells_what_is_missing_and_still_shows_the_rest() {
     let doctor = || {
         subject(&["doctor"])
@@ -218,6 +239,22 @@ fn prune_tells_what_it_removed() {
         report["layers"].is_u64() && report["containers"].is_u64(),
         "{report}"
     );
+}
+
+#[test]
+fn prune_keeps_what_fits_into_a_size() {
+    if !engine() {
+        return;
+    }
+    let text = said(&["prune", "--keep", "1000TB"], 0);
+    assert!(text.contains(" of layers are left"), "{text}");
+    insta::assert_snapshot!(said(&["prune", "--keep", "much"], 2), @r"
+    error: invalid value 'much' for '--keep <SIZE>': a size is a number with a unit: `20GB`, `1.5GiB`, `500MB`
+
+    For more information, try '--help'.
+    ");
+    let both = said(&["prune", "--keep", "1GB", "--all"], 2);
+    assert!(both.contains("cannot be used with"), "{both}");
 }
 
 #[test]
