@@ -145,6 +145,8 @@ pub struct EngineInfo {
     pub address: String,
     /// OCI platform: `linux/amd64`.
     pub platform: String,
+    /// Whether containers have no user but root: all files belong to root then, and no process is anybody else's.
+    pub only_root: bool,
     /// Further facts worth showing, as name and value.
     pub facts: Vec<(String, String)>,
 }

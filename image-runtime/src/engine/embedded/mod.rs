@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use self::add::{Addition, GivenUp};
 use self::cgroup::{Cgroup, Cgroups};
 use self::container::EmbeddedContainer;
+use self::form::Form;
 use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
@@ -161,6 +162,7 @@ impl Engine for EmbeddedEngine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: self.layers.path().display().to_string(),
             platform: oci::platform(),
+            only_root: self.layers.form() == Form::User,
             facts,
         })
     }
