@@ -59,6 +59,9 @@ on_every_engine! {
         a_layer_of_a_container_is_in_use
         making_a_layer_again_replaces_it
     }
+    pulling {
+        an_image_of_a_registry_is_a_layer
+    }
     containers {
         the_process_gets_exactly_its_arguments
         the_process_gets_exactly_its_environment
