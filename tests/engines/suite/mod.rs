@@ -6,3 +6,4 @@ pub(crate) mod layers;
 pub(crate) mod pulling;
 pub(crate) mod saving;
 pub(crate) mod sweeping;
+pub(crate) mod walls;

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 
 use self::add::{Addition, GivenUp};
-use self::cgroup::{Cgroup, Cgroups};
+use self::cgroup::Cgroups;
 use self::container::EmbeddedContainer;
 use self::form::Form;
 use self::layers::{Layers, Scratch};
@@ -30,7 +30,7 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    Limits, Mount, NewLayer, Swept,
+    Mount, NewLayer, Swept,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -38,9 +38,6 @@ use crate::store::Store;
 
 /// Where programs are looked for in a container that says nothing else.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Processes and threads of one container, where it says nothing else: a program that forks without end stops here.
-const MOST_PROCESSES: u64 = 32 * 1024;
 
 /// The engine inside this program.
 #[derive(Clone, Debug)]
@@ -102,20 +99,6 @@ impl EmbeddedEngine {
             form: self.layers.form(),
         };
         Ok((scratch, sandbox))
-    }
-
-    /// A cgroup for a container. One that asks for no limit of its processes gets one where that is possible.
-    fn limit(&self, name: &str, limits: Limits) -> Result<Cgroup, EngineError> {
-        if limits.pids.is_none() {
-            let guarded = Limits {
-                pids: Some(MOST_PROCESSES),
-                ..limits
-            };
-            if let Ok(cgroup) = self.cgroups.create(name, &guarded) {
-                return Ok(cgroup);
-            }
-        }
-        self.cgroups.create(name, &limits)
     }
 
     fn bind(&self, mount: &Mount) -> Bind {
@@ -229,7 +212,7 @@ impl Engine for EmbeddedEngine {
         let wanted = spec.clone();
         let prepared = on_thread(move || engine.prepare(&wanted)).await;
         let (scratch, sandbox) = prepared.map_err(failed(doing.clone()))?;
-        let cgroup = self.limit(scratch.id(), spec.limits)?;
+        let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
         let container =
             EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
         container

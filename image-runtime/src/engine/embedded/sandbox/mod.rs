@@ -52,6 +52,9 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "/dev/ptmx"),
 ];
 
+/// Processes and threads of one container at a time: one that forks without end stops here.
+const MOST_PROCESSES: &str = "32768";
+
 /// The step that needs overlayfs.
 pub(super) const STACKING: &str = "stacking the layers";
 /// The step that makes an ordinary user root inside.
@@ -195,6 +198,7 @@ impl Sandbox {
         }
         steps.mount_root(&self.root)?;
         steps.mount_system(self.form, self.network)?;
+        steps.count_processes()?;
         for device in DEVICES {
             steps.bind(&Bind {
                 source: format!("/dev/{device}").into(),
@@ -377,6 +381,16 @@ impl Steps {
         )
     }
 
+    /// Limits how many processes there are at a time, where the kernel counts them for each container: a cgroup does so
+    /// everywhere, but entering one can take as long as all the rest, so that is for limits that are asked for.
+    fn count_processes(&mut self) -> Result<(), SandboxError> {
+        if counts_by_namespace() {
+            let (path, text) = (text("/proc/sys/kernel/pid_max")?, text(MOST_PROCESSES)?);
+            self.add("limiting processes", Act::Write { path, text });
+        }
+        Ok(())
+    }
+
     /// Shows something of the machine.
     fn bind(&mut self, bind: &Bind) -> Result<(), SandboxError> {
         let resolving = |error| SandboxError::Step {
@@ -470,6 +484,22 @@ impl Steps {
     }
 }
 
+/// Whether `pid_max` is a namespace's own, which it is since Linux 6.14. Before that it is the machine's.
+fn counts_by_namespace() -> bool {
+    static HERE: OnceLock<bool> = OnceLock::new();
+    *HERE.get_or_init(|| {
+        let kernel = rustix::system::uname();
+        version(&kernel.release().to_string_lossy()).is_some_and(|version| version >= (6, 14))
+    })
+}
+
+/// `6.14.0-1-amd64` begins with two numbers.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-', '+']);
+    let mut number = || numbers.next()?.parse().ok();
+    Some((number()?, number()?))
+}
+
 /// Those that this kernel has.
 fn hidden() -> &'static [&'static str] {
     static HERE: OnceLock<Vec<&str>> = OnceLock::new();
@@ -499,4 +529,31 @@ fn text(text: &str) -> Result<CString, SandboxError> {
     CString::new(text).map_err(|_| SandboxError::Nul {
         text: text.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_from_the_top() {
+        let above = |path| ancestors(path).collect::<Vec<_>>();
+        assert_eq!(above("/a/b/c/"), ["/a", "/a/b", "/a/b/c"]);
+        assert_eq!(above("/a"), ["/a"]);
+        assert!(above("/").is_empty() && above("").is_empty());
+    }
+
+    #[test]
+    fn a_kernels_version_is_read_from_any_release() {
+        assert_eq!(version("6.14.0-1-amd64"), Some((6, 14)));
+        assert_eq!(version("5.10-rc1+"), Some((5, 10)));
+        assert_eq!(version("7.1"), Some((7, 1)));
+        assert_eq!(version("odd"), None);
+    }
+
+    #[test]
+    fn a_text_with_a_nul_is_told() {
+        let error = text("a\0b").unwrap_err().to_string();
+        assert!(error.starts_with("\"a\\0b\" contains a NUL"), "{error}");
+    }
 }
