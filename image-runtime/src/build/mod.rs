@@ -6,6 +6,8 @@ mod help;
 mod network;
 mod once;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
