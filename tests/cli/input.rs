@@ -113,7 +113,7 @@ fn where_neither_registry_nor_archive_answers_both_are_told() {
         return;
     }
     let folder = folder();
-    let ended = subject(&["build", "DEBIAN"])
+    let ended = subject(&["build"])
         .env("IMAGE_STORE", folder.path())
         .env("IMAGE_REGISTRY_MIRROR", "127.0.0.1:1")
         .env("IMAGE_DEBIAN_MIRROR", "http://127.0.0.1:1")
@@ -128,6 +128,12 @@ fn where_neither_registry_nor_archive_answers_both_are_told() {
             "IMAGE_DEBIAN_MIRROR",
         ],
     );
+    // Two images have this base.
+    let errors = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error: "));
+    assert_eq!(errors.count(), 1, "{}", ended.stderr);
     assert_nothing_left(ended.pid);
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::ImageConfig;
 use crate::engine::fake::FakeEngine;
 use crate::spec::ImageSpec;
-use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry};
+use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
     PythonVersion {
@@ -46,6 +46,8 @@ const fn image(base: Base, line: u32) -> ImageSpec {
 }
 
 static ALPINE: ImageSpec = image(from_registry("alpine:3.20").base(), 1);
+static UBUNTU: ImageSpec = image(from_registry("ubuntu:24.04").base(), 2);
+static NOTHING: ImageSpec = image(scratch().base(), 3);
 static OLD: ImageSpec = image(
     debian_slim(BULLSEYE)
         .python_version(python("3.11", "3.11.0"))
@@ -145,4 +147,18 @@ async fn a_base_that_is_used_as_it_was_is_told_in_one_line() {
     assert!(notices[0].contains("cannot be reached"), "{notices:?}");
     assert!(!notices[0].contains(['\n']), "{notices:?}");
     assert!(!notices[0].contains("help"), "{notices:?}");
+}
+
+#[tokio::test]
+async fn of_many_images_all_faults_are_told_and_nothing_is_built() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let images = [&ALPINE, &NOTHING, &UBUNTU].map(Image::from_spec);
+    let faults = trial.builder.build_all(&images).await.unwrap_err();
+    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("alpine:3.20"), "{texts:?}");
+    assert!(texts[1].contains("ubuntu:24.04"), "{texts:?}");
+    assert!(engine.calls().is_empty());
 }
