@@ -134,7 +134,7 @@ fn where_neither_registry_nor_archive_answers_both_are_told() {
         .lines()
         .filter(|line| line.starts_with("error: "));
     assert_eq!(errors.count(), 1, "{}", ended.stderr);
-    assert_nothing_left(ended.pid);
+    assert_nothing_left(&ended);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn where_pypi_does_not_answer_the_tool_that_is_missing_is_told() {
         .env("IMAGE_PYPI_MIRROR", "http://127.0.0.1:1")
         .run();
     let ended = ended.with(1, &["uv", "127.0.0.1:1", "help: ", "IMAGE_PYPI_MIRROR"]);
-    assert_nothing_left(ended.pid);
+    assert_nothing_left(&ended);
     files.build(&["PIP"]);
 }
 
@@ -185,7 +185,7 @@ fn where_build_containers_reach_no_archive_the_network_is_told_and_not_a_missing
         "{}",
         ended.stderr
     );
-    assert_nothing_left(ended.pid);
+    assert_nothing_left(&ended);
     files.build(&["APT"]);
 }
 
@@ -253,7 +253,7 @@ fn a_file_that_changes_while_it_is_read_makes_no_layer() {
         ended
     });
     let ended = ended.with(1, &["generated` changed while it was", "help: "]);
-    assert_nothing_left(ended.pid);
+    assert_nothing_left(&ended);
     files.write_new();
     assert_eq!(files.build(&["COPIED"])[0]["built"], 2);
 }
@@ -302,7 +302,7 @@ fn host_and_worker_of_different_builds_do_not_work_together() {
         }
     }
     let ended = call().with(1, &["another build", "help: "]);
-    assert_nothing_left(ended.pid);
+    assert_nothing_left(&ended);
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_full_disk_of_the_store_is_told_with_what_to_do() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(help, @"free some space: `prune` removes what is not in use, and `IMAGE_STORE` can name another disk");
         }
-        assert_nothing_left(ended.pid);
+        assert_nothing_left(&ended);
     }
     files.build(&["PIP"]);
 }
