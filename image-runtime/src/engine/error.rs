@@ -65,7 +65,10 @@ pub enum EngineError {
         said: String,
     },
     /// The registry of an image cannot be reached.
-    #[error("the registry of `{reference}` cannot be reached: {said}")]
+    #[error(
+        "the registry of `{reference}` cannot be reached: {said}\n  help: check the engine's network and its proxy; \
+         images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names"
+    )]
     RegistryUnreachable {
         /// The reference.
         reference: String,
