@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::measure::{Row, docker, in_turn, run, time_of};
-use crate::subject::Subject;
+use crate::subject::{ENGINES, Subject};
 
 pub(crate) fn from_the_archive() -> Result<Vec<Row>> {
     let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
@@ -20,7 +20,6 @@ pub(crate) fn from_the_archive() -> Result<Vec<Row>> {
         eprintln!("`base` is left out: it needs mmdebstrap, dockerd, unshare and root");
         return Ok(Vec::new());
     }
-    let [debug, release] = Subject::both()?;
     let daemon = Daemon::start()?;
     let base = |subject: &Subject| {
         let store = tempfile::tempdir()?;
@@ -44,20 +43,26 @@ pub(crate) fn from_the_archive() -> Result<Vec<Row>> {
                 .arg(folder.path().join("base.tar")),
         )
     };
-    let [debug, release, against] = in_turn(
-        3,
-        [&mut || base(&debug), &mut || base(&release), &mut || {
-            bootstrap()
-        }],
-    )?;
-    Ok(vec![Row {
-        what: "Debian base from the archive, from nothing",
-        peer: "`mmdebstrap --variant=minbase`",
-        against,
-        debug,
-        release: Some(release),
-        goal: 0.5,
-    }])
+    let mut rows = Vec::new();
+    for engine in ENGINES {
+        let [debug, release] = Subject::both(engine)?;
+        let [debug, release, against] = in_turn(
+            3,
+            [&mut || base(&debug), &mut || base(&release), &mut || {
+                bootstrap()
+            }],
+        )?;
+        rows.push(Row {
+            what: "Debian base from the archive, from nothing",
+            engine,
+            peer: "`mmdebstrap --variant=minbase`",
+            against,
+            debug,
+            release: Some(release),
+            goal: 0.5,
+        });
+    }
+    Ok(rows)
 }
 
 /// A daemon of our own; it and its folder are gone when this is dropped.

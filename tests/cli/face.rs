@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::{engine, subject, tidy};
+use crate::support::{engine, engine_name, subject, tidy};
 
 /// What a command says to people, when it ended with this code and printed nothing for programs.
 #[track_caller]
@@ -189,8 +189,9 @@ fn doctor_shows_what_there_is() {
     let text = said(&["doctor"], 0);
     for word in [
         " engine ",
-        "docker: ",
-        " storage driver ",
+        &format!("{}: ", engine_name()),
+        " chosen ",
+        " platform ",
         " store ",
         "[store]/v1",
         " registry",
@@ -199,7 +200,7 @@ fn doctor_shows_what_there_is() {
         assert!(text.contains(word), "`{word}` is not in:\n{text}");
     }
     let report = subject(&["doctor", "--json"]).run().good().json();
-    assert_eq!(report["engine"]["name"], "docker");
+    assert_eq!(report["engine"]["name"], engine_name());
     assert!(report["engine"]["version"].is_string(), "{report}");
     assert!(report["store"].is_string(), "{report}");
 }

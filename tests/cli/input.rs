@@ -103,7 +103,7 @@ fn an_unknown_engine_is_told_with_those_there_are() {
     let ended = subject(&["build"]).env("IMAGE_ENGINE", "dokcer").run();
     insta::assert_snapshot!(ended.with(1, &[]).stderr, @r"
     error: there is no engine `dokcer`
-      help: set `IMAGE_ENGINE` to `docker`, or to `auto`
+      help: set `IMAGE_ENGINE` to one of `embedded`, `docker`, or to `auto`
     ");
 }
 

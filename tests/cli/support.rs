@@ -6,11 +6,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use image_runtime::engine::{Engine, select};
+use image_runtime::store::Store;
 use serde_json::Value;
 
 /// How soon nothing must be left of a program that ended.
@@ -188,10 +190,6 @@ pub(crate) fn tidy(text: &str) -> String {
     lines.collect()
 }
 
-fn docker() -> Docker {
-    Docker::connect_with_defaults().unwrap()
-}
-
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -200,29 +198,72 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// Whether tests that need containers can run; see [`tests::engine_answers`].
-pub(crate) fn engine() -> bool {
-    static ANSWERS: OnceLock<bool> = OnceLock::new();
-    let answers = ANSWERS.get_or_init(|| {
-        Docker::connect_with_defaults().is_ok_and(|docker| wait(docker.ping()).is_ok())
-    });
-    tests::engine_answers(*answers)
+/// The engine that the programs use.
+fn selected() -> Option<&'static Arc<dyn Engine>> {
+    static SELECTED: OnceLock<Option<Arc<dyn Engine>>> = OnceLock::new();
+    let select = || {
+        let selected = wait(select(&Store::at(&store()).unwrap()));
+        selected.ok().map(|selected| selected.engine)
+    };
+    SELECTED.get_or_init(select).as_ref()
 }
 
-/// The containers of a process.
+/// Whether tests that need containers can run; see [`tests::engine_answers`].
+pub(crate) fn engine() -> bool {
+    tests::engine_answers(selected().is_some())
+}
+
+/// The name of the engine that the programs use.
+pub(crate) fn engine_name() -> &'static str {
+    selected().unwrap().name()
+}
+
+/// The containers of a process: by what marks them, or by the number of their first process.
 fn containers(pid: u32) -> Vec<String> {
+    match engine_name() {
+        "docker" => containers_of_daemon(pid),
+        _ => children_in_namespaces(pid),
+    }
+}
+
+fn containers_of_daemon(pid: u32) -> Vec<String> {
     const OWNER: &str = "image-runtime.owner";
     let filters = HashMap::from([("label".to_owned(), vec![OWNER.to_owned()])]);
     let options = ListContainersOptionsBuilder::new()
         .all(true)
         .filters(&filters)
         .build();
-    let listed = wait(docker().list_containers(Some(options))).unwrap();
+    let docker = Docker::connect_with_defaults().unwrap();
+    let listed = wait(docker.list_containers(Some(options))).unwrap();
     let owned = listed.into_iter().filter(|container| {
         let owner = container.labels.as_ref().and_then(|all| all.get(OWNER));
         owner.is_some_and(|owner| owner.starts_with(&format!("{pid}:")))
     });
     owned.filter_map(|container| container.id).collect()
+}
+
+/// The children of a process that are the first ones of a namespace.
+fn children_in_namespaces(parent: u32) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let is_ours = |status: &str| {
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(
+                line.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        field("PPid:").is_some_and(|pid| pid == [parent.to_string()])
+            && field("NSpid:").is_some_and(|pids| pids.len() > 1)
+    };
+    processes
+        .filter(|process| {
+            let status = std::fs::read_to_string(process.path().join("status"));
+            status.is_ok_and(|status| is_ours(&status))
+        })
+        .map(|process| process.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// Whether the process has a container.
@@ -267,15 +308,15 @@ fn is_nobodys(path: &Path) -> bool {
 
 /// Whether a layer exists.
 pub(crate) fn has_layer(identity: &str) -> bool {
-    wait(docker().inspect_image(&format!("image-runtime/layer:{identity}"))).is_ok()
+    wait(selected().unwrap().has_layer(&identity.parse().unwrap())).unwrap()
 }
 
-/// How many images stand on a layer.
+/// How many layers stand on a layer.
 pub(crate) fn children(identity: &str) -> usize {
-    let label = format!("image-runtime.parent={identity}");
-    let filters = HashMap::from([("label".to_owned(), vec![label])]);
-    let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-    wait(docker().list_images(Some(options))).unwrap().len()
+    let layer = identity.parse().unwrap();
+    let layers = wait(selected().unwrap().layers()).unwrap();
+    let above = layers.iter().filter(|info| info.parent == Some(layer));
+    above.count()
 }
 
 /// What tests write into the directory that images copy. One test at a time has it, in whatever process.
@@ -341,25 +382,13 @@ impl Drop for Changing {
 
 /// Removes a layer and those below it that nothing else stands on, down to what is no copy of our directory.
 fn remove_chain(layer: &str) {
-    let docker = docker();
-    let mut next = Some(layer.to_owned());
-    while let Some(layer) = next {
-        let name = format!("image-runtime/layer:{layer}");
-        let Ok(image) = wait(docker.inspect_image(&name)) else {
-            return;
-        };
-        let labels = image.config.and_then(|config| config.labels);
-        let label = |name: &str| labels.as_ref()?.get(name).cloned();
-        let title = label("image-runtime.title").unwrap_or_default();
-        let removed = children(&layer) == 0
-            && wait(docker.remove_image(
-                &name,
-                None::<bollard::query_parameters::RemoveImageOptions>,
-                None,
-            ))
-            .is_ok();
-        let own = !title.contains("/changing");
-        next = label("image-runtime.parent").filter(|parent| removed && own && !parent.is_empty());
+    let engine = selected().unwrap();
+    let layers = wait(engine.layers()).unwrap();
+    let mut next = layer.parse().ok();
+    while let Some(info) = layers.iter().find(|info| Some(info.id) == next) {
+        let removed = wait(engine.remove_layer(&info.id)).is_ok();
+        let own = !info.title.contains("/changing");
+        next = info.parent.filter(|_| removed && own);
     }
 }
 

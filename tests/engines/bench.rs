@@ -10,9 +10,11 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use image_runtime::digest::{Digest, LayerId};
 use image_runtime::engine::docker::DockerEngine;
+use image_runtime::engine::embedded::EmbeddedEngine;
 use image_runtime::engine::{
-    Container, ContainerSpec, Engine, EngineError, Exit, FileSource, NewLayer,
+    Container, ContainerSpec, Engine, EngineError, Exit, FileSource, Limits, NewLayer,
 };
+use image_runtime::store::Store;
 use tokio::sync::OnceCell;
 
 use crate::tree::{Item, Tree, small_system};
@@ -27,6 +29,9 @@ pub(crate) struct Bench {
 pub(crate) async fn connect(engine: &str) -> Result<Arc<dyn Engine>, EngineError> {
     match engine {
         "docker" => Ok(Arc::new(DockerEngine::connect().await?)),
+        "embedded" => Ok(Arc::new(
+            EmbeddedEngine::open(&Store::open().unwrap()).await?,
+        )),
         other => panic!("the suite knows no engine `{other}`"),
     }
 }
@@ -81,8 +86,13 @@ pub(crate) fn new_identity() -> LayerId {
 impl Bench {
     /// The layer of the small root file system. It stays: the next run of the suite finds it.
     pub(crate) async fn system(&self) -> LayerId {
-        static SYSTEM: OnceCell<LayerId> = OnceCell::const_new();
-        *SYSTEM.get_or_init(|| self.make_system()).await
+        static ON_DOCKER: OnceCell<LayerId> = OnceCell::const_new();
+        static ELSEWHERE: OnceCell<LayerId> = OnceCell::const_new();
+        let made = match self.engine.name() {
+            "docker" => &ON_DOCKER,
+            _ => &ELSEWHERE,
+        };
+        *made.get_or_init(|| self.make_system()).await
     }
 
     async fn make_system(&self) -> LayerId {
@@ -201,6 +211,7 @@ pub(crate) fn shell(layer: LayerId, command: &str) -> ContainerSpec {
         user: String::new(),
         mounts: Vec::new(),
         network: false,
+        limits: Limits::default(),
         purpose: "test".to_owned(),
     }
 }

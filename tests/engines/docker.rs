@@ -287,6 +287,25 @@ async fn a_layer_is_a_plain_image_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_local_image_can_be_a_base() {
+    on_docker("a_local_image_can_be_a_base", async |bench| {
+        let system = bench.system().await;
+        // No registry has it, and the daemon does.
+        let reference = format!("image-runtime/layer:{system}");
+        let digest = bench.engine.resolve(&reference).await.unwrap();
+        assert!(digest.starts_with("sha256:"), "{digest}");
+        let new = bench.new_layer(None);
+        bench
+            .engine
+            .pull(&new, &reference, &digest, &|_, _| {})
+            .await
+            .unwrap();
+        assert_eq!(bench.sh(new.id, "echo it runs").await, ["it runs"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pulled_image_leaves_no_name_of_its_own() {
     on_docker("a_pulled_image_leaves_no_name", async |bench| {
         let registry = Registry::serve(

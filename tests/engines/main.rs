@@ -31,6 +31,7 @@ macro_rules! on_every_engine {
     ($($suite:tt)*) => {
         mod on {
             on_engine! { docker: $($suite)* }
+            on_engine! { embedded: $($suite)* }
         }
     };
 }
@@ -55,7 +56,6 @@ on_every_engine! {
         a_layer_below_another_is_in_use
         a_layer_of_a_container_is_in_use
         making_a_layer_again_replaces_it
-        a_local_image_can_be_a_base
     }
     containers {
         the_process_gets_exactly_its_arguments
@@ -71,6 +71,18 @@ on_every_engine! {
         without_network_there_is_only_the_loopback
         several_run_at_once
         running_out_of_memory_is_told
+        no_more_processes_are_started_than_the_limit_says
+        containers_within_their_limits_run_as_others_do
+        a_limit_that_makes_no_sense_is_an_error
+    }
+    walls {
+        root_has_few_capabilities_and_others_none
+        system_calls_are_filtered
+        what_tells_of_the_machine_is_hidden
+        the_kernel_cannot_be_changed_from_inside
+        device_files_that_are_made_inside_do_not_work
+        processes_of_others_are_not_seen
+        it_has_a_name_and_addresses_of_its_own
     }
     saving {
         what_was_written_is_kept

@@ -1,6 +1,7 @@
-//! Where base images come from when no registry does, and the tools that builds need.
+//! Where base images come from: registries, and the Debian archive where none answers, and the tools that builds need.
 
 pub mod debian;
 pub mod download;
+pub mod oci;
 pub mod python;
 pub mod uv;

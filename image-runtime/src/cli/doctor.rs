@@ -6,7 +6,7 @@ use super::Fault;
 use super::printer::Printer;
 use crate::base::debian::Mirrors;
 use crate::base::uv;
-use crate::engine::{self, EngineInfo};
+use crate::engine::{self, EngineError, EngineInfo, Selected};
 use crate::store::Store;
 
 #[derive(Serialize)]
@@ -26,21 +26,17 @@ struct Report {
 #[derive(Serialize)]
 struct Engine {
     name: &'static str,
+    because: String,
     #[serde(flatten)]
     info: EngineInfo,
 }
 
 pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
-    let engine = async {
-        let engine = engine::select().await?;
-        let info = engine.info().await?;
-        Ok::<_, engine::EngineError>(Engine {
-            name: engine.name(),
-            info,
-        })
-    };
-    let (engine, engine_fault) = found(engine.await);
     let (store, store_fault) = found(Store::open());
+    let (engine, engine_fault) = match &store {
+        Some(store) => found(look(store).await),
+        None => (None, Some("it needs the store".to_owned())),
+    };
     let report = Report {
         program: package.to_owned(),
         engine,
@@ -62,6 +58,15 @@ pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
     }
 }
 
+async fn look(store: &Store) -> Result<Engine, EngineError> {
+    let Selected { engine, because } = engine::select(store).await?;
+    Ok(Engine {
+        name: engine.name(),
+        because,
+        info: engine.info().await?,
+    })
+}
+
 fn found<T, E: std::error::Error>(looked: Result<T, E>) -> (Option<T>, Option<String>) {
     match looked {
         Ok(found) => (Some(found), None),
@@ -80,7 +85,12 @@ const FACT: &str = " ";
 fn text(report: &Report) -> String {
     let mut lines: Vec<Line> = Vec::new();
     let mut line = |mark, name: &str, value: String| lines.push((mark, name.into(), value));
-    if let Some(Engine { name, info }) = &report.engine {
+    if let Some(Engine {
+        name,
+        because,
+        info,
+    }) = &report.engine
+    {
         let EngineInfo {
             product,
             version,
@@ -93,6 +103,7 @@ fn text(report: &Report) -> String {
             "engine",
             format!("{name}: {product} {version} at {address}"),
         );
+        line(FACT, "chosen", because.clone());
         line(FACT, "platform", platform.clone());
         for (name, value) in facts {
             line(FACT, name, value.clone());

@@ -72,9 +72,10 @@ impl Host {
         let store = Store::open()
             .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
         let store = Arc::new(store);
-        let engine = engine::select()
+        let engine = engine::select(&store)
             .await
-            .map_err(|error| CallError::engine(&error))?;
+            .map_err(|error| CallError::engine(&error))?
+            .engine;
         Ok(Arc::new(Self::new(settings, program, store, engine)))
     }
 

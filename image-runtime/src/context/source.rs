@@ -46,13 +46,12 @@ impl TreeSource {
 
 impl FileSource for TreeSource {
     fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
-        if self.nodes.is_empty() && !self.target.as_os_str().is_empty() {
-            // Nothing would imply the target.
-            sink.add(
-                &entry(self.target, 0o755, EntryKind::Directory),
-                &mut io::empty(),
-            )?;
-            return Ok(());
+        let mut above: Vec<_> = self.target.ancestors().collect();
+        // The last one is the root, which is there.
+        above.pop();
+        for directory in above.into_iter().rev() {
+            let entry = entry(directory.to_owned(), 0o755, EntryKind::Directory);
+            sink.add(&entry, &mut io::empty())?;
         }
         for node in self.nodes.iter() {
             let kind = match &node.kind {

@@ -7,7 +7,9 @@ use std::io;
 #[non_exhaustive]
 pub enum EngineError {
     /// `IMAGE_ENGINE` names an engine that does not exist.
-    #[error("there is no engine `{name}`\n  help: set `IMAGE_ENGINE` to {known}, or to `auto`")]
+    #[error(
+        "there is no engine `{name}`\n  help: set `IMAGE_ENGINE` to one of {known}, or to `auto`"
+    )]
     UnknownEngine {
         /// The name.
         name: String,
@@ -72,6 +74,16 @@ pub enum EngineError {
         reference: String,
         /// What the attempt said.
         said: String,
+    },
+    /// A limit of a container makes no sense, or cannot be kept on this machine.
+    #[error("the `{limit}` limit cannot be kept: {reason}\n  help: {help}")]
+    Limit {
+        /// Which: `memory`, `pids`, `cpus`.
+        limit: &'static str,
+        /// Why not.
+        reason: String,
+        /// What to do.
+        help: String,
     },
     /// The layer is used by a container or by another layer.
     #[error("layer {layer} is in use")]

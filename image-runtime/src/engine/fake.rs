@@ -158,6 +158,7 @@ impl Engine for FakeEngine {
             .values()
             .map(|layer| LayerInfo {
                 id: layer.new.id,
+                parent: layer.new.parent,
                 title: layer.new.title.clone(),
                 created: SystemTime::UNIX_EPOCH,
                 size: layer
@@ -313,7 +314,7 @@ impl Container for FakeContainer {
 
 mod tests {
     use super::*;
-    use crate::engine::NoFiles;
+    use crate::engine::{Limits, NoFiles};
 
     fn new(name: &str, parent: Option<LayerId>) -> NewLayer {
         NewLayer {
@@ -344,6 +345,7 @@ mod tests {
             user: String::new(),
             mounts: Vec::new(),
             network: false,
+            limits: Limits::default(),
             purpose: "build".to_owned(),
         };
         let container = engine.start(&spec).await.unwrap();

@@ -2,12 +2,17 @@
 //! what all engines do is written above it.
 
 pub mod docker;
+#[cfg(embedded)]
+pub mod embedded;
 mod error;
+mod exact;
 #[cfg(test)]
 pub(crate) mod fake;
 mod files;
+mod limits;
 mod owner;
 mod select;
+mod tail;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -16,7 +21,8 @@ use async_trait::async_trait;
 
 pub use error::EngineError;
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
-pub use select::{ENGINE_VARIABLE, select};
+pub use limits::Limits;
+pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
 
@@ -107,6 +113,8 @@ pub struct NewLayer {
 pub struct LayerInfo {
     /// Its identity.
     pub id: LayerId,
+    /// The layer below, if any.
+    pub parent: Option<LayerId>,
     /// What it is, for people.
     pub title: String,
     /// When it was made.
@@ -159,6 +167,8 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// Whether the process reaches the network.
     pub network: bool,
+    /// What it may use of the machine.
+    pub limits: Limits,
     /// What the container is for, for people: `call train`, `build pip_install(numpy)`.
     pub purpose: String,
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 pub use bucket::Folder;
 pub use error::StoreError;
 pub use lock::{Lock, Locks};
-pub use run::RunDir;
+pub use run::{RunDir, sweep as sweep_runs};
 
 /// The folder of this format. A format that older programs would misread gets a new one.
 const BUCKET: &str = "v1";

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Lock, StoreError};
@@ -14,11 +14,17 @@ use super::{Lock, StoreError};
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// Whether it stays when this value goes.
+    stays: bool,
     _lock: Lock,
 }
 
 impl RunDir {
-    pub(super) fn create(run: &Path) -> Result<Self, StoreError> {
+    /// Makes a folder in `run`.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(run: &Path) -> Result<Self, StoreError> {
         let error = |source| StoreError::io("make a folder in", run, source);
         loop {
             let id = random_id().map_err(error)?;
@@ -27,7 +33,13 @@ impl RunDir {
             };
             let path = run.join(&id);
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path, _lock: lock }),
+                Ok(()) => {
+                    return Ok(Self {
+                        path,
+                        stays: false,
+                        _lock: lock,
+                    });
+                }
                 Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(other) => return Err(error(other)),
             }
@@ -48,15 +60,25 @@ impl RunDir {
     }
 }
 
-impl Drop for RunDir {
-    fn drop(&mut self) {
-        // What cannot be removed now is swept later.
-        let _ = fs::remove_dir_all(&self.path);
+impl RunDir {
+    /// Leaves the folder to whoever sweeps next.
+    pub fn leave(mut self) {
+        self.stays = true;
     }
 }
 
-/// Removes the folders whose owners died; answers how many.
-pub(super) fn sweep(run: &Path) -> usize {
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
+        // What cannot be removed now is swept later.
+        let _ = remove(&self.path);
+    }
+}
+
+/// Removes the folders in `run` whose owners died; answers how many.
+pub fn sweep(run: &Path) -> usize {
     let mut swept = 0;
     for entry in fs::read_dir(run).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -66,11 +88,33 @@ pub(super) fn sweep(run: &Path) -> usize {
         let Ok(Some(_lock)) = Lock::take(&lock_path(run, id)) else {
             continue;
         };
-        if fs::remove_dir_all(run.join(id)).is_ok() {
+        if remove(&run.join(id)).is_ok() {
             swept += 1;
         }
     }
     swept
+}
+
+/// Removes a folder. What lies in it may forbid its owner to look or to write: overlayfs makes such folders, and containers may.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path)?;
+            fs::remove_dir_all(path)
+        }
+        removed => removed,
+    }
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn lock_path(run: &Path, id: &str) -> PathBuf {
@@ -85,8 +129,6 @@ fn random_id() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::super::Store;
     use super::*;
 
@@ -127,6 +169,23 @@ mod tests {
         assert!(living.path().exists());
         assert!(!dead.exists());
         assert_eq!(left(&store), 2, "the living folder and its lock");
+    }
+
+    #[test]
+    fn folders_that_their_owner_may_not_enter_go_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        for mode in [0, 0o500, 0o200] {
+            let closed = run.join("work/closed");
+            fs::create_dir_all(closed.join("in it")).unwrap();
+            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+            open_up(&run).unwrap();
+            let opened = fs::metadata(&closed).unwrap().permissions().mode();
+            assert_eq!(opened & 0o777, 0o700);
+            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+            remove(&run).unwrap();
+            assert!(!run.exists());
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::inside;
 use super::line::Line;
 use super::output::Output;
 use crate::digest::LayerId;
-use crate::engine::{Container, ContainerSpec, Engine, Mount};
+use crate::engine::{Container, ContainerSpec, Engine, Limits, Mount};
 use crate::protocol::{self, Hello, Kind, value};
 use crate::store::Store;
 
@@ -109,6 +109,7 @@ impl Launcher {
                 user: spec.user,
                 mounts,
                 network: true,
+                limits: Limits::default(),
                 purpose: spec.purpose,
             })
             .await?;

@@ -27,8 +27,10 @@ pub fn is_serving() -> bool {
 
 /// Serves the host until it is gone, and ends the process.
 pub fn serve() -> ! {
-    if std::process::id() == 1 {
-        std::process::exit(supervise::supervise());
+    if std::process::id() == 1
+        && let Some(code) = supervise::supervise()
+    {
+        std::process::exit(code);
     }
     let code = match answer_until_the_end() {
         Ok(()) => 0,

@@ -1,13 +1,12 @@
 //! Processes in containers.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use image_runtime::engine::{EngineError, MOUNT_ROOT, Mount};
+use image_runtime::engine::{EngineError, Limits, MOUNT_ROOT, Mount};
 
-use crate::bench::{Bench, idle, not_run, shell, within};
+use crate::bench::{Bench, idle, shell, within};
 use crate::tree::file;
 
 pub(crate) async fn the_process_gets_exactly_its_arguments(bench: &Bench) {
@@ -216,24 +215,47 @@ pub(crate) async fn several_run_at_once(bench: &Bench) {
 
 pub(crate) async fn running_out_of_memory_is_told(bench: &Bench) {
     let command = "x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done";
-    let spec = idle(bench.system().await, &format!("sleep 2; {command}"));
-    let container = bench.engine.start(&spec).await.unwrap();
-    // No limit can be asked for yet, so one is put on from outside.
-    let limits = ["--memory", "32m", "--memory-swap", "32m"];
-    let update = Command::new("docker")
-        .arg("update")
-        .args(limits)
-        .arg(container.name())
-        .output();
-    if !update.as_ref().is_ok_and(|output| output.status.success()) {
-        container.remove().await.unwrap();
-        return not_run(
-            "running_out_of_memory_is_told",
-            &format!("no limit can be set: {update:?}"),
-        );
-    }
-    let exit = within(container.wait()).await.unwrap();
-    assert_eq!(exit.code, 137);
+    let mut spec = shell(bench.system().await, command);
+    spec.limits.memory = Some(32 << 20);
+    let (exit, lines) = bench.run(&spec).await;
+    assert_eq!(exit.code, 137, "{lines:?}");
     assert!(exit.out_of_memory);
+}
+
+pub(crate) async fn no_more_processes_are_started_than_the_limit_says(bench: &Bench) {
+    let bomb = "i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done; echo no limit";
+    let command = format!("(echo one; {bomb}) 2>&1; echo it failed with $?");
+    let mut spec = idle(bench.system().await, &command);
+    spec.limits.pids = Some(20);
+    let container = bench.start_idle(&spec).await;
+    let lines = container.last_output();
+    assert_eq!(lines.first().unwrap(), "one", "{lines:?}");
+    assert!(!lines.iter().any(|line| line == "no limit"), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line == "it failed with 0"),
+        "{lines:?}"
+    );
+    // Also while it holds as many as it may.
     container.remove().await.unwrap();
+    assert_eq!(within(container.wait()).await.unwrap().code, 137);
+}
+
+pub(crate) async fn containers_within_their_limits_run_as_others_do(bench: &Bench) {
+    let mut spec = shell(bench.system().await, "echo hello; (exit 3)");
+    spec.limits = Limits {
+        memory: Some(64 << 20),
+        pids: Some(50),
+        cpus: Some(0.5),
+    };
+    let (exit, lines) = bench.run(&spec).await;
+    assert_eq!((exit.code, lines), (3, vec!["hello".to_owned()]));
+    assert!(!exit.out_of_memory);
+}
+
+pub(crate) async fn a_limit_that_makes_no_sense_is_an_error(bench: &Bench) {
+    let mut spec = shell(bench.system().await, "exit 0");
+    spec.limits.memory = Some(1);
+    let error = bench.engine.start(&spec).await.unwrap_err();
+    assert!(matches!(error, EngineError::Limit { .. }), "{error:?}");
+    assert!(error.to_string().contains("`memory`"), "{error}");
 }

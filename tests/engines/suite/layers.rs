@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use image_runtime::digest::LayerId;
 use image_runtime::engine::EngineError;
 
-use crate::bench::{Bench, idle, new_identity};
+use crate::bench::{Bench, idle};
 use crate::tree::file;
 
 async fn is_listed(bench: &Bench, layer: &LayerId) -> bool {
@@ -81,21 +81,4 @@ pub(crate) async fn making_a_layer_again_replaces_it(bench: &Bench) {
         bench.engine.add_files(&new, Box::new(tree)).await.unwrap();
         assert_eq!(bench.sh(new.id, "cat /x").await, [content]);
     }
-}
-
-pub(crate) async fn a_local_image_can_be_a_base(bench: &Bench) {
-    let system = bench.system().await;
-    // No registry has it, and the daemon does.
-    let reference = format!("image-runtime/layer:{system}");
-    let digest = bench.engine.resolve(&reference).await.unwrap();
-    assert!(digest.starts_with("sha256:"), "{digest}");
-    let new = bench.new_layer(None);
-    bench
-        .engine
-        .pull(&new, &reference, &digest, &|_, _| {})
-        .await
-        .unwrap();
-    assert_eq!(bench.sh(new.id, "echo it runs").await, ["it runs"]);
-    assert!(is_listed(bench, &new.id).await);
-    assert!(!bench.engine.has_layer(&new_identity()).await.unwrap());
 }

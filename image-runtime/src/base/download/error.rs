@@ -47,6 +47,14 @@ pub enum DownloadError {
         /// What it answered.
         status: StatusCode,
     },
+    /// The server wants to know who asks, and cannot be told.
+    #[error("no login at `{url}`: {reason}")]
+    Login {
+        /// Where one logs in.
+        url: String,
+        /// Why it failed.
+        reason: String,
+    },
     /// The file ended early.
     #[error(
         "`{url}` was cut short: {got} of {expected} bytes arrived\n  help: run it again: what has arrived is kept"
@@ -111,7 +119,7 @@ impl DownloadError {
         }
     }
 
-    pub(super) fn unreachable(url: &str, source: reqwest::Error) -> Self {
+    pub(in crate::base) fn unreachable(url: &str, source: reqwest::Error) -> Self {
         Self::Unreachable {
             url: url.to_owned(),
             source: source.without_url(),

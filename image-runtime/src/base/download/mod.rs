@@ -6,16 +6,21 @@
 mod error;
 mod partial;
 #[cfg(test)]
+pub(in crate::base) mod server;
+#[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::{FutureExt as _, StreamExt, TryStreamExt};
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Response, StatusCode};
 
 pub use error::DownloadError;
 use partial::Partial;
@@ -49,7 +54,26 @@ pub struct Wanted {
 #[derive(Clone, Debug)]
 pub struct Downloads {
     directory: PathBuf,
-    client: reqwest::Client,
+    transport: Arc<dyn Transport>,
+    parallel: usize,
+}
+
+/// Asks servers for files. What is more than a client says who asks, where a server wants to know.
+#[async_trait]
+pub(in crate::base) trait Transport: fmt::Debug + Send + Sync {
+    /// Sends a request. Any answer is good.
+    async fn get(&self, url: &str, headers: HeaderMap) -> Result<Response, DownloadError>;
+}
+
+#[async_trait]
+impl Transport for reqwest::Client {
+    async fn get(&self, url: &str, headers: HeaderMap) -> Result<Response, DownloadError> {
+        self.get(url)
+            .headers(headers)
+            .send()
+            .await
+            .map_err(|source| DownloadError::unreachable(url, source))
+    }
 }
 
 impl Downloads {
@@ -58,8 +82,6 @@ impl Downloads {
     /// # Errors
     /// [`DownloadError::Store`], or [`DownloadError::Client`] where no certificate store is usable.
     pub fn new(directory: &Path) -> Result<Self, DownloadError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|source| StoreError::io("make the folder", directory, source))?;
         Self::with_client(directory, client())
     }
 
@@ -70,9 +92,21 @@ impl Downloads {
         let client = client
             .build()
             .map_err(|source| DownloadError::Client { source })?;
+        Self::through(directory, Arc::new(client), PARALLEL)
+    }
+
+    /// Downloads kept in a directory and asked for by somebody else's means, so many at a time.
+    pub(in crate::base) fn through(
+        directory: &Path,
+        transport: Arc<dyn Transport>,
+        parallel: usize,
+    ) -> Result<Self, DownloadError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| StoreError::io("make the folder", directory, source))?;
         Ok(Self {
             directory: directory.to_owned(),
-            client,
+            transport,
+            parallel,
         })
     }
 
@@ -137,7 +171,7 @@ impl Downloads {
         };
         let files: Vec<_> = wanted.iter().enumerate().map(one).collect();
         futures_util::stream::iter(files)
-            .buffer_unordered(PARALLEL)
+            .buffer_unordered(self.parallel)
             .try_collect()
             .await
     }
@@ -238,14 +272,12 @@ impl Downloads {
                 body: Body::File(file),
             });
         }
-        let mut request = self.client.get(url);
+        let mut headers = HeaderMap::new();
         if offset > 0 {
-            request = request.header(RANGE, format!("bytes={offset}-"));
+            let range = HeaderValue::from_str(&format!("bytes={offset}-"));
+            headers.insert(RANGE, range.expect("digits are good in a header"));
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|source| DownloadError::unreachable(url, source))?;
+        let response = self.transport.get(url, headers).await?;
         let start = match response.status() {
             StatusCode::OK => 0,
             StatusCode::PARTIAL_CONTENT if continues_at(&response, offset) => offset,
@@ -273,7 +305,7 @@ impl Downloads {
 }
 
 /// The client of all downloads.
-fn client() -> reqwest::ClientBuilder {
+pub(in crate::base) fn client() -> reqwest::ClientBuilder {
     // Whoever comes first decides; a provider that the program installed itself is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
@@ -337,14 +369,14 @@ fn continues_at(response: &reqwest::Response, offset: u64) -> bool {
 
 /// Counts tries, and pauses between them.
 #[derive(Default)]
-struct Tries {
+pub(in crate::base) struct Tries {
     all: u32,
     fruitless: u32,
 }
 
 impl Tries {
     /// Waits and answers true if it is worth another try.
-    async fn again(&mut self, fruitful: bool) -> bool {
+    pub(in crate::base) async fn again(&mut self, fruitful: bool) -> bool {
         self.all += 1;
         self.fruitless = if fruitful { 0 } else { self.fruitless + 1 };
         if self.all >= TRIES || self.fruitless >= FRUITLESS_TRIES {

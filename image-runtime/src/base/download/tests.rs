@@ -1,62 +1,11 @@
 //! Downloads from a server in this process that behaves as badly as a test wants.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::server::{Server, answer};
 use super::*;
-
-/// Answers each connection with the bytes that a function makes of the request, and closes it.
-struct Server {
-    url: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    async fn start(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/file", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let heard = requests.clone();
-        tokio::spawn(async move {
-            while let Ok((mut connection, _)) = listener.accept().await {
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n")
-                    && connection.read_buf(&mut request).await.unwrap() > 0
-                {}
-                let request = String::from_utf8(request).unwrap().to_lowercase();
-                let answer = {
-                    let mut heard = heard.lock().unwrap();
-                    heard.push(request.clone());
-                    answer(heard.len(), &request)
-                };
-                connection.write_all(&answer).await.unwrap();
-                connection.shutdown().await.unwrap();
-            }
-        });
-        Self { url, requests }
-    }
-
-    fn wanted(&self, content: &[u8]) -> Wanted {
-        Wanted {
-            url: self.url.clone(),
-            sha256: Digest::of(content),
-            size: content.len() as u64,
-        }
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer =
-        format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n").into_bytes();
-    answer.extend_from_slice(body);
-    answer
-}
 
 fn downloads() -> (tempfile::TempDir, Downloads) {
     let directory = tempfile::tempdir().unwrap();

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::base::oci::docker_config::{self, read_json};
 use crate::digest::Digest;
 
 /// Where a daemon listens.
@@ -63,9 +63,7 @@ impl Surroundings {
         Self {
             host: text("DOCKER_HOST"),
             context: text("DOCKER_CONTEXT"),
-            config: text("DOCKER_CONFIG")
-                .map(PathBuf::from)
-                .or_else(|| home.as_ref().map(|home| home.join(".docker"))),
+            config: docker_config::folder(),
             runtime: text("XDG_RUNTIME_DIR").map(PathBuf::from),
             home,
         }
@@ -126,13 +124,10 @@ pub(super) struct ContextError {
     pub(super) name: String,
 }
 
-/// A JSON file of Docker's own configuration; nothing where there is none or it cannot be read, as `docker` does it.
-pub(super) fn read_json(file: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&fs::read(file).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

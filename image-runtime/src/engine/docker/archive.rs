@@ -9,6 +9,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::engine::exact::Exact;
 use crate::engine::{EngineError, Entry, EntryKind, FileSink, FileSource};
 
 const CHUNK: usize = 128 * 1024;
@@ -144,10 +145,7 @@ impl FileSink for TarSink {
             EntryKind::File { size } => {
                 header.set_entry_type(tar::EntryType::Regular);
                 header.set_size(*size);
-                let mut exact = Exact {
-                    content,
-                    left: *size,
-                };
+                let mut exact = Exact::new(content, *size);
                 return self
                     .tar
                     .append_data(&mut header, &entry.path, &mut exact)
@@ -173,35 +171,6 @@ impl FileSink for TarSink {
             EntryKind::Fifo => header.set_entry_type(tar::EntryType::Fifo),
         }
         self.tar.append_data(&mut header, &entry.path, io::empty())
-    }
-}
-
-/// Gives exactly the bytes that were announced: a tar stream with fewer or more of them means something else.
-struct Exact<'a> {
-    content: &'a mut dyn Read,
-    left: u64,
-}
-
-impl Exact<'_> {
-    fn at_end(&mut self) -> io::Result<()> {
-        match self.content.read(&mut [0])? {
-            0 => Ok(()),
-            _ => Err(io::Error::other("the file grew while it was read")),
-        }
-    }
-}
-
-impl Read for Exact<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let read = self.content.read(&mut buffer[..wanted])?;
-        if read == 0 && wanted > 0 {
-            return Err(io::Error::other("the file shrank while it was read"));
-        }
-        self.left -= read as u64;
-        Ok(read)
     }
 }
 

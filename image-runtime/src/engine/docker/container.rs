@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bollard::container::LogOutput;
 use bollard::models::{
     ContainerCreateBody, EventMessage, HealthConfig, HostConfig, HostConfigLogConfig, ImageInspect,
     Mount as DockerMount, MountType, MountVolumeOptions,
@@ -18,9 +19,9 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 use super::guard::{Guard, marks};
-use super::output::Tail;
 use super::{CACHE_LABEL, Daemon};
-use crate::engine::{Container, ContainerSpec, EngineError, Exit, Mount, NewLayer};
+use crate::engine::tail::{Output, Tail};
+use crate::engine::{Container, ContainerSpec, EngineError, Exit, Limits, Mount, NewLayer};
 
 /// Before the name of a volume that is a cache.
 const CACHE_PREFIX: &str = "image-runtime-cache-";
@@ -56,6 +57,7 @@ impl Daemon {
         spec: &ContainerSpec,
     ) -> Result<DockerContainer, EngineError> {
         let doing = || format!("starting a container for `{}`", spec.purpose);
+        spec.limits.check()?;
         let image = self
             .find_layer(&spec.layer)
             .await?
@@ -67,6 +69,7 @@ impl Daemon {
         let guard = Guard::create(self, &spec.purpose, create_body(spec, &image))
             .await
             .map_err(self.failed(doing()))?;
+        all_kept(guard.warnings())?;
         // Before the start, so that no output and no early end is missed.
         let options = AttachContainerOptionsBuilder::new()
             .stream(true)
@@ -94,7 +97,11 @@ impl Daemon {
         tokio::spawn(async move {
             let mut output = attached.output;
             while let Some(Ok(piece)) = output.next().await {
-                running.tail.push(&piece);
+                let from = match piece {
+                    LogOutput::StdErr { .. } => Output::Stderr,
+                    _ => Output::Stdout,
+                };
+                running.tail.push(from, piece.as_ref());
             }
             drop(read);
         });
@@ -141,10 +148,45 @@ fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBod
                 config: None,
             }),
             mounts: Some(spec.mounts.iter().map(mount).collect()),
-            ..HostConfig::default()
+            ..limited(&spec.limits)
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+fn limited(limits: &Limits) -> HostConfig {
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    HostConfig {
+        memory: limits.memory.map(whole),
+        // Memory and swap together: no swap beyond it.
+        memory_swap: limits.memory.map(whole),
+        pids_limit: limits.pids.map(whole),
+        nano_cpus: limits.cpus.map(|cpus| (cpus * 1e9) as i64),
+        ..HostConfig::default()
+    }
+}
+
+/// A daemon that cannot keep a limit says so in a warning and goes on without. (Where it cannot count swap it says that, too;
+/// the memory itself is limited then.)
+fn all_kept(warnings: &[String]) -> Result<(), EngineError> {
+    let Some(warning) = warnings
+        .iter()
+        .find(|warning| warning.to_lowercase().contains("discarded"))
+    else {
+        return Ok(());
+    };
+    let words = warning.to_lowercase();
+    let limit = match () {
+        () if words.contains("memory") => "memory",
+        () if words.contains("pids") => "pids",
+        () => "cpus",
+    };
+    Err(EngineError::Limit {
+        limit,
+        reason: warning.clone(),
+        help: "see `docker info` for what the daemon's machine lacks, or ask for no limit"
+            .to_owned(),
+    })
 }
 
 /// A name without `=` takes out what the image says.
@@ -272,5 +314,48 @@ impl Container for DockerContainer {
     async fn remove(&self) -> Result<(), EngineError> {
         self.0.removed_by_us.store(true, Ordering::Relaxed);
         self.0.daemon.remove_container(&self.0.name).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_reach_the_daemon_in_its_own_units() {
+        let host = limited(&Limits {
+            memory: Some(32 << 20),
+            pids: Some(7),
+            cpus: Some(1.5),
+        });
+        assert_eq!(host.memory, Some(33_554_432));
+        assert_eq!(host.memory_swap, host.memory);
+        assert_eq!(host.pids_limit, Some(7));
+        assert_eq!(host.nano_cpus, Some(1_500_000_000));
+        assert_eq!(limited(&Limits::default()), HostConfig::default());
+    }
+
+    #[test]
+    fn a_limit_that_the_daemon_discards_is_an_error() {
+        let lacks = "or the cgroup is not mounted.";
+        for (warning, limit) in [
+            (
+                "support memory limit capabilities LACKS Limitation discarded.",
+                "`memory`",
+            ),
+            (
+                "support PIDs limit capabilities LACKS PIDs limit discarded.",
+                "`pids`",
+            ),
+            ("support CPU CFS quota LACKS Quota discarded.", "`cpus`"),
+        ] {
+            let warning = format!("Your kernel does not {}", warning.replace("LACKS", lacks));
+            let error = all_kept(&[String::new(), warning.clone()]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(limit) && text.contains(&warning), "{text}");
+        }
+        let swap = format!("No swap limit capabilities {lacks} Memory limited without swap.");
+        all_kept(&[swap]).unwrap();
+        all_kept(&[]).unwrap();
     }
 }

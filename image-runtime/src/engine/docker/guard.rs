@@ -31,6 +31,7 @@ pub(super) fn marks(purpose: &str) -> HashMap<String, String> {
 pub(super) struct Guard {
     daemon: Arc<Daemon>,
     name: Option<String>,
+    warnings: Vec<String>,
 }
 
 impl Guard {
@@ -40,9 +41,10 @@ impl Guard {
         purpose: &str,
         body: ContainerCreateBody,
     ) -> Result<Self, Error> {
-        let guard = Self {
+        let mut guard = Self {
             daemon: Arc::clone(daemon),
             name: Some(new_name(purpose)),
+            warnings: Vec::new(),
         };
         // In a task of its own, which goes on when nobody waits any more: a daemon makes the container all the same,
         // and it cannot be removed before it is there.
@@ -50,11 +52,9 @@ impl Guard {
             let options = CreateContainerOptionsBuilder::new()
                 .name(guard.name())
                 .build();
-            guard
-                .daemon
-                .docker
-                .create_container(Some(options), body)
-                .await?;
+            let docker = &guard.daemon.docker;
+            let made = docker.create_container(Some(options), body).await?;
+            guard.warnings = made.warnings;
             Ok(guard)
         });
         made.await.map_err(io::Error::other)?
@@ -62,6 +62,11 @@ impl Guard {
 
     pub(super) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+
+    /// What the daemon thought worth saying of it.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Removes the container now.

@@ -100,6 +100,10 @@ fn layers_of(image: &ImageSummary) -> impl Iterator<Item = LayerInfo> {
         .filter_map(|tag| layer_of(tag))
         .map(|id| LayerInfo {
             id,
+            parent: image
+                .labels
+                .get(PARENT_LABEL)
+                .and_then(|parent| parent.parse().ok()),
             title: image.labels.get(TITLE_LABEL).cloned().unwrap_or_default(),
             created: SystemTime::UNIX_EPOCH + Duration::from_secs(image.created.max(0) as u64),
             size: image.size.max(0) as u64,

@@ -5,13 +5,10 @@ mod archive;
 mod build;
 mod connect;
 mod container;
-mod credentials;
 mod error;
 mod guard;
 mod layer;
-mod output;
 mod place;
-mod reference;
 mod registry;
 
 use std::collections::HashMap;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder};
@@ -11,22 +12,30 @@ use futures_util::TryStreamExt as _;
 use tokio::time::timeout;
 
 use super::Daemon;
-use super::credentials::credentials_for;
 use super::error::{optional, said};
-use super::reference::Reference;
+use crate::base::oci::credentials::credentials_for;
+use crate::base::oci::docker_config;
+use crate::base::oci::reference::{Reference, mirror};
 use crate::engine::{EngineError, ImageConfig, NewLayer};
 
 /// How long a registry may take to tell a digest.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Where to pull names of Docker Hub from first: `host[:port][/prefix]`.
-const MIRROR_VARIABLE: &str = "IMAGE_REGISTRY_MIRROR";
-
 fn sources(reference: &str) -> Vec<Reference> {
-    let mirror = std::env::var(MIRROR_VARIABLE)
-        .ok()
-        .filter(|mirror| !mirror.is_empty());
-    Reference::parse(reference).sources(mirror.as_deref())
+    Reference::parse(reference).sources(mirror().as_deref())
+}
+
+/// The user's credentials for a registry, as a daemon takes them.
+async fn credentials(registry: &str) -> Option<DockerCredentials> {
+    let found = credentials_for(registry, docker_config::folder().as_deref()).await;
+    let credentials = found.credentials?;
+    Some(DockerCredentials {
+        username: Some(credentials.username),
+        password: Some(credentials.password),
+        identitytoken: credentials.identity_token,
+        serveraddress: Some(credentials.server),
+        ..DockerCredentials::default()
+    })
 }
 
 impl Daemon {
@@ -36,7 +45,7 @@ impl Daemon {
         }
         let mut failed = None;
         for source in sources(reference) {
-            let credentials = credentials_for(&source.registry);
+            let credentials = credentials(&source.registry).await;
             let name = source.tagged();
             let asked = self.docker.inspect_registry_image(&name, credentials);
             match timeout(PATIENCE, asked)
@@ -101,7 +110,7 @@ impl Daemon {
                 return Ok((image, None));
             }
             let options = CreateImageOptionsBuilder::new().from_image(&name).build();
-            let credentials = credentials_for(&source.registry);
+            let credentials = credentials(&source.registry).await;
             let mut sum = Sum::default();
             let pulled = self
                 .docker

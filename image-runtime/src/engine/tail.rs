@@ -3,14 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use bollard::container::LogOutput;
-
 const LINES: usize = 50;
 const LONGEST: usize = 4096;
 
+/// Which output a piece comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Stdout,
+    Stderr,
+}
+
 /// The last lines of an output of any length.
 #[derive(Debug, Default)]
-pub(super) struct Tail(Mutex<Lines>);
+pub(crate) struct Tail(Mutex<Lines>);
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -21,11 +26,11 @@ struct Lines {
 
 impl Tail {
     /// Takes what was written next.
-    pub(super) fn push(&self, piece: &LogOutput) {
+    pub(crate) fn push(&self, from: Output, piece: &[u8]) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Lines { whole, open } = &mut *lines;
-        let open = &mut open[usize::from(matches!(piece, LogOutput::StdErr { .. }))];
-        for part in piece.as_ref().split_inclusive(|byte| *byte == b'\n') {
+        let open = &mut open[from as usize];
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);
             let room = LONGEST.saturating_sub(open.len()).min(text.len());
             open.extend_from_slice(&text[..room]);
@@ -44,7 +49,7 @@ impl Tail {
     }
 
     /// The lines, oldest first.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let open = lines.open.iter().filter(|line| !line.is_empty());
         let open = open.map(|line| String::from_utf8_lossy(line).into_owned());
@@ -56,17 +61,11 @@ impl Tail {
 mod tests {
     use super::*;
 
-    fn out(bytes: &[u8]) -> LogOutput {
-        LogOutput::StdOut {
-            message: bytes.to_vec().into(),
-        }
-    }
-
     #[test]
     fn lines_are_joined_from_any_pieces() {
         let tail = Tail::default();
         for piece in ["on", "e\r\ntw", "o\n\nthr", "ee"] {
-            tail.push(&out(piece.as_bytes()));
+            tail.push(Output::Stdout, piece.as_bytes());
         }
         assert_eq!(tail.lines(), ["one", "two", "", "three"]);
     }
@@ -74,11 +73,9 @@ mod tests {
     #[test]
     fn lines_of_output_and_errors_are_not_mixed() {
         let tail = Tail::default();
-        tail.push(&out(b"half "));
-        tail.push(&LogOutput::StdErr {
-            message: "an error\n".into(),
-        });
-        tail.push(&out(b"a line\n"));
+        tail.push(Output::Stdout, b"half ");
+        tail.push(Output::Stderr, b"an error\n");
+        tail.push(Output::Stdout, b"a line\n");
         assert_eq!(tail.lines(), ["an error", "half a line"]);
     }
 
@@ -86,12 +83,12 @@ mod tests {
     fn only_the_last_lines_are_kept_and_none_is_endless() {
         let tail = Tail::default();
         for number in 0..1000 {
-            tail.push(&out(format!("{number}\n").as_bytes()));
+            tail.push(Output::Stdout, format!("{number}\n").as_bytes());
         }
         assert_eq!(tail.lines().len(), LINES);
         assert_eq!(tail.lines().last().unwrap(), "999");
         for _ in 0..100 {
-            tail.push(&out(&[b'x'; 1000]));
+            tail.push(Output::Stdout, &[b'x'; 1000]);
         }
         assert_eq!(tail.lines().last().unwrap().len(), LONGEST);
     }

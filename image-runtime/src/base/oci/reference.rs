@@ -1,24 +1,34 @@
 //! References to images of registries: `debian:bookworm`, `ghcr.io/a/b@sha256:…`.
 
 /// The registry of names that name none.
-const DOCKER_HUB: &str = "docker.io";
+pub(crate) const DOCKER_HUB: &str = "docker.io";
+
+/// Where to pull names of Docker Hub from first: `host[:port][/prefix]`.
+const MIRROR_VARIABLE: &str = "IMAGE_REGISTRY_MIRROR";
+
+/// The mirror that the environment names.
+pub(crate) fn mirror() -> Option<String> {
+    std::env::var(MIRROR_VARIABLE)
+        .ok()
+        .filter(|mirror| !mirror.is_empty())
+}
 
 /// A reference, with everything spelled out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub(crate) struct Reference {
     /// `docker.io`, `localhost:5000`.
-    pub(super) registry: String,
+    pub(crate) registry: String,
     /// `library/debian`.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// `bookworm`.
-    pub(super) tag: String,
+    pub(crate) tag: String,
     /// `sha256:…`, where the reference names one.
-    pub(super) digest: Option<String>,
+    pub(crate) digest: Option<String>,
 }
 
 impl Reference {
     /// Reads a reference as `docker pull` does.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.to_owned())),
             None => (text, None),
@@ -47,22 +57,22 @@ impl Reference {
     }
 
     /// The name without tag or digest.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.registry, self.path)
     }
 
     /// The name with its tag.
-    pub(super) fn tagged(&self) -> String {
+    pub(crate) fn tagged(&self) -> String {
         format!("{}:{}", self.name(), self.tag)
     }
 
     /// The name with a digest.
-    pub(super) fn at(&self, digest: &str) -> String {
+    pub(crate) fn at(&self, digest: &str) -> String {
         format!("{}@{digest}", self.name())
     }
 
     /// The references to try, in order: Docker Hub's names at the mirror (`host[:port][/prefix]`) first.
-    pub(super) fn sources(self, mirror: Option<&str>) -> Vec<Self> {
+    pub(crate) fn sources(self, mirror: Option<&str>) -> Vec<Self> {
         let mirrored = mirror
             .filter(|_| self.registry == DOCKER_HUB)
             .map(|mirror| {

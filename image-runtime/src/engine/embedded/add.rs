@@ -1,0 +1,98 @@
+//! Makes layers of files: written into a directory, with an eye on the layers below it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::files::Writer;
+use super::form::Form;
+use super::layers::Layers;
+use crate::engine::{EngineError, Entry, FileSink, FileSource, NewLayer};
+
+/// Set when nobody waits for the layer any more.
+pub(super) type GivenUp = Arc<AtomicBool>;
+
+/// What making a layer of files needs.
+pub(super) struct Addition {
+    pub(super) layers: Layers,
+    pub(super) new: NewLayer,
+    pub(super) files: Box<dyn FileSource>,
+    pub(super) given_up: GivenUp,
+}
+
+impl Addition {
+    /// Writes the files and publishes the layer. Blocks.
+    pub(super) fn make(self) -> Result<(), EngineError> {
+        let Self {
+            layers,
+            new,
+            files,
+            given_up,
+        } = self;
+        let doing = format!("putting files into `{}`", new.title);
+        let failed = super::failed(doing);
+        let written = (|| {
+            let Some(parent) = new.parent else {
+                let scratch = layers.empty_draft()?;
+                let written = write(
+                    &scratch.upper(),
+                    Vec::new(),
+                    layers.form(),
+                    files,
+                    &given_up,
+                );
+                return Ok((scratch, written));
+            };
+            // A lease, so that what is below stays until this is above it.
+            let stack = layers.stack(&parent)?;
+            let scratch = layers.lease(&stack, &[])?;
+            layers.prepare(&scratch, &layers.files(&parent))?;
+            let below = stack.iter().map(|layer| layers.files(layer)).collect();
+            let written = write(&scratch.upper(), below, layers.form(), files, &given_up);
+            Ok((scratch, written))
+        })();
+        let (scratch, written) = written.map_err(failed)?;
+        written.map_err(EngineError::Files)?;
+        if given_up.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let doing = format!("storing the files of `{}`", new.title);
+        layers.publish(&scratch, &new).map_err(super::failed(doing))
+    }
+}
+
+fn write(
+    root: &Path,
+    below: Vec<PathBuf>,
+    form: Form,
+    files: Box<dyn FileSource>,
+    given_up: &GivenUp,
+) -> io::Result<()> {
+    let root = File::open(root)?;
+    let mut sink = Sink {
+        writer: Writer::new(root.as_fd(), below, form)?,
+        given_up,
+    };
+    catch_unwind(AssertUnwindSafe(|| files.walk(&mut sink)))
+        .unwrap_or_else(|_| Err(io::Error::other("reading the files panicked")))?;
+    sink.writer.finish()
+}
+
+/// Stops where nobody waits any more.
+struct Sink<'a> {
+    writer: Writer,
+    given_up: &'a GivenUp,
+}
+
+impl FileSink for Sink<'_> {
+    fn add(&mut self, entry: &Entry, content: &mut dyn io::Read) -> io::Result<()> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(io::Error::other("nobody waits for the layer any more"));
+        }
+        self.writer.add(entry, content)
+    }
+}

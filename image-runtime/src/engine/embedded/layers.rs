@@ -1,0 +1,457 @@
+//! Layers in the store: a directory each, with the files that it adds and a record of what it is. A layer comes into being by
+//! one rename, after all of it is on the disk.
+//!
+//! ```text
+//! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths
+//! drafts/<run>/                  layers that are being made, and layers on their way out
+//! containers/<run>/              what runs: upper, work, root, and a lease that names its layers
+//! caches/<name>/                 directories that build steps keep
+//! skeleton/                      below every layer: the mount points that an image may lack
+//! lock                           shared by those that take a lease, exclusive for who removes
+//! ```
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::form::Form;
+use super::overlay::Overlay;
+use crate::digest::LayerId;
+use crate::engine::{LayerInfo, NewLayer};
+use crate::store::{RunDir, Store, StoreError};
+
+/// The files that a layer adds.
+const FILES: &str = "fs";
+const RECORD: &str = "record.json";
+/// Bytes of the files, once somebody asked.
+const SIZE: &str = "size";
+/// Which layers a container stands on, and which caches it uses.
+const LEASE: &str = "lease";
+/// Digits of an identity in the name of its directory.
+const SHORT: usize = 16;
+
+/// Mount points that an image may lack.
+const POINTS: [&str; 4] = ["dev", "etc", "proc", "sys"];
+const POINT_FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
+
+/// The layers of a store.
+#[derive(Clone, Debug)]
+pub(super) struct Layers {
+    root: PathBuf,
+    form: Form,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    id: LayerId,
+    parent: Option<LayerId>,
+    title: String,
+    created: SystemTime,
+}
+
+/// A layer and all below it, topmost first.
+pub(super) type Stack = Vec<LayerId>;
+
+impl Layers {
+    /// Those of a store; the folders are made where they are missing.
+    pub(super) fn open(store: &Store, form: Form) -> Result<Self, StoreError> {
+        let root = store.path().join(form.folder());
+        let made = ["layers", "drafts", "containers", "caches", "skeleton"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(POINTS.map(|point| format!("skeleton/{point}")))
+            .try_for_each(|folder| fs::create_dir_all(root.join(folder)))
+            .and_then(|()| {
+                POINT_FILES.into_iter().try_for_each(|file| {
+                    let path = root.join("skeleton").join(file);
+                    File::options()
+                        .create(true)
+                        .append(true)
+                        .open(path)
+                        .map(drop)
+                })
+            });
+        made.map_err(|source| StoreError::io("make the layers' folders in", &root, source))?;
+        Ok(Self { root, form })
+    }
+
+    /// As whom they are made and used.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Where they are.
+    pub(super) fn path(&self) -> &Path {
+        &self.root
+    }
+
+    fn directory(&self, layer: &LayerId) -> PathBuf {
+        self.root.join("layers").join(short(layer))
+    }
+
+    /// The files that a layer adds.
+    pub(super) fn files(&self, layer: &LayerId) -> PathBuf {
+        self.directory(layer).join(FILES)
+    }
+
+    fn record(&self, layer: &LayerId) -> Option<Record> {
+        read_record(&self.directory(layer)).filter(|record| record.id == *layer)
+    }
+
+    pub(super) fn has(&self, layer: &LayerId) -> bool {
+        self.record(layer).is_some()
+    }
+
+    /// A layer and all below it.
+    ///
+    /// # Errors
+    /// One of them does not exist.
+    pub(super) fn stack(&self, top: &LayerId) -> io::Result<Stack> {
+        let mut stack = Vec::new();
+        let mut next = Some(*top);
+        while let Some(layer) = next {
+            let record = self.record(&layer).ok_or_else(|| {
+                io::Error::new(
+                    ErrorKind::NotFound,
+                    format!("layer {} does not exist", layer.short()),
+                )
+            })?;
+            stack.push(layer);
+            next = record.parent;
+        }
+        Ok(stack)
+    }
+
+    /// How a stack is mounted with a place to write.
+    pub(super) fn overlay(
+        &self,
+        stack: &[LayerId],
+        scratch: &Scratch,
+        volatile: bool,
+    ) -> io::Result<Overlay> {
+        let layers = stack
+            .iter()
+            .map(|layer| format!("{}/{FILES}", short(layer)))
+            .chain(["../skeleton".to_owned()]);
+        let scratch = format!("../{}/{}", scratch.kind, scratch.run.id());
+        let directory = self.root.join("layers");
+        Overlay::new(&directory, layers, &scratch, self.form, volatile)
+    }
+
+    /// A place where a layer is made.
+    pub(super) fn draft(&self) -> Result<Scratch, StoreError> {
+        Scratch::create(&self.root, "drafts")
+    }
+
+    /// The same with an empty directory to write into.
+    pub(super) fn empty_draft(&self) -> io::Result<Scratch> {
+        let scratch = self.draft().map_err(io::Error::other)?;
+        fs::create_dir(scratch.upper())?;
+        fs::set_permissions(scratch.upper(), fs::Permissions::from_mode(0o755))?;
+        Ok(scratch)
+    }
+
+    /// Makes the directories of an overlay over a stack. Its root has the mode and owner that the stack's has.
+    pub(super) fn prepare(&self, scratch: &Scratch, below: &Path) -> io::Result<()> {
+        for name in ["upper", "work", "root"] {
+            fs::create_dir(scratch.run.path().join(name))?;
+        }
+        let root = fs::metadata(below)?;
+        if self.form == Form::Root {
+            chown(scratch.upper(), Some(root.uid()), Some(root.gid()))?;
+        }
+        let mode = fs::Permissions::from_mode(root.mode() & 0o7777);
+        fs::set_permissions(scratch.upper(), mode)
+    }
+
+    /// A place for a container that stands on a stack. As long as it is there, none of its layers is removed.
+    ///
+    /// # Errors
+    /// A layer does not exist, or the place cannot be made.
+    pub(super) fn lease(&self, stack: &[LayerId], caches: &[&str]) -> io::Result<Scratch> {
+        let scratch = Scratch::create(&self.root, "containers").map_err(io::Error::other)?;
+        let lease: String = stack
+            .iter()
+            .map(|layer| format!("{layer}\n"))
+            .chain(
+                caches
+                    .iter()
+                    .map(|cache| format!("{}\n", cache_line(cache))),
+            )
+            .collect();
+        let _lock = self.lock(false)?;
+        for cache in caches {
+            fs::create_dir_all(self.cache(cache))?;
+        }
+        fs::write(scratch.run.path().join(LEASE), lease)?;
+        for layer in stack {
+            if !self.directory(layer).join(RECORD).exists() {
+                return Err(io::Error::other(format!(
+                    "layer {} was removed meanwhile",
+                    layer.short()
+                )));
+            }
+        }
+        Ok(scratch)
+    }
+
+    /// The directory of a cache.
+    pub(super) fn cache(&self, name: &str) -> PathBuf {
+        self.root.join("caches").join(name)
+    }
+
+    /// Makes a layer of the files in a scratch place. One with this identity is replaced.
+    ///
+    /// # Errors
+    /// What the file system says; the layer is then not there, or still the old one.
+    pub(super) fn publish(&self, scratch: &Scratch, new: &NewLayer) -> io::Result<()> {
+        let ready = self.draft().map_err(io::Error::other)?;
+        let draft = ready.run.path().join("layer");
+        fs::create_dir(&draft)?;
+        move_directory(&scratch.upper(), &draft.join(FILES))?;
+        let record = Record {
+            id: new.id,
+            parent: new.parent,
+            title: new.title.clone(),
+            created: SystemTime::now(),
+        };
+        fs::write(draft.join(RECORD), serde_json::to_vec_pretty(&record)?)?;
+        // Once for all of the files: those who wrote them need not have done so.
+        rustix::fs::syncfs(File::open(&draft)?)?;
+        let place = self.directory(&new.id);
+        let _lock = self.lock(true)?;
+        if place.exists() {
+            // Containers that stand on the old one keep it until they end, since it only moves out of sight.
+            let old = self.retire(&place)?;
+            if self.leased()?.contains(&new.id.to_string()) {
+                old.keep_for_sweep();
+            }
+        }
+        fs::rename(&draft, &place)?;
+        File::open(self.root.join("layers"))?.sync_all()
+    }
+
+    /// Takes a layer out of sight.
+    fn retire(&self, place: &Path) -> io::Result<Scratch> {
+        let retired = self.draft().map_err(io::Error::other)?;
+        move_directory(place, &retired.run.path().join("layer"))?;
+        Ok(retired)
+    }
+
+    /// Removes a layer; answers whether it could, which it cannot while it is in use.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn remove(&self, layer: &LayerId) -> io::Result<bool> {
+        let lock = self.lock(true)?;
+        let place = self.directory(layer);
+        if !place.exists() {
+            return Ok(true);
+        }
+        let is_below = self
+            .records()?
+            .any(|(record, _)| record.parent == Some(*layer));
+        if is_below || self.leased()?.contains(&layer.to_string()) {
+            return Ok(false);
+        }
+        let retired = self.retire(&place)?;
+        // Nobody need wait until its files are gone.
+        drop(lock);
+        drop(retired);
+        Ok(true)
+    }
+
+    /// Removes the caches that no container uses; answers how many.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn remove_caches(&self) -> io::Result<usize> {
+        let _lock = self.lock(true)?;
+        let leased = self.leased()?;
+        let mut removed = 0;
+        for entry in fs::read_dir(self.root.join("caches"))? {
+            let entry = entry?;
+            if !leased.contains(&cache_line(&entry.file_name().to_string_lossy())) {
+                drop(self.retire(&entry.path())?);
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// All layers, in no order.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn list(&self) -> io::Result<Vec<LayerInfo>> {
+        let records: Vec<_> = self.records()?.collect();
+        let own: std::collections::HashMap<_, _> = records
+            .iter()
+            .map(|(record, place)| (record.id, (size_of(place), record.parent)))
+            .collect();
+        let whole = |layer: LayerId| {
+            let below = |id: &LayerId| own.get(id).and_then(|(_, parent)| *parent);
+            std::iter::successors(Some(layer), below)
+                .filter_map(|id| own.get(&id))
+                .map(|(size, _)| size)
+                .sum()
+        };
+        Ok(records
+            .iter()
+            .map(|(record, _)| LayerInfo {
+                id: record.id,
+                parent: record.parent,
+                title: record.title.clone(),
+                created: record.created,
+                size: whole(record.id),
+            })
+            .collect())
+    }
+
+    fn records(&self) -> io::Result<impl Iterator<Item = (Record, PathBuf)> + use<>> {
+        let entries = fs::read_dir(self.root.join("layers"))?;
+        Ok(entries.flatten().filter_map(|entry| {
+            let place = entry.path();
+            Some((read_record(&place)?, place))
+        }))
+    }
+
+    /// What containers use: the lines of all leases. Those of containers whose owners died count until they are swept.
+    fn leased(&self) -> io::Result<HashSet<String>> {
+        let mut leased = HashSet::new();
+        for entry in fs::read_dir(self.root.join("containers"))?.flatten() {
+            if let Ok(lease) = fs::read_to_string(entry.path().join(LEASE)) {
+                leased.extend(lease.lines().map(str::to_owned));
+            }
+        }
+        Ok(leased)
+    }
+
+    fn lock(&self, exclusive: bool) -> io::Result<File> {
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(self.root.join("lock"))?;
+        if exclusive {
+            lock.lock()?;
+        } else {
+            lock.lock_shared()?;
+        }
+        Ok(lock)
+    }
+
+    /// Removes what dead programs left; answers how many containers that were.
+    pub(super) fn sweep(&self) -> usize {
+        let containers = crate::store::sweep_runs(&self.root.join("containers"));
+        // Layers that were replaced stay as long as anything runs: it may stand on them.
+        if self.leased().is_ok_and(|leased| leased.is_empty()) {
+            crate::store::sweep_runs(&self.root.join("drafts"));
+        }
+        containers
+    }
+
+    /// Reads a small file of a stack as a container would see it, links inside the image followed.
+    pub(super) fn read(&self, stack: &[LayerId], path: &str) -> Option<String> {
+        use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+        stack.iter().find_map(|layer| {
+            let root = File::open(self.files(layer)).ok()?;
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            let file = File::from(openat2(root, path, flags, Mode::empty(), inside).ok()?);
+            file.metadata()
+                .ok()?
+                .is_file()
+                .then(|| io::read_to_string(file).ok())?
+        })
+    }
+}
+
+/// A place in the store for what lives no longer than this program: it holds `upper`, `work` and `root` of an overlay.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    run: RunDir,
+    kind: &'static str,
+}
+
+impl Scratch {
+    fn create(root: &Path, kind: &'static str) -> Result<Self, StoreError> {
+        let run = RunDir::create(&root.join(kind))?;
+        Ok(Self { run, kind })
+    }
+
+    /// What is written over the layers.
+    pub(super) fn upper(&self) -> PathBuf {
+        self.run.path().join("upper")
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.run.path()
+    }
+
+    /// Eight hexadecimal digits.
+    pub(super) fn id(&self) -> &str {
+        self.run.id()
+    }
+
+    /// Leaves it to a later sweep.
+    fn keep_for_sweep(self) {
+        self.run.leave();
+    }
+}
+
+/// Renames a directory. That takes the right to write in it, which its mode may not give an ordinary user.
+fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+        moved => return moved,
+    }
+    let mode = fs::symlink_metadata(from)?.permissions();
+    fs::set_permissions(from, fs::Permissions::from_mode(0o700))?;
+    fs::rename(from, to)?;
+    fs::set_permissions(to, mode)
+}
+
+fn cache_line(name: &str) -> String {
+    format!("cache {name}")
+}
+
+fn short(layer: &LayerId) -> String {
+    let mut name = layer.to_string();
+    name.truncate(SHORT);
+    name
+}
+
+fn read_record(place: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(place.join(RECORD)).ok()?).ok()
+}
+
+/// Bytes of a layer's own files, counted once.
+fn size_of(place: &Path) -> u64 {
+    let noted = place.join(SIZE);
+    if let Some(size) = fs::read_to_string(&noted)
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        return size;
+    }
+    let size = bytes_in(&place.join(FILES));
+    // Counted again the next time where it cannot be kept.
+    let _ = fs::write(noted, size.to_string());
+    size
+}
+
+fn bytes_in(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,268 @@
+//! The engine inside this program, without a daemon: layers are directories, stacked by overlayfs; containers are
+//! processes in namespaces of their own.
+
+mod add;
+mod cgroup;
+mod container;
+mod files;
+mod form;
+mod layers;
+mod network;
+mod overlay;
+mod probe;
+mod pull;
+mod sandbox;
+mod seccomp;
+mod user;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+
+use self::add::{Addition, GivenUp};
+use self::cgroup::Cgroups;
+use self::container::EmbeddedContainer;
+use self::layers::{Layers, Scratch};
+use self::sandbox::{Bind, Sandbox};
+use self::user::Identity;
+use super::{
+    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
+    Mount, NewLayer, Swept,
+};
+use crate::base::oci;
+use crate::digest::LayerId;
+use crate::store::Store;
+
+/// Where programs are looked for in a container that says nothing else.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The engine inside this program.
+#[derive(Clone, Debug)]
+pub struct EmbeddedEngine {
+    layers: Layers,
+    registries: Arc<oci::Client>,
+    cgroups: Arc<Cgroups>,
+    /// Whether the kernel can leave out syncing what containers write.
+    volatile: bool,
+}
+
+impl EmbeddedEngine {
+    /// The engine on a store.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`]: what this kernel, this user or this file system lacks, and what to do about it.
+    pub async fn open(store: &Store) -> Result<Self, EngineError> {
+        let (layers, volatile) = probe::probe(store).await?;
+        Ok(Self {
+            registries: Arc::new(oci::Client::new(store.downloads())),
+            layers,
+            cgroups: Arc::new(Cgroups::detect()),
+            volatile,
+        })
+    }
+
+    /// All that a container needs but its process. Blocks.
+    fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Scratch, Sandbox)> {
+        let caches: Vec<_> = spec.mounts.iter().filter_map(cache_of).collect();
+        let stack = self.layers.stack(&spec.layer)?;
+        let scratch = self.layers.lease(&stack, &caches)?;
+        self.layers
+            .prepare(&scratch, &self.layers.files(&spec.layer))?;
+        let identity = Identity::of(
+            &spec.user,
+            &self.layers.read(&stack, "etc/passwd").unwrap_or_default(),
+            &self.layers.read(&stack, "etc/group").unwrap_or_default(),
+        )?
+        .within(self.layers.form())?;
+        let host_name = scratch.id().to_owned();
+        let mut env = spec.env.clone();
+        let home = identity.home.clone().unwrap_or_else(|| "/".to_owned());
+        for (name, value) in [("PATH", PATH), ("HOME", &home), ("HOSTNAME", &host_name)] {
+            if !env.iter().any(|(known, _)| known == name) {
+                env.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let mut binds = network::files(&scratch, &host_name)?;
+        binds.extend(spec.mounts.iter().map(|mount| self.bind(mount)));
+        let sandbox = Sandbox {
+            root: self.layers.overlay(&stack, &scratch, self.volatile)?,
+            argv: spec.argv.clone(),
+            env,
+            workdir: spec.workdir.clone(),
+            identity,
+            host_name,
+            binds,
+            network: spec.network,
+            form: self.layers.form(),
+        };
+        Ok((scratch, sandbox))
+    }
+
+    fn bind(&self, mount: &Mount) -> Bind {
+        let (source, target, read_only) = match mount {
+            Mount::Local {
+                source,
+                target,
+                read_only,
+            } => (source.clone(), target, *read_only),
+            Mount::Cache { name, target } => (self.layers.cache(name), target, false),
+        };
+        Bind {
+            source,
+            target: target.clone(),
+            read_only,
+            optional: false,
+        }
+    }
+}
+
+fn cache_of(mount: &Mount) -> Option<&str> {
+    match mount {
+        Mount::Cache { name, .. } => Some(name),
+        Mount::Local { .. } => None,
+    }
+}
+
+#[async_trait]
+impl Engine for EmbeddedEngine {
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        let kernel = rustix::system::uname();
+        let fact = |name: &str, value: String| (name.to_owned(), value);
+        let mut facts = vec![
+            fact("kernel", kernel.release().to_string_lossy().into_owned()),
+            fact("runs as", probe::runs_as(self.layers.form())),
+        ];
+        facts.extend(self.cgroups.facts());
+        Ok(EngineInfo {
+            product: "embedded engine".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            address: self.layers.path().display().to_string(),
+            platform: oci::platform(),
+            facts,
+        })
+    }
+
+    async fn has_layer(&self, layer: &LayerId) -> Result<bool, EngineError> {
+        Ok(self.layers.has(layer))
+    }
+
+    async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {
+        let layers = self.layers.clone();
+        on_thread(move || layers.list())
+            .await
+            .map_err(failed("listing layers"))
+    }
+
+    async fn remove_layer(&self, layer: &LayerId) -> Result<(), EngineError> {
+        let (layers, id) = (self.layers.clone(), *layer);
+        let removed = on_thread(move || layers.remove(&id)).await;
+        if removed.map_err(failed("removing a layer"))? {
+            return Ok(());
+        }
+        Err(EngineError::InUse {
+            layer: layer.short(),
+        })
+    }
+
+    async fn add_files(
+        &self,
+        new: &NewLayer,
+        files: Box<dyn FileSource>,
+    ) -> Result<(), EngineError> {
+        let given_up = GivenUp::default();
+        let addition = Addition {
+            layers: self.layers.clone(),
+            new: new.clone(),
+            files,
+            given_up: Arc::clone(&given_up),
+        };
+        let _told = SetOnDrop(given_up);
+        on_thread(move || addition.make()).await
+    }
+
+    async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
+        self.registries.resolve(reference).await
+    }
+
+    async fn pull(
+        &self,
+        new: &NewLayer,
+        reference: &str,
+        digest: &str,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<ImageConfig, EngineError> {
+        let image = self.registries.fetch(reference, digest, progress).await?;
+        let (layers, new) = (self.layers.clone(), new.clone());
+        let config = image.config.clone();
+        on_thread(move || pull::unpack(&layers, &new, &image)).await?;
+        Ok(config)
+    }
+
+    async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
+        let doing = format!("starting a container for `{}`", spec.purpose);
+        let engine = self.clone();
+        let wanted = spec.clone();
+        let prepared = on_thread(move || engine.prepare(&wanted)).await;
+        let (scratch, sandbox) = prepared.map_err(failed(doing.clone()))?;
+        let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
+        let container =
+            EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
+        container
+            .map(|container| Box::new(container) as _)
+            .map_err(|error| failed(doing)(io::Error::other(error)))
+    }
+
+    async fn sweep(&self) -> Result<Swept, EngineError> {
+        let (layers, cgroups) = (self.layers.clone(), self.cgroups.clone());
+        let containers = on_thread(move || {
+            let containers = layers.sweep();
+            cgroups.sweep();
+            containers
+        });
+        Ok(Swept {
+            containers: containers.await,
+        })
+    }
+
+    async fn remove_caches(&self) -> Result<usize, EngineError> {
+        let layers = self.layers.clone();
+        on_thread(move || layers.remove_caches())
+            .await
+            .map_err(failed("removing a cache"))
+    }
+}
+
+/// Tells a thread that nobody waits for it any more.
+struct SetOnDrop(GivenUp);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Does something that blocks.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Turns what the system said into the error of `doing`.
+fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
+    let doing = doing.into();
+    move |error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::NoSpace { doing },
+        _ => EngineError::Refused {
+            doing,
+            said: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,300 @@
+//! Gives birth to processes that follow a [`Script`]. A process is cloned with its parent's memory, and the parent's thread
+//! sleeps until it has become its program: the cost does not depend on how much memory this program has.
+
+#![expect(unsafe_code, reason = "std cannot clone into new namespaces")]
+
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+
+use libc::{c_int, c_void};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+use super::script::{Script, perform};
+
+/// Namespaces that every container has of its own.
+const NAMESPACES: c_int =
+    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// A script for a new process.
+#[derive(Debug)]
+pub(super) struct Birth {
+    pub(super) script: Script,
+    /// Whether it gets a network namespace of its own.
+    pub(super) own_network: bool,
+    /// Whether it gets a user namespace of its own.
+    pub(super) own_users: bool,
+    /// What it needs open until it is born.
+    #[expect(dead_code, reason = "open until it is dropped")]
+    pub(super) kept: Vec<OwnedFd>,
+}
+
+/// Why there is no process: which step failed, and with what.
+#[derive(Debug)]
+pub(super) struct Stillbirth {
+    pub(super) doing: &'static str,
+    /// Whether it was the program itself that could not be executed.
+    pub(super) is_program: bool,
+    pub(super) error: io::Error,
+}
+
+/// A process that runs its program.
+#[derive(Debug)]
+pub(in crate::engine::embedded) struct Process(AsyncFd<OwnedFd>);
+
+/// How a process ended: its exit code, or 128 and the number of the signal.
+type Code = i64;
+
+type Order = (Birth, oneshot::Sender<Result<OwnedFd, Stillbirth>>);
+
+/// Makes a process. It dies with this program.
+pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
+    let outcome = async {
+        let (reply, answer) = oneshot::channel();
+        midwife()?
+            .send((birth, reply))
+            .map_err(|_| io::Error::other("the thread that starts containers is gone"))?;
+        answer.await.map_err(io::Error::other)
+    };
+    let starting = |error| Stillbirth {
+        doing: "starting a process",
+        is_program: false,
+        error,
+    };
+    let pidfd = outcome.await.map_err(starting)??;
+    // SAFETY: the value owns the descriptor, and nobody closes it before.
+    let registered = unsafe { AsyncFd::register(pidfd) };
+    registered
+        .map(Process)
+        .map_err(|error| starting(error.into()))
+}
+
+/// The thread that all processes are children of. A process dies with the thread that made it, so it is one that lives as
+/// long as the program.
+fn midwife() -> io::Result<Sender<Order>> {
+    static MIDWIFE: OnceLock<Sender<Order>> = OnceLock::new();
+    if let Some(sender) = MIDWIFE.get() {
+        return Ok(sender.clone());
+    }
+    let (sender, orders) = channel::<Order>();
+    let stack = Stack::new()?;
+    std::thread::Builder::new()
+        .name("image-runtime-midwife".into())
+        .spawn(move || {
+            for (mut birth, reply) in orders {
+                let born = give_birth(&mut birth, &stack);
+                if let Err(Ok(orphan)) = reply.send(born) {
+                    // Nobody waits for it any more.
+                    let _ = signal(&orphan, libc::SIGKILL);
+                    let _ = reap(&orphan, 0);
+                }
+            }
+        })?;
+    Ok(MIDWIFE.get_or_init(|| sender).clone())
+}
+
+fn give_birth(birth: &mut Birth, stack: &Stack) -> Result<OwnedFd, Stillbirth> {
+    let network = if birth.own_network {
+        libc::CLONE_NEWNET
+    } else {
+        0
+    };
+    let users = if birth.own_users {
+        libc::CLONE_NEWUSER
+    } else {
+        0
+    };
+    let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let flags = how | NAMESPACES | network | users;
+    let mut pidfd: c_int = -1;
+    let pid = {
+        let _quiet = Quiet::new();
+        // SAFETY: the stack is the child's alone, since this thread, the only one that uses it, sleeps until the child has
+        // ended or become its program; the script lives longer than that.
+        unsafe {
+            libc::clone(
+                live,
+                stack.top(),
+                flags,
+                (&raw mut birth.script).cast(),
+                &raw mut pidfd,
+            )
+        }
+    };
+    if pid < 0 {
+        return Err(Stillbirth {
+            doing: super::BIRTH,
+            is_program: false,
+            error: io::Error::last_os_error(),
+        });
+    }
+    // SAFETY: the kernel has just opened it for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let Some((step, errno)) = birth.script.failed else {
+        return Ok(pidfd);
+    };
+    let _ = reap(&pidfd, 0);
+    Err(Stillbirth {
+        doing: birth.script.steps[step].why,
+        is_program: step + 1 == birth.script.steps.len(),
+        error: io::Error::from_raw_os_error(errno),
+    })
+}
+
+extern "C" fn live(script: *mut c_void) -> c_int {
+    // SAFETY: the parent passed its script and sleeps. This process ends here if the script does.
+    unsafe {
+        perform(&mut *script.cast::<Script>());
+        libc::_exit(1)
+    }
+}
+
+impl Process {
+    /// Waits until it has ended. Only one may wait.
+    pub(in crate::engine::embedded) async fn wait(&self) -> io::Result<Code> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if let Some(code) = reap(self.0.get_ref(), libc::WNOHANG)? {
+                return Ok(code);
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// Kills it, and with it all processes of its container. One that has ended is no fault.
+    pub(in crate::engine::embedded) fn kill(&self) -> io::Result<()> {
+        match signal(self.0.get_ref(), libc::SIGKILL) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that still runs goes on; who drops it has said so before.
+        let _ = reap(self.0.get_ref(), libc::WNOHANG);
+    }
+}
+
+fn signal(pidfd: &OwnedFd, signal: c_int) -> io::Result<()> {
+    // SAFETY: takes numbers and a null pointer.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<c_void>(),
+            0,
+        )
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The end of a process; without `WNOHANG` waits for it.
+fn reap(pidfd: &OwnedFd, how: c_int) -> io::Result<Option<Code>> {
+    // SAFETY: `info` is a whole structure that the kernel fills in.
+    let (done, info) = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let done = libc::waitid(
+            libc::P_PIDFD,
+            pidfd.as_raw_fd() as libc::id_t,
+            &raw mut info,
+            // Their end is told to nobody else, so only who asks for all kinds of children is told of them.
+            libc::WEXITED | how | libc::__WALL,
+        );
+        (done, info)
+    };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `waitid` has filled in the fields of a child, or left all of it zero.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let base = if info.si_code == libc::CLD_EXITED {
+        0
+    } else {
+        128
+    };
+    Ok(Some(base + i64::from(status)))
+}
+
+/// A stack for a child, with a page below it that nobody may touch.
+struct Stack {
+    bottom: *mut c_void,
+}
+
+const STACK: usize = 128 * 1024;
+const GUARD: usize = 64 * 1024;
+
+impl Stack {
+    fn new() -> io::Result<Self> {
+        // SAFETY: a new mapping touches no other memory.
+        let bottom = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                STACK + GUARD,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+                -1,
+                0,
+            )
+        };
+        if bottom == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { bottom };
+        // SAFETY: the range is part of the mapping.
+        if unsafe { libc::mprotect(bottom, GUARD, libc::PROT_NONE) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut c_void {
+        // SAFETY: the end of the mapping. It grows down from there.
+        unsafe { self.bottom.byte_add(STACK + GUARD) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: no child runs on it any more.
+        unsafe { libc::munmap(self.bottom, STACK + GUARD) };
+    }
+}
+
+// SAFETY: a mapping belongs to the whole process.
+unsafe impl Send for Stack {}
+
+/// While it lives, this thread takes no signals: a handler would run in the child, with this program's memory.
+struct Quiet(libc::sigset_t);
+
+impl Quiet {
+    fn new() -> Self {
+        // SAFETY: both sets are whole and live during the call.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that the thread had.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut());
+        }
+    }
+}
