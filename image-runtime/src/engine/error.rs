@@ -92,6 +92,6 @@ pub enum EngineError {
         layer: String,
     },
     /// The files of a layer could not be read.
-    #[error("{0}")]
-    Files(#[source] io::Error),
+    #[error(transparent)]
+    Files(io::Error),
 }
