@@ -65,6 +65,8 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
     if arguments.all {
+        let kept: Vec<_> = layers.iter().map(|layer| layer.id).collect();
+        host.store.forget_uses_except(&kept);
         report.caches = host.engine.remove_caches().await.map_err(failed)?;
         report.store_bytes = host
             .store
