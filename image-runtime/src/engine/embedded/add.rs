@@ -47,7 +47,7 @@ impl Addition {
         let written = (|| {
             let Some(parent) = new.parent else {
                 let scratch = layers.draft().map_err(io::Error::other)?;
-                std::fs::create_dir(scratch.upper())?;
+                scratch.make_upper()?;
                 let root = scratch.upper();
                 return Ok((scratch, write(&root, files, &given_up)));
             };

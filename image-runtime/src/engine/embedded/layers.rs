@@ -2,7 +2,8 @@
 //! one rename, after all of it is on the disk.
 //!
 //! ```text
-//! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths
+//! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths; `packed.json` is
+//!                                there once the layer was exported
 //! drafts/<run>/                  layers that are being made, and layers on their way out
 //! containers/<run>/              what runs: upper, work, root, and a lease that names its layers
 //! caches/<name>/                 directories that build steps keep
@@ -25,7 +26,7 @@ use crate::engine::{LayerInfo, NewLayer};
 use crate::store::{RunDir, Store, StoreError};
 
 /// The files that a layer adds.
-const FILES: &str = "fs";
+pub(super) const FILES: &str = "fs";
 const RECORD: &str = "record.json";
 /// Bytes of the files, once somebody asked.
 const SIZE: &str = "size";
@@ -98,6 +99,18 @@ impl Layers {
 
     pub(super) fn has(&self, layer: &LayerId) -> bool {
         self.record(layer).is_some()
+    }
+
+    /// The directory of a layer, open: it stays the same one if the layer is replaced. And its title.
+    pub(super) fn open_layer(&self, layer: &LayerId) -> io::Result<(File, String)> {
+        let directory = File::open(self.directory(layer))?;
+        let record = self.record(layer).ok_or(ErrorKind::NotFound)?;
+        Ok((directory, record.title))
+    }
+
+    /// Bytes of the files of a layer.
+    pub(super) fn size(&self, layer: &LayerId) -> u64 {
+        size_of(&self.directory(layer))
     }
 
     /// A layer and all below it.
@@ -357,15 +370,23 @@ impl Scratch {
 
     /// Makes the directories of an overlay over a stack. Its root has the mode and owner that the stack's has.
     pub(super) fn prepare(&self, below: &Path) -> io::Result<()> {
-        for name in ["upper", "work", "root"] {
+        for name in ["work", "root"] {
             fs::create_dir(self.run.path().join(name))?;
         }
+        self.make_upper()?;
         let root = fs::metadata(below)?;
         chown(self.upper(), Some(root.uid()), Some(root.gid()))?;
         fs::set_permissions(
             self.upper(),
             fs::Permissions::from_mode(root.mode() & 0o7777),
-        )
+        )?;
+        File::open(self.upper())?.set_modified(root.modified()?)
+    }
+
+    /// Makes the directory that is written into. Nothing says what time its root has, and it has to be the same everywhere.
+    pub(super) fn make_upper(&self) -> io::Result<()> {
+        fs::create_dir(self.upper())?;
+        File::open(self.upper())?.set_modified(SystemTime::UNIX_EPOCH)
     }
 
     /// What is written over the layers.

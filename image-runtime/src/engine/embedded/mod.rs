@@ -4,6 +4,7 @@
 mod add;
 mod cgroup;
 mod container;
+mod export;
 mod files;
 mod layers;
 mod network;
@@ -28,7 +29,7 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    Limits, Mount, NewLayer, Swept,
+    LayerSink, Limits, Mount, NewLayer, PackedLayer, Swept,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -218,6 +219,15 @@ impl Engine for EmbeddedEngine {
         let config = image.config.clone();
         on_thread(move || pull::unpack(&layers, &new, &image)).await?;
         Ok(config)
+    }
+
+    async fn export(
+        &self,
+        layer: &LayerId,
+        to: &dyn LayerSink,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError> {
+        export::export(&self.layers, layer, to, progress).await
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {

@@ -75,6 +75,6 @@ fn make(layers: &Layers, new: &NewLayer, layer: &FetchedLayer) -> io::Result<()>
 
 fn empty(layers: &Layers) -> io::Result<Scratch> {
     let scratch = layers.draft().map_err(io::Error::other)?;
-    fs::create_dir(scratch.upper())?;
+    scratch.make_upper()?;
     Ok(scratch)
 }

@@ -32,8 +32,11 @@ pub(super) struct Inode(Dev, u64);
 
 impl Inode {
     pub(super) fn of(file: BorrowedFd<'_>) -> io::Result<Self> {
-        let stat = rustix::fs::fstat(file)?;
-        Ok(Self(stat.st_dev, stat.st_ino))
+        Ok(Self::in_stat(&rustix::fs::fstat(file)?))
+    }
+
+    pub(super) fn in_stat(stat: &rustix::fs::Stat) -> Self {
+        Self(stat.st_dev, stat.st_ino)
     }
 }
 
@@ -67,13 +70,25 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(root: BorrowedFd<'_>, in_the_way: InTheWay) -> io::Result<Self> {
-        Ok(Self {
+        let mut tree = Self {
             root: rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())?,
             in_the_way,
             open: HashMap::new(),
             known: HashMap::new(),
             buffer: vec![0; CHUNK],
-        })
+        };
+        let root = tree.directory(Path::new(""))?;
+        tree.keep_time(&root, Path::new(""))?;
+        Ok(tree)
+    }
+
+    /// Lets a directory that was there before keep its time: a layer is the same whenever it is made.
+    pub(super) fn keep_time(&mut self, directory: &Directory, path: &Path) -> io::Result<()> {
+        let known = self.known(directory);
+        if known.time.is_none() {
+            known.time = Some((path.to_owned(), time_of(directory.fd.as_fd())?));
+        }
+        Ok(())
     }
 
     /// What is known of a directory.
@@ -158,12 +173,22 @@ impl Tree {
             // A link may have taken the place of a directory on the way.
             if let Ok(directory) = self.resolve(&path)
                 && Inode::of(directory.as_fd())? == inode
+                // Overlayfs would copy a directory that nothing was written into.
+                && time_of(directory.as_fd())? != time
             {
                 rustix::fs::futimens(&directory, &times(time))?;
             }
         }
         Ok(())
     }
+}
+
+fn time_of(directory: BorrowedFd<'_>) -> io::Result<Timespec> {
+    let stat = rustix::fs::fstat(directory)?;
+    Ok(Timespec {
+        tv_sec: stat.st_mtime,
+        tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    })
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY

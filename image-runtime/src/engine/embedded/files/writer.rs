@@ -36,6 +36,7 @@ impl Writer {
             .tree
             .directory(parent)
             .map_err(|error| no_directory(parent, error))?;
+        self.tree.keep_time(&at, parent)?;
         let attributes = Attributes {
             mode: entry.mode,
             uid: entry.uid,
