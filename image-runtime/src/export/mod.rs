@@ -67,6 +67,7 @@ pub(crate) async fn to_registry(
 ) -> Result<Exported, EngineError> {
     let platform = engine.info().await?.platform;
     let registry = Registry::new(client.push(reference)?, progress);
+    registry.check().await?;
     let packing = |done, total| {
         // What is sent is the slower part, once it has begun.
         if registry.sent.load(Ordering::Relaxed) == 0 {

@@ -31,6 +31,11 @@ impl<'a> Registry<'a> {
         }
     }
 
+    /// Asks for something, so that a registry that is not there is told before anything is packed for it.
+    pub(super) async fn check(&self) -> Result<(), EngineError> {
+        self.push.has(&Digest::of(b"")).await.map(drop)
+    }
+
     /// Sends what names the layers; answers the digest of the image.
     pub(super) async fn finish(&self, documents: &Documents) -> Result<String, EngineError> {
         let Documents {

@@ -19,6 +19,8 @@ mod manifest_tests;
 mod place;
 mod platform;
 mod push;
+#[cfg(test)]
+mod push_tests;
 pub(crate) mod reference;
 mod session;
 #[cfg(test)]

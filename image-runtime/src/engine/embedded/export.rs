@@ -80,8 +80,8 @@ pub(super) async fn export(
     };
     let telling = async {
         loop {
-            progress(done.load(Ordering::Relaxed).min(total), total);
             tokio::time::sleep(TELL).await;
+            progress(done.load(Ordering::Relaxed).min(total), total);
         }
     };
     match select(work.boxed(), telling.boxed()).await {
