@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::measure::{Row, docker, in_turn, run, time_of};
-use crate::subject::Subject;
+use crate::subject::{ENGINES, Subject};
 
 const TAG: &str = "image-runtime-bench";
 
@@ -18,8 +18,7 @@ impl Drop for Tagged {
 }
 
 pub(crate) fn second_build() -> Result<Vec<Row>> {
-    let [debug, release] = Subject::both()?;
-    let base = debug.base_layer()?;
+    let base = Subject::base_image()?;
     let folder = tempfile::tempdir()?;
     // The same steps as those of the image `STEPS` in bin/measured.rs.
     let dockerfile = folder.path().join("Dockerfile");
@@ -31,26 +30,32 @@ pub(crate) fn second_build() -> Result<Vec<Row>> {
     )?;
     let mut peer = docker(&["build", "--quiet", "--tag", TAG, "--file"]);
     peer.arg(dockerfile).arg(env!("CARGO_MANIFEST_DIR"));
-    let mut debug = debug.command(&["build", "STEPS"]);
-    let mut release = release.command(&["build", "STEPS"]);
     let _tagged = Tagged;
-    for command in [&mut debug, &mut release, &mut peer] {
-        run(command)?;
+    let mut rows = Vec::new();
+    for engine in ENGINES {
+        let [debug, release] = Subject::both(engine)?;
+        let mut debug = debug.command(&["build", "STEPS"]);
+        let mut release = release.command(&["build", "STEPS"]);
+        for command in [&mut debug, &mut release, &mut peer] {
+            run(command)?;
+        }
+        let [debug, release, against] = in_turn(
+            30,
+            [
+                &mut || time_of(&mut debug),
+                &mut || time_of(&mut release),
+                &mut || time_of(&mut peer),
+            ],
+        )?;
+        rows.push(Row {
+            what: "second build, nothing changed",
+            engine,
+            peer: "cached `docker build`",
+            against,
+            debug,
+            release: Some(release),
+            goal: 0.05,
+        });
     }
-    let [debug, release, against] = in_turn(
-        30,
-        [
-            &mut || time_of(&mut debug),
-            &mut || time_of(&mut release),
-            &mut || time_of(&mut peer),
-        ],
-    )?;
-    Ok(vec![Row {
-        what: "second build, nothing changed",
-        peer: "cached `docker build`",
-        against,
-        debug,
-        release: Some(release),
-        goal: 0.05,
-    }])
+    Ok(rows)
 }

@@ -7,68 +7,78 @@ use std::process::{Child, Command};
 use anyhow::{Context, Result};
 
 use crate::measure::{Row, docker, in_turn, run, time, time_of};
-use crate::subject::Subject;
+use crate::subject::{ENGINES, Subject};
 
 pub(crate) fn first_call() -> Result<Vec<Row>> {
-    let [debug, release] = Subject::both()?;
-    let layer = debug.base_layer()?;
+    let image = Subject::base_image()?;
     let first = |subject: &Subject| {
         let calls = subject.calls()?;
         let first = calls.first;
         calls.end()?;
         Ok(first)
     };
-    let [debug, release, against] = in_turn(
-        25,
-        [&mut || first(&debug), &mut || first(&release), &mut || {
-            time_of(&mut docker(&["run", "--rm", &layer, "true"]))
-        }],
-    )?;
-    Ok(vec![Row {
-        what: "first call, in a new container",
-        peer: "`docker run --rm … true`",
-        against,
-        debug,
-        release: Some(release),
-        goal: 1.3,
-    }])
+    let mut rows = Vec::new();
+    for (engine, goal) in ENGINES.into_iter().zip([1.0 / 60.0, 1.3]) {
+        let [debug, release] = Subject::both(engine)?;
+        debug.build_base()?;
+        let [debug, release, against] = in_turn(
+            25,
+            [&mut || first(&debug), &mut || first(&release), &mut || {
+                time_of(&mut docker(&["run", "--rm", &image, "true"]))
+            }],
+        )?;
+        rows.push(Row {
+            what: "first call, in a new container",
+            engine,
+            peer: "`docker run --rm … true`",
+            against,
+            debug,
+            release: Some(release),
+            goal,
+        });
+    }
+    Ok(rows)
 }
 
 pub(crate) fn warm_call() -> Result<Vec<Row>> {
-    let [debug, release] = Subject::both()?;
-    let idle = Idle::start(&debug.base_layer()?)?;
+    let idle = Idle::start(&Subject::base_image()?)?;
     let mut echo = Echo::start()?;
-    let (mut debug, mut release) = (debug.calls()?, release.calls()?);
     let mut rows = Vec::new();
-    for (what, way) in [
-        ("warm call, `.blocking()`", "blocking"),
-        ("warm call, `.await`", "await"),
-    ] {
-        let [debug, release, raw, exec] = in_turn(
-            30,
-            [
-                &mut || debug.more(way),
-                &mut || release.more(way),
-                &mut || echo.hundred(),
-                &mut || time_of(&mut docker(&["exec", &idle.0, "true"])),
-            ],
-        )?;
-        for (peer, against, goal) in [
-            ("unix-socket ping-pong", raw, 3.0),
-            ("`docker exec … true`", exec, 0.01),
+    for engine in ENGINES {
+        let [debug, release] = Subject::both(engine)?;
+        debug.build_base()?;
+        let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+        for (what, way) in [
+            ("warm call, `.blocking()`", "blocking"),
+            ("warm call, `.await`", "await"),
         ] {
-            rows.push(Row {
-                what,
-                peer,
-                against,
-                debug,
-                release: Some(release),
-                goal,
-            });
+            let [debug, release, raw, exec] = in_turn(
+                30,
+                [
+                    &mut || debug.more(way),
+                    &mut || release.more(way),
+                    &mut || echo.hundred(),
+                    &mut || time_of(&mut docker(&["exec", &idle.0, "true"])),
+                ],
+            )?;
+            for (peer, against, goal) in [
+                ("unix-socket ping-pong", raw, 3.0),
+                ("`docker exec … true`", exec, 0.01),
+            ] {
+                rows.push(Row {
+                    what,
+                    engine,
+                    peer,
+                    against,
+                    debug,
+                    release: Some(release),
+                    goal,
+                });
+            }
         }
+        debug.end()?;
+        release.end()?;
     }
-    debug.end()?;
-    release.end()?;
     Ok(rows)
 }
 

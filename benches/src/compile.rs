@@ -136,6 +136,7 @@ pub(crate) fn clean_and_edited() -> Result<Vec<Row>> {
     Ok(vec![
         Row {
             what: "clean debug build of a small crate",
+            engine: "",
             peer: "with `testcontainers`",
             against: clean_peer,
             debug: clean,
@@ -144,6 +145,7 @@ pub(crate) fn clean_and_edited() -> Result<Vec<Row>> {
         },
         Row {
             what: "one line edited, until `cargo run` answers",
+            engine: "",
             peer: "with `bollard` alone",
             against: edited_peer,
             debug: edited,

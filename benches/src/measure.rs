@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 /// The table's head.
-pub(crate) const HEAD: &str =
-    "| what | against | debug build | release build | goal |\n| --- | --- | --- | --- | --- |";
+pub(crate) const HEAD: &str = "| what | against | engine | debug build | release build | goal |\n| --- | --- | --- | --- | --- | --- |";
 
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) what: &'static str,
+    /// Empty where it does not matter.
+    pub(crate) engine: &'static str,
     pub(crate) peer: &'static str,
     /// How long the peer takes.
     pub(crate) against: Duration,
@@ -28,7 +29,11 @@ pub(crate) struct Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            what, peer, goal, ..
+            what,
+            engine,
+            peer,
+            goal,
+            ..
         } = self;
         let ours = |time: Duration| {
             let ratio = time.as_secs_f64() / self.against.as_secs_f64();
@@ -36,7 +41,7 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "| {what} | {peer}: {} | {} | {} | ≤ {goal} |",
+            "| {what} | {peer}: {} | {engine} | {} | {} | ≤ {goal} |",
             text(self.against),
             ours(self.debug),
             self.release.map(ours).unwrap_or_default()

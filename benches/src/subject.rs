@@ -9,21 +9,25 @@ use anyhow::{Context, Result};
 
 use crate::measure::run;
 
-/// One build of the program.
+/// One build of the program, on one engine.
 pub(crate) struct Subject {
     program: PathBuf,
+    engine: &'static str,
 }
+
+/// The engines that are measured.
+pub(crate) const ENGINES: [&str; 2] = ["embedded", "docker"];
 
 impl Subject {
     /// Both builds: for debugging, and for release.
-    pub(crate) fn both() -> Result<[Self; 2]> {
+    pub(crate) fn both(engine: &'static str) -> Result<[Self; 2]> {
         Ok([
-            Self::build("debug", "dev")?,
-            Self::build("release", "release")?,
+            Self::build(engine, "debug", "dev")?,
+            Self::build(engine, "release", "release")?,
         ])
     }
 
-    fn build(folder: &str, profile: &str) -> Result<Self> {
+    fn build(engine: &'static str, folder: &str, profile: &str) -> Result<Self> {
         let here = std::env::current_exe()?;
         let target = here.ancestors().nth(2).context("a target folder")?;
         run(Command::new(env!("CARGO"))
@@ -40,18 +44,28 @@ impl Subject {
             .current_dir(env!("CARGO_MANIFEST_DIR")))?;
         Ok(Self {
             program: target.join(folder).join("measured"),
+            engine,
         })
     }
 
     /// The program with arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments);
+        command.args(arguments).env("IMAGE_ENGINE", self.engine);
         command
     }
 
-    /// Builds the Debian base if it is not there; answers the Docker image that it is.
-    pub(crate) fn base_layer(&self) -> Result<String> {
+    /// Builds the Debian base if it is not there.
+    pub(crate) fn build_base(&self) -> Result<()> {
+        run(&mut self.command(&["build", "BASE", "--quiet"])).map(drop)
+    }
+
+    /// The Docker image that the Debian base is, for Docker's own measurements.
+    pub(crate) fn base_image() -> Result<String> {
+        Self::build("docker", "debug", "dev")?.base_layer()
+    }
+
+    fn base_layer(&self) -> Result<String> {
         let report = run(&mut self.command(&["build", "BASE", "--quiet", "--json"]))?;
         let report: serde_json::Value = serde_json::from_str(&report)?;
         let layer = report[0]["layer"].as_str().context("no layer is told")?;

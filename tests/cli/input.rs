@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 use crate::support::{
-    Changing, assert_nothing_left, changing, data, engine, plain, program, store, subject, tidy,
+    self, Changing, Program, assert_nothing_left, changing, data, engine, plain, program, store,
+    subject, tidy,
 };
 
 const SUBJECT: &str = env!("CARGO_BIN_EXE_subject");
+const CHANGING: &str = env!("CARGO_BIN_EXE_changing");
 
 /// A folder that anybody may enter and write to.
 fn folder() -> TempDir {
@@ -152,6 +154,42 @@ fn where_pypi_does_not_answer_the_tool_that_is_missing_is_told() {
     let ended = ended.with(1, &["uv", "127.0.0.1:1", "help: ", "IMAGE_PYPI_MIRROR"]);
     assert_nothing_left(ended.pid);
     files.build(&["PIP"]);
+}
+
+#[test]
+fn where_build_containers_reach_no_archive_the_network_is_told_and_not_a_missing_package() {
+    if !engine() {
+        return;
+    }
+    subject(&["call", "--quiet", "in_debian"]).run().good();
+    let mut files = Changing::take();
+    let ended = changing(&["build", "APT"])
+        .env("http_proxy", "http://127.0.0.1:1")
+        .run();
+    let ended = ended.with(
+        1,
+        &[
+            "command: apt-get update",
+            "onnect to 127.0.0.1:1",
+            "help: the build container does not reach the network",
+        ],
+    );
+    assert!(
+        !ended.stderr.contains("Unable to locate"),
+        "{}",
+        ended.stderr
+    );
+    assert_nothing_left(ended.pid);
+    files.build(&["APT"]);
+}
+
+#[test]
+fn python_packages_in_an_image_of_nothing_are_told_with_what_to_do() {
+    if !engine() {
+        return;
+    }
+    let ended = changing(&["build", "PIP_IN_NOTHING"]).run();
+    ended.with(1, &["help: this base has no Python"]);
 }
 
 /// Puts a file away, and back in the end.
@@ -293,6 +331,47 @@ fn a_store_that_cannot_be_is_told_with_what_to_do() {
         1,
         &["✗ store", "permission denied", "help: ", "IMAGE_STORE"],
     );
+}
+
+/// The program with a store on a disk of its own, which is as large as this and knows the bases that the tests' store knows.
+fn on_a_small_disk(size: &str, folder: &Path, program: &str, arguments: &[&str]) -> Program {
+    // The namespace, and with it the disk, is gone with the program.
+    const SCRIPT: &str = r#"
+mount -t tmpfs -o "size=$1" none "$IMAGE_STORE" && mkdir "$IMAGE_STORE/v1" && cp -r "$2" "$IMAGE_STORE/v1" && shift 2 && exec "$@"
+"#;
+    let bases = store().join("v1/bases");
+    let shell = ["--mount", "sh", "-c", SCRIPT, "sh", size];
+    let words = [&shell[..], &[bases.to_str().unwrap(), program], arguments].concat();
+    support::program("unshare", &words).env("IMAGE_STORE", folder)
+}
+
+#[test]
+fn a_full_disk_of_the_store_is_told_with_what_to_do() {
+    let can_mount = rustix::process::geteuid().is_root();
+    if !engine() || !tests::have("root, to mount a small disk", can_mount) {
+        return;
+    }
+    let mut files = Changing::take();
+    files.build(&["PIP"]);
+    files.write_new();
+    let folder = folder();
+    let path = folder.path().display().to_string();
+    for (size, program, arguments) in [
+        // The worker does not fit.
+        ("1m", SUBJECT, &["call", "add", "2", "3"][..]),
+        // The wheel of uv does not fit; it does, and the program in it does not.
+        ("4m", CHANGING, &["build", "PIP"]),
+        ("40m", CHANGING, &["build", "PIP"]),
+    ] {
+        let ended = on_a_small_disk(size, folder.path(), program, arguments).run();
+        let ended = ended.with(1, &["no space is left on the disk", &path]);
+        let (_, help) = ended.stderr.split_once("\n  help: ").unwrap();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(help, @"free some space: `prune` removes what is not in use, and `IMAGE_STORE` can name another disk");
+        }
+        assert_nothing_left(ended.pid);
+    }
+    files.build(&["PIP"]);
 }
 
 #[test]

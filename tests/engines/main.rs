@@ -75,6 +75,15 @@ on_every_engine! {
         containers_within_their_limits_run_as_others_do
         a_limit_that_makes_no_sense_is_an_error
     }
+    walls {
+        root_has_few_capabilities_and_others_none
+        system_calls_are_filtered
+        what_tells_of_the_machine_is_hidden
+        the_kernel_cannot_be_changed_from_inside
+        device_files_that_are_made_inside_do_not_work
+        processes_of_others_are_not_seen
+        it_has_a_name_and_addresses_of_its_own
+    }
     saving {
         what_was_written_is_kept
         nothing_of_mounts_is_kept

@@ -102,8 +102,9 @@ impl<F: FnOnce(&mut dyn FileSink) -> io::Result<()> + Send> FileSource for Walk<
 }
 
 /// Programs of this machine that the root file system of the suite has.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 16] = [
     "sh", "cat", "ls", "stat", "id", "env", "sleep", "readlink", "mkdir", "head", "tail", "rm",
+    "mknod", "mount", "od", "unshare",
 ];
 
 /// Where programs of this architecture expect their loader.

@@ -2,25 +2,30 @@
 
 use std::io::Write;
 
-/// Answers whether a container engine can be used, by `answers`. Where none can, the test that asks says loudly that it
-/// did not run; where tests must run, it fails.
+/// Answers whether a container engine can be used, by `answers`. See [`have`].
 ///
 /// # Panics
 /// With `CI=true` or `IMAGE_TESTS_REQUIRE_ENGINE=1`, where no engine answers.
 pub fn engine_answers(answers: bool) -> bool {
-    if answers {
+    have("a container engine, and none answers", answers)
+}
+
+/// Answers `has`: whether a test has what it needs. Where it has not, it says loudly that it did not run; where tests must
+/// run, it fails.
+///
+/// # Panics
+/// With `CI=true` or `IMAGE_TESTS_REQUIRE_ENGINE=1`, where it has not.
+pub fn have(needed: &str, has: bool) -> bool {
+    if has {
         return true;
     }
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|text| text == value);
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(
         !is("CI", "true") && !is("IMAGE_TESTS_REQUIRE_ENGINE", "1"),
-        "`{test}` needs a container engine, and none answers"
+        "`{test}` needs {needed}"
     );
     // Not by `eprintln`, which the test harness hides where a test passes.
-    let _ = writeln!(
-        std::io::stderr(),
-        "NOT RUN: `{test}` needs a container engine, and none answers"
-    );
+    let _ = writeln!(std::io::stderr(), "NOT RUN: `{test}` needs {needed}");
     false
 }

@@ -2,7 +2,7 @@
 //! store and put into a build container for as long as a step runs.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -104,9 +104,12 @@ pub async fn program(version: &str, store: &Store) -> Result<PathBuf, UvError> {
     if program.exists() {
         return Ok(program);
     }
-    let download = |source| UvError::Download {
-        version: wheel.version,
-        source,
+    let download = |source| match source {
+        DownloadError::Store(error) => UvError::Store(error),
+        source => UvError::Download {
+            version: wheel.version,
+            source,
+        },
     };
     let downloads = Downloads::new(store.downloads().path()).map_err(download)?;
     let wanted = Wanted {
@@ -116,9 +119,17 @@ pub async fn program(version: &str, store: &Store) -> Result<PathBuf, UvError> {
     };
     let packed = downloads.one(&wanted, &|_| {}).await.map_err(download)?;
     let mut unpacked = store.temp_file()?;
-    unpack(&packed, wheel.version, unpacked.as_file_mut()).map_err(|source| UvError::Wheel {
-        version: wheel.version,
-        source,
+    unpack(&packed, wheel.version, unpacked.as_file_mut()).map_err(|source| {
+        match source.kind() {
+            // Only writing fails like this, so it is not the wheel that is to blame.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                UvError::Store(StoreError::io("write", &program, source))
+            }
+            _ => UvError::Wheel {
+                version: wheel.version,
+                source,
+            },
+        }
     })?;
     unpacked
         .persist(&program)

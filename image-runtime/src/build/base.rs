@@ -166,10 +166,7 @@ impl Builder {
         let resolved = archive
             .resolve()
             .await
-            .map_err(|source| BuildError::Debian {
-                suite: suite.into(),
-                source,
-            })?;
+            .map_err(|source| BuildError::debian(suite, source))?;
         let own_python = if python.is_some() {
             format!(", with its own Python {has}")
         } else {
@@ -197,10 +194,8 @@ impl Builder {
             "aarch64" => "arm64",
             other => other,
         };
-        Archive::new(suite, architecture, downloads.path()).map_err(|source| BuildError::Debian {
-            suite: suite.into(),
-            source,
-        })
+        Archive::new(suite, architecture, downloads.path())
+            .map_err(|source| BuildError::debian(suite, source))
     }
 
     /// Makes the layer of a base.
@@ -220,15 +215,14 @@ impl Builder {
             BaseSource::Archive {
                 suite, packages, ..
             } => {
-                let failed = |source| BuildError::Debian {
-                    suite: suite.clone(),
-                    source,
-                };
                 let archive = self.archive(suite)?;
                 let resolved = self.package_list(suite, packages)?;
                 let progress =
                     |done, total| self.progress(layer, "downloading packages", done, total);
-                archive.fetch(&resolved, &progress).await.map_err(failed)?;
+                archive
+                    .fetch(&resolved, &progress)
+                    .await
+                    .map_err(|source| BuildError::debian(suite, source))?;
                 let mut encoder = Encoder::new("image-runtime unpacked base v1");
                 let unpacked = NewLayer {
                     id: encoder.digest(&layer.id).finish(),

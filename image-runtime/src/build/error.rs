@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::debian::DebianError;
+use crate::base::download::DownloadError;
 use crate::base::uv::UvError;
 use crate::context::ContextError;
 use crate::engine::EngineError;
@@ -103,6 +104,19 @@ pub struct StepFailed {
     pub last_lines: Vec<String>,
     /// What to do, where that is known.
     pub help: Option<String>,
+}
+
+impl BuildError {
+    /// No base comes from the Debian archive: for the archive's reason, or for the store's.
+    pub(super) fn debian(suite: &str, source: DebianError) -> Self {
+        match source {
+            DebianError::Download(DownloadError::Store(error)) => Self::Store(error),
+            source => Self::Debian {
+                suite: suite.to_owned(),
+                source,
+            },
+        }
+    }
 }
 
 fn mirror_help(source: &DebianError) -> &'static str {

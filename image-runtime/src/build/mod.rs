@@ -2,6 +2,7 @@
 
 mod base;
 mod error;
+mod help;
 mod network;
 mod once;
 mod steps;

@@ -1,6 +1,7 @@
 //! What each step does to make its layer.
 
 use super::error::StepFailed;
+use super::help::help;
 use super::network::{CERTIFICATES_INSIDE, Network};
 use super::{BuildError, Builder, Prepared};
 use crate::base::{python, uv};
@@ -171,7 +172,7 @@ impl Builder {
                     image: image.name.clone(),
                     step: layer.title.clone(),
                     command: command_text(command),
-                    help: help(&layer.action, &outcome, &last_lines),
+                    help: help(&layer.action, &outcome, &last_lines).map(str::to_owned),
                     outcome,
                     last_lines,
                 })));
@@ -241,6 +242,8 @@ fn apt_install(packages: &[&str]) -> Vec<Command> {
         "Dpkg::Options::=--force-confold".into(),
         format!("Acquire::https::CaInfo={CERTIFICATES_INSIDE}"),
         "Acquire::Retries=3".into(),
+        // Else an update that reached nothing is a good one, and the install then knows no package. apt 2.1 and later.
+        "APT::Update::Error-Mode=any".into(),
     ];
     let apt = |arguments: &[&str]| {
         let mut apt = command(&["apt-get", "-q"]);
@@ -313,22 +316,5 @@ fn command_text(command: &Command) -> String {
             )
         }
         ref words => words.join(" "),
-    }
-}
-
-fn help(action: &Action, outcome: &RunOutcome, last_lines: &[String]) -> Option<String> {
-    let said = |text: &str| last_lines.iter().any(|line| line.contains(text));
-    match (action, outcome) {
-        (Action::AptInstall(_), RunOutcome::NotStarted(_)) => {
-            Some("`apt_install` needs a Debian or Ubuntu base; elsewhere use `run_commands` with the image's own package manager".into())
-        }
-        (Action::RunCommands(_), RunOutcome::NotStarted(_)) => Some("`run_commands` needs a shell in the image".into()),
-        (Action::AptInstall(_), _) if said("Unable to locate package") => {
-            Some("look the name up in Debian’s package search; the suite follows from `builder_version`".into())
-        }
-        (Action::PipInstall { .. }, _) if said("No interpreter found") || said("No system Python") => {
-            Some("this base has no Python: use `debian_slim(python_version = \"3.11\")`, or install one in an earlier step".into())
-        }
-        _ => None,
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Lock, StoreError};
@@ -73,7 +73,7 @@ impl Drop for RunDir {
             return;
         }
         // What cannot be removed now is swept later.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = remove(&self.path);
     }
 }
 
@@ -88,11 +88,33 @@ pub fn sweep(run: &Path) -> usize {
         let Ok(Some(_lock)) = Lock::take(&lock_path(run, id)) else {
             continue;
         };
-        if fs::remove_dir_all(run.join(id)).is_ok() {
+        if remove(&run.join(id)).is_ok() {
             swept += 1;
         }
     }
     swept
+}
+
+/// Removes a folder. What lies in it may forbid its owner to look or to write: overlayfs makes such folders, and containers may.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path)?;
+            fs::remove_dir_all(path)
+        }
+        removed => removed,
+    }
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn lock_path(run: &Path, id: &str) -> PathBuf {
@@ -107,8 +129,6 @@ fn random_id() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::super::Store;
     use super::*;
 
@@ -149,6 +169,23 @@ mod tests {
         assert!(living.path().exists());
         assert!(!dead.exists());
         assert_eq!(left(&store), 2, "the living folder and its lock");
+    }
+
+    #[test]
+    fn folders_that_their_owner_may_not_enter_go_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        for mode in [0, 0o500, 0o200] {
+            let closed = run.join("work/closed");
+            fs::create_dir_all(closed.join("in it")).unwrap();
+            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+            open_up(&run).unwrap();
+            let opened = fs::metadata(&closed).unwrap().permissions().mode();
+            assert_eq!(opened & 0o777, 0o700);
+            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
+            remove(&run).unwrap();
+            assert!(!run.exists());
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use self::elf::Elf;
 use self::taken::{Stamp, Taken};
+use crate::store::StoreError;
 
 /// This process's executable, also when the file it was started from is gone.
 const RUNNING: &str = "/proc/self/exe";
@@ -39,8 +40,11 @@ const HALF: &str = ".half-";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// A file could not be read or written.
-    #[error("cannot use `{}`", path.display())]
+    /// The bundle could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of the program could not be read.
+    #[error("cannot read `{}`", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -74,6 +78,11 @@ impl BundleError {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
+
+    fn kept(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Store(StoreError::io("write", &path, source))
+    }
 }
 
 /// A directory with the executable and all it needs. While this value lives, [`prune`] leaves it alone.
@@ -105,7 +114,7 @@ impl Bundle {
 
     /// `named` is where the executable was started from: its own paths are relative to that.
     fn of(executable: &Path, named: &Path, store: &Path) -> Result<Self, BundleError> {
-        fs::create_dir_all(store).map_err(BundleError::at(store))?;
+        fs::create_dir_all(store).map_err(BundleError::kept(store))?;
         let stamp = Stamp::of(executable)?;
         let list = store.join(format!("{}{LIST}", stamp.key(named)));
         // Made, then used: another process may remove an old one in between, and then it is made again.
@@ -184,7 +193,7 @@ fn hold(directory: &Path) -> Result<Option<File>, BundleError> {
         });
         Ok(same.then_some(lock))
     };
-    held().map_err(BundleError::at(&path))
+    held().map_err(BundleError::kept(&path))
 }
 
 /// Removes the bundles that nobody uses and nobody has used for `age`; answers how many.

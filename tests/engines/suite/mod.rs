@@ -5,3 +5,4 @@ pub(crate) mod files;
 pub(crate) mod layers;
 pub(crate) mod saving;
 pub(crate) mod sweeping;
+pub(crate) mod walls;

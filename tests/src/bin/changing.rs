@@ -34,6 +34,12 @@ const PIP: Image = image!(
         .copy_local_dir("cli/data/changing", "/changing")
         .pip_install("six==1.17.0")
 );
+const APT: Image = image!(
+    debian_slim()
+        .copy_local_dir("cli/data/changing", "/changing")
+        .apt_install("jq")
+);
+const PIP_IN_NOTHING: Image = image!(scratch().pip_install("six==1.17.0"));
 
 #[app::function(image = COPIED)]
 fn in_copied() -> String {
@@ -57,6 +63,12 @@ fn in_there() {}
 
 #[app::function(image = PIP)]
 fn in_pip() {}
+
+#[app::function(image = APT)]
+fn in_apt() {}
+
+#[app::function(image = PIP_IN_NOTHING)]
+fn in_pip_in_nothing() {}
 
 /// Two threads make two images with a common prefix.
 #[app::main]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use reqwest::StatusCode;
 
 use crate::digest::Digest;
+use crate::store::StoreError;
 
 /// A file could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -89,8 +90,11 @@ pub enum DownloadError {
         /// The SHA-256 it should have.
         expected: Digest,
     },
-    /// A file of this machine could not be read or written.
-    #[error("`{path}` cannot be used")]
+    /// What arrived could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of a mirror on this machine could not be read.
+    #[error("`{path}` cannot be read")]
     Disk {
         /// The file.
         path: PathBuf,

@@ -26,6 +26,7 @@ pub use error::DownloadError;
 use partial::Partial;
 
 use crate::digest::Digest;
+use crate::store::StoreError;
 
 /// Files that are fetched at the same time.
 const PARALLEL: usize = 8;
@@ -79,7 +80,7 @@ impl Downloads {
     /// Downloads kept in a directory, which is made if it is missing.
     ///
     /// # Errors
-    /// [`DownloadError::Disk`], or [`DownloadError::Client`] where no certificate store is usable.
+    /// [`DownloadError::Store`], or [`DownloadError::Client`] where no certificate store is usable.
     pub fn new(directory: &Path) -> Result<Self, DownloadError> {
         Self::with_client(directory, client())
     }
@@ -101,7 +102,7 @@ impl Downloads {
         parallel: usize,
     ) -> Result<Self, DownloadError> {
         std::fs::create_dir_all(directory)
-            .map_err(|source| DownloadError::disk(directory, source))?;
+            .map_err(|source| StoreError::io("make the folder", directory, source))?;
         Ok(Self {
             directory: directory.to_owned(),
             transport,

@@ -9,6 +9,7 @@ use ring::digest::{Context, SHA256};
 
 use super::{DownloadError, Wanted};
 use crate::digest::Digest;
+use crate::store::StoreError;
 
 /// A partial file and the hash of what it holds. The hash is ring's: its speed does not depend on the build profile.
 pub(super) struct Partial {
@@ -33,7 +34,7 @@ impl Partial {
 
     fn open_blocking(target: &Path, size: u64) -> Result<Option<Self>, DownloadError> {
         let path = target.with_extension("part");
-        let disk = |source| DownloadError::disk(&path, source);
+        let disk = |source| StoreError::io("write", &path, source);
         loop {
             if target
                 .metadata()
@@ -135,6 +136,6 @@ impl Partial {
     }
 
     fn disk(&self, source: io::Error) -> DownloadError {
-        DownloadError::disk(&self.path, source)
+        StoreError::io("write", &self.path, source).into()
     }
 }

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 
 use crate::base::download::DownloadError;
 use crate::engine::EngineError;
+use crate::store::StoreError;
 
 /// The most of what a registry says of an error that is told on.
 const MOST_SAID: usize = 300;
@@ -175,6 +176,10 @@ impl From<DownloadError> for Failure {
                 Self::new(Kind::NoSpace, "no space is left on the disk")
             }
             DownloadError::Disk { source, .. } => Self::local(format!("{error}: {source}")),
+            DownloadError::Store(StoreError::NoSpace { .. }) => {
+                Self::new(Kind::NoSpace, "no space is left on the disk")
+            }
+            DownloadError::Store(error) => Self::local(error.to_string()),
             DownloadError::Client { source } => {
                 Self::local(format!("{}: {}", line(&error), cause(source)))
             }

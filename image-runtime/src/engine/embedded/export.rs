@@ -17,7 +17,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rustix::fs::{Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, Whiteouts};
+use super::files;
+use super::form::Form;
 use super::layers::{FILES, Layers, Scratch};
 use super::{failed, on_thread};
 use crate::digest::{Digest, Hasher, LayerId};
@@ -113,9 +114,9 @@ async fn pack_one(
         done.fetch_add(size, Ordering::Relaxed);
         return Ok((known.clone(), None));
     }
-    let (target, counter) = (file.clone(), done);
+    let (target, counter, form) = (file.clone(), done, layers.form());
     let packed = on_thread(move || {
-        let note = pack(&directory, &target, &counter)?;
+        let note = pack(&directory, form, &target, &counter)?;
         // Packed again the next time where it cannot be kept.
         let _ = write_note(&directory, &note);
         Ok(note.layer(&title))
@@ -145,14 +146,14 @@ impl Note {
     }
 }
 
-fn pack(directory: &File, target: &Path, done: &AtomicU64) -> io::Result<Note> {
+fn pack(directory: &File, form: Form, target: &Path, done: &AtomicU64) -> io::Result<Note> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(directory, FILES, flags, Mode::empty())?;
     let file = Digesting::new(BufWriter::with_capacity(1 << 17, File::create_new(target)?));
     // No name and no time in its header.
     let gzip = GzBuilder::new().write(file, Compression::fast());
     let mut archive = Digesting::new(Counting { inner: gzip, done });
-    let newest = files::pack(root.as_fd(), Whiteouts::Trusted, &mut archive)?;
+    let newest = files::pack(root.as_fd(), form, &mut archive)?;
     let (archive, diff_id, _) = archive.finish();
     let (mut file, digest, size) = archive.inner.finish()?.finish();
     file.flush()?;

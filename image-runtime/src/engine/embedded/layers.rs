@@ -2,8 +2,7 @@
 //! one rename, after all of it is on the disk.
 //!
 //! ```text
-//! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths; `packed.json` is
-//!                                there once the layer was exported
+//! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths
 //! drafts/<run>/                  layers that are being made, and layers on their way out
 //! containers/<run>/              what runs: upper, work, root, and a lease that names its layers
 //! caches/<name>/                 directories that build steps keep
@@ -20,6 +19,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::form::Form;
 use super::overlay::Overlay;
 use crate::digest::LayerId;
 use crate::engine::{LayerInfo, NewLayer};
@@ -43,6 +43,7 @@ const POINT_FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 #[derive(Clone, Debug)]
 pub(super) struct Layers {
     root: PathBuf,
+    form: Form,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,8 +59,8 @@ pub(super) type Stack = Vec<LayerId>;
 
 impl Layers {
     /// Those of a store; the folders are made where they are missing.
-    pub(super) fn open(store: &Store) -> Result<Self, StoreError> {
-        let root = store.path().join("embedded");
+    pub(super) fn open(store: &Store, form: Form) -> Result<Self, StoreError> {
+        let root = store.path().join(form.folder());
         let made = ["layers", "drafts", "containers", "caches", "skeleton"]
             .into_iter()
             .map(str::to_owned)
@@ -76,7 +77,12 @@ impl Layers {
                 })
             });
         made.map_err(|source| StoreError::io("make the layers' folders in", &root, source))?;
-        Ok(Self { root })
+        Ok(Self { root, form })
+    }
+
+    /// As whom they are made and used.
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
     /// Where they are.
@@ -145,12 +151,37 @@ impl Layers {
             .map(|layer| format!("{}/{FILES}", short(layer)))
             .chain(["../skeleton".to_owned()]);
         let scratch = format!("../{}/{}", scratch.kind, scratch.run.id());
-        Overlay::new(&self.root.join("layers"), layers, &scratch, volatile)
+        let directory = self.root.join("layers");
+        Overlay::new(&directory, layers, &scratch, self.form, volatile)
     }
 
     /// A place where a layer is made.
     pub(super) fn draft(&self) -> Result<Scratch, StoreError> {
         Scratch::create(&self.root, "drafts")
+    }
+
+    /// The same with an empty directory to write into.
+    pub(super) fn empty_draft(&self) -> io::Result<Scratch> {
+        let scratch = self.draft().map_err(io::Error::other)?;
+        fs::create_dir(scratch.upper())?;
+        fs::set_permissions(scratch.upper(), fs::Permissions::from_mode(0o755))?;
+        // Nothing says what time its root has, and it has to be the same everywhere.
+        File::open(scratch.upper())?.set_modified(SystemTime::UNIX_EPOCH)?;
+        Ok(scratch)
+    }
+
+    /// Makes the directories of an overlay over a stack. Its root has the time, mode and owner that the stack's has.
+    pub(super) fn prepare(&self, scratch: &Scratch, below: &Path) -> io::Result<()> {
+        for name in ["upper", "work", "root"] {
+            fs::create_dir(scratch.run.path().join(name))?;
+        }
+        let root = fs::metadata(below)?;
+        if self.form == Form::Root {
+            chown(scratch.upper(), Some(root.uid()), Some(root.gid()))?;
+        }
+        File::open(scratch.upper())?.set_modified(root.modified()?)?;
+        let mode = fs::Permissions::from_mode(root.mode() & 0o7777);
+        fs::set_permissions(scratch.upper(), mode)
     }
 
     /// A place for a container that stands on a stack. As long as it is there, none of its layers is removed.
@@ -197,7 +228,7 @@ impl Layers {
         let ready = self.draft().map_err(io::Error::other)?;
         let draft = ready.run.path().join("layer");
         fs::create_dir(&draft)?;
-        fs::rename(scratch.upper(), draft.join(FILES))?;
+        move_directory(&scratch.upper(), &draft.join(FILES))?;
         let record = Record {
             id: new.id,
             parent: new.parent,
@@ -223,7 +254,7 @@ impl Layers {
     /// Takes a layer out of sight.
     fn retire(&self, place: &Path) -> io::Result<Scratch> {
         let retired = self.draft().map_err(io::Error::other)?;
-        fs::rename(place, retired.run.path().join("layer"))?;
+        move_directory(place, &retired.run.path().join("layer"))?;
         Ok(retired)
     }
 
@@ -368,27 +399,6 @@ impl Scratch {
         Ok(Self { run, kind })
     }
 
-    /// Makes the directories of an overlay over a stack. Its root has the mode and owner that the stack's has.
-    pub(super) fn prepare(&self, below: &Path) -> io::Result<()> {
-        for name in ["work", "root"] {
-            fs::create_dir(self.run.path().join(name))?;
-        }
-        self.make_upper()?;
-        let root = fs::metadata(below)?;
-        chown(self.upper(), Some(root.uid()), Some(root.gid()))?;
-        fs::set_permissions(
-            self.upper(),
-            fs::Permissions::from_mode(root.mode() & 0o7777),
-        )?;
-        File::open(self.upper())?.set_modified(root.modified()?)
-    }
-
-    /// Makes the directory that is written into. Nothing says what time its root has, and it has to be the same everywhere.
-    pub(super) fn make_upper(&self) -> io::Result<()> {
-        fs::create_dir(self.upper())?;
-        File::open(self.upper())?.set_modified(SystemTime::UNIX_EPOCH)
-    }
-
     /// What is written over the layers.
     pub(super) fn upper(&self) -> PathBuf {
         self.run.path().join("upper")
@@ -407,6 +417,18 @@ impl Scratch {
     fn keep_for_sweep(self) {
         self.run.leave();
     }
+}
+
+/// Renames a directory. That takes the right to write in it, which its mode may not give an ordinary user.
+fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+        moved => return moved,
+    }
+    let mode = fs::symlink_metadata(from)?.permissions();
+    fs::set_permissions(from, fs::Permissions::from_mode(0o700))?;
+    fs::rename(from, to)?;
+    fs::set_permissions(to, mode)
 }
 
 fn cache_line(name: &str) -> String {

@@ -6,6 +6,7 @@ mod cgroup;
 mod container;
 mod export;
 mod files;
+mod form;
 mod layers;
 mod network;
 mod overlay;
@@ -22,14 +23,14 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 
 use self::add::{Addition, GivenUp};
-use self::cgroup::{Cgroup, Cgroups};
+use self::cgroup::Cgroups;
 use self::container::EmbeddedContainer;
 use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, Limits, Mount, NewLayer, PackedLayer, Swept,
+    LayerSink, Mount, NewLayer, PackedLayer, Swept,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -37,9 +38,6 @@ use crate::store::Store;
 
 /// Where programs are looked for in a container that says nothing else.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Processes and threads of one container, where it says nothing else: a program that forks without end stops here.
-const MOST_PROCESSES: u64 = 32 * 1024;
 
 /// The engine inside this program.
 #[derive(Clone, Debug)]
@@ -57,9 +55,7 @@ impl EmbeddedEngine {
     /// # Errors
     /// [`EngineError::Unsupported`]: what this kernel, this user or this file system lacks, and what to do about it.
     pub async fn open(store: &Store) -> Result<Self, EngineError> {
-        let layers = Layers::open(store)
-            .map_err(|error| failed("opening the store")(io::Error::other(error)))?;
-        let volatile = probe::probe(&layers).await?;
+        let (layers, volatile) = probe::probe(store).await?;
         Ok(Self {
             registries: Arc::new(oci::Client::new(store.downloads())),
             layers,
@@ -73,12 +69,14 @@ impl EmbeddedEngine {
         let caches: Vec<_> = spec.mounts.iter().filter_map(cache_of).collect();
         let stack = self.layers.stack(&spec.layer)?;
         let scratch = self.layers.lease(&stack, &caches)?;
-        scratch.prepare(&self.layers.files(&spec.layer))?;
+        self.layers
+            .prepare(&scratch, &self.layers.files(&spec.layer))?;
         let identity = Identity::of(
             &spec.user,
             &self.layers.read(&stack, "etc/passwd").unwrap_or_default(),
             &self.layers.read(&stack, "etc/group").unwrap_or_default(),
-        )?;
+        )?
+        .within(self.layers.form())?;
         let host_name = scratch.id().to_owned();
         let mut env = spec.env.clone();
         let home = identity.home.clone().unwrap_or_else(|| "/".to_owned());
@@ -98,22 +96,9 @@ impl EmbeddedEngine {
             host_name,
             binds,
             network: spec.network,
+            form: self.layers.form(),
         };
         Ok((scratch, sandbox))
-    }
-
-    /// A cgroup for a container. One that asks for no limit of its processes gets one where that is possible.
-    fn limit(&self, name: &str, limits: Limits) -> Result<Cgroup, EngineError> {
-        if limits.pids.is_none() {
-            let guarded = Limits {
-                pids: Some(MOST_PROCESSES),
-                ..limits
-            };
-            if let Ok(cgroup) = self.cgroups.create(name, &guarded) {
-                return Ok(cgroup);
-            }
-        }
-        self.cgroups.create(name, &limits)
     }
 
     fn bind(&self, mount: &Mount) -> Bind {
@@ -152,7 +137,7 @@ impl Engine for EmbeddedEngine {
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let mut facts = vec![
             fact("kernel", kernel.release().to_string_lossy().into_owned()),
-            fact("runs as", "root".to_owned()),
+            fact("runs as", probe::runs_as(self.layers.form())),
         ];
         facts.extend(self.cgroups.facts());
         Ok(EngineInfo {
@@ -196,7 +181,6 @@ impl Engine for EmbeddedEngine {
             layers: self.layers.clone(),
             new: new.clone(),
             files,
-            volatile: self.volatile,
             given_up: Arc::clone(&given_up),
         };
         let _told = SetOnDrop(given_up);
@@ -236,7 +220,7 @@ impl Engine for EmbeddedEngine {
         let wanted = spec.clone();
         let prepared = on_thread(move || engine.prepare(&wanted)).await;
         let (scratch, sandbox) = prepared.map_err(failed(doing.clone()))?;
-        let cgroup = self.limit(scratch.id(), spec.limits)?;
+        let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
         let container =
             EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
         container

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::form::Form;
+
 /// The kernel takes a page of options, and ends it with a NUL.
 const LONGEST: usize = 4095;
 
@@ -26,14 +28,20 @@ impl Overlay {
         directory: &Path,
         layers: impl IntoIterator<Item = String>,
         scratch: &str,
+        form: Form,
         volatile: bool,
     ) -> io::Result<Self> {
         let layers: Vec<_> = layers.into_iter().collect();
-        // What a distribution switches on would make layers that cannot be stacked anew.
         let mut options = format!(
-            "lowerdir={},upperdir={scratch}/upper,workdir={scratch}/work,index=off,metacopy=off,redirect_dir=off",
+            "lowerdir={},upperdir={scratch}/upper,workdir={scratch}/work,index=off",
             layers.join(":")
         );
+        options += match form {
+            // What a distribution switches on would make layers that cannot be stacked anew.
+            Form::Root => ",metacopy=off,redirect_dir=off",
+            // Both are off with it, and may not be named.
+            Form::User => ",userxattr",
+        };
         if volatile {
             options += ",volatile";
         }
@@ -61,6 +69,7 @@ mod tests {
             Path::new("/store/layers"),
             layers,
             "../containers/01234567",
+            Form::Root,
             true,
         )
     }

@@ -1,22 +1,60 @@
-//! Finds out whether this engine can work here, by starting a container of nothing: it must come as far as its program,
-//! which is none.
+//! Finds out whether this engine can work here, and as whom, by starting a container of nothing: it must come as far as its
+//! program, which is none.
 
 use std::fs;
 use std::io;
 
+use super::failed;
+use super::form::Form;
 use super::layers::{Layers, Scratch};
-use super::sandbox::{BIRTH, STACKING, Sandbox, SandboxError};
+use super::sandbox::{APART, BIRTH, MAPPING, PROC, STACKING, Sandbox, SandboxError};
 use super::user::Identity;
 use crate::engine::EngineError;
+use crate::store::Store;
 
 /// Beside the layers: for which start of the machine and which user the answer is known.
 const ANSWER: &str = "works";
 
-/// Whether containers can leave out syncing what they write.
+const OTHER_ENGINE: &str = "use `IMAGE_ENGINE=docker`";
+
+/// The layers in the best form that works here, and whether containers can leave out syncing what they write.
 ///
 /// # Errors
 /// [`EngineError::Unsupported`]: nothing can be started here, why, and what to do.
-pub(super) async fn probe(layers: &Layers) -> Result<bool, EngineError> {
+pub(super) async fn probe(store: &Store) -> Result<(Layers, bool), EngineError> {
+    let mut first: Option<Fault> = None;
+    for form in Form::possible() {
+        let layers = Layers::open(store, *form)
+            .map_err(|error| failed("opening the store")(io::Error::other(error)))?;
+        match volatile(&layers).await {
+            Ok(volatile) => return Ok((layers, volatile)),
+            // Root in a container may lack the right to make namespaces, which an ordinary user may have.
+            Err(fault) if fault.doing == BIRTH => {
+                first.get_or_insert(fault);
+            }
+            Err(fault) => {
+                first.get_or_insert(fault);
+                break;
+            }
+        }
+    }
+    let fault = first.expect("there is a form to try, and none worked");
+    Err(fault.unsupported())
+}
+
+/// As whom containers run, for `doctor`.
+pub(super) fn runs_as(form: Form) -> String {
+    match form {
+        Form::Root => "root".to_owned(),
+        Form::User => format!(
+            "user {}, single uid: this process is not the machine's root, so root is the only user inside and owns all files",
+            rustix::process::geteuid().as_raw()
+        ),
+    }
+}
+
+/// Whether containers of this form can leave out syncing.
+async fn volatile(layers: &Layers) -> Result<bool, Fault> {
     let known = layers.path().join(ANSWER);
     let here = here();
     for (volatile, answer) in [(true, format!("{here} volatile")), (false, here.clone())] {
@@ -28,10 +66,10 @@ pub(super) async fn probe(layers: &Layers) -> Result<bool, EngineError> {
         Ok(()) => true,
         // Before Linux 5.10 the kernel knows no such option.
         Err(Fault { doing, .. }) if doing == STACKING => {
-            attempt(layers, false).await.map_err(Fault::unsupported)?;
+            attempt(layers, false).await?;
             false
         }
-        Err(fault) => return Err(fault.unsupported()),
+        Err(fault) => return Err(fault),
     };
     // Asked again the next time where it cannot be kept.
     let _ = fs::write(
@@ -49,15 +87,15 @@ fn here() -> String {
 }
 
 struct Fault {
+    form: Form,
     doing: &'static str,
     error: io::Error,
 }
 
 async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
-    let preparing = |error| Fault {
-        doing: "preparing a container in the store",
-        error,
-    };
+    let form = layers.form();
+    let fault = |doing, error| Fault { form, doing, error };
+    let preparing = |error| fault("preparing a container in the store", error);
     let scratch = layers.lease(&[], &[]).map_err(preparing)?;
     let sandbox = of_nothing(layers, &scratch, volatile).map_err(preparing)?;
     let (_, out) = io::pipe().map_err(preparing)?;
@@ -65,14 +103,14 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
     match sandbox.start(Vec::new(), [out.into(), err.into()]).await {
         // It came as far as it can.
         Err(SandboxError::Program { .. }) => Ok(()),
-        Err(SandboxError::Step { doing, error }) => Err(Fault { doing, error }),
+        Err(SandboxError::Step { doing, error }) => Err(fault(doing, error)),
         Err(error @ SandboxError::Nul { .. }) => Err(preparing(io::Error::other(error))),
         Ok(_) => Err(preparing(io::Error::other("nothing was executed"))),
     }
 }
 
 fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<Sandbox> {
-    scratch.prepare(&layers.path().join("skeleton"))?;
+    layers.prepare(scratch, &layers.path().join("skeleton"))?;
     Ok(Sandbox {
         root: layers.overlay(&[], scratch, volatile)?,
         // A directory cannot be executed.
@@ -83,33 +121,134 @@ fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<
         host_name: "probe".to_owned(),
         binds: Vec::new(),
         network: false,
+        form: layers.form(),
     })
 }
 
 impl Fault {
     fn unsupported(self) -> EngineError {
-        let Self { doing, error } = self;
-        let is_root = rustix::process::geteuid().is_root();
-        let help = match (doing, error.raw_os_error()) {
-            (BIRTH, Some(libc::EPERM)) if !is_root => {
-                "run as root, or start a Docker or Podman daemon and set `IMAGE_ENGINE=docker`"
-            }
-            (BIRTH, Some(libc::EPERM)) => {
-                "this root may make no namespaces: inside a container, start that with `--privileged`; or use `IMAGE_ENGINE=docker`"
-            }
-            (STACKING, Some(libc::ENODEV)) => {
-                "this kernel has no overlayfs: `modprobe overlay`, or use `IMAGE_ENGINE=docker`"
-            }
-            (STACKING, _) => {
-                "set `IMAGE_STORE` to a directory on ext4, xfs, btrfs or tmpfs; network file systems and overlays carry no layers"
-            }
-            _ => "use `IMAGE_ENGINE=docker`",
-        };
+        let help = self.help(&|path| {
+            let text = fs::read_to_string(path).ok()?;
+            text.trim().parse().ok()
+        });
+        let Self { doing, error, .. } = self;
         EngineError::Unsupported {
             product: "the embedded engine".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             reason: format!("{doing}: {error}"),
-            help: help.to_owned(),
+            help,
         }
+    }
+
+    /// What to do. `setting` reads a number below `/proc/sys`.
+    fn help(&self, setting: &dyn Fn(&str) -> Option<u64>) -> String {
+        let needs_namespaces = matches!(self.doing, BIRTH | MAPPING | APART);
+        if self.form == Form::User && needs_namespaces {
+            return forbidden(setting);
+        }
+        let help = match (self.form, self.doing, self.error.raw_os_error()) {
+            (_, BIRTH, Some(libc::EPERM)) => {
+                "this root may make no namespaces: inside a container, start that with `--privileged`"
+            }
+            (_, STACKING, Some(libc::ENODEV)) => "this kernel has no overlayfs: `modprobe overlay`",
+            (Form::User, STACKING, Some(libc::EPERM | libc::EINVAL)) => {
+                "for an ordinary user this takes Linux 5.11 or later, and `IMAGE_STORE` in a directory on ext4, xfs, btrfs or (Linux 6.6) tmpfs: run as root"
+            }
+            (_, STACKING, _) => {
+                "set `IMAGE_STORE` to a directory on ext4, xfs, btrfs or tmpfs; network file systems and overlays carry no layers"
+            }
+            (Form::User, PROC, _) => {
+                "parts of `/proc` are hidden here: inside a container, start that with `--security-opt systempaths=unconfined`"
+            }
+            _ => return OTHER_ENGINE.to_owned(),
+        };
+        format!("{help}, or {OTHER_ENGINE}")
+    }
+}
+
+/// Which setting keeps ordinary users from making namespaces.
+fn forbidden(setting: &dyn Fn(&str) -> Option<u64>) -> String {
+    let settings = [
+        ("kernel.unprivileged_userns_clone", 0, "1"),
+        ("user.max_user_namespaces", 0, "10000"),
+        ("kernel.apparmor_restrict_unprivileged_userns", 1, "0"),
+    ];
+    let found = settings.into_iter().find(|(name, bad, _)| {
+        setting(&format!("/proc/sys/{}", name.replace('.', "/"))) == Some(*bad)
+    });
+    match found {
+        Some((name, bad, good)) => format!(
+            "this machine forbids it by `{name}={bad}`: `sudo sysctl {name}={good}`, run as root, or {OTHER_ENGINE}"
+        ),
+        None => format!(
+            "something forbids it: inside a container, start that with `--privileged`; else run as root, or {OTHER_ENGINE}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn help(form: Form, doing: &'static str, errno: i32, set: &'static [(&str, u64)]) -> String {
+        let error = io::Error::from_raw_os_error(errno);
+        Fault { form, doing, error }.help(&|path| {
+            let found = set.iter().find(|(known, _)| *known == path);
+            found.map(|(_, value)| *value)
+        })
+    }
+
+    #[test]
+    fn the_setting_that_forbids_namespaces_is_named() {
+        let debian: &[_] = &[("/proc/sys/kernel/unprivileged_userns_clone", 0)];
+        let none: &[_] = &[
+            ("/proc/sys/kernel/unprivileged_userns_clone", 1),
+            ("/proc/sys/user/max_user_namespaces", 0),
+        ];
+        let ubuntu: &[_] = &[
+            ("/proc/sys/user/max_user_namespaces", 1000),
+            ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1),
+        ];
+        for (doing, errno, settings, expected) in [
+            (
+                BIRTH,
+                libc::EPERM,
+                debian,
+                "sysctl kernel.unprivileged_userns_clone=1`",
+            ),
+            (
+                BIRTH,
+                libc::ENOSPC,
+                none,
+                "sysctl user.max_user_namespaces=10000`",
+            ),
+            (
+                MAPPING,
+                libc::EPERM,
+                ubuntu,
+                "sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+            ),
+            (
+                APART,
+                libc::EACCES,
+                ubuntu,
+                "sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+            ),
+            (BIRTH, libc::EPERM, &[], "--privileged"),
+        ] {
+            let help = help(Form::User, doing, errno, settings);
+            assert!(help.contains(expected), "{help}");
+            assert!(help.contains("IMAGE_ENGINE=docker"), "{help}");
+        }
+    }
+
+    #[test]
+    fn root_is_not_told_of_settings_for_others() {
+        let settings: &[_] = &[("/proc/sys/user/max_user_namespaces", 0)];
+        let help = help(Form::Root, BIRTH, libc::EPERM, settings);
+        assert!(
+            help.contains("--privileged") && !help.contains("sysctl"),
+            "{help}"
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd as _;
 
-use super::files::{self, Whiteouts};
-use super::layers::{Layers, Scratch};
+use super::files;
+use super::layers::Layers;
 use crate::base::oci::{Fetched, FetchedLayer, Hashing};
 use crate::digest::{Encoder, LayerId};
 use crate::engine::{EngineError, NewLayer};
@@ -17,7 +17,7 @@ use crate::engine::{EngineError, NewLayer};
 pub(super) fn unpack(layers: &Layers, new: &NewLayer, image: &Fetched) -> Result<(), EngineError> {
     let failed = |error| super::failed(format!("unpacking `{}`", new.title))(error);
     let Some((top, below)) = image.layers.split_last() else {
-        let nothing = empty(layers).map_err(failed)?;
+        let nothing = layers.empty_draft().map_err(failed)?;
         return layers.publish(&nothing, new).map_err(failed);
     };
     let mut parent = None;
@@ -49,15 +49,15 @@ fn identity(parent: Option<LayerId>, layer: &FetchedLayer) -> LayerId {
 }
 
 fn make(layers: &Layers, new: &NewLayer, layer: &FetchedLayer) -> io::Result<()> {
-    let scratch = empty(layers)?;
+    let scratch = layers.empty_draft()?;
     let root = File::open(scratch.upper())?;
     let packed = File::open(&layer.path)?;
     let mut archive = Hashing::new(files::decompress(packed)?);
-    let unpacked = files::unpack(&mut archive, root.as_fd(), Whiteouts::Trusted);
+    let unpacked = files::unpack(&mut archive, root.as_fd(), layers.form());
     let digest = unpacked.and_then(|()| archive.finish());
     if digest.as_ref().is_ok_and(|digest| *digest == layer.diff_id) {
         let mut new = new.clone();
-        if files::hides_all_below(root.as_fd(), Whiteouts::Trusted)? {
+        if files::hides_all_below(root.as_fd(), layers.form())? {
             new.parent = None;
         }
         return layers.publish(&scratch, &new);
@@ -71,10 +71,4 @@ fn make(layers: &Layers, new: &NewLayer, layer: &FetchedLayer) -> io::Result<()>
             layer.digest, layer.diff_id
         )),
     })
-}
-
-fn empty(layers: &Layers) -> io::Result<Scratch> {
-    let scratch = layers.draft().map_err(io::Error::other)?;
-    scratch.make_upper()?;
-    Ok(scratch)
 }

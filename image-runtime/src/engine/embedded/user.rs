@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::form::Form;
+
 /// The numbers of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -72,6 +74,25 @@ impl Identity {
         }
         Ok(identity)
     }
+
+    /// The same where only root may be had.
+    ///
+    /// # Errors
+    /// It is not root.
+    pub(super) fn within(self, form: Form) -> io::Result<Self> {
+        match form {
+            Form::Root => Ok(self),
+            Form::User if (self.uid, self.gid) == (0, 0) => Ok(Self {
+                groups: Vec::new(),
+                ..self
+            }),
+            Form::User => Err(io::Error::other(format!(
+                "user {}:{} does not exist: this program runs as an ordinary user, whose containers have no user but root\n  \
+                 help: run it as root, or use `IMAGE_ENGINE=docker`",
+                self.uid, self.gid
+            ))),
+        }
+    }
 }
 
 fn rows(file: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -111,6 +132,17 @@ mod tests {
         assert_eq!(home("ann").as_deref(), Some("/home/ann"));
         assert_eq!(home("0").as_deref(), Some("/root"));
         assert_eq!(home("12"), None);
+    }
+
+    #[test]
+    fn an_ordinary_user_has_root_only() {
+        let within = |user, form| Identity::of(user, PASSWD, GROUP).unwrap().within(form);
+        assert_eq!(within("ann", Form::Root).unwrap().uid, 1000);
+        assert_eq!(within("root", Form::User).unwrap().uid, 0);
+        for user in ["ann", "0:audio"] {
+            let error = within(user, Form::User).unwrap_err().to_string();
+            assert!(error.contains("help: run it as root"), "{error}");
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Taken {
         stamp: &Stamp,
     ) -> Result<Self, BundleError> {
         let elf = Elf::read(executable)?;
-        let part = |name: String, path: PathBuf| {
+        let part = |name: String, path: PathBuf| -> Result<Part, BundleError> {
             Ok(Part {
                 name,
                 stamp: Stamp::of(&path)?,
@@ -96,7 +96,7 @@ impl Taken {
         let libraries = libraries::closure(named, &elf)?
             .into_iter()
             .map(|library| part(library.name, library.path))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, BundleError>>()?;
         Ok(Self {
             executable: *stamp,
             loader: Some(loader),
@@ -120,7 +120,7 @@ impl Taken {
             file.persist(list)?;
             Ok(())
         };
-        write().map_err(BundleError::at(list))
+        write().map_err(BundleError::kept(list))
     }
 
     /// The name of the directory of these files.
@@ -146,9 +146,9 @@ impl Taken {
             // Processes in containers run as any user.
             .permissions(Permissions::from_mode(0o755))
             .tempdir_in(store)
-            .map_err(BundleError::at(store))?;
+            .map_err(BundleError::kept(store))?;
         let libraries = new.path().join(LIBRARIES);
-        fs::create_dir(&libraries).map_err(BundleError::at(&libraries))?;
+        fs::create_dir(&libraries).map_err(BundleError::kept(&libraries))?;
         put(executable, &new.path().join(WORKER))?;
         if let Some(loader) = &self.loader {
             put(&loader.path, &new.path().join(LOADER))?;
@@ -157,10 +157,10 @@ impl Taken {
             put(&library.path, &libraries.join(&library.name))?;
         }
         let lock = new.path().join(LOCK);
-        File::create(&lock).map_err(BundleError::at(&lock))?;
+        File::create(&lock).map_err(BundleError::kept(&lock))?;
         match fs::rename(new.path(), directory) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            other => other.map_err(BundleError::at(directory)),
+            other => other.map_err(BundleError::kept(directory)),
         }
     }
 }
@@ -170,10 +170,13 @@ fn put(source: &Path, target: &Path) -> Result<(), BundleError> {
     if linkat(CWD, source, CWD, target, AtFlags::SYMLINK_FOLLOW).is_ok() {
         return Ok(());
     }
-    let copy = || -> io::Result<()> {
-        fs::copy(source, target)?;
-        let modified = fs::metadata(source)?.modified()?;
-        File::open(target)?.set_times(FileTimes::new().set_modified(modified))
+    let mut from = File::open(source).map_err(BundleError::at(source))?;
+    let metadata = from.metadata().map_err(BundleError::at(source))?;
+    let mut copy = || -> io::Result<()> {
+        let mut to = File::create(target)?;
+        io::copy(&mut from, &mut to)?;
+        to.set_permissions(metadata.permissions())?;
+        to.set_times(FileTimes::new().set_modified(metadata.modified()?))
     };
-    copy().map_err(BundleError::at(source))
+    copy().map_err(BundleError::kept(target))
 }

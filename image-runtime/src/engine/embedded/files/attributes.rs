@@ -7,6 +7,11 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use super::super::form::Form;
+
+/// What a program may do beyond its user's rights.
+const CAPABILITY: &str = "security.capability";
+
 /// The attributes of one file.
 #[derive(Clone, Debug)]
 pub(super) struct Attributes {
@@ -20,11 +25,12 @@ pub(super) struct Attributes {
 
 impl Attributes {
     /// Gives an open file all of them but the time. The order matters: a new owner takes set-uid bits and capabilities away.
-    pub(super) fn set(&self, file: BorrowedFd<'_>) -> io::Result<()> {
+    /// What an ordinary user makes stays that user's, who is root inside; capabilities are not an ordinary user's to give.
+    pub(super) fn set(&self, file: BorrowedFd<'_>, form: Form) -> io::Result<()> {
         let (uid, gid) = self.owner()?;
         // Most files are made right, and a change costs more than a look.
         let made = rustix::fs::fstat(file)?;
-        let is_owned = (made.st_uid, made.st_gid) == (self.uid, self.gid);
+        let is_owned = form == Form::User || (made.st_uid, made.st_gid) == (self.uid, self.gid);
         if !is_owned {
             rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| self.no_owner(error))?;
         }
@@ -32,9 +38,12 @@ impl Attributes {
             rustix::fs::fchmod(file, self.mode())?;
         }
         for (name, value) in &self.extended {
+            if form == Form::User && name == CAPABILITY {
+                continue;
+            }
             match rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()) {
                 // Not every file system keeps those of users; what a file may do is never lost silently.
-                Err(Errno::NOTSUP) if name != "security.capability" => {}
+                Err(Errno::NOTSUP) if name != CAPABILITY => {}
                 set => set.map_err(|error| {
                     let name = name.to_string_lossy();
                     let text = format!("its attribute `{name}` cannot be set: {error}");
@@ -56,11 +65,14 @@ impl Attributes {
         directory: BorrowedFd<'_>,
         name: &std::ffi::OsStr,
         is_link: bool,
+        form: Form,
     ) -> io::Result<()> {
         let (uid, gid) = self.owner()?;
         let itself = AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::chownat(directory, name, Some(uid), Some(gid), itself)
-            .map_err(|error| self.no_owner(error))?;
+        if form == Form::Root {
+            rustix::fs::chownat(directory, name, Some(uid), Some(gid), itself)
+                .map_err(|error| self.no_owner(error))?;
+        }
         if !is_link {
             rustix::fs::chmodat(directory, name, self.mode(), AtFlags::empty())?;
         }
@@ -77,7 +89,7 @@ impl Attributes {
         self.mode() & (Mode::RWXU | Mode::RWXG | Mode::RWXO)
     }
 
-    fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> Mode {
         Mode::from_raw_mode(self.mode & 0o7777)
     }
 

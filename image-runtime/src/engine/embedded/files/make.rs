@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::attributes::Attributes;
 use super::remove::remove;
-use super::tree::{Directory, InTheWay, Tree};
+use super::tree::{Directory, InTheWay, Tree, stat};
 
 impl Tree {
     /// Makes a regular file of a content that is read to its end.
@@ -33,7 +33,7 @@ impl Tree {
                 Err(error) => return Err(error),
             }
         }
-        attributes.set(file.as_fd())?;
+        attributes.set(file.as_fd(), self.form)?;
         attributes.set_time(file.as_fd())
     }
 
@@ -46,7 +46,7 @@ impl Tree {
         attributes: &Attributes,
     ) -> io::Result<()> {
         self.make(at, name, || rustix::fs::symlinkat(target, &at.fd, name))?;
-        attributes.set_at(at.fd.as_fd(), name, true)
+        attributes.set_at(at.fd.as_fd(), name, true, self.form)
     }
 
     /// Makes a device or a named pipe.
@@ -74,7 +74,7 @@ impl Tree {
         self.make(at, name, || {
             rustix::fs::mknodat(&at.fd, name, kind, private, device)
         })?;
-        attributes.set_at(at.fd.as_fd(), name, false)
+        attributes.set_at(at.fd.as_fd(), name, false, self.form)
     }
 
     /// Makes another name of a file, or of a link itself.
@@ -135,8 +135,4 @@ impl Tree {
         }
         Ok(rustix::fs::unlinkat(&at.fd, name, AtFlags::empty())?)
     }
-}
-
-fn stat(at: &Directory, name: &OsStr) -> io::Result<rustix::fs::Stat> {
-    Ok(rustix::fs::statat(&at.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
 }

@@ -2,6 +2,7 @@
 //! made, changed or read. And back: a layer is packed as others take it.
 
 mod attributes;
+mod below;
 mod decompress;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
@@ -23,5 +24,5 @@ mod writer;
 pub(in crate::engine::embedded) use decompress::decompress;
 pub(in crate::engine::embedded) use pack::pack;
 pub(in crate::engine::embedded) use unpack::unpack;
-pub(in crate::engine::embedded) use whiteouts::{Whiteouts, hides_all_below};
+pub(in crate::engine::embedded) use whiteouts::hides_all_below;
 pub(in crate::engine::embedded) use writer::Writer;

@@ -1,6 +1,6 @@
 //! Packs the directory of a layer as registries and other engines take it: a tar stream that is the same whenever the files are.
 //!
-//! Entries are sorted, owners are numbers, times are whole seconds, and what overlayfs marks as hidden becomes the names of OCI.
+//! Entries are sorted, owners are numbers (root's where an ordinary user has the layer), times are whole seconds, and what overlayfs marks as hidden becomes the names of OCI.
 //! [`unpack`](super::unpack) makes the same directory of it again.
 
 use std::collections::HashMap;
@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::super::form::Form;
 use super::header::{Header, Kind};
 use super::paths::shown;
 use super::pax;
 use super::tree::Inode;
-use super::whiteouts::{Whiteouts, hides_all_below};
+use super::whiteouts::hides_all_below;
 
 /// The names by which OCI tells what a layer hides.
 const HIDDEN: &[u8] = b".wh.";
@@ -30,7 +31,7 @@ const CHUNK: usize = 128 * 1024;
 /// Packs all of a directory, and answers the newest time in it: seconds since 1970, 0 where there is none.
 pub(in crate::engine::embedded) fn pack(
     root: BorrowedFd<'_>,
-    form: Whiteouts,
+    form: Form,
     out: &mut dyn Write,
 ) -> io::Result<u64> {
     let mut packer = Packer {
@@ -38,6 +39,7 @@ pub(in crate::engine::embedded) fn pack(
         form,
         out,
         links: HashMap::new(),
+        opened: Vec::new(),
         buffer: vec![0; CHUNK],
         newest: 0,
     };
@@ -56,12 +58,23 @@ pub(in crate::engine::embedded) fn pack(
 
 struct Packer<'a> {
     root: BorrowedFd<'a>,
-    form: Whiteouts,
+    form: Form,
     out: &'a mut dyn Write,
     /// Where files were first seen that have several names.
     links: HashMap<Inode, PathBuf>,
+    /// Directories that their owner, an ordinary user, may look into only as long as this lasts.
+    opened: Vec<(OwnedFd, Mode)>,
     buffer: Vec<u8>,
     newest: u64,
+}
+
+impl Drop for Packer<'_> {
+    fn drop(&mut self) {
+        for (directory, mode) in self.opened.drain(..).rev() {
+            // It was ours to change a moment ago.
+            let _ = rustix::fs::fchmod(directory, mode);
+        }
+    }
 }
 
 impl Packer<'_> {
@@ -85,7 +98,7 @@ impl Packer<'_> {
             return Ok(Vec::new());
         }
         self.newest = self.newest.max(u64::try_from(stat.st_mtime).unwrap_or(0));
-        let mut header = header(path, &stat);
+        let mut header = self.header(path, &stat);
         if kind == FileType::Directory {
             return self.directory(path, at, header);
         }
@@ -125,7 +138,7 @@ impl Packer<'_> {
         at: &Path,
         mut header: Header,
     ) -> io::Result<Vec<PathBuf>> {
-        let directory = self.open(at, OFlags::DIRECTORY)?;
+        let directory = self.directory_at(at, header.mode)?;
         header.extended = self.attributes(directory.as_fd())?;
         header.path = match path.as_os_str().as_bytes() {
             b"" => b"./".to_vec(),
@@ -148,7 +161,7 @@ impl Packer<'_> {
     }
 
     fn file(&mut self, path: &Path, mut header: Header) -> io::Result<Vec<PathBuf>> {
-        let mut file = File::from(self.open(path, OFlags::empty())?);
+        let mut file = File::from(self.file_at(path, header.mode)?);
         header.extended = self.attributes(file.as_fd())?;
         header.size = file.metadata()?.len();
         let size = header.size;
@@ -181,6 +194,47 @@ impl Packer<'_> {
             ..Header::default()
         };
         header.write(Kind::File, self.out)
+    }
+
+    fn header(&self, path: &Path, stat: &Stat) -> Header {
+        let (uid, gid) = match self.form {
+            Form::Root => (stat.st_uid, stat.st_gid),
+            // Who is root inside.
+            Form::User => (0, 0),
+        };
+        Header {
+            path: path.as_os_str().as_bytes().to_owned(),
+            mode: stat.st_mode & 0o7777,
+            uid,
+            gid,
+            time: stat.st_mtime,
+            ..Header::default()
+        }
+    }
+
+    /// Opens a file. An ordinary user may have to give it rights for that, which root inside needs not.
+    fn file_at(&self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
+        let mode = Mode::from_raw_mode(mode);
+        if self.form == Form::Root || mode.contains(Mode::RUSR) {
+            return self.open(path, OFlags::empty());
+        }
+        let chmod = |mode| rustix::fs::chmodat(self.root, path, mode, AtFlags::empty());
+        chmod(mode | Mode::RUSR)?;
+        let opened = self.open(path, OFlags::empty());
+        chmod(mode)?;
+        opened
+    }
+
+    /// The same with a directory, which must stay open to what is in it.
+    fn directory_at(&mut self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
+        let (mode, needed) = (Mode::from_raw_mode(mode), Mode::RUSR | Mode::XUSR);
+        if self.form == Form::Root || mode.contains(needed) {
+            return self.open(path, OFlags::DIRECTORY);
+        }
+        rustix::fs::chmodat(self.root, path, mode | needed, AtFlags::empty())?;
+        let opened = self.open(path, OFlags::DIRECTORY)?;
+        self.opened.push((opened.try_clone()?, mode));
+        Ok(opened)
     }
 
     fn open(&self, path: &Path, more: OFlags) -> io::Result<OwnedFd> {
@@ -221,17 +275,6 @@ impl Packer<'_> {
             }
         }
         Ok(found)
-    }
-}
-
-fn header(path: &Path, stat: &Stat) -> Header {
-    Header {
-        path: path.as_os_str().as_bytes().to_owned(),
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        time: stat.st_mtime,
-        ..Header::default()
     }
 }
 

@@ -1,16 +1,19 @@
 //! The directory that files are written into. Every path is resolved by the kernel with that directory as its root, so no
 //! name and no link leads out of it.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Dev, Mode, OFlags, ResolveFlags, Timespec};
+use rustix::fs::{AtFlags, Dev, Mode, OFlags, ResolveFlags, Stat, Timespec};
 use rustix::io::Errno;
 
+use super::super::form::Form;
 use super::attributes::{Attributes, times};
 
 /// How many directories are held open. Files come directory by directory, so few are enough.
@@ -35,7 +38,7 @@ impl Inode {
         Ok(Self::in_stat(&rustix::fs::fstat(file)?))
     }
 
-    pub(super) fn in_stat(stat: &rustix::fs::Stat) -> Self {
+    pub(super) fn in_stat(stat: &Stat) -> Self {
         Self(stat.st_dev, stat.st_ino)
     }
 }
@@ -50,8 +53,9 @@ pub(super) struct Directory {
 /// What is known of a directory until all is written.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// Where it is, and the time that it gets: later than anything is written into it, which changes the time.
-    time: Option<(PathBuf, Timespec)>,
+    /// Where it is, and the time and mode that it gets in the end: writing into it changes the time, and takes rights that the
+    /// mode may not give to who writes.
+    end: Option<(PathBuf, Timespec, Mode)>,
     /// The names of files of lower layers that are hidden.
     pub(super) hidden: HashSet<OsString>,
     /// Whether nothing of lower layers is seen in it.
@@ -62,6 +66,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,
+    pub(super) form: Form,
     pub(super) in_the_way: InTheWay,
     pub(super) open: HashMap<PathBuf, Arc<Directory>>,
     pub(super) known: HashMap<Inode, Known>,
@@ -69,26 +74,28 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(root: BorrowedFd<'_>, in_the_way: InTheWay) -> io::Result<Self> {
-        let mut tree = Self {
-            root: rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())?,
+    pub(super) fn new(root: BorrowedFd<'_>, form: Form, in_the_way: InTheWay) -> io::Result<Self> {
+        let root = rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())?;
+        let mut known: HashMap<_, Known> = HashMap::new();
+        let found = rustix::fs::fstat(&root)?;
+        let mode = Mode::from_raw_mode(found.st_mode);
+        if !mode.contains(Mode::RWXU) {
+            rustix::fs::fchmod(&root, mode | Mode::RWXU)?;
+        }
+        // The root keeps its time, too: a layer is the same whenever it is made.
+        let time = Timespec {
+            tv_sec: found.st_mtime as _,
+            tv_nsec: found.st_mtime_nsec as _,
+        };
+        known.entry(Inode::in_stat(&found)).or_default().end = Some((PathBuf::new(), time, mode));
+        Ok(Self {
+            root,
+            form,
             in_the_way,
             open: HashMap::new(),
-            known: HashMap::new(),
+            known,
             buffer: vec![0; CHUNK],
-        };
-        let root = tree.directory(Path::new(""))?;
-        tree.keep_time(&root, Path::new(""))?;
-        Ok(tree)
-    }
-
-    /// Lets a directory that was there before keep its time: a layer is the same whenever it is made.
-    pub(super) fn keep_time(&mut self, directory: &Directory, path: &Path) -> io::Result<()> {
-        let known = self.known(directory);
-        if known.time.is_none() {
-            known.time = Some((path.to_owned(), time_of(directory.fd.as_fd())?));
-        }
-        Ok(())
+        })
     }
 
     /// What is known of a directory.
@@ -109,6 +116,26 @@ impl Tree {
         }
         self.open.insert(path.to_owned(), Arc::clone(&directory));
         Ok(directory)
+    }
+
+    /// What is at a path, links not followed.
+    pub(super) fn look(&mut self, path: &Path) -> io::Result<Option<Stat>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        let found = self.directory(parent).and_then(|at| stat(&at, name));
+        match found {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Where a link leads.
+    pub(super) fn target(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let at = self.directory(path.parent().unwrap_or(Path::new("")))?;
+        let target =
+            rustix::fs::readlinkat(&at.fd, path.file_name().unwrap_or_default(), Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
     fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -135,7 +162,7 @@ impl Tree {
         name: &OsStr,
         attributes: &Attributes,
     ) -> io::Result<Option<Directory>> {
-        match rustix::fs::mkdirat(&at.fd, name, attributes.first_mode()) {
+        match rustix::fs::mkdirat(&at.fd, name, attributes.first_mode() | Mode::RWXU) {
             Err(Errno::EXIST) => return Ok(None),
             made => made?,
         }
@@ -152,30 +179,39 @@ impl Tree {
         Ok(Directory { fd, inode })
     }
 
-    /// Gives a directory its attributes, the time last of all.
+    /// Gives a directory its attributes, the time and the rights of its owner last of all.
     pub(super) fn set(
         &mut self,
         directory: &Directory,
         path: &Path,
         attributes: &Attributes,
     ) -> io::Result<()> {
-        attributes.set(directory.fd.as_fd())?;
-        self.known(directory).time = Some((path.to_owned(), attributes.time));
+        let open = Attributes {
+            mode: attributes.mode | Mode::RWXU.as_raw_mode(),
+            ..attributes.clone()
+        };
+        open.set(directory.fd.as_fd(), self.form)?;
+        self.known(directory).end = Some((path.to_owned(), attributes.time, attributes.mode()));
         Ok(())
     }
 
-    /// Gives the directories their times. Nothing may be written after this.
+    /// Gives the directories their times and modes. Nothing may be written after this.
     pub(super) fn finish(mut self) -> io::Result<()> {
-        for (inode, known) in std::mem::take(&mut self.known) {
-            let Some((path, time)) = known.time else {
-                continue;
-            };
+        let known = std::mem::take(&mut self.known);
+        let mut ends: Vec<_> = known
+            .into_iter()
+            .filter_map(|(inode, known)| Some((inode, known.end?)))
+            .collect();
+        // The deepest first: who may not enter a directory any more does not come to those in it.
+        ends.sort_unstable_by_key(|(_, (path, ..))| Reverse(path.components().count()));
+        for (inode, (path, time, mode)) in ends {
             // A link may have taken the place of a directory on the way.
             if let Ok(directory) = self.resolve(&path)
                 && Inode::of(directory.as_fd())? == inode
-                // Overlayfs would copy a directory that nothing was written into.
-                && time_of(directory.as_fd())? != time
             {
+                if !mode.contains(Mode::RWXU) {
+                    rustix::fs::fchmod(&directory, mode)?;
+                }
                 rustix::fs::futimens(&directory, &times(time))?;
             }
         }
@@ -183,17 +219,13 @@ impl Tree {
     }
 }
 
-fn time_of(directory: BorrowedFd<'_>) -> io::Result<Timespec> {
-    let stat = rustix::fs::fstat(directory)?;
-    Ok(Timespec {
-        tv_sec: stat.st_mtime,
-        tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-    })
-}
-
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
+
+pub(super) fn stat(at: &Directory, name: &OsStr) -> io::Result<Stat> {
+    Ok(rustix::fs::statat(&at.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+}
 
 /// Opening a link gives ELOOP where links are not followed.
 pub(super) fn is_not_directory(error: &io::Error) -> bool {

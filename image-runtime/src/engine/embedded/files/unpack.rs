@@ -10,23 +10,22 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Timespec};
 use tar::EntryType;
 
+use super::super::form::Form;
 use super::attributes::Attributes;
 use super::members::{Archive, Member};
 use super::paths::{clean, shown};
 use super::tree::{Directory, InTheWay, Tree, is_not_directory};
-use super::whiteouts::Whiteouts;
 use super::writer::no_such_file;
 
 /// Unpacks a tar stream into an empty directory, and reads the stream to its end. What fails leaves half a layer.
 pub(in crate::engine::embedded) fn unpack(
     layer: impl Read,
     root: BorrowedFd<'_>,
-    form: Whiteouts,
+    form: Form,
 ) -> io::Result<()> {
     let mut archive = Archive::new(layer);
     let mut into = Layer {
-        tree: Tree::new(root, InTheWay::Goes)?,
-        form,
+        tree: Tree::new(root, form, InTheWay::Goes)?,
     };
     while let Some(member) = archive.next()? {
         into.add(&member, &mut archive).map_err(|error| {
@@ -40,7 +39,6 @@ pub(in crate::engine::embedded) fn unpack(
 
 struct Layer {
     tree: Tree,
-    form: Whiteouts,
 }
 
 impl Layer {
@@ -62,13 +60,13 @@ impl Layer {
             None => {}
             Some(b".wh..opq") => {
                 let at = self.parent(parent)?;
-                return self.tree.hide_all(self.form, &at);
+                return self.tree.hide_all(&at);
             }
             Some(rest) if rest.starts_with(b".wh.") => return Ok(()),
             Some(b"" | b"." | b"..") => return Err(io::Error::other("it removes no file")),
             Some(rest) => {
                 let at = self.parent(parent)?;
-                return self.tree.hide(self.form, &at, OsStr::from_bytes(rest));
+                return self.tree.hide(&at, OsStr::from_bytes(rest));
             }
         }
         self.put(member, &path, name, content)
@@ -160,7 +158,7 @@ impl Layer {
         let new = self.tree.new_directory(at, path, name, attributes)?;
         let new = new.ok_or(io::ErrorKind::AlreadyExists)?;
         if was_hidden {
-            self.tree.hide_all(self.form, &new)?;
+            self.tree.hide_all(&new)?;
         }
         Ok(new)
     }
@@ -201,13 +199,13 @@ impl Layer {
     ) -> io::Result<()> {
         // The layer of an engine in a container holds overlays of its own.
         if kind == FileType::CharacterDevice && device == (0, 0) {
-            return self.tree.hide(self.form, at, name);
+            return self.tree.hide(at, name);
         }
         match self.tree.special(at, name, kind, device, attributes) {
             // An ordinary user makes none, and no container sees those of its layer in `/dev`.
             Err(error)
                 if error.kind() == io::ErrorKind::PermissionDenied
-                    && (self.form == Whiteouts::User || path.starts_with("dev")) =>
+                    && (self.tree.form == Form::User || path.starts_with("dev")) =>
             {
                 return Ok(());
             }

@@ -10,34 +10,14 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, Mode, XattrFlags};
 use rustix::io::Errno;
 
+use super::super::form::Form;
 use super::tree::{Directory, Tree, is_not_directory};
-
-/// How overlayfs is told what a layer hides of those below.
-///
-/// A hidden file is a device 0:0 in both: the kernel lets everybody make one since 5.8, and takes it in every overlay. The
-/// attribute `user.overlay.whiteout`, which means the same, is understood since 6.7 only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine::embedded) enum Whiteouts {
-    /// By attributes that only root sets.
-    Trusted,
-    /// By attributes of users, for an overlay mounted with `userxattr` in a user namespace.
-    User,
-}
-
-impl Whiteouts {
-    fn opaque(self) -> &'static str {
-        match self {
-            Self::Trusted => "trusted.overlay.opaque",
-            Self::User => "user.overlay.opaque",
-        }
-    }
-}
 
 /// Whether a layer hides everything of all layers below. Overlayfs does not look for that in the root of a layer: who mounts
 /// it leaves those layers out.
 pub(in crate::engine::embedded) fn hides_all_below(
     root: BorrowedFd<'_>,
-    form: Whiteouts,
+    form: Form,
 ) -> io::Result<bool> {
     let mut value = [0];
     match rustix::fs::fgetxattr(root, form.opaque(), &mut value) {
@@ -49,7 +29,7 @@ pub(in crate::engine::embedded) fn hides_all_below(
 
 impl Tree {
     /// Hides a file of the layers below.
-    pub(super) fn hide(&mut self, form: Whiteouts, at: &Directory, name: &OsStr) -> io::Result<()> {
+    pub(super) fn hide(&mut self, at: &Directory, name: &OsStr) -> io::Result<()> {
         if self.known(at).is_opaque {
             return Ok(());
         }
@@ -62,7 +42,7 @@ impl Tree {
             }
             // This layer has one of that name, which hides those below unless both are directories.
             Err(Errno::EXIST) => match Tree::directory_at(at, name) {
-                Ok(there) => self.hide_all(form, &there),
+                Ok(there) => self.hide_all(&there),
                 Err(error) if is_not_directory(&error) => Ok(()),
                 Err(error) => Err(error),
             },
@@ -71,8 +51,8 @@ impl Tree {
     }
 
     /// Hides everything that a directory has in the layers below.
-    pub(super) fn hide_all(&mut self, form: Whiteouts, at: &Directory) -> io::Result<()> {
-        rustix::fs::fsetxattr(&at.fd, form.opaque(), b"y", XattrFlags::empty())?;
+    pub(super) fn hide_all(&mut self, at: &Directory) -> io::Result<()> {
+        rustix::fs::fsetxattr(&at.fd, self.form.opaque(), b"y", XattrFlags::empty())?;
         let known = self.known(at);
         known.is_opaque = true;
         // Overlayfs would show them.

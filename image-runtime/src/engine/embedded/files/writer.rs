@@ -1,27 +1,54 @@
-//! Puts the entries of a source into a directory: an empty one, or the mount of an overlay with the layers below.
+//! Puts the entries of a source into a directory that an overlay will show over the layers below it. What those hold is
+//! looked at and never changed, and no overlay need be mounted for that.
 
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FileType, Timespec};
 
+use super::super::form::Form;
 use super::attributes::Attributes;
-use super::tree::{InTheWay, Tree};
+use super::below::Below;
+use super::tree::{Directory, InTheWay, Tree};
 use crate::engine::exact::Exact;
 use crate::engine::{Entry, EntryKind, FileSink};
+
+/// As many links in a row as Linux follows.
+const LINKS: usize = 40;
 
 /// Writes entries below a root. Where something is already, [`EntryKind`] says what happens.
 #[derive(Debug)]
 pub(in crate::engine::embedded) struct Writer {
     tree: Tree,
+    below: Below,
+    /// Where directories really are, links followed.
+    real: HashMap<PathBuf, PathBuf>,
+}
+
+/// What is at a path, here or in the layers below.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Directory,
+    Link(PathBuf),
+    Other,
 }
 
 impl Writer {
-    /// Writes below an open directory.
-    pub(in crate::engine::embedded) fn new(root: BorrowedFd<'_>) -> io::Result<Self> {
+    /// Writes below an open directory, over the files of some layers, topmost first.
+    pub(in crate::engine::embedded) fn new(
+        root: BorrowedFd<'_>,
+        below: Vec<PathBuf>,
+        form: Form,
+    ) -> io::Result<Self> {
         Ok(Self {
-            tree: Tree::new(root, InTheWay::Stays)?,
+            tree: Tree::new(root, form, InTheWay::Stays)?,
+            below: Below::new(below, form),
+            real: HashMap::new(),
         })
     }
 
@@ -32,11 +59,9 @@ impl Writer {
 
     fn put(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
         let (parent, name) = split(&entry.path)?;
-        let at = self
-            .tree
-            .directory(parent)
-            .map_err(|error| no_directory(parent, error))?;
-        self.tree.keep_time(&at, parent)?;
+        let real = self.real_directory(parent)?;
+        let path = real.join(name);
+        let found = self.find(&path)?;
         let attributes = Attributes {
             mode: entry.mode,
             uid: entry.uid,
@@ -47,19 +72,29 @@ impl Writer {
             },
             extended: Vec::new(),
         };
-        match &entry.kind {
-            EntryKind::Directory => {
-                let path = &entry.path;
-                if self
-                    .tree
-                    .new_directory(&at, path, name, &attributes)?
-                    .is_none()
-                {
-                    let there = self.tree.directory(path);
-                    there.map_err(|error| no_directory(path, error))?;
-                }
-                Ok(())
+        if entry.kind == EntryKind::Directory {
+            if found == Found::Nothing {
+                let at = self.open(&real)?;
+                self.tree.new_directory(&at, &path, name, &attributes)?;
+            } else {
+                self.real_directory(&entry.path)?;
             }
+            return Ok(());
+        }
+        match found {
+            Found::Directory => {
+                return Err(io::Error::new(
+                    io::ErrorKind::IsADirectory,
+                    "it is a directory in the image, so nothing else can be put there",
+                ));
+            }
+            // Paths through it lead elsewhere from now on.
+            Found::Link(_) => self.real.clear(),
+            Found::Nothing | Found::Other => {}
+        }
+        let at = self.open(&real)?;
+        match &entry.kind {
+            EntryKind::Directory => Ok(()),
             EntryKind::File { size } => {
                 let mut exact = Exact::new(content, *size);
                 self.tree.file(&at, name, &mut exact, &attributes)?;
@@ -69,19 +104,7 @@ impl Writer {
                 self.tree
                     .symlink(&at, name, target.as_os_str(), &attributes)
             }
-            EntryKind::HardLink { target } => {
-                let (parent, file) = split(target)?;
-                let linked = self
-                    .tree
-                    .directory(parent)
-                    .and_then(|from| self.tree.hard_link((&from, file), &at, name));
-                linked.map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        io::Error::new(error.kind(), no_such_file(target.display()))
-                    }
-                    _ => error,
-                })
-            }
+            EntryKind::HardLink { target } => self.hard_link(target, &at, name),
             EntryKind::CharacterDevice { major, minor } => {
                 let device = (*major, *minor);
                 match self
@@ -91,7 +114,7 @@ impl Writer {
                     // An ordinary user makes none, and no container sees those of its layer in `/dev`.
                     Err(error)
                         if error.kind() == io::ErrorKind::PermissionDenied
-                            && entry.path.starts_with("dev") =>
+                            && (self.tree.form == Form::User || path.starts_with("dev")) =>
                     {
                         Ok(())
                     }
@@ -102,6 +125,99 @@ impl Writer {
                 .tree
                 .special(&at, name, FileType::Fifo, (0, 0), &attributes),
         }
+    }
+
+    fn hard_link(&mut self, target: &Path, at: &Directory, name: &OsStr) -> io::Result<()> {
+        let (parent, file) = split(target)?;
+        let linked = self.real_directory(parent).and_then(|parent| {
+            let from = self.tree.directory(&parent)?;
+            self.tree.hard_link((&from, file), at, name)
+        });
+        linked.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(error.kind(), no_such_file(target.display())),
+            _ => error,
+        })
+    }
+
+    /// What is at a path that leads through directories only.
+    fn find(&mut self, path: &Path) -> io::Result<Found> {
+        if let Some(found) = self.tree.look(path)? {
+            return Ok(match FileType::from_raw_mode(found.st_mode) {
+                FileType::Directory => Found::Directory,
+                FileType::Symlink => Found::Link(self.tree.target(path)?),
+                _ => Found::Other,
+            });
+        }
+        let Some(shown) = self.below.at(path)? else {
+            return Ok(Found::Nothing);
+        };
+        Ok(match shown.target()? {
+            Some(target) => Found::Link(target),
+            None if shown.is_directory() => Found::Directory,
+            None => Found::Other,
+        })
+    }
+
+    /// Where a directory really is: links are followed inside the root.
+    fn real_directory(&mut self, path: &Path) -> io::Result<PathBuf> {
+        if let Some(real) = self.real.get(path) {
+            return Ok(real.clone());
+        }
+        let Some((parent, name)) = path.parent().zip(path.file_name()) else {
+            return Ok(PathBuf::new());
+        };
+        let mut real = self.real_directory(parent)?;
+        let mut rest: Vec<OsString> = vec![name.to_owned()];
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                real.pop();
+                continue;
+            }
+            let next = real.join(&name);
+            match self.find(&next)? {
+                Found::Directory => real = next,
+                Found::Link(target) if links < LINKS => {
+                    links += 1;
+                    if target.is_absolute() {
+                        real.clear();
+                    }
+                    let parts = target
+                        .components()
+                        .rev()
+                        .filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+                    rest.extend(parts.map(|part| part.as_os_str().to_owned()));
+                }
+                found => {
+                    let kind = match found {
+                        Found::Nothing => io::ErrorKind::NotFound,
+                        _ => io::ErrorKind::NotADirectory,
+                    };
+                    let path = path.display();
+                    let text = format!(
+                        "`/{path}` in the image is not a directory, so no files can be put in it"
+                    );
+                    return Err(io::Error::new(kind, text));
+                }
+            }
+        }
+        self.real.insert(path.to_owned(), real.clone());
+        Ok(real)
+    }
+
+    /// Opens a directory. Where only the layers below have it, one that looks the same comes over it.
+    fn open(&mut self, real: &Path) -> io::Result<Arc<Directory>> {
+        match self.tree.directory(real) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        if let (Some(parent), Some(name)) = (real.parent(), real.file_name()) {
+            let at = self.open(parent)?;
+            let shown = self.below.at(real)?.ok_or(io::ErrorKind::NotFound)?;
+            self.tree
+                .new_directory(&at, real, name, &shown.attributes())?;
+        }
+        self.tree.directory(real)
     }
 }
 
@@ -120,7 +236,7 @@ pub(super) fn no_such_file(target: impl std::fmt::Display) -> String {
 }
 
 /// The directory and the name in it.
-fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
+fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     let is_plain = path
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
@@ -133,18 +249,4 @@ fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
                 path.display()
             ))
         })
-}
-
-/// Why there is no directory to write into.
-fn no_directory(path: &Path, error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => io::Error::new(
-            error.kind(),
-            format!(
-                "`/{}` in the image is not a directory, so no files can be put in it",
-                path.display()
-            ),
-        ),
-        _ => error,
-    }
 }

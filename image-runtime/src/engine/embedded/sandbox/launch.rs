@@ -24,6 +24,8 @@ pub(super) struct Birth {
     pub(super) script: Script,
     /// Whether it gets a network namespace of its own.
     pub(super) own_network: bool,
+    /// Whether it gets a user namespace of its own.
+    pub(super) own_users: bool,
     /// What it needs open until it is born.
     #[expect(dead_code, reason = "open until it is dropped")]
     pub(super) kept: Vec<OwnedFd>,
@@ -99,7 +101,13 @@ fn give_birth(birth: &mut Birth, stack: &Stack) -> Result<OwnedFd, Stillbirth> {
     } else {
         0
     };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | NAMESPACES | network;
+    let users = if birth.own_users {
+        libc::CLONE_NEWUSER
+    } else {
+        0
+    };
+    let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let flags = how | NAMESPACES | network | users;
     let mut pidfd: c_int = -1;
     let pid = {
         let _quiet = Quiet::new();

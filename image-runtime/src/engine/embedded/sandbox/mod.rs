@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 pub(super) use self::launch::Process;
 use self::launch::{Birth, Stillbirth, launch};
 use self::script::{Act, Program, Script, Step};
+use super::form::Form;
 use super::overlay::Overlay;
 use super::seccomp;
 use super::user::Identity;
@@ -48,8 +49,17 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "/dev/ptmx"),
 ];
 
+/// Processes and threads of one container at a time: one that forks without end stops here.
+const MOST_PROCESSES: &str = "32768";
+
 /// The step that needs overlayfs.
 pub(super) const STACKING: &str = "stacking the layers";
+/// The step that makes an ordinary user root inside.
+pub(super) const MAPPING: &str = "becoming root in a user namespace";
+/// The step that needs a `/proc` of which nothing is hidden.
+pub(super) const PROC: &str = "mounting /proc";
+/// The first step that needs the rights of root.
+pub(super) const APART: &str = "keeping mounts to itself";
 /// The step that needs the right to make namespaces.
 pub(super) const BIRTH: &str = "making a process with namespaces of its own";
 
@@ -68,6 +78,9 @@ const HIDDEN: [&str; 12] = [
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
+
+/// What there is to hide besides where `/sys` is the machine's: it has more mounts in it than one that was just made.
+const HIDDEN_OF_MACHINE: [&str; 3] = ["/sys/fs/bpf", "/sys/fs/cgroup", "/sys/kernel/debug"];
 
 /// What Docker lets a container only read.
 const ONLY_READ: [&str; 5] = [
@@ -99,6 +112,7 @@ pub(super) struct Sandbox {
     pub(super) host_name: String,
     pub(super) binds: Vec<Bind>,
     pub(super) network: bool,
+    pub(super) form: Form,
 }
 
 /// Why a container could not be started.
@@ -176,8 +190,12 @@ impl Sandbox {
             steps.add("entering a cgroup", Act::EnterCgroup(group.as_raw_fd()));
         }
         kept.extend(cgroups);
+        if self.form == Form::User {
+            steps.map_user()?;
+        }
         steps.mount_root(&self.root)?;
-        steps.mount_system()?;
+        steps.mount_system(self.form, self.network)?;
+        steps.count_processes()?;
         for device in DEVICES {
             steps.bind(&Bind {
                 source: format!("/dev/{device}").into(),
@@ -194,7 +212,7 @@ impl Sandbox {
             steps.bind(bind)?;
         }
         steps.add("leaving the old root", Act::LeaveOldRoot);
-        steps.hide()?;
+        steps.hide(self.form == Form::User && self.network)?;
         steps.add("naming the host", Act::HostName(text(&self.host_name)?));
         if !self.network {
             steps.add("switching the loopback device on", Act::Loopback);
@@ -206,14 +224,14 @@ impl Sandbox {
         steps.add("entering the working directory", workdir);
         steps.add("taking a session keyring", Act::Keyring);
         steps.add("bounding capabilities", Act::Bound(CAPABILITIES));
-        steps.become_user(&self.identity);
+        steps.become_user(&self.identity, self.form);
         steps.add("giving up privileges", Act::NoNewPrivileges);
         let stdio = Act::Stdio([stdin, stdout, stderr]);
         steps.add("opening standard input and output", stdio);
         steps.add("tying it to this program", Act::DieWith(myself));
         steps.add(
             "loading the seccomp filter",
-            Act::Seccomp(seccomp::filter()),
+            Act::Seccomp(seccomp::filter(self.form)),
         );
         steps.add("closing what is open (needs Linux 5.9)", Act::Clean);
         steps.add("executing the program", Act::Execute);
@@ -231,6 +249,7 @@ impl Sandbox {
                 failed: None,
             },
             own_network: !self.network,
+            own_users: self.form == Form::User,
             kept,
         })
     }
@@ -267,16 +286,25 @@ impl Steps {
         Ok(())
     }
 
+    /// This user becomes root. Nobody else exists then, so no group can be left either, which the kernel wants to be said first.
+    fn map_user(&mut self) -> Result<(), SandboxError> {
+        let uid = rustix::process::geteuid().as_raw();
+        let gid = rustix::process::getegid().as_raw();
+        for (path, words) in [
+            ("/proc/self/setgroups", "deny".to_owned()),
+            ("/proc/self/uid_map", format!("0 {uid} 1")),
+            ("/proc/self/gid_map", format!("0 {gid} 1")),
+        ] {
+            let (path, text) = (text(path)?, text(&words)?);
+            self.add(MAPPING, Act::Write { path, text });
+        }
+        Ok(())
+    }
+
     /// The layers become the root.
     fn mount_root(&mut self, root: &Overlay) -> Result<(), SandboxError> {
         let private = MS_REC | MS_PRIVATE;
-        self.mount(
-            "keeping mounts to itself",
-            ["", "none", "/"],
-            private,
-            "",
-            false,
-        )?;
+        self.mount(APART, ["", "none", "/"], private, "", false)?;
         let directory = root.directory.to_string_lossy();
         self.add("entering the store", Act::Enter(text(&directory)?));
         self.mount(
@@ -291,26 +319,25 @@ impl Steps {
         Ok(())
     }
 
-    fn mount_system(&mut self) -> Result<(), SandboxError> {
+    fn mount_system(&mut self, form: Form, network: bool) -> Result<(), SandboxError> {
         let strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
         for directory in ["/proc", "/sys", "/dev"] {
             self.add("making mount points", Act::Directory(text(directory)?));
         }
-        self.mount(
-            "mounting /proc",
-            ["proc", "proc", "/proc"],
-            strict,
-            "",
-            false,
-        )?;
-        let read_only = strict | MS_RDONLY;
-        self.mount(
-            "mounting /sys",
-            ["sysfs", "sysfs", "/sys"],
-            read_only,
-            "",
-            false,
-        )?;
+        self.mount(PROC, ["proc", "proc", "/proc"], strict, "", false)?;
+        if form == Form::User && network {
+            // Only who owns the network may mount one of its own.
+            self.bind(&Bind {
+                source: "/sys".into(),
+                target: "/sys".to_owned(),
+                read_only: true,
+                optional: false,
+            })?;
+        } else {
+            let read_only = strict | MS_RDONLY;
+            let words = ["sysfs", "sysfs", "/sys"];
+            self.mount("mounting /sys", words, read_only, "", false)?;
+        }
         // Device files in it are bound one by one; others that are made there do not work.
         let quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
         let sized = "mode=755,size=64m";
@@ -328,7 +355,11 @@ impl Steps {
             "mounting /dev/pts",
             ["devpts", "devpts", "/dev/pts"],
             MS_NOSUID | MS_NOEXEC,
-            "newinstance,ptmxmode=0666,mode=0620,gid=5",
+            match form {
+                Form::Root => "newinstance,ptmxmode=0666,mode=0620,gid=5",
+                // There is no group 5.
+                Form::User => "newinstance,ptmxmode=0666,mode=0620",
+            },
             false,
         )?;
         self.mount(
@@ -345,6 +376,16 @@ impl Steps {
             "",
             true,
         )
+    }
+
+    /// Limits how many processes there are at a time, where the kernel counts them for each container: a cgroup does so
+    /// everywhere, but entering one can take as long as all the rest, so that is for limits that are asked for.
+    fn count_processes(&mut self) -> Result<(), SandboxError> {
+        if counts_by_namespace() {
+            let (path, text) = (text("/proc/sys/kernel/pid_max")?, text(MOST_PROCESSES)?);
+            self.add("limiting processes", Act::Write { path, text });
+        }
+        Ok(())
     }
 
     /// Shows something of the machine.
@@ -400,8 +441,13 @@ impl Steps {
         Ok(())
     }
 
-    fn hide(&mut self) -> Result<(), SandboxError> {
-        for path in hidden() {
+    fn hide(&mut self, is_of_machine: bool) -> Result<(), SandboxError> {
+        let more: &[&str] = if is_of_machine {
+            &HIDDEN_OF_MACHINE
+        } else {
+            &[]
+        };
+        for path in hidden().iter().chain(more) {
             let why = "hiding parts of /proc and /sys";
             if Path::new(path).is_dir() {
                 self.mount(
@@ -424,13 +470,31 @@ impl Steps {
         Ok(())
     }
 
-    fn become_user(&mut self, identity: &Identity) {
+    fn become_user(&mut self, identity: &Identity, form: Form) {
         let Identity { uid, gid, .. } = *identity;
-        self.add("taking groups", Act::Groups(identity.groups.clone()));
+        if form == Form::Root {
+            self.add("taking groups", Act::Groups(identity.groups.clone()));
+        }
         self.add("becoming the user", Act::Become { uid, gid });
         let kept = if uid == 0 { CAPABILITIES } else { 0 };
         self.add("keeping few capabilities", Act::Capabilities(kept));
     }
+}
+
+/// Whether `pid_max` is a namespace's own, which it is since Linux 6.14. Before that it is the machine's.
+fn counts_by_namespace() -> bool {
+    static HERE: OnceLock<bool> = OnceLock::new();
+    *HERE.get_or_init(|| {
+        let kernel = rustix::system::uname();
+        version(&kernel.release().to_string_lossy()).is_some_and(|version| version >= (6, 14))
+    })
+}
+
+/// `6.14.0-1-amd64` begins with two numbers.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-', '+']);
+    let mut number = || numbers.next()?.parse().ok();
+    Some((number()?, number()?))
 }
 
 /// Those that this kernel has.
@@ -462,4 +526,31 @@ fn text(text: &str) -> Result<CString, SandboxError> {
     CString::new(text).map_err(|_| SandboxError::Nul {
         text: text.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_from_the_top() {
+        let above = |path| ancestors(path).collect::<Vec<_>>();
+        assert_eq!(above("/a/b/c/"), ["/a", "/a/b", "/a/b/c"]);
+        assert_eq!(above("/a"), ["/a"]);
+        assert!(above("/").is_empty() && above("").is_empty());
+    }
+
+    #[test]
+    fn a_kernels_version_is_read_from_any_release() {
+        assert_eq!(version("6.14.0-1-amd64"), Some((6, 14)));
+        assert_eq!(version("5.10-rc1+"), Some((5, 10)));
+        assert_eq!(version("7.1"), Some((7, 1)));
+        assert_eq!(version("odd"), None);
+    }
+
+    #[test]
+    fn a_text_with_a_nul_is_told() {
+        let error = text("a\0b").unwrap_err().to_string();
+        assert!(error.starts_with("\"a\\0b\" contains a NUL"), "{error}");
+    }
 }

@@ -27,6 +27,8 @@ pub(super) struct Step {
 pub(super) enum Act {
     /// Writes `0` into a `cgroup.procs`: this process.
     EnterCgroup(RawFd),
+    /// Writes a text into a file that is there, at once.
+    Write { path: CString, text: CString },
     /// `chdir`.
     Enter(CString),
     /// `mount`.
@@ -81,7 +83,7 @@ pub(super) enum Act {
     Stdio([RawFd; 3]),
     /// Dies with the thread that made it, and at once if the process of this descriptor is gone already.
     DieWith(RawFd),
-    /// Default signals, an empty mask, an own session, no file descriptors but the first three.
+    /// Default signals, none held back, an own session, no file descriptors but the first three.
     Clean,
     /// Becomes the program.
     Execute,
@@ -148,6 +150,9 @@ const NO_ROOT: RawFd = -1;
 /// To be called in a process of its own that shares memory with its parent while that waits; ends in `_exit` then.
 pub(super) unsafe fn perform(script: &mut Script) {
     let mut old_root = NO_ROOT;
+    // What is made on the way has the modes that it is made with.
+    // SAFETY: takes a number, and the mask is this process's own.
+    unsafe { libc::umask(0o022) };
     for (index, step) in script.steps.iter().enumerate() {
         // SAFETY: as for this function; each call gets pointers into `script`, which lives as long as the parent waits.
         let done = unsafe { act(&step.act, &mut script.slots, &script.program, &mut old_root) };
@@ -164,6 +169,13 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
     unsafe {
         match act {
             Act::EnterCgroup(procs) => libc::write(*procs, c"0".as_ptr().cast(), 1) as c_long,
+            Act::Write { path, text } => {
+                let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                if file < 0 {
+                    return -1;
+                }
+                libc::write(file, text.as_ptr().cast(), text.count_bytes()) as c_long
+            }
             Act::Enter(path) => libc::chdir(path.as_ptr()).into(),
             Act::Mount {
                 source,
@@ -455,7 +467,6 @@ unsafe fn clean() -> c_long {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        libc::umask(0o022);
         libc::setsid();
         libc::syscall(
             libc::SYS_close_range,

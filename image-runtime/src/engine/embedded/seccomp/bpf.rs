@@ -5,7 +5,8 @@
 
 use libc::{
     BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, ENOSYS,
-    EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
+    EPERM, S_IFCHR, S_IFREG, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS,
+    sock_filter,
 };
 
 use super::rules::{Range, Verdict};
@@ -15,6 +16,8 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 /// The lower half of the first argument; both architectures are little endian.
 const FIRST_ARGUMENT: u32 = 16;
+/// From one argument to the next.
+const ARGUMENT: u32 = 8;
 
 /// Makes the program. `ranges` begins with number 0.
 pub(super) fn compile(architecture: u32, ranges: &[Range]) -> Vec<sock_filter> {
@@ -22,6 +25,7 @@ pub(super) fn compile(architecture: u32, ranges: &[Range]) -> Vec<sock_filter> {
     let kill = program.give(SECCOMP_RET_KILL_PROCESS);
     let results = Results {
         allow: program.give(SECCOMP_RET_ALLOW),
+        pretend: program.give(SECCOMP_RET_ERRNO),
         refuse: program.give(SECCOMP_RET_ERRNO | EPERM as u32),
         unknown: program.give(SECCOMP_RET_ERRNO | ENOSYS as u32),
     };
@@ -40,6 +44,7 @@ type Place = usize;
 #[derive(Clone, Copy)]
 struct Results {
     allow: Place,
+    pretend: Place,
     refuse: Place,
     unknown: Place,
 }
@@ -67,6 +72,13 @@ impl Program {
     fn verdict(&mut self, verdict: Verdict, results: Results) -> Place {
         match verdict {
             Verdict::Allow => results.allow,
+            Verdict::Pretend => results.pretend,
+            Verdict::PretendDevices(argument) => {
+                // Of all kinds that can be made, the two of devices have the one bit and not the other.
+                let device = self.branch(BPF_JSET, S_IFCHR, results.pretend, results.allow);
+                self.branch(BPF_JSET, S_IFREG, results.allow, device);
+                self.load(FIRST_ARGUMENT + argument * ARGUMENT)
+            }
             Verdict::Refuse => results.refuse,
             Verdict::Unknown => results.unknown,
             Verdict::Only(values) => self.one_of(values, results.allow, results.refuse),

@@ -12,6 +12,11 @@
 //! * Arguments are compared as the 32-bit numbers that the kernel reads, not as 64-bit registers. Otherwise a family
 //!   that is refused would pass with any bit set in the upper half, which the kernel then ignores.
 //!
+//! An ordinary user can be nobody but root inside ([`Form::User`]): files cannot be given to other users, and no process can
+//! become one. Package managers do both all the time, and stop when it fails. So there those calls succeed and do nothing,
+//! and so does making a device: `chown`, `setuid`, `setgroups`, `mknod` and their kin. A program that looks afterwards sees the truth:
+//! every file in every layer belongs to root, and every process is root's. (The idea is Charliecloud's.)
+//!
 //! Loading it takes `CAP_SYS_ADMIN` or no-new-privileges; Docker does the former. `SECCOMP_FILTER_FLAG_SPEC_ALLOW` spares
 //! kernels before 5.16 a slow guard against speculation, as runc does.
 
@@ -24,11 +29,17 @@ use std::sync::OnceLock;
 
 use libc::sock_filter;
 
+use super::form::Form;
+
 /// The program, for the architecture that this is compiled for.
 ///
 /// The first call computes it and allocates; later ones only read. So a child that shares our memory must not be the
 /// first to call.
-pub(super) fn filter() -> &'static [sock_filter] {
-    static PROGRAM: OnceLock<Vec<sock_filter>> = OnceLock::new();
-    PROGRAM.get_or_init(|| bpf::compile(rules::ARCHITECTURE, &rules::ranges()))
+pub(super) fn filter(form: Form) -> &'static [sock_filter] {
+    static PROGRAMS: [OnceLock<Vec<sock_filter>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let program = match form {
+        Form::Root => &PROGRAMS[0],
+        Form::User => &PROGRAMS[1],
+    };
+    program.get_or_init(|| bpf::compile(rules::ARCHITECTURE, &rules::ranges(form)))
 }

@@ -2,11 +2,17 @@
 
 use libc::{AF_ALG, AF_VSOCK};
 
+use super::super::form::Form;
+
 /// What a system call gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is made.
     Allow,
+    /// It is not made, and succeeds.
+    Pretend,
+    /// Made unless this argument, counted from 0, is the mode of a device: then it is not made, and succeeds.
+    PretendDevices(u32),
     /// EPERM.
     Refuse,
     /// ENOSYS.
@@ -148,18 +154,54 @@ const SPECIAL: &[(u32, Verdict)] = &[
     (libc::SYS_socket as u32, Verdict::Except(FAMILIES_REFUSED)),
 ];
 
+/// What an ordinary user who is root inside cannot do: owners, users and groups other than root.
+const PRETENDED: &[u32] = numbers! {
+    SYS_fchown SYS_fchownat SYS_setfsgid SYS_setfsuid SYS_setgid SYS_setgroups SYS_setregid SYS_setresgid SYS_setresuid
+    SYS_setreuid SYS_setuid
+};
+/// The same on this architecture.
+#[cfg(target_arch = "x86_64")]
+const PRETENDED_HERE: &[u32] = numbers! { SYS_chown SYS_lchown };
+/// The same on this architecture.
+#[cfg(target_arch = "aarch64")]
+const PRETENDED_HERE: &[u32] = &[];
+
+/// Calls that may make devices, and which argument says so.
+#[cfg(target_arch = "x86_64")]
+const DEVICES: &[(u32, u32)] = &[(libc::SYS_mknod as u32, 1), (libc::SYS_mknodat as u32, 2)];
+/// Calls that may make devices, and which argument says so.
+#[cfg(target_arch = "aarch64")]
+const DEVICES: &[(u32, u32)] = &[(libc::SYS_mknodat as u32, 2)];
+
 /// Every rule, in no order.
-pub(super) fn rules() -> impl Iterator<Item = (u32, Verdict)> {
+pub(super) fn rules(form: Form) -> impl Iterator<Item = (u32, Verdict)> {
     [ALLOWED, ALLOWED_LATER, ALLOWED_HERE, ALLOWED_HERE_TOO]
         .into_iter()
         .flatten()
-        .map(|number| (*number, Verdict::Allow))
+        .map(move |number| {
+            let verdict = match form {
+                Form::Root => Verdict::Allow,
+                Form::User => as_user(*number),
+            };
+            (*number, verdict)
+        })
         .chain(SPECIAL.iter().copied())
 }
 
+/// What becomes of a call that is allowed, where only one user exists.
+fn as_user(number: u32) -> Verdict {
+    if PRETENDED.contains(&number) || PRETENDED_HERE.contains(&number) {
+        return Verdict::Pretend;
+    }
+    match DEVICES.iter().find(|(device, _)| *device == number) {
+        Some((_, argument)) => Verdict::PretendDevices(*argument),
+        None => Verdict::Allow,
+    }
+}
+
 /// All numbers that there are, in order; neighbours differ in their verdict.
-pub(super) fn ranges() -> Vec<Range> {
-    let mut rules: Vec<_> = rules().collect();
+pub(super) fn ranges(form: Form) -> Vec<Range> {
+    let mut rules: Vec<_> = rules(form).collect();
     rules.sort_unstable_by_key(|(number, _)| *number);
     let mut ranges = Vec::new();
     let mut next = 0;

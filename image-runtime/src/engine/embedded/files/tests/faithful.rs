@@ -5,18 +5,14 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::super::{Whiteouts, unpack};
+use super::super::super::form::Form;
+use super::super::unpack;
 use super::archive::Tar;
 use super::{Ground, tree};
 
 fn unpacked(archive: Tar) -> Option<Ground> {
     let ground = Ground::new()?;
-    unpack(
-        archive.end().as_slice(),
-        ground.open().as_fd(),
-        Whiteouts::Trusted,
-    )
-    .unwrap();
+    unpack(archive.end().as_slice(), ground.open().as_fd(), Form::Root).unwrap();
     ground.check("");
     Some(ground)
 }
@@ -193,6 +189,6 @@ fn the_stream_is_read_to_its_end() {
     let mut archive = Tar::new().file("f", "1").end();
     archive.resize(archive.len() + 300_000, b'x');
     let mut stream = archive.as_slice();
-    unpack(&mut stream, ground.open().as_fd(), Whiteouts::Trusted).unwrap();
+    unpack(&mut stream, ground.open().as_fd(), Form::Root).unwrap();
     assert!(stream.is_empty());
 }

@@ -4,12 +4,13 @@ use std::fs;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
-use super::super::{Whiteouts, hides_all_below, unpack};
+use super::super::super::form::Form;
+use super::super::{hides_all_below, unpack};
 use super::archive::Tar;
 use super::{Ground, overlay, path_of, tree};
 
 /// Unpacks layers, the lowest first, and answers what is seen of all of them.
-fn seen(form: Whiteouts, layers: &[Tar]) -> Option<Vec<String>> {
+fn seen(form: Form, layers: &[Tar]) -> Option<Vec<String>> {
     let ground = Ground::new()?;
     let mut paths: Vec<PathBuf> = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
@@ -23,15 +24,15 @@ fn seen(form: Whiteouts, layers: &[Tar]) -> Option<Vec<String>> {
     fs::create_dir(&upper).unwrap();
     fs::create_dir(&work).unwrap();
     let attributes = match form {
-        Whiteouts::Trusted => "trusted",
-        Whiteouts::User => "user",
+        Form::Root => "trusted",
+        Form::User => "user",
     };
     let mounted = overlay(&paths, &upper, &work, attributes)?;
     Some(tree(&path_of(&mounted)))
 }
 
 fn check(layers: &[Tar], expected: &[&str]) {
-    for form in [Whiteouts::Trusted, Whiteouts::User] {
+    for form in [Form::Root, Form::User] {
         let Some(seen) = seen(form, layers) else {
             return;
         };
@@ -160,7 +161,7 @@ fn a_later_layer_brings_back_what_one_hid() {
 
 #[test]
 fn a_layer_that_hides_all_below_is_known() {
-    for form in [Whiteouts::Trusted, Whiteouts::User] {
+    for form in [Form::Root, Form::User] {
         for hides in [true, false] {
             let Some(ground) = Ground::new() else { return };
             let name = if hides {

@@ -2,7 +2,8 @@
 
 use std::os::fd::AsFd as _;
 
-use super::super::{Whiteouts, unpack};
+use super::super::super::form::Form;
+use super::super::unpack;
 use super::archive::Tar;
 use super::{Ground, tree};
 
@@ -448,7 +449,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn nothing_outside_the_root_is_touched_whatever_an_archive_says() {
-    for form in [Whiteouts::Trusted, Whiteouts::User] {
+    for form in [Form::Root, Form::User] {
         for (what, make, must) in CASES {
             let Some(ground) = Ground::new() else { return };
             let beside = ground.beside().to_str().unwrap().to_owned();

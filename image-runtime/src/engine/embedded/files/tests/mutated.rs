@@ -5,7 +5,8 @@ use std::os::fd::AsFd as _;
 
 use rand::{Rng as _, SeedableRng as _};
 
-use super::super::{Whiteouts, unpack};
+use super::super::super::form::Form;
+use super::super::unpack;
 use super::Ground;
 use super::archive::Tar;
 
@@ -68,9 +69,9 @@ fn archives_with_random_changes_touch_nothing_outside() {
         }
         sum_up(&mut archive);
         let form = if seed % 2 == 0 {
-            Whiteouts::Trusted
+            Form::Root
         } else {
-            Whiteouts::User
+            Form::User
         };
         let done = unpack(archive.as_slice(), ground.open().as_fd(), form);
         unpacked += u64::from(done.is_ok());

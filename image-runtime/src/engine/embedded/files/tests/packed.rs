@@ -9,13 +9,14 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, setxattr};
 
-use super::super::{Whiteouts, pack, unpack};
+use super::super::super::form::Form;
+use super::super::{pack, unpack};
 use super::archive::Tar;
 use super::{Ground, walk};
 
-const FORMS: [Whiteouts; 2] = [Whiteouts::Trusted, Whiteouts::User];
+const FORMS: [Form; 2] = [Form::Root, Form::User];
 
-fn packed(root: &Path, form: Whiteouts) -> std::io::Result<(Vec<u8>, u64)> {
+fn packed(root: &Path, form: Form) -> std::io::Result<(Vec<u8>, u64)> {
     let mut bytes = Vec::new();
     let newest = pack(fs::File::open(root)?.as_fd(), form, &mut bytes)?;
     Ok((bytes, newest))
@@ -77,6 +78,8 @@ fn everything() -> Tar {
     tar = with(tar, b'5', "d/", "", 0o3777, 7, 100);
     tar = with(tar, b'0', "d/set-uid", "", 0o6755, 3_000_000_000, 101);
     tar = with(tar, b'0', "d/closed", "", 0, 0, 102);
+    tar = with(tar, b'5', "shut/", "", 0, 0, 102);
+    tar = with(tar, b'0', "shut/in", "", 0o200, 0, 102);
     tar = with(tar, b'2', "d/link", "../x", 0o777, 9, 103);
     tar = with(tar, b'2', "d/far", &long, 0o777, 9, 103);
     tar = with(tar, b'6', "d/fifo", "", 0o622, 1, 104);
@@ -127,6 +130,13 @@ fn every_kind_of_file_comes_back_as_it_was() {
         }
         assert_eq!(back.len(), expected.len());
         assert_eq!(newest, 1_600_000_000);
+        if form == Form::User {
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(
+                !text.contains("uid="),
+                "an ordinary user has root's files only"
+            );
+        }
         // Neither the order in a directory nor fractions of seconds nor the machine's clock are in it.
         assert!(packed(&second.root(), form).unwrap().0 == bytes);
         second.check("");
@@ -137,20 +147,25 @@ fn every_kind_of_file_comes_back_as_it_was() {
 fn the_form_of_whiteouts_on_the_disk_is_not_seen_in_the_archive() {
     let archives = FORMS.map(|form| {
         let ground = Ground::new()?;
-        unpack(everything().end().as_slice(), ground.open().as_fd(), form).unwrap();
+        let layer = Tar::new()
+            .directory("./")
+            .file("gone/.wh.file", "")
+            .file("opaque/.wh..wh..opq", "")
+            .file("opaque/new", "");
+        unpack(layer.end().as_slice(), ground.open().as_fd(), form).unwrap();
         Some(packed(&ground.root(), form).unwrap().0)
     });
-    let [Some(trusted), Some(user)] = archives else {
+    let [Some(root), Some(user)] = archives else {
         return;
     };
-    assert!(trusted == user);
-    assert!(!trusted.windows(8).any(|part| part == b".overlay"));
+    assert!(root == user);
+    assert!(!root.windows(8).any(|part| part == b".overlay"));
 }
 
 #[test]
 fn other_readers_see_the_same() {
     let Some(ground) = Ground::new() else { return };
-    let form = Whiteouts::Trusted;
+    let form = Form::Root;
     unpack(everything().end().as_slice(), ground.open().as_fd(), form).unwrap();
     let (bytes, _) = packed(&ground.root(), form).unwrap();
     let mut archive = tar::Archive::new(bytes.as_slice());
@@ -188,11 +203,28 @@ fn other_readers_see_the_same() {
 }
 
 #[test]
+fn what_an_ordinary_user_has_is_roots() {
+    let Some(ground) = Ground::new() else { return };
+    let file = ground.root().join("file");
+    fs::write(&file, "").unwrap();
+    std::os::unix::fs::chown(&file, Some(1000), Some(1000)).unwrap();
+    let owner = |form| {
+        let (bytes, _) = packed(&ground.root(), form).unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let entry = archive.entries().unwrap().last().unwrap().unwrap();
+        let header = entry.header();
+        (header.uid().unwrap(), header.gid().unwrap())
+    };
+    assert_eq!(owner(Form::User), (0, 0));
+    assert_eq!(owner(Form::Root), (1000, 1000));
+}
+
+#[test]
 fn sockets_and_foreign_attributes_stay() {
     let Some(ground) = Ground::new() else { return };
     let root = ground.root();
     fs::write(root.join("file"), "").unwrap();
-    let (before, _) = packed(&root, Whiteouts::Trusted).unwrap();
+    let (before, _) = packed(&root, Form::Root).unwrap();
     let times = fs::metadata(&root).unwrap().modified().unwrap();
     let _socket = UnixListener::bind(root.join("socket")).unwrap();
     ground.open().set_modified(times).unwrap();
@@ -203,7 +235,7 @@ fn sockets_and_foreign_attributes_stay() {
     ] {
         setxattr(root.join("file"), name, b"y", XattrFlags::empty()).unwrap();
     }
-    assert!(packed(&root, Whiteouts::Trusted).unwrap().0 == before);
+    assert!(packed(&root, Form::Root).unwrap().0 == before);
 }
 
 #[test]
@@ -211,11 +243,7 @@ fn what_an_archive_cannot_tell_is_an_error() {
     let said = |make: &dyn Fn(&Path)| {
         let ground = Ground::new()?;
         make(&ground.root());
-        Some(
-            packed(&ground.root(), Whiteouts::Trusted)
-                .unwrap_err()
-                .to_string(),
-        )
+        Some(packed(&ground.root(), Form::Root).unwrap_err().to_string())
     };
     let redirected = |root: &Path| {
         fs::create_dir(root.join("d")).unwrap();

@@ -1,4 +1,4 @@
-//! The rules of [`EntryKind`], in a plain directory and in the mount of an overlay.
+//! The rules of [`EntryKind`], in a directory that holds files already and in one over a layer that does.
 
 use std::fs;
 use std::io::{self, Read};
@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use super::super::super::form::Form;
 use super::super::Writer;
 use super::{Ground, overlay, path_of, tree};
 use crate::engine::{Entry, EntryKind, FileSink as _};
@@ -44,30 +45,59 @@ fn hard_link(path: &str, target: &str) -> (Entry, Vec<u8>) {
 /// A root with some files, in a directory of its own.
 struct Root {
     ground: Ground,
-    root: OwnedFd,
+    /// Where is written.
+    path: PathBuf,
+    /// The layer below, if there is one.
+    below: Option<PathBuf>,
     name: &'static str,
 }
 
 impl Root {
     fn write(&self, entries: &[(Entry, Vec<u8>)]) -> io::Result<()> {
-        let mut writer = Writer::new(self.root.as_fd())?;
+        let mut writer = self.writer()?;
         for (entry, content) in entries {
             writer.add(entry, &mut content.as_slice())?;
         }
         writer.finish()
     }
 
-    fn path(&self, path: &str) -> PathBuf {
-        path_of(&self.root).join(path)
+    fn writer(&self) -> io::Result<Writer> {
+        let root = fs::File::open(&self.path)?;
+        Writer::new(
+            root.as_fd(),
+            self.below.iter().cloned().collect(),
+            Form::Root,
+        )
+    }
+
+    /// The directory, or a new overlay of it and what is below.
+    fn seen(&self) -> OwnedFd {
+        let Some(below) = &self.below else {
+            return fs::File::open(&self.path).unwrap().into();
+        };
+        let [upper, work] = ["upper", "work"].map(|name| self.ground.root().join(name));
+        for path in [&upper, &work] {
+            fs::create_dir_all(path).unwrap();
+        }
+        let layers = [self.path.clone(), below.clone()];
+        overlay(&layers, &upper, &work, "trusted").expect("it could be mounted before")
     }
 
     fn tree(&self) -> Vec<String> {
-        tree(&path_of(&self.root))
+        tree(&path_of(&self.seen()))
+    }
+
+    fn inode(&self, path: &str) -> u64 {
+        let seen = self.seen();
+        fs::symlink_metadata(path_of(&seen).join(path))
+            .unwrap()
+            .ino()
     }
 
     /// Mode, owner and time.
     fn said(&self, path: &str) -> String {
-        let found = fs::symlink_metadata(self.path(path)).unwrap();
+        let seen = self.seen();
+        let found = fs::symlink_metadata(path_of(&seen).join(path)).unwrap();
         let mode = found.mode() & 0o7777;
         format!("{mode:o} {}:{} {}", found.uid(), found.gid(), found.mtime())
     }
@@ -77,27 +107,31 @@ impl Root {
     }
 }
 
-/// Roots that hold files already: written by an earlier writer, or in the lower layer of an overlay.
+/// Roots that hold files already: written by an earlier writer, or in a layer below.
 fn roots(files: &[(Entry, Vec<u8>)]) -> Vec<Root> {
     let mut roots = Vec::new();
-    for name in ["plain", "overlay"] {
+    for name in ["plain", "over a layer"] {
         let Some(ground) = Ground::new() else { break };
-        let root = OwnedFd::from(ground.open());
-        let mut root = Root { ground, root, name };
+        let mut root = Root {
+            path: ground.root(),
+            ground,
+            below: None,
+            name,
+        };
         if name == "plain" {
             root.write(files).unwrap();
         } else {
-            let [lower, upper, work] = ["lower", "upper", "work"].map(|name| {
+            let [below, above, upper, work] = ["below", "above", "upper", "work"].map(|name| {
                 let path = root.ground.root().join(name);
                 fs::create_dir(&path).unwrap();
                 path
             });
-            root.root = fs::File::open(&lower).unwrap().into();
+            root.path.clone_from(&below);
             root.write(files).unwrap();
-            let Some(mounted) = overlay(&[lower], &upper, &work, "trusted") else {
+            if overlay(std::slice::from_ref(&below), &upper, &work, "trusted").is_none() {
                 break;
-            };
-            root.root = mounted;
+            }
+            (root.path, root.below) = (above, Some(below));
         }
         roots.push(root);
     }
@@ -155,8 +189,7 @@ fn entries_arrive_as_they_were_given() {
             "0 0:0 1600000000",
         ];
         assert_eq!(said, expected, "{}", root.name);
-        let inode = |path: &str| fs::symlink_metadata(root.path(path)).unwrap().ino();
-        assert_eq!(inode("t/file"), inode("t/hard"));
+        assert_eq!(root.inode("t/file"), root.inode("t/hard"));
         root.ground.check(root.name);
     }
 }
@@ -304,7 +337,7 @@ fn what_reading_fails_with_is_told() {
         }
     }
     for root in roots(&[]) {
-        let mut writer = Writer::new(root.root.as_fd()).unwrap();
+        let mut writer = root.writer().unwrap();
         let entry = entry("half", EntryKind::File { size: 10 });
         let error = writer.add(&entry, &mut Burning).unwrap_err().to_string();
         assert_eq!(error, "`half`: the disk is on fire");

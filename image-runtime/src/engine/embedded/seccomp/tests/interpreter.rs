@@ -7,7 +7,7 @@ use libc::sock_filter;
 pub(super) struct Call {
     pub(super) number: u32,
     pub(super) architecture: u32,
-    pub(super) first: u64,
+    pub(super) arguments: [u64; 3],
 }
 
 pub(super) struct Ran {
@@ -30,8 +30,7 @@ pub(super) fn run(program: &[sock_filter], call: Call) -> Ran {
                 accumulator = match k {
                     0 => call.number,
                     4 => call.architecture,
-                    16 => call.first as u32,
-                    20 => (call.first >> 32) as u32,
+                    16 | 24 | 32 => call.arguments[(k as usize - 16) / 8] as u32,
                     _ => panic!("nothing lies at {k}"),
                 }
             }

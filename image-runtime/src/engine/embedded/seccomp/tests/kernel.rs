@@ -6,6 +6,7 @@ use std::process::Command;
 
 use libc::{EFAULT, EINVAL, ENOSYS, EPERM, c_long, c_ulong};
 
+use super::super::super::form::Form;
 use super::filter;
 
 /// Runs something in a thread with the filter.
@@ -19,7 +20,7 @@ fn filtered<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 fn load() {
-    let filter = filter();
+    let filter = filter(Form::Root);
     let program = libc::sock_fprog {
         len: filter.len().try_into().unwrap(),
         filter: filter.as_ptr().cast_mut(),

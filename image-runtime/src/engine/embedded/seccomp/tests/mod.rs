@@ -8,28 +8,34 @@ use std::collections::HashMap;
 use interpreter::{Call, run};
 use libc::{EPERM, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS};
 
+use super::super::form::Form;
 use super::rules::{ARCHITECTURE, Range, Verdict, ranges, rules};
 use super::{bpf, filter};
 
 const ALLOW: u32 = SECCOMP_RET_ALLOW;
 const REFUSE: u32 = SECCOMP_RET_ERRNO | EPERM as u32;
+const PRETEND: u32 = SECCOMP_RET_ERRNO;
 const UNKNOWN: u32 = SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 /// The highest number in the rules: `removexattrat`.
 const HIGHEST: u32 = 466;
 
 fn native(number: u32, first: u64) -> u32 {
+    result(Form::Root, number, [first, 0, 0])
+}
+
+fn result(form: Form, number: u32, arguments: [u64; 3]) -> u32 {
     let call = Call {
         number,
         architecture: ARCHITECTURE,
-        first,
+        arguments,
     };
-    run(filter(), call).result
+    run(filter(form), call).result
 }
 
 #[test]
 fn every_number_gets_what_the_rules_say() {
-    let rules: HashMap<u32, Verdict> = rules().collect();
+    let rules: HashMap<u32, Verdict> = rules(Form::Root).collect();
     for number in (0..=600).chain([0x4000_0000, 0x4000_0001, 0x4000_0208, u32::MAX]) {
         // An argument that nothing forbids to `clone`, `personality` and `socket`.
         let expected = match rules.get(&number) {
@@ -43,8 +49,8 @@ fn every_number_gets_what_the_rules_say() {
 
 #[test]
 fn no_rule_is_written_twice() {
-    let distinct: HashMap<u32, Verdict> = rules().collect();
-    assert_eq!(distinct.len(), rules().count());
+    let distinct: HashMap<u32, Verdict> = rules(Form::Root).collect();
+    assert_eq!(distinct.len(), rules(Form::Root).count());
     assert_eq!(distinct.keys().max(), Some(&HIGHEST));
 }
 
@@ -169,39 +175,48 @@ fn calls_of_other_architectures_end_the_process() {
             let call = Call {
                 number,
                 architecture,
-                first: 0,
+                arguments: [0; 3],
             };
-            assert_eq!(run(filter(), call).result, SECCOMP_RET_KILL_PROCESS);
+            assert_eq!(
+                run(filter(Form::Root), call).result,
+                SECCOMP_RET_KILL_PROCESS
+            );
         }
     }
 }
 
 #[test]
 fn the_program_is_short_and_no_verdict_is_far() {
-    assert!(filter().len() < 400, "{}", filter().len());
-    let ranges = ranges().len();
+    assert!(
+        filter(Form::Root).len() < 400,
+        "{}",
+        filter(Form::Root).len()
+    );
+    let ranges = ranges(Form::Root).len();
     // Two loads and the architecture come before the tree, a load, the longest list and the result after it.
     let most = ranges.ilog2() as usize + 1 + 3 + 7;
     for number in 0..=600 {
         let call = Call {
             number,
             architecture: ARCHITECTURE,
-            first: 0xffff_ffff,
+            arguments: [0xffff_ffff, 0, 0],
         };
-        let steps = run(filter(), call).steps;
+        let steps = run(filter(Form::Root), call).steps;
         assert!(steps <= most, "{number}: {steps} of {most}");
     }
 }
 
 #[test]
 fn a_table_too_long_for_short_jumps_works_too() {
-    const PATTERN: [Verdict; 6] = [
+    const PATTERN: [Verdict; 8] = [
         Verdict::Allow,
         Verdict::Refuse,
         Verdict::Only(&[7, 9]),
         Verdict::Unknown,
         Verdict::Except(&[7, 9]),
         Verdict::Without(1),
+        Verdict::Pretend,
+        Verdict::PretendDevices(0),
     ];
     let ranges: Vec<Range> = (0..900)
         .map(|index| Range {
@@ -223,12 +238,14 @@ fn a_table_too_long_for_short_jumps_works_too() {
             Verdict::Only(_) => [REFUSE, ALLOW],
             Verdict::Except(_) => [ALLOW, REFUSE],
             Verdict::Without(_) => [ALLOW, REFUSE],
+            Verdict::Pretend => [PRETEND, PRETEND],
+            Verdict::PretendDevices(_) => [ALLOW, ALLOW],
         };
         let results = [8, 9].map(|first| {
             let call = Call {
                 number,
                 architecture: 1,
-                first,
+                arguments: [first, 0, 0],
             };
             run(&program, call).result
         });
@@ -237,7 +254,39 @@ fn a_table_too_long_for_short_jumps_works_too() {
     let foreign = Call {
         number: 0,
         architecture: 2,
-        first: 0,
+        arguments: [0; 3],
     };
     assert_eq!(run(&program, foreign).result, SECCOMP_RET_KILL_PROCESS);
+}
+
+#[test]
+fn owners_and_users_are_pretended_where_there_is_one_user_only() {
+    let user = |number, arguments| result(Form::User, number as u32, arguments);
+    for number in [
+        libc::SYS_fchownat,
+        libc::SYS_fchown,
+        libc::SYS_setresuid,
+        libc::SYS_setgid,
+        libc::SYS_setgroups,
+    ] {
+        assert_eq!(user(number, [0; 3]), PRETEND, "{number}");
+        assert_eq!(native(number as u32, 0), ALLOW, "{number}");
+    }
+    for (kind, expected) in [
+        (libc::S_IFCHR, PRETEND),
+        (libc::S_IFBLK, PRETEND),
+        (libc::S_IFREG, ALLOW),
+        (libc::S_IFIFO, ALLOW),
+        (libc::S_IFSOCK, ALLOW),
+        (0, ALLOW),
+    ] {
+        let mode = u64::from(kind | 0o7777);
+        assert_eq!(user(libc::SYS_mknodat, [0, 0, mode]), expected, "{kind:o}");
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(user(libc::SYS_mknod, [0, mode, 0]), expected, "{kind:o}");
+    }
+    for number in [libc::SYS_openat, libc::SYS_fchmod, libc::SYS_getuid] {
+        assert_eq!(user(number, [0; 3]), ALLOW, "{number}");
+    }
+    assert_eq!(user(libc::SYS_mount, [0; 3]), REFUSE);
 }

@@ -1,0 +1,138 @@
+//! What to do about a command that failed, as far as its last lines tell.
+
+use crate::plan::Action;
+use crate::protocol::RunOutcome;
+
+/// What apt says where it does not reach an archive, and uv where it does not reach an index.
+const UNREACHABLE: [&str; 9] = [
+    "Temporary failure resolving",
+    "Could not resolve",
+    "Could not connect",
+    "Unable to connect",
+    "Cannot initiate the connection",
+    "Connection timed out",
+    "Connection failed",
+    "client error (Connect)",
+    "operation timed out",
+];
+
+/// What uv says where there is no Python. The last is what it says of an image without any program.
+const NO_PYTHON: [&str; 3] = [
+    "No interpreter found",
+    "No system Python",
+    "Failed to discover managed Python installations",
+];
+
+/// The help for a step that failed, where it is known.
+pub(super) fn help(
+    action: &Action,
+    outcome: &RunOutcome,
+    last_lines: &[String],
+) -> Option<&'static str> {
+    let said = |text: &str| last_lines.iter().any(|line| line.contains(text));
+    let said_one = |texts: &[&str]| texts.iter().any(|text| said(text));
+    let runs_apt = matches!(action, Action::AptInstall(_) | Action::SuitePython { .. });
+    let runs_uv = matches!(
+        action,
+        Action::PipInstall { .. } | Action::SuitePython { .. }
+    );
+    match (action, outcome) {
+        (Action::AptInstall(_), RunOutcome::NotStarted(_)) => Some(
+            "`apt_install` needs a Debian or Ubuntu base; elsewhere use `run_commands` with the image's own package manager",
+        ),
+        (Action::RunCommands(_), RunOutcome::NotStarted(_)) => {
+            Some("`run_commands` needs a shell in the image")
+        }
+        _ if (runs_apt || runs_uv) && said_one(&UNREACHABLE) => Some(
+            "the build container does not reach the network: check what network and which DNS servers the engine gives its containers; \
+             behind a proxy set `http_proxy` and `https_proxy` to an address that containers reach, too: `127.0.0.1` is their own there",
+        ),
+        (Action::AptInstall(_), _) if said("Unable to locate package") => Some(
+            "look the name up in Debian’s package search; the suite follows from `builder_version`",
+        ),
+        (Action::PipInstall { .. }, _) if said_one(&NO_PYTHON) => Some(
+            "this base has no Python: use `debian_slim(python_version = \"3.11\")`, or install one in an earlier step",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APT: Action = Action::AptInstall(&["jq"]);
+
+    fn pip() -> Action {
+        Action::PipInstall {
+            requirements: &["numpy"],
+            uv: "0".into(),
+        }
+    }
+
+    fn said(action: &Action, lines: &[&str]) -> &'static str {
+        let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+        help(action, &RunOutcome::Exited(2), &lines).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_archive_or_index_that_is_not_reached_is_a_matter_of_the_network() {
+        for (action, line) in [
+            (
+                APT,
+                "E: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease  Temporary failure resolving 'deb.debian.org'",
+            ),
+            (
+                APT,
+                "E: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease  Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused)",
+            ),
+            (
+                APT,
+                "E: Failed to fetch http://deb.debian.org/debian/dists/bookworm-updates/InRelease  Unable to connect to 127.0.0.1:1:",
+            ),
+            (pip(), "  cause: client error (Connect)"),
+        ] {
+            let help = said(&action, &[line]);
+            assert!(
+                help.contains("does not reach the network"),
+                "{line}: {help}"
+            );
+            assert!(help.contains("http_proxy"), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_package_that_is_not_there_is_looked_up_and_no_matter_of_the_network() {
+        let help = said(&APT, &["E: Unable to locate package nope"]);
+        assert!(help.contains("package search"), "{help}");
+    }
+
+    #[test]
+    fn a_base_without_python_is_told_however_empty_it_is() {
+        for lines in [
+            &["error: No system Python installation found"][..],
+            &[
+                "error: Failed to discover managed Python installations",
+                "  cause: Failed to find any common binaries to determine libc from: /bin/sh, /usr/bin/env, /bin/dash, /bin/ls",
+            ],
+        ] {
+            let help = said(&pip(), lines);
+            assert!(help.contains("python_version"), "{lines:?}: {help}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_is_not_known() {
+        assert_eq!(
+            said(&Action::RunCommands(&["true"]), &["Could not connect"]),
+            ""
+        );
+        assert_eq!(
+            said(
+                &APT,
+                &["E: Sub-process /usr/bin/dpkg returned an error code (1)"]
+            ),
+            ""
+        );
+    }
+}
