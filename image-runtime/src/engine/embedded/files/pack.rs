@@ -111,7 +111,7 @@ impl Packer<'_> {
             self.links.insert(inode, path.to_owned());
         }
         match kind {
-            FileType::RegularFile => return self.file(path, header),
+            FileType::RegularFile => self.file(path, header),
             FileType::Symlink => {
                 header.link = rustix::fs::readlinkat(self.root, path, Vec::new())?.into_bytes();
                 self.plain(header, Kind::Symlink)
