@@ -190,7 +190,7 @@ pub(crate) fn tidy(text: &str) -> String {
     lines.collect()
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

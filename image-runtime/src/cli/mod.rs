@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod call;
 mod doctor;
+mod export;
 mod list;
 mod printer;
 mod prune;
@@ -81,6 +82,8 @@ impl Command {
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
+                Verb::Push(arguments) => export::push(&arguments, &printer).await,
+                Verb::Export(arguments) => export::files(&arguments, &printer).await,
                 Verb::Doctor => doctor::run(self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }

@@ -38,7 +38,7 @@ pub(crate) struct Host {
     pub(crate) store: Arc<Store>,
     builder: Builder,
     program: &'static Program,
-    events: Events,
+    pub(crate) events: Events,
     pools: Pools,
     can_serve: bool,
 }

@@ -11,6 +11,7 @@ pub(crate) mod fake;
 mod files;
 mod limits;
 mod owner;
+mod packed;
 mod select;
 mod tail;
 
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 pub use error::EngineError;
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
+pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
@@ -66,6 +68,15 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         digest: &str,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError>;
+
+    /// Packs a layer and all below it, hands them to `to`, the lowest first, and answers what they are.
+    /// `progress` is told the bytes packed and the bytes in all (0 where unknown).
+    async fn export(
+        &self,
+        layer: &LayerId,
+        to: &dyn LayerSink,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError>;
 
     /// Starts a process in a new container.
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;

@@ -4,6 +4,7 @@
 mod add;
 mod cgroup;
 mod container;
+mod export;
 mod files;
 mod form;
 mod layers;
@@ -30,7 +31,7 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    Mount, NewLayer, Swept,
+    LayerSink, Mount, NewLayer, PackedLayer, Swept,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -206,6 +207,15 @@ impl Engine for EmbeddedEngine {
         let unpacked = on_thread(move || pull::unpack(&layers, &new, &image)).await;
         unpacked.map_err(|error| error.on_disk_of(self.layers.path()))?;
         Ok(config)
+    }
+
+    async fn export(
+        &self,
+        layer: &LayerId,
+        to: &dyn LayerSink,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError> {
+        export::export(&self.layers, layer, to, progress).await
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {

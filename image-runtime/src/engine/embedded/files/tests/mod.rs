@@ -7,6 +7,7 @@ mod faithful;
 mod hidden;
 mod hostile;
 mod mutated;
+mod packed;
 mod writer;
 
 use std::fs;
