@@ -47,6 +47,7 @@ pub mod engine;
 mod entry;
 #[doc(hidden)]
 pub mod event;
+mod export;
 #[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]

@@ -75,9 +75,7 @@ fn two_programs_at_the_same_time_make_each_layer_once() {
         all.contains("waiting for another process that builds it"),
         "{all}"
     );
-    ended
-        .iter()
-        .for_each(|ended| assert_nothing_left(ended.pid));
+    ended.iter().for_each(assert_nothing_left);
     files.build(&["LEFT"]);
 }
 
@@ -91,7 +89,7 @@ fn two_threads_and_two_images_make_what_they_share_once() {
     for line in ["│ made PREFIX", "│ made LEFT", "│ made RIGHT"] {
         assert_eq!(count(&threads.stderr, line), 1, "{}", threads.stderr);
     }
-    assert_nothing_left(threads.pid);
+    assert_nothing_left(&threads);
     assert_eq!(built(&files.build(&["LEFT", "RIGHT"])), [0, 0]);
 
     files.write_new();
@@ -126,6 +124,24 @@ fn without_cache_everything_is_made_again_and_replaced() {
     assert_eq!(built(&again), [4]);
     assert_eq!(again[0]["layer"], first[0]["layer"]);
     assert_eq!(built(&files.build(&["COPIED"])), [0]);
+}
+
+#[test]
+fn the_list_of_images_tells_the_python_that_was_used() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let base = files.build(&["PIP"])[0]["base"].clone();
+    let images = changing(&["images", "--json"]).run().good().json();
+    let images = images.as_array().unwrap();
+    let listed = images.iter().find(|row| row["name"] == "PIP").unwrap();
+    // The archive has its own Python, a registry the very one that the builder version pins.
+    let python = match base.as_str().unwrap().contains("archive") {
+        true => "debian_slim, Python 3.11 of Debian bookworm",
+        false => "debian_slim, Python 3.11.10",
+    };
+    assert_eq!(listed["base"], python);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod export;
 mod face;
 mod input;
 mod signals;

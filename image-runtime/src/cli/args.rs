@@ -1,5 +1,7 @@
 //! The arguments.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use super::bytes::Bytes;
@@ -41,6 +43,10 @@ pub(super) enum Verb {
     Functions,
     /// Call a function with arguments in JSON
     Call(Call),
+    /// Push an image to a registry
+    Push(Push),
+    /// Write an image as files that other tools take
+    Export(Export),
     /// Show what this program finds on this machine
     Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
@@ -69,6 +75,28 @@ pub(super) struct Call {
     /// Its arguments, each one JSON value
     #[arg(allow_negative_numbers = true)]
     pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Push {
+    /// An image, as `images` calls it
+    pub(super) image: String,
+
+    /// What it is to be called there: `registry.example/team/app:1`
+    pub(super) reference: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// An image, as `images` calls it
+    pub(super) image: String,
+
+    /// A file that ends in `.tar`, for `docker load` and as `oci-archive:PATH`; or a new directory, an OCI layout
+    pub(super) path: PathBuf,
+
+    /// What the image is to be called where it is loaded: `team/app:1`
+    #[arg(long, short)]
+    pub(super) tag: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod build;
 mod bytes;
 mod call;
 mod doctor;
+mod export;
 mod list;
 mod printer;
 mod prune;
@@ -83,6 +84,8 @@ impl Command {
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
+                Verb::Push(arguments) => export::push(&arguments, &printer).await,
+                Verb::Export(arguments) => export::files(&arguments, &printer).await,
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }
@@ -140,6 +143,19 @@ impl Fault {
 impl From<CallError> for Fault {
     fn from(error: CallError) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<Vec<CallError>> for Fault {
+    /// Each fault once: images may have failed for the same reason.
+    fn from(errors: Vec<CallError>) -> Self {
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        Self::Failed(texts.join("\nerror: "))
     }
 }
 

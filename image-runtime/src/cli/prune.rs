@@ -56,6 +56,7 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
     if arguments.all {
+        store.forget_uses_except(&shelf.identities());
         report.caches = host.engine.remove_caches().await.map_err(failed)?;
         report.store_bytes = host
             .store

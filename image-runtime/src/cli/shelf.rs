@@ -71,6 +71,11 @@ impl Shelf {
         Ok(removed)
     }
 
+    /// The layers that are there.
+    pub(super) fn identities(&self) -> Vec<LayerId> {
+        self.layers.iter().map(|(layer, _)| layer.id).collect()
+    }
+
     /// How many layers are there whose last use is such.
     pub(super) fn count(&self, such: impl Fn(SystemTime) -> bool) -> usize {
         self.layers.iter().filter(|(_, used)| such(*used)).count()

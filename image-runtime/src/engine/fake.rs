@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, Entry, Exit, FileSink, FileSource,
-    ImageConfig, LayerInfo, NewLayer, Swept,
+    ImageConfig, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept,
 };
 use crate::digest::{Digest, LayerId};
 
@@ -144,6 +144,7 @@ impl Engine for FakeEngine {
             version: "1".to_owned(),
             address: "here".to_owned(),
             platform: "linux/amd64".to_owned(),
+            only_root: false,
             facts: Vec::new(),
         })
     }
@@ -229,6 +230,18 @@ impl Engine for FakeEngine {
             .get(reference)
             .cloned()
             .unwrap_or_default())
+    }
+
+    async fn export(
+        &self,
+        _: &LayerId,
+        _: &dyn LayerSink,
+        _: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError> {
+        Err(EngineError::Refused {
+            doing: "exporting a layer".to_owned(),
+            said: "a fake keeps no archives".to_owned(),
+        })
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {

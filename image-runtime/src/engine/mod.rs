@@ -11,6 +11,7 @@ pub(crate) mod fake;
 mod files;
 mod limits;
 mod owner;
+mod packed;
 mod select;
 mod tail;
 
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 pub use error::EngineError;
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
+pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
@@ -67,6 +69,15 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError>;
 
+    /// Packs a layer and all below it, hands them to `to`, the lowest first, and answers what they are.
+    /// `progress` is told the bytes packed and the bytes in all (0 where unknown).
+    async fn export(
+        &self,
+        layer: &LayerId,
+        to: &dyn LayerSink,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError>;
+
     /// Starts a process in a new container.
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;
 
@@ -96,7 +107,8 @@ pub trait Container: Send + Sync + std::fmt::Debug {
     /// The last lines that the process wrote to the standard output and standard error it was started with, oldest first.
     fn last_output(&self) -> Vec<String>;
 
-    /// Makes a layer of the container's parent and everything written in it since. The process may still run, but does nothing.
+    /// Makes a layer of the container's parent and everything written in it since. The process may still run, but does nothing;
+    /// an engine may end it.
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError>;
 
     /// Ends the process if it runs, and removes everything of the container. Doing it twice is no error.
@@ -151,6 +163,8 @@ pub struct EngineInfo {
     pub address: String,
     /// OCI platform: `linux/amd64`.
     pub platform: String,
+    /// Whether containers have no user but root: all files belong to root then, and no process is anybody else's.
+    pub only_root: bool,
     /// Further facts worth showing, as name and value.
     pub facts: Vec<(String, String)>,
 }

@@ -105,13 +105,13 @@ impl Store {
         self.folder("uses")
     }
 
-    /// Removes what can be downloaded or read again. Answers how many bytes that freed.
+    /// Removes what can be downloaded, read or asked for again. Answers how many bytes that freed.
     ///
     /// # Errors
     /// A file cannot be removed.
     pub fn remove_caches(&self) -> Result<u64, StoreError> {
         let mut freed = 0;
-        for folder in [self.downloads(), self.trees()] {
+        for folder in [self.downloads(), self.trees(), self.bases()] {
             let entries = fs::read_dir(folder.path())
                 .map_err(|source| StoreError::io("read", folder.path(), source))?;
             for entry in entries.flatten() {
@@ -270,6 +270,18 @@ mod tests {
         store.bases().write("a.json", b"1").unwrap();
         let again = Store::at(root.path()).unwrap();
         assert_eq!(again.bases().read_record::<u8>("a.json"), Some(1));
+    }
+
+    #[test]
+    fn caches_are_what_can_be_had_again_and_no_more() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        for folder in store.folders() {
+            folder.write("x", b"1").unwrap();
+        }
+        assert_eq!(store.remove_caches().unwrap(), 3);
+        let left = store.folders().map(|folder| folder.join("x").exists());
+        assert_eq!(left, [false, false, false, true, true, true, true, true]);
     }
 
     #[test]

@@ -25,7 +25,11 @@ pub(super) fn create(folder: &Path) -> io::Result<NamedTempFile> {
 pub(super) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+        // The lock is held until the file is gone: a writer that takes it in between would lose its file.
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
+        if file.try_lock().is_ok() {
             // Another process may be sweeping too: what is gone is gone.
             let _ = fs::remove_file(path);
         }

@@ -82,6 +82,11 @@ impl Failure {
         self.kind == Kind::Failing
     }
 
+    /// Whether the same may go well a moment later, where nobody else can be asked.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.kind, Kind::Failing | Kind::Unreachable)
+    }
+
     /// Whether other credentials may help.
     pub(super) fn is_denied(&self) -> bool {
         self.kind == Kind::Denied
@@ -127,7 +132,21 @@ impl Failure {
             }
             Kind::Missing | Kind::Denied => EngineError::NoSuchImage { reference, said },
             Kind::Wrong | Kind::Local => EngineError::Refused { doing, said },
-            Kind::NoSpace => EngineError::NoSpace { doing },
+            Kind::NoSpace => EngineError::NoSpace { doing, place: None },
+        }
+    }
+}
+
+impl Failure {
+    /// The error of an engine, for an image that could not be pushed.
+    pub(super) fn told_of_push(self, reference: &str) -> EngineError {
+        match self.kind {
+            // What is missing is no image here: the registry has no such repository, or takes nothing.
+            Kind::Missing | Kind::Denied => EngineError::Refused {
+                doing: format!("pushing `{reference}`"),
+                said: self.said,
+            },
+            _ => self.told("pushing", reference),
         }
     }
 }
@@ -255,9 +274,9 @@ mod tests {
             .at("hub")
             .after(Some(mirror));
         let error = failure.told("pulling", "debian");
-        assert_eq!(
-            error.to_string(),
-            "the registry of `debian` cannot be reached: `m:5000`: none; `hub`: no answer"
-        );
+        let EngineError::RegistryUnreachable { said, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(said, "`m:5000`: none; `hub`: no answer");
     }
 }

@@ -8,7 +8,7 @@ use reqwest::{StatusCode, Url};
 use super::challenge::Challenge;
 use super::credentials::Credentials;
 use super::place::{Place, is_loopback};
-use super::session::{read, without_query};
+use super::session::{Access, read, without_query};
 use crate::base::download::DownloadError;
 
 /// The most bytes of what a token server answers.
@@ -39,6 +39,7 @@ struct Answer {
 pub(super) async fn token(
     http: &reqwest::Client,
     place: &Place,
+    access: Access,
     challenge: &Challenge,
     credentials: Option<&Credentials>,
 ) -> Result<HeaderValue, DownloadError> {
@@ -63,7 +64,7 @@ pub(super) async fn token(
     } else {
         &mut url
     };
-    add_request(target, place, challenge);
+    add_request(target, place, access, challenge);
     let request = match (identity, credentials) {
         (Some(token), _) => {
             form.query_pairs_mut()
@@ -106,19 +107,21 @@ pub(super) async fn token(
 }
 
 /// Writes into an address what is asked for.
-fn add_request(url: &mut Url, place: &Place, challenge: &Challenge) {
+fn add_request(url: &mut Url, place: &Place, access: Access, challenge: &Challenge) {
+    let pull = format!("repository:{}:pull", place.path);
     let mut query = url.query_pairs_mut();
     if let Some(service) = challenge.get("service") {
         query.append_pair("service", service);
     }
-    match challenge.get("scope") {
-        Some(scope) => {
-            for scope in scope.split_ascii_whitespace() {
-                query.append_pair("scope", scope);
-            }
-        }
-        None => {
-            query.append_pair("scope", &format!("repository:{}:pull", place.path));
-        }
+    for scope in challenge
+        .get("scope")
+        .unwrap_or(&pull)
+        .split_ascii_whitespace()
+    {
+        match access {
+            // Asked whether it has something, a registry wants no more than to be read. The next request will be another.
+            Access::Push if scope == pull => query.append_pair("scope", &format!("{pull},push")),
+            _ => query.append_pair("scope", scope),
+        };
     }
 }

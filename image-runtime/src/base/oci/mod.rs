@@ -1,4 +1,4 @@
-//! Images of registries: what a reference names today, and the files of an image, verified and kept.
+//! Images of registries: what a reference names today, the files of an image, verified and kept, and images pushed to them.
 //!
 //! The client is our own, over the HTTP client that all downloads share, and not the crate `oci-client`: that one builds 28 more
 //! crates (a second SHA-2 among them), while downloads that are resumed, retried, capped and kept would still have to be
@@ -18,6 +18,9 @@ mod manifest;
 mod manifest_tests;
 mod place;
 mod platform;
+mod push;
+#[cfg(test)]
+mod push_tests;
 pub(crate) mod reference;
 mod session;
 #[cfg(test)]
@@ -33,6 +36,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 pub use hashing::Hashing;
+pub use push::{Blob, Push};
 
 use crate::base::download::{self, DownloadError, Downloads, Tries, Wanted};
 use crate::digest::Digest;
@@ -43,10 +47,12 @@ use manifest::{DOCUMENT_LIMIT, Descriptor, Document, ImageFile, Manifest};
 use place::Place;
 use platform::Platform;
 use reference::Reference;
-use session::Session;
+use session::{Access, Session};
 
 /// How long a registry may take to tell a digest.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a layer may be on its way to a registry.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Layers that are fetched at the same time.
 const PARALLEL: usize = 4;
 /// Indexes may lie in indexes, but not without end.
@@ -58,8 +64,8 @@ pub struct Client {
     downloads: Folder,
     docker_config: Option<PathBuf>,
     mirror: Option<String>,
-    /// For the loopback, and for everything else.
-    http: [OnceLock<reqwest::Client>; 2],
+    /// For everything else and for the loopback, to pull with and to push with.
+    http: [OnceLock<reqwest::Client>; 4],
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
@@ -197,18 +203,32 @@ impl Client {
         if let Some(session) = sessions.get(&name) {
             return Ok(Arc::clone(session));
         }
-        let http = self.http(place.loopback)?;
-        let session = Arc::new(Session::new(http, place, self.docker_config.clone()));
+        let http = self.http(place.loopback, false)?;
+        let config = self.docker_config.clone();
+        let session = Arc::new(Session::new(http, place, config, Access::Pull));
         sessions.insert(name, Arc::clone(&session));
         Ok(session)
     }
 
-    fn http(&self, loopback: bool) -> Result<reqwest::Client, Failure> {
-        let client = &self.http[usize::from(loopback)];
+    /// A session of its own: who only pulls may be told less by a token server.
+    fn push_session(&self, target: &Reference) -> Result<Arc<Session>, Failure> {
+        let place = Place::of(target)?;
+        let http = self.http(place.loopback, true)?;
+        let config = self.docker_config.clone();
+        Ok(Arc::new(Session::new(http, place, config, Access::Push)))
+    }
+
+    fn http(&self, loopback: bool, push: bool) -> Result<reqwest::Client, Failure> {
+        let client = &self.http[usize::from(loopback) + 2 * usize::from(push)];
         if let Some(client) = client.get() {
             return Ok(client.clone());
         }
         let builder = download::client().connect_timeout(PATIENCE);
+        let builder = match push {
+            // It would end an upload that takes longer, whatever moves: those are watched by who sends them.
+            true => builder.read_timeout(LONGEST_UPLOAD),
+            false => builder,
+        };
         let made = match loopback {
             true => builder.no_proxy(),
             false => builder.https_only(true),

@@ -17,13 +17,21 @@ use crate::base::download::{DownloadError, Transport};
 use crate::digest::Digest;
 
 /// The most bytes that are read of an answer that is an error.
-const ERROR_LIMIT: u64 = 64 * 1024;
+pub(super) const ERROR_LIMIT: u64 = 64 * 1024;
+
+/// What a session does with its repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Pull,
+    Push,
+}
 
 /// Requests to one repository.
 #[derive(Debug)]
 pub(super) struct Session {
     http: reqwest::Client,
     place: Place,
+    access: Access,
     docker_config: Option<PathBuf>,
     state: Mutex<State>,
 }
@@ -38,10 +46,16 @@ struct State {
 }
 
 impl Session {
-    pub(super) fn new(http: reqwest::Client, place: Place, docker_config: Option<PathBuf>) -> Self {
+    pub(super) fn new(
+        http: reqwest::Client,
+        place: Place,
+        docker_config: Option<PathBuf>,
+        access: Access,
+    ) -> Self {
         Self {
             http,
             place,
+            access,
             docker_config,
             state: Mutex::default(),
         }
@@ -50,6 +64,26 @@ impl Session {
     /// The address of a blob.
     pub(super) fn blob(&self, digest: &Digest) -> String {
         format!("{}/blobs/sha256:{digest}", self.place.url)
+    }
+
+    /// Where uploads of blobs begin.
+    pub(super) fn uploads(&self) -> String {
+        format!("{}/blobs/uploads/", self.place.url)
+    }
+
+    /// The address of a manifest.
+    pub(super) fn manifest(&self, name: &str) -> String {
+        format!("{}/manifests/{name}", self.place.url)
+    }
+
+    /// Whether an address is one of the registry.
+    pub(super) fn is_at(&self, url: &reqwest::Url) -> bool {
+        reqwest::Url::parse(&self.place.url).is_ok_and(|own| own.origin() == url.origin())
+    }
+
+    /// A request, for [`Session::send`].
+    pub(super) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http.request(method, url)
     }
 
     /// The digest of what a tag names.
@@ -79,10 +113,9 @@ impl Session {
     }
 
     async fn ask(&self, method: Method, name: &str) -> Result<Response, DownloadError> {
-        let url = format!("{}/manifests/{name}", self.place.url);
+        let url = self.manifest(name);
         let request = || {
-            self.http
-                .request(method.clone(), &url)
+            self.request(method.clone(), &url)
                 .header(ACCEPT, accepted())
         };
         self.send(&request, &url).await
@@ -134,7 +167,9 @@ impl Session {
         let of = |scheme: &str| challenges.iter().find(|challenge| challenge.is(scheme));
         let header = match (of("bearer"), of("basic"), credentials) {
             (Some(challenge), _, _) => {
-                let token = login::token(&self.http, &self.place, challenge, credentials).await?;
+                let token =
+                    login::token(&self.http, &self.place, self.access, challenge, credentials)
+                        .await?;
                 Some(token)
             }
             (None, Some(_), Some(credentials)) => Some(login::basic(credentials)),
@@ -146,8 +181,21 @@ impl Session {
         Ok(header.filter(|header| Some(header) != refused.as_ref()))
     }
 
+    /// Adds to a failure of a push what can be done about it.
+    pub(super) async fn explain_push(&self, failure: Failure) -> Failure {
+        let registry = &self.place.registry;
+        let unknown = format!("`docker login {registry}` is needed");
+        self.explained(failure, &unknown).await
+    }
+
     /// Adds to a failure what can be done about it.
     pub(super) async fn explain(&self, failure: Failure) -> Failure {
+        let registry = &self.place.registry;
+        let unknown = format!("it does not exist, or `docker login {registry}` is needed");
+        self.explained(failure, &unknown).await
+    }
+
+    async fn explained(&self, failure: Failure, unknown: &str) -> Failure {
         let host = &self.place.host;
         if !failure.is_denied() {
             return failure.at(host);
@@ -160,7 +208,7 @@ impl Session {
             Some((None, Some(_))) => {
                 format!("with the credentials that Docker's configuration has for `{registry}`")
             }
-            _ => format!("it does not exist, or `docker login {registry}` is needed"),
+            _ => unknown.to_owned(),
         };
         failure.at(host).and(&more)
     }

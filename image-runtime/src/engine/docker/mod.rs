@@ -23,7 +23,7 @@ use self::connect::Server;
 use self::error::status;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    NewLayer, Swept,
+    LayerSink, NewLayer, PackedLayer, Swept,
 };
 use crate::digest::LayerId;
 
@@ -118,6 +118,7 @@ impl Engine for DockerEngine {
             product,
             version: daemon.server.version.clone(),
             address: daemon.address.clone(),
+            only_root: false,
             platform: format!(
                 "{}/{architecture}",
                 info.os_type.as_deref().unwrap_or("linux")
@@ -161,6 +162,21 @@ impl Engine for DockerEngine {
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
         self.0.pull(new, reference, digest, progress).await
+    }
+
+    async fn export(
+        &self,
+        layer: &LayerId,
+        _: &dyn LayerSink,
+        _: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError> {
+        Err(EngineError::Refused {
+            doing: "exporting the layers".to_owned(),
+            said: format!(
+                "a daemon gives no layers that are the same everywhere\n  help: `IMAGE_ENGINE=embedded` does; or `docker save {}`",
+                layer::image_of(layer)
+            ),
+        })
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {

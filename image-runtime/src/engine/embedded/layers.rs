@@ -29,7 +29,7 @@ use crate::engine::{LayerInfo, NewLayer};
 use crate::store::{RunDir, Store, StoreError};
 
 /// The files that a layer adds.
-const FILES: &str = "fs";
+pub(super) const FILES: &str = "fs";
 const RECORD: &str = "record.json";
 /// What becomes of the record of a layer that was found damaged: without a record it does not exist.
 const DAMAGED: &str = "damaged.json";
@@ -127,6 +127,18 @@ impl Layers {
         self.stack(layer).is_ok()
     }
 
+    /// The directory of a layer, open: it stays the same one if the layer is replaced. And its title.
+    pub(super) fn open_layer(&self, layer: &LayerId) -> io::Result<(File, String)> {
+        let directory = File::open(self.directory(layer))?;
+        let record = self.record(layer).ok_or(ErrorKind::NotFound)?;
+        Ok((directory, record.title))
+    }
+
+    /// Bytes of the files of a layer.
+    pub(super) fn size(&self, layer: &LayerId) -> u64 {
+        size_of(&self.directory(layer))
+    }
+
     /// A layer and all below it.
     ///
     /// # Errors
@@ -183,10 +195,12 @@ impl Layers {
         let scratch = self.draft().map_err(io::Error::other)?;
         fs::create_dir(scratch.upper())?;
         fs::set_permissions(scratch.upper(), fs::Permissions::from_mode(0o755))?;
+        // Nothing says what time its root has, and it has to be the same everywhere.
+        File::open(scratch.upper())?.set_modified(SystemTime::UNIX_EPOCH)?;
         Ok(scratch)
     }
 
-    /// Makes the directories of an overlay over a stack. Its root has the mode and owner that the stack's has.
+    /// Makes the directories of an overlay over a stack. Its root has the time, mode and owner that the stack's has.
     pub(super) fn prepare(&self, scratch: &Scratch, below: &Path) -> io::Result<()> {
         for name in ["upper", "work", "root"] {
             fs::create_dir(scratch.run.path().join(name))?;
@@ -195,6 +209,7 @@ impl Layers {
         if self.form == Form::Root {
             chown(scratch.upper(), Some(root.uid()), Some(root.gid()))?;
         }
+        File::open(scratch.upper())?.set_modified(root.modified()?)?;
         let mode = fs::Permissions::from_mode(root.mode() & 0o7777);
         fs::set_permissions(scratch.upper(), mode)
     }

@@ -4,6 +4,7 @@
 mod add;
 mod cgroup;
 mod container;
+mod export;
 mod files;
 mod form;
 mod layers;
@@ -24,12 +25,13 @@ use async_trait::async_trait;
 use self::add::{Addition, GivenUp};
 use self::cgroup::Cgroups;
 use self::container::EmbeddedContainer;
+use self::form::Form;
 use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    Mount, NewLayer, Swept, Verified,
+    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -144,6 +146,7 @@ impl Engine for EmbeddedEngine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: self.layers.path().display().to_string(),
             platform: oci::platform(),
+            only_root: self.layers.form() == Form::User,
             facts,
         })
     }
@@ -183,7 +186,8 @@ impl Engine for EmbeddedEngine {
             given_up: Arc::clone(&given_up),
         };
         let _told = SetOnDrop(given_up);
-        on_thread(move || addition.make()).await
+        let made = on_thread(move || addition.make()).await;
+        made.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
@@ -200,8 +204,18 @@ impl Engine for EmbeddedEngine {
         let image = self.registries.fetch(reference, digest, progress).await?;
         let (layers, new) = (self.layers.clone(), new.clone());
         let config = image.config.clone();
-        on_thread(move || pull::unpack(&layers, &new, &image)).await?;
+        let unpacked = on_thread(move || pull::unpack(&layers, &new, &image)).await;
+        unpacked.map_err(|error| error.on_disk_of(self.layers.path()))?;
         Ok(config)
+    }
+
+    async fn export(
+        &self,
+        layer: &LayerId,
+        to: &dyn LayerSink,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<Vec<PackedLayer>, EngineError> {
+        export::export(&self.layers, layer, to, progress).await
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
@@ -209,7 +223,9 @@ impl Engine for EmbeddedEngine {
         let engine = self.clone();
         let wanted = spec.clone();
         let prepared = on_thread(move || engine.prepare(&wanted)).await;
-        let (scratch, sandbox) = prepared.map_err(failed(doing.clone()))?;
+        let (scratch, sandbox) = prepared
+            .map_err(failed(doing.clone()))
+            .map_err(|error| error.on_disk_of(self.layers.path()))?;
         let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
         let container =
             EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
@@ -267,7 +283,9 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
     let doing = doing.into();
     move |error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::NoSpace { doing },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            EngineError::NoSpace { doing, place: None }
+        }
         _ => EngineError::Refused {
             doing,
             said: error.to_string(),

@@ -54,10 +54,10 @@ pub(super) fn read(mut bytes: &[u8]) -> io::Result<Records> {
     Ok(records)
 }
 
-const XATTR: &[u8] = b"SCHILY.xattr.";
+pub(super) const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// What may be taken from an archive: nothing that means something to overlayfs or to the security of this machine.
-fn is_allowed(name: &[u8]) -> bool {
+/// What an archive may bring or be given: nothing that means something to overlayfs or to the security of this machine.
+pub(super) fn is_allowed(name: &[u8]) -> bool {
     name == b"security.capability"
         || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
 }

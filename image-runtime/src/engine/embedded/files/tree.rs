@@ -35,8 +35,11 @@ pub(super) struct Inode(Dev, u64);
 
 impl Inode {
     pub(super) fn of(file: BorrowedFd<'_>) -> io::Result<Self> {
-        let stat = rustix::fs::fstat(file)?;
-        Ok(Self(stat.st_dev, stat.st_ino))
+        Ok(Self::in_stat(&rustix::fs::fstat(file)?))
+    }
+
+    pub(super) fn in_stat(stat: &Stat) -> Self {
+        Self(stat.st_dev, stat.st_ino)
     }
 }
 
@@ -78,13 +81,13 @@ impl Tree {
         let mode = Mode::from_raw_mode(found.st_mode);
         if !mode.contains(Mode::RWXU) {
             rustix::fs::fchmod(&root, mode | Mode::RWXU)?;
-            let time = Timespec {
-                tv_sec: found.st_mtime as _,
-                tv_nsec: found.st_mtime_nsec as _,
-            };
-            known.entry(Inode::of(root.as_fd())?).or_default().end =
-                Some((PathBuf::new(), time, mode));
         }
+        // The root keeps its time, too: a layer is the same whenever it is made.
+        let time = Timespec {
+            tv_sec: found.st_mtime as _,
+            tv_nsec: found.st_mtime_nsec as _,
+        };
+        known.entry(Inode::in_stat(&found)).or_default().end = Some((PathBuf::new(), time, mode));
         Ok(Self {
             root,
             form,

@@ -1,11 +1,13 @@
 //! Tests of what writes into a layer. They need root, and those of overlays a kernel that mounts one.
 
 mod archive;
+mod below;
 mod compression;
 mod faithful;
 mod hidden;
 mod hostile;
 mod mutated;
+mod packed;
 mod writer;
 
 use std::fs;

@@ -1,0 +1,219 @@
+//! The documents that make an image of layers: its configuration and its manifest. Pure.
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::engine::PackedLayer;
+use crate::plan::Config;
+
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// The end of the year 9999: later times have no text.
+const LATEST: u64 = 253_402_300_799;
+
+/// The documents of one image, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Documents {
+    pub(super) config: Vec<u8>,
+    pub(super) manifest: Vec<u8>,
+    /// `linux/amd64`
+    pub(super) platform: String,
+}
+
+/// Names some content.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: &'static str,
+    digest: String,
+    size: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    schema_version: u32,
+    media_type: &'static str,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+#[derive(Serialize)]
+struct ImageFile<'a> {
+    created: String,
+    architecture: &'a str,
+    os: &'a str,
+    config: Surroundings<'a>,
+    rootfs: Rootfs,
+    history: Vec<History<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Surroundings<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    user: &'a str,
+    env: Vec<String>,
+    working_dir: &'a str,
+}
+
+#[derive(Serialize)]
+struct Rootfs {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    diff_ids: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    created: String,
+    created_by: &'a str,
+    comment: &'static str,
+}
+
+impl Documents {
+    pub(super) fn of(config: &Config, platform: &str, layers: &[PackedLayer]) -> Self {
+        let (os, architecture) = platform.split_once('/').unwrap_or(("linux", platform));
+        let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
+        let file = ImageFile {
+            // When it was really made is not the same everywhere.
+            created: time(newest),
+            architecture,
+            os,
+            config: Surroundings {
+                user: &config.user,
+                env: config
+                    .env
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect(),
+                working_dir: &config.workdir,
+            },
+            rootfs: Rootfs {
+                kind: "layers",
+                diff_ids: layers.iter().map(|layer| named(&layer.diff_id)).collect(),
+            },
+            history: layers
+                .iter()
+                .map(|layer| History {
+                    created: time(layer.newest),
+                    created_by: &layer.title,
+                    comment: "image-runtime",
+                })
+                .collect(),
+        };
+        let config = json(&file);
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: MANIFEST,
+            config: described(CONFIG, &config),
+            layers: layers
+                .iter()
+                .map(|layer| Descriptor {
+                    media_type: LAYER,
+                    digest: named(&layer.digest),
+                    size: layer.size,
+                })
+                .collect(),
+        };
+        Self {
+            manifest: json(&manifest),
+            config,
+            platform: platform.to_owned(),
+        }
+    }
+
+    /// The digest of the image: that of its manifest.
+    pub(super) fn digest(&self) -> String {
+        named(&Digest::of(&self.manifest))
+    }
+}
+
+fn described(media_type: &'static str, bytes: &[u8]) -> Descriptor {
+    Descriptor {
+        media_type,
+        digest: named(&Digest::of(bytes)),
+        size: bytes.len() as u64,
+    }
+}
+
+pub(super) fn named(digest: &Digest) -> String {
+    format!("sha256:{digest}")
+}
+
+pub(super) fn json(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("documents have string keys")
+}
+
+/// Seconds since 1970 as RFC 3339 writes them, by the Gregorian calendar of Hinnant's `civil_from_days`.
+fn time(seconds: u64) -> String {
+    let seconds = seconds.min(LATEST);
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let of_era = shifted % 146_097;
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (315_619_200, "1980-01-02T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_200, "2024-03-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (u64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(time(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn an_image_is_its_layers_and_its_configuration() {
+        let config = Config {
+            env: vec![("A".to_owned(), "b=c".to_owned())],
+            workdir: "/srv".to_owned(),
+            user: String::new(),
+        };
+        let layer = PackedLayer {
+            title: "copy_local_file(a)".to_owned(),
+            digest: Digest::of(b"packed"),
+            size: 6,
+            diff_id: Digest::of(b"unpacked"),
+            newest: 1_709_251_200,
+        };
+        let documents = Documents::of(&config, "linux/amd64", &[layer]);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let expected = format!(
+            r#"{{"created":"2024-03-01T00:00:00Z","architecture":"amd64","os":"linux","config":{{"Env":["A=b=c"],"WorkingDir":"/srv"}},"rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}},"history":[{{"created":"2024-03-01T00:00:00Z","created_by":"copy_local_file(a)","comment":"image-runtime"}}]}}"#,
+            Digest::of(b"unpacked"),
+        );
+        assert_eq!(text(documents.config.clone()), expected);
+        let expected = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"{CONFIG}","digest":"sha256:{}","size":{}}},"layers":[{{"mediaType":"{LAYER}","digest":"sha256:{}","size":6}}]}}"#,
+            Digest::of(&documents.config),
+            documents.config.len(),
+            Digest::of(b"packed"),
+        );
+        assert_eq!(text(documents.manifest), expected);
+    }
+}
