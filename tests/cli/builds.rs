@@ -75,9 +75,7 @@ fn two_programs_at_the_same_time_make_each_layer_once() {
         all.contains("waiting for another process that builds it"),
         "{all}"
     );
-    ended
-        .iter()
-        .for_each(|ended| assert_nothing_left(ended.pid));
+    ended.iter().for_each(assert_nothing_left);
     files.build(&["LEFT"]);
 }
 
@@ -91,7 +89,7 @@ fn two_threads_and_two_images_make_what_they_share_once() {
     for line in ["│ made PREFIX", "│ made LEFT", "│ made RIGHT"] {
         assert_eq!(count(&threads.stderr, line), 1, "{}", threads.stderr);
     }
-    assert_nothing_left(threads.pid);
+    assert_nothing_left(&threads);
     assert_eq!(built(&files.build(&["LEFT", "RIGHT"])), [0, 0]);
 
     files.write_new();

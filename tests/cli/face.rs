@@ -71,7 +71,7 @@ fn what_is_not_there_is_named_with_what_there_is() {
     ");
     insta::assert_snapshot!(said(&["call", "nope"], 2), @r"
     error: no function is called `nope`
-      help: this program has `add`, `fail`, `in_broken`, `in_debian`, `sleep`
+      help: this program has `add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `sleep`
     ");
     insta::assert_snapshot!(said(&["nope"], 2), @r"
     error: unrecognized subcommand 'nope'
@@ -116,6 +116,25 @@ fn a_call_prints_its_result_and_nothing_else() {
     let ended = subject(&["call", "--json", "sleep", "0"]).run().good();
     assert_eq!(ended.stdout, "null\n");
     assert!(ended.stderr.ends_with(" │ asleep\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_hundred_megabytes_that_a_function_prints_arrive_whole_and_in_order() {
+    if !engine() {
+        return;
+    }
+    const COUNT: usize = 100 * 1024;
+    let ended = subject(&["call", "print_lines", &COUNT.to_string()])
+        .run()
+        .good();
+    assert_eq!(ended.stdout, format!("{COUNT}\n"));
+    let mut lines = 0;
+    for (number, line) in ended.stderr.lines().enumerate() {
+        let (_, printed) = line.split_once(" │ ").unwrap();
+        assert_eq!(printed, format!("{number:01023}"));
+        lines += 1;
+    }
+    assert_eq!(lines, COUNT);
 }
 
 #[test]

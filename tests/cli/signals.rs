@@ -17,18 +17,22 @@ const SIGNALS: [(Signal, Option<i32>); 3] = [
     (Signal::KILL, None),
 ];
 
-/// Ends a program in the middle of its work. It is gone promptly, with this code, and nothing is left of it.
+/// Ends a program in the middle of its work in a container. It is gone promptly, with this code, and nothing is left of it.
 fn end(program: Running, signal: Signal, code: Option<i32>) -> String {
     assert!(
         has_container(program.pid()),
         "it is in the middle of its work"
     );
+    end_anywhere(program, signal, code)
+}
+
+fn end_anywhere(program: Running, signal: Signal, code: Option<i32>) -> String {
     let begin = Instant::now();
     program.signal(signal);
     let ended = program.end();
     assert!(begin.elapsed() < PROMPTLY, "{signal:?}");
     assert_eq!(ended.code, code, "{signal:?}: {}", ended.stderr);
-    assert_nothing_left(ended.pid);
+    assert_nothing_left(&ended);
     ended.stderr
 }
 
@@ -55,6 +59,34 @@ fn a_build_that_is_ended_leaves_nothing_and_the_next_one_works() {
         );
         assert!(has_layer(next["layer"].as_str().unwrap()));
     }
+}
+
+#[test]
+fn a_base_whose_build_is_ended_leaves_nothing_and_the_next_one_works() {
+    if !engine() {
+        return;
+    }
+    // What was downloaded stays in this store, and nobody else looks there.
+    let store = tempfile::tempdir().unwrap();
+    let build =
+        || subject(&["build", "DEBIAN", "--no-cache", "--json"]).env("IMAGE_STORE", store.path());
+    let known = subject(&["build", "DEBIAN", "--json"]).run().good().json();
+    if !known[0]["base"].as_str().unwrap().contains("archive") {
+        eprintln!("NOT RUN: the base comes from a registry here, and not from the archive");
+        return;
+    }
+    for doing in ["downloading packages", "unpacking", "configuring"] {
+        for (signal, code) in SIGNALS {
+            let mut program = build().start();
+            program.until(&format!("] {doing}"));
+            let text = end_anywhere(program, signal, code);
+            assert!(code.is_none() || text.ends_with("interrupted\n"), "{text}");
+            assert!(!text.contains("help: "), "{text}");
+        }
+    }
+    let next = build().run().good().json();
+    assert_eq!(next[0]["built"], 1);
+    assert!(has_layer(next[0]["layer"].as_str().unwrap()));
 }
 
 #[test]

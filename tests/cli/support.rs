@@ -26,7 +26,8 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    pub(crate) pid: u32,
+    pid: u32,
+    store: PathBuf,
 }
 
 /// A program that runs.
@@ -34,6 +35,7 @@ pub(crate) struct Running {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
     read: String,
+    store: PathBuf,
 }
 
 /// The program of the face.
@@ -93,10 +95,13 @@ impl Program {
         self.0.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.0.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut variables = self.0.get_envs();
+        let store = variables.find_map(|(name, value)| value.filter(|_| name == "IMAGE_STORE"));
         Running {
             child,
             stderr,
             read: String::new(),
+            store: store.unwrap().into(),
         }
     }
 }
@@ -128,6 +133,7 @@ impl Running {
         self.stderr.read_to_string(&mut self.read).unwrap();
         Ended {
             pid: self.pid(),
+            store: self.store,
             code: self.child.wait().unwrap().code(),
             stdout: reader.join().unwrap().unwrap(),
             stderr: self.read,
@@ -265,14 +271,39 @@ pub(crate) fn has_container(pid: u32) -> bool {
     !containers(pid).is_empty()
 }
 
-/// Nothing that the process made runs or lies around.
+/// Nothing that the program made runs or lies around. Others may use its store.
 #[track_caller]
-pub(crate) fn assert_nothing_left(pid: u32) {
+pub(crate) fn assert_nothing_left(ended: &Ended) {
+    let temporary = entries(&ended.store.join("v1/tmp"));
     let begin = Instant::now();
-    while has_container(pid) {
-        assert!(begin.elapsed() < GONE, "a container is left");
+    loop {
+        let container = has_container(ended.pid);
+        let folders = entries(&ended.store.join("v1/run"))
+            .into_iter()
+            .filter(|path| is_nobodys(path));
+        let files = temporary.iter().filter(|path| path.exists()).cloned();
+        let left: Vec<_> = folders.chain(files).collect();
+        if !container && left.is_empty() {
+            return;
+        }
+        assert!(
+            begin.elapsed() < GONE,
+            "left: a container: {container}, {left:?}"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Whether a folder of a running program, or its lock, lies there while no program holds the lock.
+fn is_nobodys(path: &Path) -> bool {
+    let lock = File::open(path.with_extension("lock"));
+    // Without a lock, a folder is nobody's unless it is gone, too.
+    lock.map_or_else(|_| path.exists(), |lock| lock.try_lock().is_ok())
 }
 
 /// Whether a layer exists.

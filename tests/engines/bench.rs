@@ -179,6 +179,32 @@ impl Bench {
         container
     }
 
+    /// Whether containers have no user but root, as the engine says of itself.
+    pub(crate) async fn has_only_root(&self) -> bool {
+        self.engine.info().await.unwrap().only_root
+    }
+
+    /// Whether the engine says that it can keep the limits of a container. Where it cannot, it must not start one.
+    pub(crate) async fn keeps_limits(&self, spec: &ContainerSpec) -> bool {
+        let facts = self.engine.info().await.unwrap().facts;
+        let limits = [
+            ("memory limit", spec.limits.memory.is_some()),
+            ("pids limit", spec.limits.pids.is_some()),
+            ("cpus limit", spec.limits.cpus.is_some()),
+        ];
+        let reason = facts.iter().find(|(name, value)| {
+            limits.contains(&(name, true)) && value.contains("cannot be kept")
+        });
+        let Some((_, reason)) = reason else {
+            return true;
+        };
+        let error = self.engine.start(spec).await.unwrap_err();
+        assert!(matches!(error, EngineError::Limit { .. }), "{error:?}");
+        assert_eq!(error.to_string(), *reason);
+        say(&format!("checked that it is refused: {error}"));
+        false
+    }
+
     /// Removes a layer as soon as nothing holds it.
     pub(crate) async fn until_removed(&self, layer: &LayerId) {
         within(async {

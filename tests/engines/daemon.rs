@@ -1,5 +1,5 @@
 //! A Docker daemon of its own, for what must not be done to the machine's: fill its disk, remove all its caches.
-//! It needs root and `dockerd`; where they are missing the cases say that they did not run.
+//! It needs root and `dockerd`; where they are missing the cases say that they did not run, or fail where they must.
 
 use std::fs;
 use std::io::Cursor;
@@ -12,7 +12,7 @@ use image_runtime::engine::docker::DockerEngine;
 use image_runtime::engine::{Engine, EngineError, FileSink, MOUNT_ROOT, Mount};
 use tempfile::TempDir;
 
-use crate::bench::{self, Bench, idle, say, shell};
+use crate::bench::{self, Bench, idle, not_run, shell};
 use crate::tree::{Walk, file};
 
 /// A daemon whose disk is a file system in memory of a fixed size.
@@ -108,7 +108,7 @@ impl Drop for Daemon {
 async fn on_own_daemon(case: &str, megabytes: u32, body: impl AsyncFnOnce(&Bench)) {
     match Daemon::start(megabytes).await {
         Ok((_daemon, engine)) => bench::run(engine, body).await,
-        Err(reason) => say(&format!("NOT RUN: {case}: {reason}")),
+        Err(reason) => not_run(case, &reason),
     }
 }
 
@@ -186,8 +186,6 @@ async fn a_daemon_that_goes_away_is_told() {
                 "{error:?}"
             );
         }
-        Err(reason) => say(&format!(
-            "NOT RUN: a_daemon_that_goes_away_is_told: {reason}"
-        )),
+        Err(reason) => not_run("a_daemon_that_goes_away_is_told", &reason),
     }
 }

@@ -44,6 +44,8 @@ on_every_engine! {
         directories_that_are_there_stay_as_they_are
         a_directory_that_is_a_link_is_followed
         a_file_is_never_put_over_a_directory
+        files_are_put_where_a_layer_removed_some
+        directories_that_nobody_may_enter_are_filled
         long_names_and_big_numbers_are_kept
         a_source_that_fails_leaves_no_layer
         a_source_that_panics_leaves_no_layer
@@ -57,10 +59,14 @@ on_every_engine! {
         a_layer_of_a_container_is_in_use
         making_a_layer_again_replaces_it
     }
+    pulling {
+        an_image_of_a_registry_is_a_layer
+    }
     containers {
         the_process_gets_exactly_its_arguments
         the_process_gets_exactly_its_environment
         the_process_runs_where_and_as_whom_it_was_told
+        giving_files_to_other_users_succeeds
         exit_codes_and_signals_are_told
         an_end_is_told_to_all_who_wait_and_to_those_who_come_late
         only_the_last_lines_of_output_are_kept

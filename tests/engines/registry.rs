@@ -141,6 +141,8 @@ fn archive(tree: &Tree) -> Vec<u8> {
     for item in &tree.0 {
         let mut header = tar::Header::new_gnu();
         header.set_mode(item.entry.mode);
+        header.set_uid(item.entry.uid.into());
+        header.set_gid(item.entry.gid.into());
         header.set_size(item.content.len() as u64);
         match &item.entry.kind {
             EntryKind::Symlink { target } => {

@@ -102,9 +102,9 @@ impl<F: FnOnce(&mut dyn FileSink) -> io::Result<()> + Send> FileSource for Walk<
 }
 
 /// Programs of this machine that the root file system of the suite has.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 18] = [
     "sh", "cat", "ls", "stat", "id", "env", "sleep", "readlink", "mkdir", "head", "tail", "rm",
-    "mknod", "mount", "od", "unshare",
+    "chmod", "chown", "mknod", "mount", "od", "unshare",
 ];
 
 /// Where programs of this architecture expect their loader.

@@ -2,16 +2,7 @@
 
 use image_runtime::app;
 
-use crate::{DEBIAN, NOTHING};
-
-#[app::function(image = NOTHING)]
-fn print_much(megabytes: usize) -> usize {
-    let line = "x".repeat(1023);
-    for _ in 0..megabytes * 1024 {
-        println!("{line}");
-    }
-    megabytes
-}
+use crate::DEBIAN;
 
 #[app::function(image = DEBIAN)]
 fn children_print() -> bool {
@@ -22,11 +13,6 @@ fn children_print() -> bool {
         ])
         .status()
         .is_ok_and(|status| status.success())
-}
-
-#[app::test]
-async fn a_function_may_print_a_hundred_megabytes() {
-    assert_eq!(print_much::remote(100).await.unwrap(), 100);
 }
 
 #[app::test]

@@ -116,7 +116,7 @@ impl Builder {
                 Fault::new(format!("{text:?} is not a Python version")).help(format!(
                     "a series of builder version {} ({}) or an exact version such as `3.11.7`",
                     self.name,
-                    self.series()
+                    list(self.series())
                 )),
             );
         }
@@ -132,12 +132,13 @@ impl Builder {
                 "builder version {} has no Python {wanted}",
                 self.name
             ))
-            .help(format!("it has {}", self.series()))),
+            .help(format!("it has {}", list(self.series())))),
         }
     }
 
-    fn series(&self) -> String {
-        list(self.pythons.iter().map(|(series, _)| series))
+    /// The Python series it has.
+    pub(crate) fn series(&self) -> impl Iterator<Item = &'static str> {
+        self.pythons.iter().map(|(series, _)| *series)
     }
 }
 

@@ -99,7 +99,10 @@ fn builder(builder: &Builder) -> TokenStream {
         ..
     } = builder;
     let python = python(&builder.default_python());
-    quote!(#p::BuilderVersion { name: #name, suite: #suite, pip: #pip, uv: #uv, python: #python })
+    let series = builder.series();
+    quote!(#p::BuilderVersion {
+        name: #name, suite: #suite, pip: #pip, uv: #uv, python: #python, series: &[#(#series),*]
+    })
 }
 
 fn python(version: &Python) -> TokenStream {

@@ -129,7 +129,7 @@ pub(crate) const STEPS: &[Row] = &[
             Keyword {
                 name: "ignore",
                 kind: Kind::Texts {
-                    check: text::plain::pattern,
+                    check: text::ignore::pattern,
                     example: "[\"*.pyc\"]",
                 },
             },

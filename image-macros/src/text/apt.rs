@@ -13,8 +13,10 @@ pub(crate) fn package(text: &str) -> Result<(), Fault> {
         return Err(wrong("it holds a space".to_owned())
             .help(format!("one string a package: `{}`", each.join(", "))));
     }
-    let name_end = text.find(['<', '>', '!', '~', '=']).unwrap_or(text.len());
-    let (name, comparison) = text.split_at(name_end);
+    // `!` and `~` alone compare nothing: then the name is wrong.
+    let comparisons = ["<", ">", "!=", "~=", "="].map(|sign| text.find(sign));
+    let name_end = comparisons.into_iter().flatten().min();
+    let (name, comparison) = text.split_at(name_end.unwrap_or(text.len()));
     if !(comparison.is_empty() || comparison.starts_with('=')) || comparison.starts_with("==") {
         return Err(
             wrong("apt takes an exact version, after one `=`".to_owned())
@@ -44,13 +46,13 @@ pub(crate) fn package(text: &str) -> Result<(), Fault> {
 }
 
 fn check_name(name: &str, wrong: &impl Fn(String) -> Fault) -> Result<(), Fault> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    if let Some(character) = name.chars().find(|c| !fits(*c)) {
+        return Err(wrong(format!("a name cannot hold {character:?}")));
+    }
     if name.contains(|c: char| c.is_ascii_uppercase()) {
         return Err(wrong("names of packages are lower case".to_owned())
             .help(format!("write `{}`", name.to_ascii_lowercase())));
-    }
-    if let Some(character) = name.chars().find(|c| !fits(*c)) {
-        return Err(wrong(format!("a name cannot hold {character:?}")));
     }
     if name.len() < 2 || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Err(wrong(
@@ -116,6 +118,9 @@ mod tests {
             "git\0",
             "vim=:1",
             "git~=1.0",
+            "git!=1.0",
+            "git!",
+            "git~1.0",
         ] {
             assert!(package(bad).is_err(), "{bad:?}");
         }
@@ -127,9 +132,21 @@ mod tests {
             ("git curl", "one string a package: `\"git\", \"curl\"`"),
             ("Git", "write `git`"),
             ("git==1", "write `git=VERSION`"),
+            ("git!=1", "write `git=VERSION`"),
+            ("git~=1", "write `git=VERSION`"),
+            ("git<1", "write `git=VERSION`"),
         ] {
             let text = package(bad).unwrap_err().text();
             assert!(text.ends_with(&format!("help: {help}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn signs_that_compare_nothing_are_no_part_of_a_name() {
+        for (bad, sign) in [("Git!", '!'), ("git~1", '~')] {
+            let text = package(bad).unwrap_err().text();
+            let end = format!("a name cannot hold {sign:?}");
+            assert!(text.ends_with(&end), "{text}");
         }
     }
 }

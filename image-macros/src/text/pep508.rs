@@ -76,20 +76,25 @@ fn usual_mistake(text: &str) -> Option<String> {
     let text = text.trim();
     let words: Vec<_> = text.split_whitespace().collect();
     let is_name = |word: &&str| identifier(&mut Scanner::new(word), "").is_ok();
+    // What is advised must be right itself.
+    let right = |text: String| parse(&text).is_ok().then(|| format!("write `{text}`"));
+    let turned = text.replace("=>", ">=").replace("=<", "<=");
     if text.starts_with('-') {
         Some("options of pip are no requirements".to_owned())
     } else if text.starts_with("git+") || text.contains("://") && !text.contains('@') {
         Some(format!("write `NAME @ {text}`"))
+    } else if turned != text {
+        right(turned)
     } else if let Some((name, version)) = text.split_once('=')
         && !version.contains('=')
         && !name.ends_with(['<', '>', '!', '~', '='])
     {
-        Some(format!("write `{}=={}`", name.trim(), version.trim()))
+        right(format!("{}=={}", name.trim(), version.trim()))
     } else if let [name, version] = words.as_slice()
         && is_name(name)
         && version.starts_with(|c: char| c.is_ascii_digit())
     {
-        Some(format!("write `{name}=={version}`"))
+        right(format!("{name}=={version}"))
     } else if words.len() > 1 && words.iter().all(is_name) && parse(words[0]).is_ok() {
         let each: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
         Some(format!("one string a requirement: `{}`", each.join(", ")))
@@ -387,11 +392,21 @@ mod tests {
                 "numpy pandas",
                 "one string a requirement: `\"numpy\", \"pandas\"`",
             ),
+            ("numpy=>2", "write `numpy>=2`"),
+            ("numpy =< 2, != 1.9", "write `numpy <= 2, != 1.9`"),
             ("git+https://x/y", "write `NAME @ git+https://x/y`"),
             ("-r requirements.txt", "options of pip are no requirements"),
         ] {
             let text = requirement(bad).unwrap_err().text();
             assert!(text.ends_with(&format!("help: {help}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_wrong_itself_is_not_advised() {
+        for bad in ["numpy=latest", "numpy=>", "numpy 1.x.y"] {
+            let text = requirement(bad).unwrap_err().text();
+            assert!(!text.contains("help: "), "{text}");
         }
     }
 }

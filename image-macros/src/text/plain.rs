@@ -1,4 +1,4 @@
-//! Texts that are nearly free: commands, patterns, values of the environment. None can hold a NUL, because none of them could be
+//! Texts that are nearly free: commands, values of the environment. None can hold a NUL, because none of them could be
 //! handed to a process.
 
 use crate::diag::Fault;
@@ -9,20 +9,6 @@ pub(crate) fn command(text: &str) -> Result<(), Fault> {
         return Err(Fault::new("a command must not be empty"));
     }
     no_nul("a command", text)
-}
-
-/// A pattern of `.dockerignore`.
-pub(crate) fn pattern(text: &str) -> Result<(), Fault> {
-    let pattern = text.trim();
-    if pattern.is_empty() {
-        return Err(Fault::new("a pattern must not be empty"));
-    }
-    if pattern == "!" {
-        return Err(
-            Fault::new("the pattern `!` excepts nothing").help("write what to keep after the `!`")
-        );
-    }
-    no_nul("a pattern", text)
 }
 
 /// A value of an environment variable.
@@ -42,18 +28,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_and_patterns_hold_something_and_no_nul() {
+    fn commands_hold_something_and_no_nul() {
         for good in ["make", "echo 'a\tb' && true"] {
             assert_eq!(command(good), Ok(()), "{good:?}");
         }
         for bad in ["", "  \n", "echo \0"] {
             assert!(command(bad).is_err(), "{bad:?}");
-        }
-        for good in ["*.pyc", "!keep", "**/x"] {
-            assert_eq!(pattern(good), Ok(()), "{good:?}");
-        }
-        for bad in ["", " ", "!", " ! ", "a\0"] {
-            assert!(pattern(bad).is_err(), "{bad:?}");
         }
         assert!(env_value("").is_ok());
         assert!(env_value("a\0b").is_err());

@@ -79,8 +79,9 @@ impl Builder {
             (Err(error), Some(record)) if !self.options.pull => {
                 self.events.tell(Event::Notice {
                     text: format!(
-                        "{}: whether its base changed cannot be found out ({error}); it is used as it was",
-                        record.base.source.describe()
+                        "{}: whether its base changed cannot be found out ({}); it is used as it was",
+                        record.base.source.describe(),
+                        one_line(&error)
                     ),
                 });
                 return Ok(record.base);
@@ -159,6 +160,7 @@ impl Builder {
                 asked: asked.into(),
                 suite: suite.into(),
                 has: has.into(),
+                accepted: builder.series.contains(&has),
                 reference,
             });
         }
@@ -173,7 +175,7 @@ impl Builder {
             String::new()
         };
         self.events.tell(Event::Notice {
-            text: format!("{image}: no registry gives `{reference}`, so Debian {suite} comes from the archive{own_python} ({why})"),
+            text: format!("{image}: no registry gives `{reference}`, so Debian {suite} comes from the archive{own_python} ({})", one_line(&why)),
         });
         let packages = resolved.identity();
         self.store
@@ -251,6 +253,13 @@ impl Builder {
                 suite: suite.to_owned(),
             })
     }
+}
+
+/// What happened, without what could be done about it: for notices of what went well in another way.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let said = error.to_string();
+    let happened = said.split("\n  help: ").next().unwrap_or_default();
+    happened.replace('\n', " ")
 }
 
 /// The record of a base's packages.

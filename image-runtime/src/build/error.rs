@@ -63,7 +63,8 @@ pub enum BuildError {
     /// Neither registry nor suite has this Python.
     #[error(
         "Python {asked} cannot be had: no registry answers, and Debian {suite} itself has Python {has} only\n  \
-         help: write `python_version = \"{has}\"`, or set IMAGE_REGISTRY_MIRROR to a registry that has `{reference}`"
+         help: {}, or set `IMAGE_REGISTRY_MIRROR` to a registry that has `{reference}`",
+        python_help(has, *accepted)
     )]
     Python {
         /// The version asked for.
@@ -72,6 +73,8 @@ pub enum BuildError {
         suite: String,
         /// The series the suite has.
         has: String,
+        /// Whether the builder version takes that series.
+        accepted: bool,
         /// The image that would have it.
         reference: String,
     },
@@ -104,6 +107,14 @@ pub struct StepFailed {
     pub last_lines: Vec<String>,
     /// What to do, where that is known.
     pub help: Option<String>,
+}
+
+fn python_help(has: &str, accepted: bool) -> String {
+    if accepted {
+        format!("write `python_version = \"{has}\"`")
+    } else {
+        "leave `builder_version` out, or write one whose Debian has a Python that it takes".into()
+    }
 }
 
 impl BuildError {

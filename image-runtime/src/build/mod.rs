@@ -6,12 +6,14 @@ mod help;
 mod network;
 mod once;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join_all, try_join_all};
 
 pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
@@ -114,12 +116,20 @@ impl Builder {
     /// Builds what is missing of several images; layers they share once, others side by side.
     ///
     /// # Errors
-    /// The first layer that could not be made.
-    pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Arc<BuildError>> {
-        let prepared = try_join_all(images.iter().map(|image| self.prepare_and_look(*image)))
-            .await
-            .map_err(Arc::new)?;
-        let built = self.make_all(prepared).await.map_err(Arc::new)?;
+    /// Why images could not even be planned: of each, since they may have nothing in common; nothing is built then.
+    /// Otherwise the first layer that could not be made.
+    pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<BuildError>> {
+        let (mut prepared, mut faults) = (Vec::new(), Vec::new());
+        for looked in join_all(images.iter().map(|image| self.prepare_and_look(*image))).await {
+            match looked {
+                Ok(image) => prepared.push(image),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let built = self.make_all(prepared).await.map_err(|error| vec![error])?;
         for (image, built) in images.iter().zip(&built) {
             self.images.put(image.spec().place, built.clone()).await;
         }

@@ -96,6 +96,8 @@ fn text(report: &Report) -> String {
             version,
             address,
             platform,
+            // A fact says so in words.
+            only_root: _,
             facts,
         } = info;
         line(

@@ -144,6 +144,19 @@ impl From<CallError> for Fault {
     }
 }
 
+impl From<Vec<CallError>> for Fault {
+    /// Each fault once: images may have failed for the same reason.
+    fn from(errors: Vec<CallError>) -> Self {
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        Self::Failed(texts.join("\nerror: "))
+    }
+}
+
 /// Waits for the signals by which people and supervisors end a program. Then what is drawn is cleared, and containers end
 /// because this process does.
 async fn interruption() -> SignalKind {

@@ -123,13 +123,13 @@ impl Host {
             .map_err(|error| CallError::build(&error))
     }
 
-    /// Builds what is missing of several images.
-    pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, CallError> {
-        self.check_can_serve()?;
+    /// Builds what is missing of several images. Where some cannot even be planned, it tells of each why.
+    pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<CallError>> {
+        self.check_can_serve().map_err(|error| vec![error])?;
         self.builder
             .build_all(images)
             .await
-            .map_err(|error| CallError::build(&error))
+            .map_err(|faults| faults.iter().map(CallError::build).collect())
     }
 
     /// Calls a function with encoded arguments; answers its encoded result.

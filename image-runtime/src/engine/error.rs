@@ -1,6 +1,9 @@
 //! What can go wrong at the border to an engine.
 
 use std::io;
+#[cfg(embedded)]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// An engine failed. The text says what happened and, where something can be done, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +52,12 @@ pub enum EngineError {
         said: String,
     },
     /// No disk space where the engine keeps its data.
-    #[error(
-        "{doing} failed: no space is left on the disk\n  help: `prune` removes layers that are not in use"
-    )]
+    #[error("{doing} failed: no space is left on the disk{}\n  help: {}", of(.place), make_room(.place))]
     NoSpace {
         /// What was being done.
         doing: String,
+        /// The engine's folder, where it is one of ours.
+        place: Option<PathBuf>,
     },
     /// The registry has no such image, or does not show it to us.
     #[error("there is no image `{reference}`: {said}")]
@@ -65,7 +68,10 @@ pub enum EngineError {
         said: String,
     },
     /// The registry of an image cannot be reached.
-    #[error("the registry of `{reference}` cannot be reached: {said}")]
+    #[error(
+        "the registry of `{reference}` cannot be reached: {said}\n  help: check the engine's network and its proxy; \
+         images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names"
+    )]
     RegistryUnreachable {
         /// The reference.
         reference: String,
@@ -89,6 +95,36 @@ pub enum EngineError {
         layer: String,
     },
     /// The files of a layer could not be read.
-    #[error("{0}")]
-    Files(#[source] io::Error),
+    #[error(transparent)]
+    Files(io::Error),
+}
+
+impl EngineError {
+    /// Says where no space is left, if that is what happened.
+    #[cfg(embedded)]
+    pub(super) fn on_disk_of(self, folder: &Path) -> Self {
+        match self {
+            Self::NoSpace { doing, .. } => Self::NoSpace {
+                doing,
+                place: Some(folder.to_owned()),
+            },
+            other => other,
+        }
+    }
+}
+
+fn of(place: &Option<PathBuf>) -> String {
+    place
+        .as_ref()
+        .map(|place| format!(" of `{}`", place.display()))
+        .unwrap_or_default()
+}
+
+fn make_room(place: &Option<PathBuf>) -> &'static str {
+    match place {
+        None => "free some space: `prune` removes layers that are not in use",
+        Some(_) => {
+            "free some space: `prune` removes what is not in use, and `IMAGE_STORE` can name another disk"
+        }
+    }
 }

@@ -144,6 +144,7 @@ impl Engine for FakeEngine {
             version: "1".to_owned(),
             address: "here".to_owned(),
             platform: "linux/amd64".to_owned(),
+            only_root: false,
             facts: Vec::new(),
         })
     }

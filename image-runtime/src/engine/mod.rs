@@ -101,7 +101,8 @@ pub trait Container: Send + Sync + std::fmt::Debug {
     /// The last lines that the process wrote to the standard output and standard error it was started with, oldest first.
     fn last_output(&self) -> Vec<String>;
 
-    /// Makes a layer of the container's parent and everything written in it since. The process may still run, but does nothing.
+    /// Makes a layer of the container's parent and everything written in it since. The process may still run, but does nothing;
+    /// an engine may end it.
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError>;
 
     /// Ends the process if it runs, and removes everything of the container. Doing it twice is no error.
@@ -156,6 +157,8 @@ pub struct EngineInfo {
     pub address: String,
     /// OCI platform: `linux/amd64`.
     pub platform: String,
+    /// Whether containers have no user but root: all files belong to root then, and no process is anybody else's.
+    pub only_root: bool,
     /// Further facts worth showing, as name and value.
     pub facts: Vec<(String, String)>,
 }

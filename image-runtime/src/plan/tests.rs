@@ -17,6 +17,7 @@ const BUILDER: BuilderVersion = BuilderVersion {
     pip: "24.2",
     uv: "0.13.9",
     python: PYTHON,
+    series: &["3.11", "3.12"],
 };
 
 const fn place(line: u32) -> Place {

@@ -39,6 +39,8 @@ pub struct BuilderVersion {
     pub uv: &'static str,
     /// The Python of an image that needs one and names none.
     pub python: PythonVersion,
+    /// The Python series it has: `3.11`
+    pub series: &'static [&'static str],
 }
 
 /// The base made by [`debian_slim`].

@@ -17,6 +17,15 @@ fn fail(why: &str) -> Result<(), String> {
     Err(why.to_owned())
 }
 
+/// Prints numbered lines of one kilobyte each.
+#[app::function(image = NOTHING)]
+fn print_lines(count: usize) -> usize {
+    for number in 0..count {
+        println!("{number:01023}");
+    }
+    count
+}
+
 #[app::function(image = NOTHING)]
 fn sleep(seconds: u64) {
     eprintln!("asleep");

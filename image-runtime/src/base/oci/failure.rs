@@ -132,7 +132,7 @@ impl Failure {
             }
             Kind::Missing | Kind::Denied => EngineError::NoSuchImage { reference, said },
             Kind::Wrong | Kind::Local => EngineError::Refused { doing, said },
-            Kind::NoSpace => EngineError::NoSpace { doing },
+            Kind::NoSpace => EngineError::NoSpace { doing, place: None },
         }
     }
 }

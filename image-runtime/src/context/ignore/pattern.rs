@@ -1,4 +1,5 @@
-//! One pattern of `.dockerignore`: parsed once, matched against many paths.
+//! One pattern of `.dockerignore`: parsed once, matched against many paths. What is no pattern here, `image-macros/src/text/ignore.rs`
+//! refuses while compiling.
 
 /// A text that is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -25,7 +25,7 @@ impl Daemon {
             }
             let said = said(&error);
             if said.contains("no space left on device") {
-                return EngineError::NoSpace { doing };
+                return EngineError::NoSpace { doing, place: None };
             }
             EngineError::Refused { doing, said }
         }

@@ -118,6 +118,7 @@ impl Engine for DockerEngine {
             product,
             version: daemon.server.version.clone(),
             address: daemon.address.clone(),
+            only_root: false,
             platform: format!(
                 "{}/{architecture}",
                 info.os_type.as_deref().unwrap_or("linux")

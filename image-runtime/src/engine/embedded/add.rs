@@ -34,7 +34,7 @@ impl Addition {
             given_up,
         } = self;
         let doing = format!("putting files into `{}`", new.title);
-        let failed = super::failed(doing);
+        let failed = super::failed(doing.clone());
         let written = (|| {
             let Some(parent) = new.parent else {
                 let scratch = layers.empty_draft()?;
@@ -56,7 +56,12 @@ impl Addition {
             Ok((scratch, written))
         })();
         let (scratch, written) = written.map_err(failed)?;
-        written.map_err(EngineError::Files)?;
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                EngineError::NoSpace { doing, place: None }
+            }
+            _ => EngineError::Files(error),
+        })?;
         if given_up.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -183,6 +183,7 @@ impl Container for EmbeddedContainer {
         on_thread(move || layers.publish(&scratch, &new))
             .await
             .map_err(failed(doing))
+            .map_err(|error| error.on_disk_of(self.0.layers.path()))
     }
 
     async fn remove(&self) -> Result<(), EngineError> {

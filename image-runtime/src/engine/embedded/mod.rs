@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use self::add::{Addition, GivenUp};
 use self::cgroup::Cgroups;
 use self::container::EmbeddedContainer;
+use self::form::Form;
 use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
@@ -145,6 +146,7 @@ impl Engine for EmbeddedEngine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: self.layers.path().display().to_string(),
             platform: oci::platform(),
+            only_root: self.layers.form() == Form::User,
             facts,
         })
     }
@@ -184,7 +186,8 @@ impl Engine for EmbeddedEngine {
             given_up: Arc::clone(&given_up),
         };
         let _told = SetOnDrop(given_up);
-        on_thread(move || addition.make()).await
+        let made = on_thread(move || addition.make()).await;
+        made.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
@@ -201,7 +204,8 @@ impl Engine for EmbeddedEngine {
         let image = self.registries.fetch(reference, digest, progress).await?;
         let (layers, new) = (self.layers.clone(), new.clone());
         let config = image.config.clone();
-        on_thread(move || pull::unpack(&layers, &new, &image)).await?;
+        let unpacked = on_thread(move || pull::unpack(&layers, &new, &image)).await;
+        unpacked.map_err(|error| error.on_disk_of(self.layers.path()))?;
         Ok(config)
     }
 
@@ -219,7 +223,9 @@ impl Engine for EmbeddedEngine {
         let engine = self.clone();
         let wanted = spec.clone();
         let prepared = on_thread(move || engine.prepare(&wanted)).await;
-        let (scratch, sandbox) = prepared.map_err(failed(doing.clone()))?;
+        let (scratch, sandbox) = prepared
+            .map_err(failed(doing.clone()))
+            .map_err(|error| error.on_disk_of(self.layers.path()))?;
         let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
         let container =
             EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
@@ -269,7 +275,9 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
     let doing = doing.into();
     move |error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::NoSpace { doing },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            EngineError::NoSpace { doing, place: None }
+        }
         _ => EngineError::Refused {
             doing,
             said: error.to_string(),

@@ -4,6 +4,8 @@
 use std::fs;
 use std::io;
 
+use rustix::fs::XattrFlags;
+
 use super::failed;
 use super::form::Form;
 use super::layers::{Layers, Scratch};
@@ -98,6 +100,7 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
     let preparing = |error| fault("preparing a container in the store", error);
     let scratch = layers.lease(&[], &[]).map_err(preparing)?;
     let sandbox = of_nothing(layers, &scratch, volatile).map_err(preparing)?;
+    can_hide(&scratch, form).map_err(|error| fault(STACKING, error))?;
     let (_, out) = io::pipe().map_err(preparing)?;
     let err = out.try_clone().map_err(preparing)?;
     match sandbox.start(Vec::new(), [out.into(), err.into()]).await {
@@ -107,6 +110,13 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
         Err(error @ SandboxError::Nul { .. }) => Err(preparing(io::Error::other(error))),
         Ok(_) => Err(preparing(io::Error::other("nothing was executed"))),
     }
+}
+
+/// Whether layers can say what they hide. Where they cannot, overlayfs works as long as nothing has to be hidden.
+fn can_hide(scratch: &Scratch, form: Form) -> io::Result<()> {
+    let (upper, attribute) = (scratch.upper(), form.opaque());
+    rustix::fs::setxattr(&upper, attribute, b"y", XattrFlags::empty())?;
+    Ok(rustix::fs::removexattr(&upper, attribute)?)
 }
 
 fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<Sandbox> {
@@ -151,10 +161,10 @@ impl Fault {
                 "this root may make no namespaces: inside a container, start that with `--privileged`"
             }
             (_, STACKING, Some(libc::ENODEV)) => "this kernel has no overlayfs: `modprobe overlay`",
-            (Form::User, STACKING, Some(libc::EPERM | libc::EINVAL)) => {
-                "for an ordinary user this takes Linux 5.11 or later, and `IMAGE_STORE` in a directory on ext4, xfs, btrfs or (Linux 6.6) tmpfs: run as root"
+            (Form::User, STACKING, _) => {
+                "for an ordinary user this takes Linux 5.12 and a directory on ext4, xfs, btrfs or (Linux 6.6) tmpfs: set `IMAGE_STORE` to one, run as root"
             }
-            (_, STACKING, _) => {
+            (Form::Root, STACKING, _) => {
                 "set `IMAGE_STORE` to a directory on ext4, xfs, btrfs or tmpfs; network file systems and overlays carry no layers"
             }
             (Form::User, PROC, _) => {

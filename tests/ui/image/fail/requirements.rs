@@ -16,6 +16,8 @@ const WRONG: Image = image!(
         "numpy; python_version 3.8",
         "_numpy",
         "numpy==1.0 #comment",
+        "numpy=>2",
+        "numpy=latest",
     )
 );
 

@@ -1,5 +1,8 @@
 //! The walls of a container: what its process sees and what it may do. As tight as Docker's default, or tighter: device
 //! files that a container makes work nowhere, and nothing that it executes gains privileges.
+//!
+//! In [`Form::User`] all of it happens in a user namespace of its own, in which this user is root: that root has rights over
+//! what the namespace owns, and over nothing of the machine.
 
 mod launch;
 mod script;

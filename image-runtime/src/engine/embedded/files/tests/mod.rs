@@ -1,6 +1,7 @@
 //! Tests of what writes into a layer. They need root, and those of overlays a kernel that mounts one.
 
 mod archive;
+mod below;
 mod compression;
 mod faithful;
 mod hidden;

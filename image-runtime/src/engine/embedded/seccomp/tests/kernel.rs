@@ -2,25 +2,32 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use libc::{EFAULT, EINVAL, ENOSYS, EPERM, c_long, c_ulong};
+
+use rustix::fs::{CWD, FileType, Mode};
 
 use super::super::super::form::Form;
 use super::filter;
 
 /// Runs something in a thread with the filter.
 fn filtered<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
-    std::thread::spawn(|| {
-        load();
+    filtered_as(Form::Root, run)
+}
+
+fn filtered_as<T: Send + 'static>(form: Form, run: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(move || {
+        load(form);
         run()
     })
     .join()
     .unwrap()
 }
 
-fn load() {
-    let filter = filter(Form::Root);
+fn load(form: Form) {
+    let filter = filter(form);
     let program = libc::sock_fprog {
         len: filter.len().try_into().unwrap(),
         filter: filter.as_ptr().cast_mut(),
@@ -143,4 +150,29 @@ fn programs_run_and_inherit_the_filter() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("Operation not permitted"), "{errors}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn what_is_pretended_succeeds_and_does_nothing() {
+    filtered_as(Form::User, || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let owner = std::fs::metadata(&path).unwrap().uid();
+        std::os::unix::fs::chown(&path, Some(owner + 1), Some(owner + 1)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), owner);
+        // A descriptor that is none, so that the kernel would say so.
+        assert_eq!(error_of(libc::SYS_fchown, [9999, 1, 1, 0]), 0);
+        assert_eq!(error_of(libc::SYS_fchmod, [9999, 0, 0, 0]), libc::EBADF);
+        let before = rustix::process::geteuid();
+        assert_eq!(error_of(libc::SYS_setresuid, [9, 9, 9, 0]), 0);
+        assert_eq!(rustix::process::geteuid(), before);
+        let make = |kind: FileType| {
+            let (mode, device) = (Mode::RUSR, rustix::fs::makedev(1, 3));
+            rustix::fs::mknodat(CWD, folder.path().join("made"), kind, mode, device).unwrap();
+            folder.path().join("made").exists()
+        };
+        assert!(!make(FileType::CharacterDevice) && !make(FileType::BlockDevice));
+        assert!(make(FileType::Fifo));
+    });
 }

@@ -1,0 +1,164 @@
+//! What is told of images whose layers cannot even be planned, on an engine that only remembers.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::*;
+use crate::engine::ImageConfig;
+use crate::engine::fake::FakeEngine;
+use crate::spec::ImageSpec;
+use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
+
+const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
+    PythonVersion {
+        series,
+        exact,
+        pinned: false,
+    }
+}
+
+const BULLSEYE: BuilderVersion = BuilderVersion {
+    name: "2023.12",
+    suite: "bullseye",
+    pip: "23.1.2",
+    uv: "0.13.9",
+    python: python("3.11", "3.11.0"),
+    series: &["3.10", "3.11"],
+};
+const BOOKWORM: BuilderVersion = BuilderVersion {
+    name: "2024.10",
+    suite: "bookworm",
+    series: &["3.11", "3.12"],
+    ..BULLSEYE
+};
+
+const fn image(base: Base, line: u32) -> ImageSpec {
+    ImageSpec {
+        base,
+        steps: &[],
+        place: Place {
+            file: "src/main.rs",
+            line,
+            column: 1,
+            module: "app",
+            manifest_dir: "/app",
+        },
+    }
+}
+
+static ALPINE: ImageSpec = image(from_registry("alpine:3.20").base(), 1);
+static UBUNTU: ImageSpec = image(from_registry("ubuntu:24.04").base(), 2);
+static NOTHING: ImageSpec = image(scratch().base(), 3);
+static OLD: ImageSpec = image(
+    debian_slim(BULLSEYE)
+        .python_version(python("3.11", "3.11.0"))
+        .base(),
+    5,
+);
+static NEWER: ImageSpec = image(
+    debian_slim(BOOKWORM)
+        .python_version(python("3.12", "3.12.6"))
+        .base(),
+    6,
+);
+
+/// A builder, and what it tells.
+struct Trial {
+    builder: Builder,
+    notices: Arc<Mutex<Vec<String>>>,
+}
+
+fn trial(engine: &FakeEngine, store: &Arc<Store>, options: BuildOptions) -> Trial {
+    let engine: Arc<dyn Engine> = Arc::new(engine.clone());
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&notices);
+    let events = Events::new(move |event| {
+        if let Event::Notice { text } = event {
+            told.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(text);
+        }
+    });
+    let launcher = Launcher::new(Arc::clone(&engine), Arc::clone(store), Vec::new());
+    let builder = Builder::new(
+        engine,
+        Arc::clone(store),
+        Arc::new(launcher),
+        events,
+        Names::default(),
+        options,
+    );
+    Trial { builder, notices }
+}
+
+fn store() -> (tempfile::TempDir, Arc<Store>) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::at(folder.path()).unwrap());
+    (folder, store)
+}
+
+/// What is told of an image where no registry can be reached.
+async fn fault(image: &'static ImageSpec) -> String {
+    let (_folder, store) = store();
+    let trial = trial(&FakeEngine::default(), &store, BuildOptions::default());
+    let error = trial.builder.plan(Image::from_spec(image)).await;
+    error.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_reached_is_told_with_what_to_do() {
+    let text = fault(&ALPINE).await;
+    let (happened, help) = text.split_once("\n  help: ").unwrap();
+    assert!(happened.contains("`alpine:3.20`"), "{text}");
+    assert!(
+        help.contains("IMAGE_REGISTRY_MIRROR") && help.contains("proxy"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn only_a_python_that_the_builder_version_takes_is_advised() {
+    let text = fault(&NEWER).await;
+    assert!(
+        text.contains("help: write `python_version = \"3.11\"`"),
+        "{text}"
+    );
+    let text = fault(&OLD).await;
+    assert!(!text.contains("python_version = "), "{text}");
+    assert!(text.contains("help: leave `builder_version` out"), "{text}");
+    assert!(text.contains("IMAGE_REGISTRY_MIRROR"), "{text}");
+}
+
+#[tokio::test]
+async fn a_base_that_is_used_as_it_was_is_told_in_one_line() {
+    let (_folder, store) = store();
+    let image = Image::from_spec(&ALPINE);
+    let engine = FakeEngine::default();
+    engine.publish("alpine:3.20", ImageConfig::default());
+    let before = trial(&engine, &store, BuildOptions::default());
+    before.builder.plan(image).await.unwrap();
+    let options = BuildOptions {
+        no_cache: true,
+        ..BuildOptions::default()
+    };
+    let after = trial(&FakeEngine::default(), &store, options);
+    after.builder.plan(image).await.unwrap();
+    let notices = after.notices.lock().unwrap();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].contains("cannot be reached"), "{notices:?}");
+    assert!(!notices[0].contains(['\n']), "{notices:?}");
+    assert!(!notices[0].contains("help"), "{notices:?}");
+}
+
+#[tokio::test]
+async fn of_many_images_all_faults_are_told_and_nothing_is_built() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let images = [&ALPINE, &NOTHING, &UBUNTU].map(Image::from_spec);
+    let faults = trial.builder.build_all(&images).await.unwrap_err();
+    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("alpine:3.20"), "{texts:?}");
+    assert!(texts[1].contains("ubuntu:24.04"), "{texts:?}");
+    assert!(engine.calls().is_empty());
+}
