@@ -19,9 +19,7 @@ pub struct MainSettings {
 
 /// Runs a program: as a worker if it is one, as our command line if there are arguments for it, else the body of `main`.
 pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R) -> ExitCode {
-    if worker::is_worker() {
-        worker::serve();
-    }
+    become_what_this_process_is();
     let line = if settings.cli {
         cli::parse(settings.package)
     } else {
@@ -46,11 +44,19 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
     }
 }
 
-/// Runs a test: as a worker if this process is one, else its body.
-pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
+/// Goes on as a worker, or as what clears up after a host, where this process was started for that.
+fn become_what_this_process_is() {
+    if worker::is_reaper() {
+        worker::reap();
+    }
     if worker::is_worker() {
         worker::serve();
     }
+}
+
+/// Runs a test: as a worker if this process is one, else its body.
+pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
+    become_what_this_process_is();
     Host::set(HostSettings {
         worker_arguments: registry::test_entry().map(worker_arguments),
         events: Ui::new(UiOptions {

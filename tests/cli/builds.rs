@@ -127,6 +127,24 @@ fn without_cache_everything_is_made_again_and_replaced() {
 }
 
 #[test]
+fn the_list_of_images_tells_the_python_that_was_used() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let base = files.build(&["PIP"])[0]["base"].clone();
+    let images = changing(&["images", "--json"]).run().good().json();
+    let images = images.as_array().unwrap();
+    let listed = images.iter().find(|row| row["name"] == "PIP").unwrap();
+    // The archive has its own Python, a registry the very one that the builder version pins.
+    let python = match base.as_str().unwrap().contains("archive") {
+        true => "debian_slim, Python 3.11 of Debian bookworm",
+        false => "debian_slim, Python 3.11.10",
+    };
+    assert_eq!(listed["base"], python);
+}
+
+#[test]
 fn pulling_asks_for_the_base_again_and_makes_nothing_where_it_is_the_same() {
     if !engine() {
         return;

@@ -361,20 +361,18 @@ fn a_full_disk_of_the_store_is_told_with_what_to_do() {
     files.build(&["PIP"]);
     files.write_new();
     let folder = folder();
-    let path = folder.path().display().to_string();
     for (size, program, arguments) in [
-        // The worker does not fit.
+        // The worker does not fit. An engine that keeps its layers in the store may not even come so far.
         ("1m", SUBJECT, &["call", "add", "2", "3"][..]),
         // The wheel of uv does not fit; it does, and the program in it does not.
         ("4m", CHANGING, &["build", "PIP"]),
         ("40m", CHANGING, &["build", "PIP"]),
     ] {
         let ended = on_a_small_disk(size, folder.path(), program, arguments).run();
-        let ended = ended.with(1, &["no space is left on the disk", &path]);
+        let ended = ended.with(1, &["no space is left on the disk"]);
         let (_, help) = ended.stderr.split_once("\n  help: ").unwrap();
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(help, @"free some space: `prune` removes what is not in use, and `IMAGE_STORE` can name another disk");
-        }
+        assert!(help.contains("`prune` removes "), "{help}");
+        assert_eq!(help.trim_end().lines().count(), 1, "{help}");
         assert_nothing_left(&ended);
     }
     files.build(&["PIP"]);

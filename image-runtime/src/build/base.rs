@@ -12,7 +12,9 @@ use crate::digest::{Digest, Encoder};
 use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
 use crate::event::Event;
 use crate::plan::{BaseSource, Chain, PlannedLayer, ResolvedBase, Root, base_layer};
+use crate::spec::Image;
 use crate::spec::base::{BuilderVersion, PythonVersion};
+use crate::store::Store;
 
 /// How long the answer to what a base names is taken as it is.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,6 +26,31 @@ struct Record {
     resolved: SystemTime,
 }
 
+/// The name under which what a root is today is remembered; `scratch` needs none.
+fn key(root: &Root) -> Option<String> {
+    match root {
+        Root::Scratch => None,
+        Root::Registry { reference } => Some(format!("registry {reference}")),
+        Root::Debian { builder, python } => Some(format!(
+            "debian {} python {}",
+            builder.name,
+            python.map_or("none", |python| python.exact)
+        )),
+    }
+}
+
+/// The file of the store that remembers it.
+fn record(key: &str) -> String {
+    format!("{}.json", Digest::of(key.as_bytes()))
+}
+
+/// What an image's root was when it was last asked for, if the store knows.
+pub(crate) fn known_base(store: &Store, image: Image) -> Option<BaseSource> {
+    let key = key(&Chain::of(image).root)?;
+    let known: Record = store.bases().read_record(&record(&key))?;
+    Some(known.base.source)
+}
+
 impl Builder {
     /// What the chain's root is today.
     pub(super) async fn resolve_base(
@@ -31,19 +58,11 @@ impl Builder {
         chain: &Chain,
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
-        let key = match chain.root {
-            Root::Scratch => {
-                return Ok(ResolvedBase {
-                    source: BaseSource::Scratch,
-                    config: ImageConfig::default(),
-                });
-            }
-            Root::Registry { reference } => format!("registry {reference}"),
-            Root::Debian { builder, python } => format!(
-                "debian {} python {}",
-                builder.name,
-                python.map_or("none", |python| python.exact)
-            ),
+        let Some(key) = key(&chain.root) else {
+            return Ok(ResolvedBase {
+                source: BaseSource::Scratch,
+                config: ImageConfig::default(),
+            });
         };
         self.bases
             .get(key.clone(), self.look_up_base(&key, chain, image))
@@ -58,7 +77,7 @@ impl Builder {
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
-        let file = format!("{}.json", Digest::of(key.as_bytes()));
+        let file = record(key);
         let known: Option<Record> = folder.read_record(&file);
         if let Some(record) = &known {
             let fresh = SystemTime::now()

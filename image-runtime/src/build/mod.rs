@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
+pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
 

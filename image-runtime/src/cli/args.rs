@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::bytes::Bytes;
+
 /// Runs this program: its functions run inside the container images they name.
 #[derive(Debug, Parser)]
 #[command(
@@ -46,7 +48,7 @@ pub(super) enum Verb {
     /// Write an image as files that other tools take
     Export(Export),
     /// Show what this program finds on this machine
-    Doctor,
+    Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
     Prune(Prune),
 }
@@ -98,8 +100,19 @@ pub(super) struct Export {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Look also whether all layers are as they were made; those that are not are made anew by the next build
+    #[arg(long)]
+    pub(super) verify: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Prune {
     /// Remove all layers and caches, however lately they were used
     #[arg(long)]
     pub(super) all: bool,
+
+    /// Remove also the least recently used layers, until all of them take no more than this: `20GB`
+    #[arg(long, value_name = "SIZE", conflicts_with = "all")]
+    pub(super) keep: Option<Bytes>,
 }

@@ -1,12 +1,15 @@
 //! `doctor`: what this program finds on this machine, and what to mend.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::Fault;
-use super::printer::Printer;
+use super::args::Doctor;
+use super::printer::{Printer, counted};
 use crate::base::debian::Mirrors;
 use crate::base::uv;
-use crate::engine::{self, EngineError, EngineInfo, Selected};
+use crate::engine::{self, EngineError, EngineInfo, Selected, Verified};
 use crate::store::Store;
 
 #[derive(Serialize)]
@@ -21,6 +24,22 @@ struct Report {
     python_packages: String,
     proxies: Vec<&'static str>,
     certificates: Option<String>,
+    /// Where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<Layers>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Layers {
+    Verified(Verified),
+    /// The engine keeps them itself.
+    NothingToVerify {
+        nothing_to_verify: String,
+    },
+    Fault {
+        fault: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -31,11 +50,16 @@ struct Engine {
     info: EngineInfo,
 }
 
-pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
+pub(super) async fn run(arguments: &Doctor, package: &str, printer: &Printer) -> Result<(), Fault> {
     let (store, store_fault) = found(Store::open());
     let (engine, engine_fault) = match &store {
         Some(store) => found(look(store).await),
         None => (None, Some("it needs the store".to_owned())),
+    };
+    let (engine, selected) = engine.unzip();
+    let layers = match &selected {
+        Some(selected) if arguments.verify => Some(verify(&**selected).await),
+        _ => None,
     };
     let report = Report {
         program: package.to_owned(),
@@ -48,23 +72,46 @@ pub(super) async fn run(package: &str, printer: &Printer) -> Result<(), Fault> {
         python_packages: uv::mirror(),
         proxies: crate::build::proxies(),
         certificates: crate::build::certificates().map(|path| path.display().to_string()),
+        layers,
     };
     printer.report(&report, || text(&report));
-    match (report.engine, report.store) {
-        (Some(_), Some(_)) => Ok(()),
+    match (report.engine, report.store, report.layers) {
+        (_, _, Some(Layers::Verified(Verified { damaged, .. }))) if !damaged.is_empty() => {
+            let damaged = counted(damaged.len(), "damaged layer");
+            Err(Fault::Failed(format!(
+                "{damaged}\n  help: the next build of an image makes what is damaged of it anew"
+            )))
+        }
+        (_, _, Some(Layers::Fault { .. })) => Err(Fault::Failed(
+            "the layers could not be verified: see above".into(),
+        )),
+        (Some(_), Some(_), _) => Ok(()),
         _ => Err(Fault::Failed(
             "something that builds and calls need is missing: see above".into(),
         )),
     }
 }
 
-async fn look(store: &Store) -> Result<Engine, EngineError> {
+async fn look(store: &Store) -> Result<(Engine, Arc<dyn engine::Engine>), EngineError> {
     let Selected { engine, because } = engine::select(store).await?;
-    Ok(Engine {
+    let found = Engine {
         name: engine.name(),
         because,
         info: engine.info().await?,
-    })
+    };
+    Ok((found, engine))
+}
+
+async fn verify(engine: &dyn engine::Engine) -> Layers {
+    match engine.verify().await {
+        Ok(Some(verified)) => Layers::Verified(verified),
+        Ok(None) => Layers::NothingToVerify {
+            nothing_to_verify: format!("the {} engine keeps its layers itself", engine.name()),
+        },
+        Err(error) => Layers::Fault {
+            fault: crate::client::chain(&error),
+        },
+    }
 }
 
 fn found<T, E: std::error::Error>(looked: Result<T, E>) -> (Option<T>, Option<String>) {
@@ -145,7 +192,37 @@ fn text(report: &Report) -> String {
     let certificates = report.certificates.clone();
     let certificates = certificates.unwrap_or_else(|| "none of this system were found".into());
     line(FACT, "certificates", certificates);
+    if let Some(layers) = &report.layers {
+        lines.extend(layers_lines(layers));
+    }
     columns(&lines)
+}
+
+fn layers_lines(layers: &Layers) -> Vec<Line> {
+    let line = |mark, value| (mark, "layers".to_owned(), value);
+    let Verified { layers, damaged } = match layers {
+        Layers::Verified(verified) => verified,
+        Layers::NothingToVerify { nothing_to_verify } => {
+            return vec![line(
+                FACT,
+                format!("nothing to verify: {nothing_to_verify}"),
+            )];
+        }
+        Layers::Fault { fault } => return vec![line(BAD, fault.clone())],
+    };
+    if damaged.is_empty() {
+        let whole = format!("{} as they were made", counted(*layers, "layer"));
+        return vec![line(GOOD, whole)];
+    }
+    let described = damaged.iter().map(|damaged| {
+        let title = match damaged.title.as_str() {
+            "" => "of which nothing is known",
+            title => title,
+        };
+        let faults = damaged.faults.join("\n");
+        line(BAD, format!("{} {title}\n{faults}", damaged.layer))
+    });
+    described.collect()
 }
 
 /// The values below each other, those of several lines too.

@@ -1,11 +1,14 @@
-//! `images` and `functions`: what the program defines. Needs no engine.
+//! `images` and `functions`: what the program defines. Needs no engine; what is known of bases comes from the store.
 
 use serde::Serialize;
 
 use super::Fault;
 use super::printer::{Printer, table};
+use crate::build::known_base;
+use crate::plan::BaseSource;
 use crate::registry::Program;
 use crate::spec::{Base, FunctionSpec};
+use crate::store::Store;
 
 #[derive(Serialize)]
 struct ImageRow {
@@ -17,6 +20,9 @@ struct ImageRow {
 
 pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
     let program = program()?;
+    // Without a store, nothing is known.
+    let store = Store::open().ok();
+    let known = |image| known_base(store.as_ref()?, image);
     let rows: Vec<_> = program
         .images()
         .into_iter()
@@ -26,7 +32,14 @@ pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
             base: match image.spec().base {
                 Base::DebianSlim(base) => match base.python {
                     None => "debian_slim".into(),
-                    Some(python) => format!("debian_slim, Python {}", python.exact),
+                    Some(python) => match known(image) {
+                        Some(BaseSource::Archive {
+                            suite,
+                            python: Some(series),
+                            ..
+                        }) => format!("debian_slim, Python {series} of Debian {suite}"),
+                        _ => format!("debian_slim, Python {}", python.exact),
+                    },
                 },
                 Base::FromRegistry(base) => base.reference.into(),
                 Base::Scratch => "scratch".into(),

@@ -2,12 +2,14 @@
 
 mod args;
 mod build;
+mod bytes;
 mod call;
 mod doctor;
 mod export;
 mod list;
 mod printer;
 mod prune;
+mod shelf;
 
 use std::process::ExitCode;
 
@@ -84,7 +86,7 @@ impl Command {
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
-                Verb::Doctor => doctor::run(self.package, &printer).await,
+                Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }
         };

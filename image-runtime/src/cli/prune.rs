@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::args::Prune;
+use super::bytes::Bytes;
 use super::printer::{Printer, counted};
+use super::shelf::Shelf;
 use super::{Fault, host};
 use crate::engine::EngineError;
 use crate::ui::format;
@@ -22,6 +24,8 @@ struct Report {
     caches: usize,
     run_folders: usize,
     store_bytes: u64,
+    /// Bytes of the layers that are left, where that was limited.
+    kept_bytes: Option<u64>,
 }
 
 pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Fault> {
@@ -32,30 +36,17 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
         run_folders: host.store.sweep(),
         ..Report::default()
     };
+    let (engine, store) = (&*host.engine, &*host.store);
     let now = SystemTime::now();
-    let mut layers = host.engine.layers().await.map_err(failed)?;
-    layers.retain(|layer| {
-        let used = host.store.last_use(&layer.id).unwrap_or(layer.created);
-        arguments.all || now.duration_since(used).is_ok_and(|age| age > UNUSED)
-    });
-    // A layer can go once those above it are gone: go over them until a round removes nothing.
-    loop {
-        let before = layers.len();
-        let mut kept = Vec::new();
-        for layer in layers {
-            match host.engine.remove_layer(&layer.id).await {
-                Ok(()) => {
-                    host.store.forget_use(&layer.id);
-                    report.layers += 1;
-                }
-                Err(EngineError::InUse { .. }) => kept.push(layer),
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        layers = kept;
-        if layers.is_empty() || layers.len() == before {
-            break;
-        }
+    let is_old = |used| arguments.all || now.duration_since(used).is_ok_and(|age| age > UNUSED);
+    let mut shelf = Shelf::of(engine, store).await.map_err(failed)?;
+    let removed = shelf.remove_while(engine, store, |_, used| is_old(used));
+    report.layers += removed.await.map_err(failed)?;
+    let old_in_use = shelf.count(is_old);
+    if let Some(Bytes(most)) = arguments.keep {
+        let removed = shelf.remove_while(engine, store, |shelf, _| shelf.size() > most);
+        report.layers += removed.await.map_err(failed)?;
+        report.kept_bytes = Some(shelf.size());
     }
     let unused = if arguments.all {
         Duration::ZERO
@@ -65,6 +56,7 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
     if arguments.all {
+        store.forget_uses_except(&shelf.identities());
         report.caches = host.engine.remove_caches().await.map_err(failed)?;
         report.store_bytes = host
             .store
@@ -85,8 +77,14 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
                 format::size(report.store_bytes)
             );
         }
-        if !layers.is_empty() {
-            text += &format!("; kept {} in use", counted(layers.len(), "layer"));
+        if old_in_use > 0 {
+            text += &format!("; kept {} in use", counted(old_in_use, "layer"));
+        }
+        if let Some(kept) = report.kept_bytes {
+            text += &format!("; {} of layers are left", format::size(kept));
+            if arguments.keep.is_some_and(|Bytes(most)| kept > most) {
+                text += ", which are in use";
+            }
         }
         text
     });

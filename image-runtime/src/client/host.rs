@@ -15,7 +15,7 @@ use crate::registry::Program;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::Store;
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{self, Launcher};
+use crate::worker::{self, Launcher, Reaper};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -72,10 +72,17 @@ impl Host {
         let store = Store::open()
             .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
         let store = Arc::new(store);
+        // A program that would not become one is started by nobody.
+        let arguments = settings.worker_arguments.as_deref();
+        let reaper = arguments.map(|arguments| Reaper::start(&store, arguments));
         let engine = engine::select(&store)
             .await
             .map_err(|error| CallError::engine(&error))?
             .engine;
+        // From here on this program may leave things.
+        if let Some(reaper) = reaper {
+            reaper.is_there();
+        }
         Ok(Arc::new(Self::new(settings, program, store, engine)))
     }
 

@@ -69,7 +69,7 @@ pub enum EngineError {
     },
     /// The registry of an image cannot be reached.
     #[error(
-        "the registry of `{reference}` cannot be reached: {said}\n  help: check the engine's network and its proxy; \
+        "the registry of `{reference}` cannot be reached: {said}\n  help: check the network and the proxy, which a daemon has of its own; \
          images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names"
     )]
     RegistryUnreachable {

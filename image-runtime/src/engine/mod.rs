@@ -85,6 +85,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Removes what owners that no longer live left behind: containers, half-made layers.
     async fn sweep(&self) -> Result<Swept, EngineError>;
 
+    /// Looks whether the layers are as they were made, and keeps those that are not from being used: the next build makes
+    /// them anew. Nothing where the engine has no files that anybody else could change.
+    async fn verify(&self) -> Result<Option<Verified>, EngineError> {
+        Ok(None)
+    }
+
     /// Removes caches of build steps ([`Mount::Cache`]); answers how many.
     async fn remove_caches(&self) -> Result<usize, EngineError>;
 }
@@ -226,4 +232,24 @@ pub struct Exit {
 pub struct Swept {
     /// Containers.
     pub containers: usize,
+}
+
+/// What [`Engine::verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Verified {
+    /// How many layers were looked at.
+    pub layers: usize,
+    /// Those that are not as they were made.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A layer that is not as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Damaged {
+    /// How its identity begins.
+    pub layer: String,
+    /// What it is, for people; empty where that is lost.
+    pub title: String,
+    /// What is wrong with it: a few things.
+    pub faults: Vec<String>,
 }

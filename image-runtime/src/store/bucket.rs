@@ -93,7 +93,7 @@ impl Folder {
         settle: impl FnOnce(&fs::File) -> io::Result<()>,
     ) -> Result<(), StoreError> {
         let path = self.join(name);
-        tempfile::NamedTempFile::new_in(&self.tmp)
+        super::temporary::create(&self.tmp)
             .and_then(|mut file| {
                 file.write_all(bytes)?;
                 settle(file.as_file())?;

@@ -105,7 +105,8 @@ impl Drop for Lock {
     }
 }
 
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+/// Whether a file is still the one at a path.
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),

@@ -9,12 +9,12 @@ mod bucket;
 mod error;
 mod lock;
 mod run;
+mod temporary;
 mod usage;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 pub use bucket::Folder;
 pub use error::StoreError;
@@ -29,9 +29,6 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # This file is a cache directory tag created by image-runtime.
 # For information about cache directory tags see https://bford.info/cachedir/
 ";
-
-/// Temporary files that were not written to for this long belong to nobody.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The local store.
 #[derive(Clone, Debug)]
@@ -73,6 +70,11 @@ impl Store {
         Ok(store)
     }
 
+    /// The folder that `IMAGE_STORE` would name.
+    pub fn root(&self) -> &Path {
+        self.bucket.parent().unwrap_or(&self.bucket)
+    }
+
     /// The folder in which this format's files lie.
     pub fn path(&self) -> &Path {
         &self.bucket
@@ -103,13 +105,13 @@ impl Store {
         self.folder("uses")
     }
 
-    /// Removes what can be downloaded or read again. Answers how many bytes that freed.
+    /// Removes what can be downloaded, read or asked for again. Answers how many bytes that freed.
     ///
     /// # Errors
     /// A file cannot be removed.
     pub fn remove_caches(&self) -> Result<u64, StoreError> {
         let mut freed = 0;
-        for folder in [self.downloads(), self.trees()] {
+        for folder in [self.downloads(), self.trees(), self.bases()] {
             let entries = fs::read_dir(folder.path())
                 .map_err(|source| StoreError::io("read", folder.path(), source))?;
             for entry in entries.flatten() {
@@ -140,14 +142,14 @@ impl Store {
     /// The file cannot be made.
     pub fn temp_file(&self) -> Result<tempfile::NamedTempFile, StoreError> {
         let tmp = self.tmp();
-        tempfile::NamedTempFile::new_in(&tmp)
+        temporary::create(&tmp)
             .map_err(|source| StoreError::io("make a temporary file in", &tmp, source))
     }
 
     /// Removes what processes that no longer live left behind. Answers how many run folders were removed.
     pub fn sweep(&self) -> usize {
         self.locks().sweep();
-        sweep_abandoned(&self.tmp(), SystemTime::now());
+        temporary::sweep(&self.tmp());
         run::sweep(&self.run())
     }
 
@@ -199,19 +201,6 @@ fn locate(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
                     .join(".cache/image-runtime"),
             )
         })
-}
-
-fn sweep_abandoned(folder: &Path, now: SystemTime) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .map(|modified| now.duration_since(modified).unwrap_or_default());
-        if age.is_ok_and(|age| age > ABANDONED) {
-            // Another process may be sweeping too: what is gone is gone.
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -284,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn caches_are_what_can_be_had_again_and_no_more() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        for folder in store.folders() {
+            folder.write("x", b"1").unwrap();
+        }
+        assert_eq!(store.remove_caches().unwrap(), 3);
+        let left = store.folders().map(|folder| folder.join("x").exists());
+        assert_eq!(left, [false, false, false, true, true, true, true, true]);
+    }
+
+    #[test]
     fn a_file_where_the_store_should_be_is_an_error_that_names_it() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
@@ -291,19 +292,5 @@ mod tests {
         let error = Store::at(&file).unwrap_err().to_string();
         assert!(error.contains(file.to_str().unwrap()), "{error}");
         assert!(error.contains("IMAGE_STORE"), "{error}");
-    }
-
-    #[test]
-    fn only_temporary_files_that_nobody_writes_to_are_swept() {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::at(root.path()).unwrap();
-        let file = store.temp_file().unwrap();
-        sweep_abandoned(&store.tmp(), SystemTime::now());
-        assert!(file.path().exists());
-        sweep_abandoned(
-            &store.tmp(),
-            SystemTime::now() + ABANDONED + Duration::from_secs(60),
-        );
-        assert!(!file.path().exists());
     }
 }

@@ -27,4 +27,36 @@ impl Store {
         // One that was never noted is forgotten already.
         let _ = self.uses().remove(&layer.to_string());
     }
+
+    /// Forgets the use of all layers but these.
+    pub fn forget_uses_except(&self, kept: &[LayerId]) {
+        let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
+        let noted = std::fs::read_dir(self.uses().path());
+        for entry in noted.into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !kept.contains(&name) {
+                let _ = self.uses().remove(&name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    #[test]
+    fn uses_are_noted_and_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        let [one, two, three] = [b"1", b"2", b"3"].map(|text| Digest::of(text));
+        for layer in [&one, &two, &three] {
+            store.note_use(layer);
+        }
+        store.forget_use(&one);
+        store.forget_uses_except(&[two]);
+        let known = [&one, &two, &three].map(|layer| store.last_use(layer).is_some());
+        assert_eq!(known, [false, true, false]);
+    }
 }

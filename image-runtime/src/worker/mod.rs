@@ -9,6 +9,7 @@ mod invoke;
 mod launcher;
 mod line;
 mod output;
+mod reaper;
 mod serve;
 mod supervise;
 
@@ -17,6 +18,7 @@ pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};
 pub use host::Worker;
 pub use launcher::{Launcher, WorkerSpec};
+pub use reaper::{Reaper, is_reaper, reap};
 pub use serve::{is_serving, is_worker, serve};
 
 /// Where the pieces lie inside a container.

@@ -33,12 +33,12 @@ pub(super) fn supervise() -> Option<i32> {
 }
 
 /// Whether this process has but one thread: only then its copy is whole. A test has more.
-fn is_alone() -> bool {
+pub(super) fn is_alone() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
 /// Copies this process, which is quicker than starting its program again; answers the copy's number, and nothing in the copy.
-fn split() -> io::Result<Option<u32>> {
+pub(super) fn split() -> io::Result<Option<u32>> {
     #[expect(unsafe_code, reason = "std cannot fork")]
     // SAFETY: no other thread of this process was in the middle of something, since there is none.
     let forked = unsafe { libc::fork() };
@@ -96,6 +96,20 @@ pub(super) fn end_everything_else() -> io::Result<()> {
 pub(super) fn exit_at_once() -> ! {
     // SAFETY: `_exit` has no preconditions.
     unsafe { libc::_exit(0) }
+}
+
+/// Lets go of all that this process was given but its standard streams, and of who could end it by a signal to many.
+pub(super) fn let_go() {
+    // Where it leads its session already, there is nothing to leave.
+    let _ = rustix::process::setsid();
+    #[expect(unsafe_code, reason = "std has no words for descriptors and signals")]
+    // SAFETY: nothing of this process has opened any of the descriptors yet; to ignore a signal runs no code.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
 }
 
 /// Tells why the worker cannot go on. The host shows the last lines of a container that died.

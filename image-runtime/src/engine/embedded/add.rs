@@ -34,7 +34,7 @@ impl Addition {
             given_up,
         } = self;
         let doing = format!("putting files into `{}`", new.title);
-        let failed = super::failed(doing.clone());
+        let failed = super::failed(doing.as_str());
         let written = (|| {
             let Some(parent) = new.parent else {
                 let scratch = layers.empty_draft()?;
@@ -57,6 +57,7 @@ impl Addition {
         })();
         let (scratch, written) = written.map_err(failed)?;
         written.map_err(|error| match error.kind() {
+            // Reading does not fail like this: it is the store that is full.
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 EngineError::NoSpace { doing, place: None }
             }

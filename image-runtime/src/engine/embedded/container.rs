@@ -38,6 +38,7 @@ struct Running {
     /// Closed when all output has been read.
     reading: watch::Receiver<()>,
     exit: OnceCell<Exit>,
+    cleaned: OnceCell<()>,
 }
 
 impl EmbeddedContainer {
@@ -80,6 +81,7 @@ impl EmbeddedContainer {
             tail,
             reading,
             exit: OnceCell::new(),
+            cleaned: OnceCell::new(),
         });
         // Nothing of a container stays once its process has ended, whoever waits for that.
         let waiting = Arc::clone(&running);
@@ -139,16 +141,19 @@ impl Running {
             .take()
     }
 
-    /// Removes what it wrote, and its cgroup.
+    /// Removes what it wrote, and its cgroup. Who comes second waits until it is done.
     async fn clean(self: &Arc<Self>) {
-        let scratch = self.take_scratch();
-        let running = Arc::clone(self);
-        let cleaned = on_thread(move || {
-            drop(scratch);
-            // A group that its last process still leaves is swept later.
-            let _ = running.cgroup.remove();
-        });
-        cleaned.await;
+        let clean = || async {
+            let scratch = self.take_scratch();
+            let running = Arc::clone(self);
+            let cleaned = on_thread(move || {
+                drop(scratch);
+                // A group that its last process still leaves is swept later.
+                let _ = running.cgroup.remove();
+            });
+            cleaned.await;
+        };
+        self.cleaned.get_or_init(clean).await;
     }
 
     async fn end(&self) -> Result<(), EngineError> {

@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths
-//! drafts/<run>/                  layers that are being made, and layers on their way out
+//! drafts/<run>/                  layers that are being made
+//! retired/<run>/                 layers on their way out: containers may still stand on them
 //! containers/<run>/              what runs: upper, work, root, and a lease that names its layers
 //! caches/<name>/                 directories that build steps keep
 //! skeleton/                      below every layer: the mount points that an image may lack
 //! lock                           shared by those that take a lease, exclusive for who removes
 //! ```
+
+mod verify;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -28,12 +31,25 @@ use crate::store::{RunDir, Store, StoreError};
 /// The files that a layer adds.
 pub(super) const FILES: &str = "fs";
 const RECORD: &str = "record.json";
+/// What becomes of the record of a layer that was found damaged: without a record it does not exist.
+const DAMAGED: &str = "damaged.json";
 /// Bytes of the files, once somebody asked.
 const SIZE: &str = "size";
 /// Which layers a container stands on, and which caches it uses.
 const LEASE: &str = "lease";
+/// More layers than Linux stacks: records that name each other in a circle end here.
+const HIGHEST: usize = 1000;
 /// Digits of an identity in the name of its directory.
 const SHORT: usize = 16;
+
+const FOLDERS: [&str; 6] = [
+    "layers",
+    "drafts",
+    "retired",
+    "containers",
+    "caches",
+    "skeleton",
+];
 
 /// Mount points that an image may lack.
 const POINTS: [&str; 4] = ["dev", "etc", "proc", "sys"];
@@ -52,6 +68,9 @@ struct Record {
     parent: Option<LayerId>,
     title: String,
     created: SystemTime,
+    /// When the parent was made that it stands on: it fits no other.
+    #[serde(default)]
+    parent_created: Option<SystemTime>,
 }
 
 /// A layer and all below it, topmost first.
@@ -61,7 +80,7 @@ impl Layers {
     /// Those of a store; the folders are made where they are missing.
     pub(super) fn open(store: &Store, form: Form) -> Result<Self, StoreError> {
         let root = store.path().join(form.folder());
-        let made = ["layers", "drafts", "containers", "caches", "skeleton"]
+        let made = FOLDERS
             .into_iter()
             .map(str::to_owned)
             .chain(POINTS.map(|point| format!("skeleton/{point}")))
@@ -103,8 +122,9 @@ impl Layers {
         read_record(&self.directory(layer)).filter(|record| record.id == *layer)
     }
 
+    /// Whether a layer can be used: it and all below it are there, and fit together.
     pub(super) fn has(&self, layer: &LayerId) -> bool {
-        self.record(layer).is_some()
+        self.stack(layer).is_ok()
     }
 
     /// The directory of a layer, open: it stays the same one if the layer is replaced. And its title.
@@ -122,19 +142,29 @@ impl Layers {
     /// A layer and all below it.
     ///
     /// # Errors
-    /// One of them does not exist.
+    /// One of them does not exist, or was made anew after the one above it was.
     pub(super) fn stack(&self, top: &LayerId) -> io::Result<Stack> {
         let mut stack = Vec::new();
-        let mut next = Some(*top);
-        while let Some(layer) = next {
-            let record = self.record(&layer).ok_or_else(|| {
-                io::Error::new(
-                    ErrorKind::NotFound,
-                    format!("layer {} does not exist", layer.short()),
-                )
-            })?;
+        let mut next = Some((*top, None));
+        while let Some((layer, created)) = next {
+            let lacking = |what| {
+                let text = format!("layer {} {what}", layer.short());
+                io::Error::new(ErrorKind::NotFound, text)
+            };
+            let record = self
+                .record(&layer)
+                .ok_or_else(|| lacking("does not exist"))?;
+            if !self.files(&layer).exists() {
+                return Err(lacking("has lost its files"));
+            }
+            if created.is_some_and(|created| created != record.created) {
+                return Err(lacking("was made anew after the one above it"));
+            }
+            if stack.len() == HIGHEST {
+                return Err(lacking("stands on too many others"));
+            }
             stack.push(layer);
-            next = record.parent;
+            next = record.parent.map(|parent| (parent, record.parent_created));
         }
         Ok(stack)
     }
@@ -189,7 +219,7 @@ impl Layers {
     /// # Errors
     /// A layer does not exist, or the place cannot be made.
     pub(super) fn lease(&self, stack: &[LayerId], caches: &[&str]) -> io::Result<Scratch> {
-        let scratch = Scratch::create(&self.root, "containers").map_err(io::Error::other)?;
+        let mut scratch = Scratch::create(&self.root, "containers").map_err(io::Error::other)?;
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
@@ -212,7 +242,12 @@ impl Layers {
                 )));
             }
         }
+        scratch.stands_on = stack.first().and_then(|top| self.created(top));
         Ok(scratch)
+    }
+
+    fn created(&self, layer: &LayerId) -> Option<SystemTime> {
+        self.record(layer).map(|record| record.created)
     }
 
     /// The directory of a cache.
@@ -234,6 +269,10 @@ impl Layers {
             parent: new.parent,
             title: new.title.clone(),
             created: SystemTime::now(),
+            parent_created: new.parent.and_then(|parent| {
+                let stood_on = scratch.stands_on;
+                stood_on.or_else(|| self.created(&parent))
+            }),
         };
         fs::write(draft.join(RECORD), serde_json::to_vec_pretty(&record)?)?;
         // Once for all of the files: those who wrote them need not have done so.
@@ -242,19 +281,25 @@ impl Layers {
         let _lock = self.lock(true)?;
         if place.exists() {
             // Containers that stand on the old one keep it until they end, since it only moves out of sight.
-            let old = self.retire(&place)?;
+            let old = self.retired()?;
+            exchange(&draft, &place, old.path())?;
             if self.leased()?.contains(&new.id.to_string()) {
                 old.keep_for_sweep();
             }
+        } else {
+            fs::rename(&draft, &place)?;
         }
-        fs::rename(&draft, &place)?;
         File::open(self.root.join("layers"))?.sync_all()
+    }
+
+    fn retired(&self) -> io::Result<Scratch> {
+        Scratch::create(&self.root, "retired").map_err(io::Error::other)
     }
 
     /// Takes a layer out of sight.
     fn retire(&self, place: &Path) -> io::Result<Scratch> {
-        let retired = self.draft().map_err(io::Error::other)?;
-        move_directory(place, &retired.run.path().join("layer"))?;
+        let retired = self.retired()?;
+        move_directory(place, &retired.path().join("layer"))?;
         Ok(retired)
     }
 
@@ -312,6 +357,7 @@ impl Layers {
         let whole = |layer: LayerId| {
             let below = |id: &LayerId| own.get(id).and_then(|(_, parent)| *parent);
             std::iter::successors(Some(layer), below)
+                .take(HIGHEST)
                 .filter_map(|id| own.get(&id))
                 .map(|(size, _)| size)
                 .sum()
@@ -332,7 +378,9 @@ impl Layers {
         let entries = fs::read_dir(self.root.join("layers"))?;
         Ok(entries.flatten().filter_map(|entry| {
             let place = entry.path();
-            Some((read_record(&place)?, place))
+            // Those that were found damaged are not used, but removed like others.
+            let record = read_record(&place).or_else(|| read_damaged(&place))?;
+            Some((record, place))
         }))
     }
 
@@ -363,11 +411,40 @@ impl Layers {
     /// Removes what dead programs left; answers how many containers that were.
     pub(super) fn sweep(&self) -> usize {
         let containers = crate::store::sweep_runs(&self.root.join("containers"));
-        // Layers that were replaced stay as long as anything runs: it may stand on them.
-        if self.leased().is_ok_and(|leased| leased.is_empty()) {
-            crate::store::sweep_runs(&self.root.join("drafts"));
-        }
+        crate::store::sweep_runs(&self.root.join("drafts"));
+        // What is here is to go, and is not missed by those who run if it stays.
+        let _ = self.sweep_retired();
+        let _ = self.sweep_wrecks();
         containers
+    }
+
+    /// Layers that were replaced stay as long as anything runs: it may stand on them.
+    fn sweep_retired(&self) -> io::Result<()> {
+        let retired = self.root.join("retired");
+        if fs::read_dir(&retired)?.next().is_some() {
+            let _lock = self.lock(true)?;
+            if self.leased()?.is_empty() {
+                crate::store::sweep_runs(&retired);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes directories of layers that say no more whose they are: a layer is made anew beside nothing.
+    fn sweep_wrecks(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.root.join("layers"))?.flatten() {
+            let place = entry.path();
+            if !is_wreck(&place) {
+                continue;
+            }
+            let _lock = self.lock(true)?;
+            let name = entry.file_name();
+            let in_use = |lease: &String| lease.starts_with(&*name.to_string_lossy());
+            if is_wreck(&place) && !self.leased()?.iter().any(in_use) {
+                drop(self.retire(&place)?);
+            }
+        }
+        Ok(())
     }
 
     /// Reads a small file of a stack as a container would see it, links inside the image followed.
@@ -391,12 +468,18 @@ impl Layers {
 pub(super) struct Scratch {
     run: RunDir,
     kind: &'static str,
+    /// When the topmost layer below it was made.
+    stands_on: Option<SystemTime>,
 }
 
 impl Scratch {
     fn create(root: &Path, kind: &'static str) -> Result<Self, StoreError> {
         let run = RunDir::create(&root.join(kind))?;
-        Ok(Self { run, kind })
+        Ok(Self {
+            run,
+            kind,
+            stands_on: None,
+        })
     }
 
     /// What is written over the layers.
@@ -416,6 +499,30 @@ impl Scratch {
     /// Leaves it to a later sweep.
     fn keep_for_sweep(self) {
         self.run.leave();
+    }
+}
+
+/// Puts a new layer into the place of an old one, which goes to a folder. At every instant one of them is in the place.
+fn exchange(new: &Path, place: &Path, retired: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let beside = retired.join("layer");
+    fs::rename(new, &beside)?;
+    match renameat_with(CWD, &beside, CWD, place, RenameFlags::EXCHANGE) {
+        // Not every file system can exchange.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            fs::rename(place, retired.join("old"))?;
+            fs::rename(&beside, place)
+        }
+        exchanged => Ok(exchanged?),
+    }
+}
+
+/// Whether the directory of a layer holds no record, though it can be read.
+fn is_wreck(place: &Path) -> bool {
+    match fs::read(place.join(RECORD)) {
+        _ if read_damaged(place).is_some() => false,
+        Ok(bytes) => serde_json::from_slice::<Record>(&bytes).is_err(),
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 
@@ -443,6 +550,11 @@ fn short(layer: &LayerId) -> String {
 
 fn read_record(place: &Path) -> Option<Record> {
     serde_json::from_slice(&fs::read(place.join(RECORD)).ok()?).ok()
+}
+
+/// The record of a layer that was found damaged.
+fn read_damaged(place: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(place.join(DAMAGED)).ok()?).ok()
 }
 
 /// Bytes of a layer's own files, counted once.

@@ -31,7 +31,7 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, Mount, NewLayer, PackedLayer, Swept,
+    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -245,6 +245,14 @@ impl Engine for EmbeddedEngine {
         Ok(Swept {
             containers: containers.await,
         })
+    }
+
+    async fn verify(&self) -> Result<Option<Verified>, EngineError> {
+        let layers = self.layers.clone();
+        on_thread(move || layers.verify())
+            .await
+            .map(Some)
+            .map_err(failed("verifying layers"))
     }
 
     async fn remove_caches(&self) -> Result<usize, EngineError> {

@@ -1,0 +1,139 @@
+//! Clears up after this program, however it ends: its own executable, started once more, waits in the background for the end
+//! of the host and then removes what that left on the disk. What runs needs nobody for that: the kernel ends it.
+//!
+//! It is a session of its own, so that no key of a terminal reaches it, and no child of the host, so that nobody who waits for
+//! children waits for it. It holds nothing of the host: no file, no directory, no output.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
+
+use super::supervise;
+use crate::engine;
+use crate::store::Store;
+
+/// Set in this process, and nowhere else: which part of it that is.
+const VARIABLE: &str = "IMAGE_RUNTIME_REAPER";
+/// A child of the host, which makes the one that waits and ends.
+const FIRST: &str = "first";
+const SECOND: &str = "second";
+
+const MYSELF: &str = "/proc/self/exe";
+
+/// A container that is being born at the end of the host may hold its place a moment longer.
+const AGAIN: Duration = Duration::from_millis(500);
+/// An engine may not answer.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// Whether this process is the one that clears up.
+pub fn is_reaper() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
+/// What clears up after this program, as it comes into being.
+#[derive(Debug)]
+pub struct Reaper {
+    /// Closed once it is there, or cannot be.
+    starting: Receiver<()>,
+}
+
+impl Reaper {
+    /// Starts it, in the background. `arguments` bring this program to [`reap`].
+    pub fn start(store: &Store, arguments: &[String]) -> Self {
+        let (root, arguments) = (store.root().to_owned(), arguments.to_vec());
+        let (started, starting) = channel();
+        let thread = std::thread::Builder::new().name("image-runtime-reaper".into());
+        // Where it cannot be started, the next program clears up.
+        let _ = thread.spawn(move || start_and_wait(&root, &arguments, started));
+        Self { starting }
+    }
+
+    /// Waits until it is there, well below a millisecond.
+    pub fn is_there(self) {
+        let _ = self.starting.recv();
+    }
+}
+
+fn start_and_wait(store: &Path, arguments: &[String], started: Sender<()>) -> io::Result<()> {
+    let host = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let mut first = command(FIRST)
+        .args(arguments)
+        .env("IMAGE_STORE", store)
+        .stdin(host)
+        .process_group(0)
+        .spawn()?;
+    drop(started);
+    first.wait().map(drop)
+}
+
+fn command(part: &str) -> Command {
+    let mut command = Command::new(MYSELF);
+    command
+        .env(VARIABLE, part)
+        .current_dir("/")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Waits for the end of the host, clears up, and ends.
+pub fn reap() -> ! {
+    if std::env::var_os(VARIABLE).as_deref() == Some(OsStr::new(FIRST)) {
+        let is_second = supervise::is_alone() && matches!(supervise::split(), Ok(None));
+        if !is_second {
+            leave_to_second();
+        }
+    }
+    supervise::let_go();
+    let _ = wait_for_host();
+    if let Ok(store) = Store::open() {
+        clear_up(&store);
+    }
+    supervise::exit_at_once();
+}
+
+/// Ends this process. One with threads has no copy yet: it is started again.
+fn leave_to_second() -> ! {
+    if !supervise::is_alone() {
+        let _ = command(SECOND).args(std::env::args_os().skip(1)).spawn();
+    }
+    supervise::exit_at_once();
+}
+
+/// The standard input is the host.
+fn wait_for_host() -> io::Result<()> {
+    let host = io::stdin();
+    loop {
+        match poll(&mut [PollFd::new(&host, PollFlags::IN)], None) {
+            Err(rustix::io::Errno::INTR) => {}
+            ended => return Ok(ended.map(drop)?),
+        }
+    }
+}
+
+fn clear_up(store: &Store) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return;
+    };
+    let sweeping = async {
+        let engine = engine::select(store).await.ok();
+        for pause in [Duration::ZERO, AGAIN] {
+            tokio::time::sleep(pause).await;
+            if let Some(selected) = &engine {
+                let _ = selected.engine.sweep().await;
+            }
+            store.sweep();
+        }
+    };
+    let _ = runtime.block_on(async { tokio::time::timeout(LONGEST, sweeping).await });
+}

@@ -1,0 +1,13 @@
+//! The embedded engine among accidents: programs that are killed at any instant, and stores that somebody damaged. Nothing may be
+//! lost or left, and no answer may be wrong.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of it is test code: a panic is a failed test"
+)]
+
+mod damage;
+mod kills;
+mod left;
+mod places;
+mod world;
