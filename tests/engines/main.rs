@@ -97,6 +97,11 @@ on_every_engine! {
         a_saved_layer_can_be_built_on
         caches_are_kept_between_containers
     }
+    exporting {
+        a_layer_and_those_below_are_archives_of_what_they_add
+        a_sink_that_fails_ends_it
+        a_layer_that_does_not_exist_is_an_error
+    }
     sweeping {
         containers_of_the_living_stay
         containers_of_the_dead_go

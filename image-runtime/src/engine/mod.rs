@@ -12,6 +12,7 @@ mod files;
 mod limits;
 mod owner;
 mod packed;
+mod packing;
 mod select;
 mod tail;
 

@@ -1,6 +1,7 @@
 //! The cases, by subject.
 
 pub(crate) mod containers;
+pub(crate) mod exporting;
 pub(crate) mod files;
 pub(crate) mod layers;
 pub(crate) mod pulling;

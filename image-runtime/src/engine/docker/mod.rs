@@ -6,6 +6,7 @@ mod build;
 mod connect;
 mod container;
 mod error;
+mod export;
 mod guard;
 mod layer;
 mod place;
@@ -167,16 +168,10 @@ impl Engine for DockerEngine {
     async fn export(
         &self,
         layer: &LayerId,
-        _: &dyn LayerSink,
-        _: &(dyn Fn(u64, u64) + Send + Sync),
+        to: &dyn LayerSink,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<Vec<PackedLayer>, EngineError> {
-        Err(EngineError::Refused {
-            doing: "exporting the layers".to_owned(),
-            said: format!(
-                "a daemon gives no layers that are the same everywhere\n  help: `IMAGE_ENGINE=embedded` does; or `docker save {}`",
-                layer::image_of(layer)
-            ),
-        })
+        self.0.export(layer, to, progress).await
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {

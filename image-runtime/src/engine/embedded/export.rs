@@ -4,14 +4,13 @@
 //! packed again.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use flate2::{Compression, GzBuilder};
 use futures_util::future::{BoxFuture, Either, select};
 use futures_util::{FutureExt as _, StreamExt as _};
 use rustix::fs::{Mode, OFlags, openat};
@@ -21,8 +20,8 @@ use super::files;
 use super::form::Form;
 use super::layers::{FILES, Layers, Scratch};
 use super::{failed, on_thread};
-use crate::digest::{Digest, Hasher, LayerId};
-use crate::engine::{EngineError, LayerSink, PackedLayer};
+use crate::digest::{Digest, LayerId};
+use crate::engine::{EngineError, LayerSink, PackedLayer, packing};
 
 /// What is known of a packed layer, in its directory.
 const NOTE: &str = "packed.json";
@@ -149,20 +148,13 @@ impl Note {
 fn pack(directory: &File, form: Form, target: &Path, done: &AtomicU64) -> io::Result<Note> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(directory, FILES, flags, Mode::empty())?;
-    let file = Digesting::new(BufWriter::with_capacity(1 << 17, File::create_new(target)?));
-    // No name and no time in its header.
-    let gzip = GzBuilder::new().write(file, Compression::fast());
-    let mut archive = Digesting::new(Counting { inner: gzip, done });
-    let newest = files::pack(root.as_fd(), form, &mut archive)?;
-    let (archive, diff_id, _) = archive.finish();
-    let (mut file, digest, size) = archive.inner.finish()?.finish();
-    file.flush()?;
+    let packing = packing::pack(target, done, |out| files::pack(root.as_fd(), form, out))?;
     Ok(Note {
         format: FORMAT.to_owned(),
-        digest,
-        size,
-        diff_id,
-        newest,
+        digest: packing.digest,
+        size: packing.size,
+        diff_id: packing.diff_id,
+        newest: packing.newest,
     })
 }
 
@@ -178,56 +170,4 @@ fn write_note(directory: &File, note: &Note) -> io::Result<()> {
     let file = openat(directory, NOTE, flags, Mode::from_raw_mode(0o644))?;
     // Half a note is none.
     File::from(file).write_all(&serde_json::to_vec(note)?)
-}
-
-/// Digests and counts what is written through it.
-struct Digesting<W> {
-    inner: W,
-    hasher: Hasher,
-    written: u64,
-}
-
-impl<W> Digesting<W> {
-    fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hasher: Hasher::new(),
-            written: 0,
-        }
-    }
-
-    fn finish(self) -> (W, Digest, u64) {
-        (self.inner, self.hasher.finish(), self.written)
-    }
-}
-
-impl<W: Write> Write for Digesting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.written += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-/// Counts for others what is written through it.
-struct Counting<'a, W> {
-    inner: W,
-    done: &'a AtomicU64,
-}
-
-impl<W: Write> Write for Counting<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.done.fetch_add(written as u64, Ordering::Relaxed);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

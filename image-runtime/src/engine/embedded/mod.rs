@@ -215,7 +215,8 @@ impl Engine for EmbeddedEngine {
         to: &dyn LayerSink,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<Vec<PackedLayer>, EngineError> {
-        export::export(&self.layers, layer, to, progress).await
+        let exported = export::export(&self.layers, layer, to, progress).await;
+        exported.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
