@@ -41,10 +41,11 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "| {what} | {peer}: {} | {engine} | {} | {} | ≤ {goal} |",
+            "| {what} | {peer}: {} | {engine} | {} | {} | ≤ {} |",
             text(self.against),
             ours(self.debug),
-            self.release.map(ours).unwrap_or_default()
+            self.release.map(ours).unwrap_or_default(),
+            number(*goal)
         )
     }
 }
