@@ -97,10 +97,7 @@ fn one_round(world: &World, dice: &mut Dice, whole: Duration, figures: &mut Figu
     }
     if let Some(other) = other {
         let (code, said) = ended(other);
-        assert!(
-            code == Some(0) || work[0] == "prune",
-            "{text}: the other: {said}"
-        );
+        assert!(code == Some(0), "{text}: the other: {said}");
         figures.beside_another += 1;
     }
     if all {

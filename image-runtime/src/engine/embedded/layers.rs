@@ -158,7 +158,9 @@ impl Layers {
                 return Err(lacking("has lost its files"));
             }
             if created.is_some_and(|created| created != record.created) {
-                return Err(lacking("was made anew after the one above it"));
+                return Err(lacking(
+                    "was made anew after the one above it\n  help: try again: another program makes the same image at this time",
+                ));
             }
             if stack.len() == HIGHEST {
                 return Err(lacking("stands on too many others"));
