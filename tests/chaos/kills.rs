@@ -127,3 +127,16 @@ impl Dice {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 }
+
+#[test]
+fn a_store_that_is_deleted_when_a_program_has_ended_stays_deleted() {
+    let Some(world) = World::new() else { return };
+    world.answers();
+    let deleted = std::fs::remove_dir_all(world.store());
+    left::nobody(&world);
+    // What clears up may have been in the middle of it, but makes nothing.
+    if deleted.is_err() {
+        std::fs::remove_dir_all(world.store()).unwrap();
+    }
+    assert!(!world.store().exists());
+}

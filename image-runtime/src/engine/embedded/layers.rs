@@ -99,6 +99,16 @@ impl Layers {
         Ok(Self { root, form })
     }
 
+    /// Those that a store has, of every form. Nothing is made.
+    pub(super) fn existing(store: &Store) -> impl Iterator<Item = Self> {
+        let of = |form: Form| Self {
+            root: store.path().join(form.folder()),
+            form,
+        };
+        let all = [Form::Root, Form::User].map(of);
+        all.into_iter().filter(|layers| layers.root.is_dir())
+    }
+
     /// As whom they are made and used.
     pub(super) fn form(&self) -> Form {
         self.form
