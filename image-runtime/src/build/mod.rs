@@ -69,6 +69,9 @@ pub struct Builder {
     layers: Once<LayerId, bool>,
 }
 
+/// How often the layers below may go while an image is made, before that is given up.
+const MOST_LOST: usize = 10;
+
 /// An image whose layers are known.
 struct Prepared {
     name: String,
@@ -253,10 +256,23 @@ impl Builder {
     ) -> BoxFuture<'a, Result<(Built, Vec<LayerId>), BuildError>> {
         Box::pin(async move {
             let mut made = Vec::new();
-            for index in missing {
-                if self.make_once(image, *index).await? {
-                    made.push(image.plan.layers[*index].id);
+            let mut missing = missing.to_vec();
+            let mut lost = 0;
+            while let Err((index, error)) = self.make_layers(image, &missing, &mut made).await {
+                lost += 1;
+                if lost == MOST_LOST || !self.has_lost(image, index).await {
+                    return Err(error);
                 }
+                self.events.tell(Event::Notice {
+                    text: format!(
+                        "another program made anew or removed what {} stands on: it is made once more",
+                        image.plan.layers[index].title
+                    ),
+                });
+                for layer in &image.plan.layers {
+                    self.layers.forget(&layer.id);
+                }
+                missing = self.missing(&image.plan).await?;
             }
             let built = Built {
                 layer: image.plan.top(),
@@ -266,6 +282,34 @@ impl Builder {
             };
             Ok((built, made))
         })
+    }
+
+    /// Makes the layers of these indices and notes those that this process made; says which could not be made.
+    async fn make_layers(
+        &self,
+        image: &Prepared,
+        missing: &[usize],
+        made: &mut Vec<LayerId>,
+    ) -> Result<(), (usize, BuildError)> {
+        for index in missing {
+            match self.make_once(image, *index).await {
+                Ok(true) => made.push(image.plan.layers[*index].id),
+                Ok(false) => {}
+                Err(error) => return Err((*index, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a layer is made on cannot be used any more.
+    async fn has_lost(&self, image: &Prepared, index: usize) -> bool {
+        let below = index
+            .checked_sub(1)
+            .map(|below| image.plan.layers[below].id);
+        match below {
+            Some(below) => matches!(self.engine.has_layer(&below).await, Ok(false)),
+            None => false,
+        }
     }
 
     /// Makes a layer unless this process did, or another process does at this moment. Answers whether this process did.

@@ -48,6 +48,12 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
         made
     }
 
+    /// Lets the value of a key be made again by the next who asks.
+    pub(super) fn forget(&self, key: &K) {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.remove(key);
+    }
+
     /// Sets the value of a key.
     pub(super) async fn put(&self, key: K, value: V) {
         *self.cell(key).outcome.lock().await = Some(Ok(value));

@@ -4,9 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::*;
 use crate::engine::ImageConfig;
-use crate::engine::fake::FakeEngine;
+use crate::engine::fake::{Call, FakeEngine};
 use crate::spec::ImageSpec;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
+use crate::spec::verb::run_commands;
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
     PythonVersion {
@@ -161,4 +162,35 @@ async fn of_many_images_all_faults_are_told_and_nothing_is_built() {
     assert!(texts[0].contains("alpine:3.20"), "{texts:?}");
     assert!(texts[1].contains("ubuntu:24.04"), "{texts:?}");
     assert!(engine.calls().is_empty());
+}
+
+static COMMANDS: ImageSpec = ImageSpec {
+    steps: &[run_commands(&["true"]).step()],
+    ..image(scratch().base(), 7)
+};
+
+#[tokio::test]
+async fn what_another_program_takes_away_while_an_image_is_made_is_made_again() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let starts = Mutex::new(0);
+    let others = engine.clone();
+    engine.on_start(move |spec, _| {
+        let mut starts = starts.lock().unwrap();
+        *starts += 1;
+        if *starts == 1 {
+            pollster::block_on(others.remove_layer(&spec.layer)).unwrap();
+        }
+        Err(crate::engine::EngineError::Refused {
+            doing: "starting".to_owned(),
+            said: format!("no, for the {starts}. time"),
+        })
+    });
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let error = trial.builder.build(Image::from_spec(&COMMANDS)).await;
+    let error = crate::client::chain(&error.unwrap_err());
+    assert!(error.contains("for the 2. time"), "{error}");
+    let base_made = |call: &&Call| matches!(call, Call::AddFiles(_));
+    assert_eq!(engine.calls().iter().filter(base_made).count(), 2);
+    assert_eq!(trial.notices.lock().unwrap().len(), 1);
 }

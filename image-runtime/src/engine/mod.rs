@@ -28,6 +28,16 @@ pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
+use crate::store::Store;
+
+/// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made, and no daemon is
+/// asked: one removes containers whose processes have ended by itself.
+pub fn sweep_left(store: &Store) {
+    #[cfg(embedded)]
+    embedded::sweep_left(store);
+    #[cfg(not(embedded))]
+    let _ = store;
+}
 
 /// Builds layers and runs containers of them.
 ///

@@ -47,6 +47,13 @@ impl Store {
         Self::at(&root)
     }
 
+    /// The store that the environment names, where it exists. Nothing is made.
+    pub fn existing() -> Option<Self> {
+        let root = locate(|name| std::env::var_os(name), std::env::home_dir())?;
+        let bucket = std::path::absolute(root).ok()?.join(BUCKET);
+        bucket.is_dir().then_some(Self { bucket })
+    }
+
     /// The store in a folder; made if it is missing.
     ///
     /// # Errors

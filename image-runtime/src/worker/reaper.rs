@@ -29,8 +29,6 @@ const MYSELF: &str = "/proc/self/exe";
 
 /// A container that is being born at the end of the host may hold its place a moment longer.
 const AGAIN: Duration = Duration::from_millis(500);
-/// An engine may not answer.
-const LONGEST: Duration = Duration::from_secs(8);
 
 /// Whether this process is the one that clears up.
 pub fn is_reaper() -> bool {
@@ -93,9 +91,7 @@ pub fn reap() -> ! {
     }
     supervise::let_go();
     let _ = wait_for_host();
-    if let Ok(store) = Store::open() {
-        clear_up(&store);
-    }
+    clear_up();
     supervise::exit_at_once();
 }
 
@@ -118,22 +114,13 @@ fn wait_for_host() -> io::Result<()> {
     }
 }
 
-fn clear_up(store: &Store) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
-        return;
-    };
-    let sweeping = async {
-        let engine = engine::select(store).await.ok();
-        for pause in [Duration::ZERO, AGAIN] {
-            tokio::time::sleep(pause).await;
-            if let Some(selected) = &engine {
-                let _ = selected.engine.sweep().await;
-            }
+/// Only removes: whoever deletes the store when the host has ended must not find it made anew.
+fn clear_up() {
+    for pause in [Duration::ZERO, AGAIN] {
+        std::thread::sleep(pause);
+        if let Some(store) = Store::existing() {
+            engine::sweep_left(&store);
             store.sweep();
         }
-    };
-    let _ = runtime.block_on(async { tokio::time::timeout(LONGEST, sweeping).await });
+    }
 }

@@ -99,6 +99,16 @@ impl Layers {
         Ok(Self { root, form })
     }
 
+    /// Those that a store has, of every form. Nothing is made.
+    pub(super) fn existing(store: &Store) -> impl Iterator<Item = Self> {
+        let of = |form: Form| Self {
+            root: store.path().join(form.folder()),
+            form,
+        };
+        let all = [Form::Root, Form::User].map(of);
+        all.into_iter().filter(|layers| layers.root.is_dir())
+    }
+
     /// As whom they are made and used.
     pub(super) fn form(&self) -> Form {
         self.form
@@ -158,7 +168,9 @@ impl Layers {
                 return Err(lacking("has lost its files"));
             }
             if created.is_some_and(|created| created != record.created) {
-                return Err(lacking("was made anew after the one above it"));
+                return Err(lacking(
+                    "was made anew after the one above it\n  help: try again: another program makes the same image at this time",
+                ));
             }
             if stack.len() == HIGHEST {
                 return Err(lacking("stands on too many others"));

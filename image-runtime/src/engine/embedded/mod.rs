@@ -120,6 +120,14 @@ impl EmbeddedEngine {
     }
 }
 
+/// Removes what dead programs left in a store that exists.
+pub(super) fn sweep_left(store: &Store) {
+    for layers in Layers::existing(store) {
+        layers.sweep();
+    }
+    Cgroups::detect().sweep();
+}
+
 fn cache_of(mount: &Mount) -> Option<&str> {
     match mount {
         Mount::Cache { name, .. } => Some(name),
