@@ -2,6 +2,7 @@
 
 mod failures;
 mod images;
+mod many;
 mod output;
 mod values;
 
