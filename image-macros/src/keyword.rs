@@ -224,7 +224,9 @@ impl Kind {
             Self::Text { .. } | Self::Duration { .. } => "a string",
             Self::Count { .. } => "a whole number",
             Self::Factor => "a number",
-            Self::Retries => "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`",
+            Self::Retries => {
+                "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
+            }
             Self::Texts { .. } => "a list of strings",
             Self::Map { .. } => "a map of strings",
             Self::Image => "the path of a `const Image`",

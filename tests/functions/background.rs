@@ -49,7 +49,10 @@ async fn a_spawned_call_runs_and_its_result_can_be_had_again() {
     assert!(handle.is_finished());
     assert_eq!(handle.get().await.expect("it works"), 8);
     let handles: Vec<_> = (0..50).map(double::spawn).collect();
-    let ids: HashSet<_> = handles.iter().map(|handle| handle.id().to_string()).collect();
+    let ids: HashSet<_> = handles
+        .iter()
+        .map(|handle| handle.id().to_string())
+        .collect();
     assert_eq!(ids.len(), 50);
     for (number, handle) in (0..50).zip(handles) {
         assert_eq!(handle.get().await.expect("it works"), number * 2);
@@ -98,7 +101,12 @@ async fn a_call_is_made_once_unless_it_says_otherwise() {
     let error = fail_at_first::remote(1, "error").await;
     let error = error.expect_err("it is made once");
     assert_eq!(error.kind(), CallErrorKind::Returned);
-    assert_eq!(fail_at_first::remote(1, "error").await.expect("it was the second"), 1);
+    assert_eq!(
+        fail_at_first::remote(1, "error")
+            .await
+            .expect("it was the second"),
+        1
+    );
     let again = fail_at_first::remote(1, "error").retries(1).await;
     assert_eq!(again.expect("the second succeeds"), 1);
     let again = fail_at_first::remote(1, "panic").retries(1).await;
@@ -107,10 +115,18 @@ async fn a_call_is_made_once_unless_it_says_otherwise() {
 
 #[app::test]
 async fn the_last_of_several_tries_is_told() {
-    let error = never::remote("out of luck").await.expect_err("it never works");
+    let error = never::remote("out of luck")
+        .await
+        .expect_err("it never works");
     assert_eq!(error.kind(), CallErrorKind::Returned);
     let text = error.to_string();
-    assert!(text.contains("out of luck") && text.contains("3 tries"), "{text}");
-    let error = never::remote("out of luck").retries(0).await.expect_err("it never works");
+    assert!(
+        text.contains("out of luck") && text.contains("3 tries"),
+        "{text}"
+    );
+    let error = never::remote("out of luck")
+        .retries(0)
+        .await
+        .expect_err("it never works");
     assert!(!error.to_string().contains("tries"), "{error}");
 }

@@ -49,7 +49,10 @@ fn exit_at(number: u32, at: u32) -> u32 {
 async fn a_map_gives_results_in_the_order_of_its_inputs() {
     let squares = square::map(0..1000).try_collect().await.expect("it works");
     assert_eq!(squares, (0..1000).map(|n| n * n).collect::<Vec<_>>());
-    let late = late::map([60, 30, 0]).try_collect().await.expect("it works");
+    let late = late::map([60, 30, 0])
+        .try_collect()
+        .await
+        .expect("it works");
     assert_eq!(late, [60, 30, 0]);
     assert_eq!(square::map([]).collect().await.len(), 0);
 }
@@ -94,14 +97,19 @@ async fn one_failure_does_not_lose_the_others() {
             Err(error) => assert!(error.to_string().contains(&format!("{number} is odd"))),
         }
     }
-    let error = only_even::map(0..20).try_collect().await.expect_err("1 is odd");
+    let error = only_even::map(0..20)
+        .try_collect()
+        .await
+        .expect_err("1 is odd");
     assert_eq!(error.kind(), CallErrorKind::Returned);
 }
 
 #[app::test]
 async fn a_worker_that_dies_fails_the_input_it_ran_and_no_other() {
     // The pace is known, so that inputs are sent ahead.
-    exit_at::starmap((0..500).map(|n| (n, 1000))).collect().await;
+    exit_at::starmap((0..500).map(|n| (n, 1000)))
+        .collect()
+        .await;
     let results = exit_at::starmap((0..500).map(|n| (n, 250))).collect().await;
     for (number, result) in (0..500).zip(results) {
         match result {
@@ -138,10 +146,16 @@ async fn inputs_that_panic_end_the_map_after_the_results_of_the_earlier_ones() {
     let results: Vec<_> = StreamExt::collect(square::map(inputs)).await;
     assert_eq!(results.len(), 4);
     for (number, result) in results[..3].iter().enumerate() {
-        assert_eq!(*result.as_ref().expect("it works"), (number * number) as u64);
+        assert_eq!(
+            *result.as_ref().expect("it works"),
+            (number * number) as u64
+        );
     }
     let error = results[3].as_ref().expect_err("it panicked");
     assert_eq!(error.kind(), CallErrorKind::Panicked);
     let text = error.to_string();
-    assert!(text.contains("`square`") && text.contains("no more") && text.contains("3"), "{text}");
+    assert!(
+        text.contains("`square`") && text.contains("no more") && text.contains("3"),
+        "{text}"
+    );
 }

@@ -59,14 +59,23 @@ async fn one_a_container(milliseconds: u64) -> String {
     pause(milliseconds).await
 }
 
-async fn all(calls: impl IntoIterator<Item = impl IntoFuture<Output = Result<String, image_runtime::CallError>>>) -> HashSet<String> {
+async fn all(
+    calls: impl IntoIterator<Item = impl IntoFuture<Output = Result<String, image_runtime::CallError>>>,
+) -> HashSet<String> {
     let calls = calls.into_iter().map(IntoFuture::into_future);
-    join_all(calls).await.into_iter().map(|call| call.expect("it works")).collect()
+    join_all(calls)
+        .await
+        .into_iter()
+        .map(|call| call.expect("it works"))
+        .collect()
 }
 
 #[app::test]
 async fn there_are_no_more_containers_than_said_nor_than_needed() {
-    assert_eq!(all((0..6).map(|_| at_most_two::remote(200))).await.len(), 2);
+    assert_eq!(
+        all((0..6).map(|_| at_most_two::remote(1000))).await.len(),
+        2
+    );
     let mut one = HashSet::new();
     for _ in 0..3 {
         one.insert(one_a_container::remote(0).await.expect("it works"));
@@ -78,9 +87,8 @@ async fn there_are_no_more_containers_than_said_nor_than_needed() {
 async fn calls_that_turn_out_slow_spread_over_containers() {
     // Quick at first, so that inputs would be sent ahead.
     one_a_container::map((0..200).map(|_| 0)).collect().await;
-    let begun = Instant::now();
-    let containers = all((0..4).map(|_| one_a_container::remote(1000))).await;
-    assert_eq!(containers.len(), 4, "{:?}", begun.elapsed());
+    let containers = all((0..4).map(|_| one_a_container::remote(3000))).await;
+    assert_eq!(containers.len(), 4);
 }
 
 #[app::test]
@@ -95,7 +103,7 @@ async fn without_idle_time_each_call_has_a_container_of_its_own() {
 
 #[app::test]
 async fn idle_containers_end() {
-    let before = all((0..3).map(|_| short_lived::remote(300))).await;
+    let before = all((0..3).map(|_| short_lived::remote(3000))).await;
     assert_eq!(before.len(), 3);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let after = short_lived::remote(0).await.expect("it works");
@@ -105,7 +113,10 @@ async fn idle_containers_end() {
 #[app::test]
 async fn calls_run_at_once_in_one_container_where_that_is_allowed() {
     let met = join_all((0..8).map(|_| meet::spawn(8).get())).await;
-    assert_eq!(met.into_iter().map(Result::ok).collect::<Vec<_>>(), [Some(8); 8]);
+    assert_eq!(
+        met.into_iter().map(Result::ok).collect::<Vec<_>>(),
+        [Some(8); 8]
+    );
 }
 
 #[app::test]
@@ -117,5 +128,10 @@ async fn a_call_that_takes_too_long_does_not_harm_those_beside_it() {
     }
     let error = long.get().await.expect_err("it takes too long");
     assert_eq!(error.kind(), CallErrorKind::TimedOut);
-    assert_eq!(sleep_beside::remote(1).await.expect("there is another container"), 1);
+    assert_eq!(
+        sleep_beside::remote(1)
+            .await
+            .expect("there is another container"),
+        1
+    );
 }

@@ -21,8 +21,13 @@ const ATTRIBUTE: &str = "#[app::function]";
 fn no_retries(settings: &args::Settings, errors: &mut Errors) {
     let mut options = settings.options.iter();
     if let Some((keyword, _)) = options.find(|(keyword, _)| keyword == "retries") {
-        let fault = Fault::new("a function that makes a stream cannot have `retries`: items that were taken cannot be taken back");
-        errors.at(keyword, fault.help("return a `Vec`, or leave out `retries`"));
+        let fault = Fault::new(
+            "a function that makes a stream cannot have `retries`: items that were taken cannot be taken back",
+        );
+        errors.at(
+            keyword,
+            fault.help("return a `Vec`, or leave out `retries`"),
+        );
     }
 }
 

@@ -7,8 +7,8 @@ use syn::{
     FnArg, GenericArgument, Ident, Pat, PatType, PathArguments, ReturnType, Type, TypeReference,
 };
 
-use super::stream::{self, Making};
 use super::ATTRIBUTE;
+use super::stream::{self, Making};
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
 
@@ -268,7 +268,8 @@ pub(super) fn check_result(ty: &Type, errors: &mut Errors) {
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` must return"));
         errors.at(never, fault);
     }
-    let found = find(ty.to_token_stream(), &|tokens| match tokens {
+    let found = find(ty.to_token_stream(), &|tokens| {
+        match tokens {
         [TokenTree::Ident(word), ..] if word == "impl" => Some(
             Fault::new(format!(
                 "a result cannot be `{word}`: its type must be known"
@@ -283,6 +284,7 @@ pub(super) fn check_result(ty: &Type, errors: &mut Errors) {
             Fault::new("a result cannot borrow from the arguments").help("return an owned type"),
         ),
         _ => None,
+    }
     });
     if let Some((token, fault)) = found {
         errors.at(token, fault);

@@ -48,7 +48,10 @@ pub(super) fn output(ty: &Type, errors: &mut Errors) -> Option<Output> {
     let Some(item) = item_of(segment) else {
         let name = &segment.ident;
         let fault = Fault::new(format!("what `{name}` gives must be said"));
-        errors.at(segment, fault.help(format!("write `impl {name}<Item = T>`")));
+        errors.at(
+            segment,
+            fault.help(format!("write `impl {name}<Item = T>`")),
+        );
         return Some(unknown(made));
     };
     let item = bare(item);

@@ -24,7 +24,9 @@ pub(super) fn verbs(function: &Function) -> TokenStream {
     };
     let map = inputs.verb(
         "map",
-        &format!("Calls `{name}()` for many inputs: {each}. Results come in the order of the inputs."),
+        &format!(
+            "Calls `{name}()` for many inputs: {each}. Results come in the order of the inputs."
+        ),
         function.signature.parameters.len() == 1,
         false,
     );

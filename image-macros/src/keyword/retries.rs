@@ -65,7 +65,10 @@ fn checked(call: &ExprCall, errors: &mut Errors) -> Option<Retries> {
         }
     }
     let is_written = |(name, _): &(syn::Ident, Value)| name == "max";
-    if max.is_none() && !arguments.keywords.iter().any(is_written) && arguments.positional.is_empty() {
+    if max.is_none()
+        && !arguments.keywords.iter().any(is_written)
+        && arguments.positional.is_empty()
+    {
         let fault = Fault::new("`retries(…)` needs `max`");
         errors.at_span(call.span(), fault.help("such as `retries(max = 3)`"));
     }

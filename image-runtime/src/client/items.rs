@@ -93,15 +93,17 @@ impl<T: DeserializeOwned> Items<T> {
         std::future::poll_fn(|context| self.poll_encoded(context)).await
     }
 
-    fn poll_encoded(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, CallError>>> {
+    fn poll_encoded(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Vec<u8>, CallError>>> {
         loop {
             match &mut self.state {
                 State::New(arguments) => {
                     let arguments = std::mem::replace(arguments, Ok(Vec::new()))
                         .map_err(|reason| not_encoded(self.function, &reason))?;
                     let (function, wishes) = (self.function, self.wishes);
-                    let target =
-                        async move { Host::get().await?.target(function, wishes).await };
+                    let target = async move { Host::get().await?.target(function, wishes).await };
                     self.state = State::Preparing(Anywhere::new(target), arguments);
                 }
                 State::Preparing(target, arguments) => {

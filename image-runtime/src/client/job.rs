@@ -161,8 +161,10 @@ impl Job {
         self.failures += 1;
         future::runtime().spawn(async move {
             tokio::time::sleep(delay).await;
-            self.since = Instant::now();
-            Pool::submit(self);
+            if !self.is_abandoned() {
+                self.since = Instant::now();
+                Pool::submit(self);
+            }
         });
     }
 }

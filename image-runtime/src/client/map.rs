@@ -191,11 +191,7 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
             Inputs::Stream(inputs) => inputs.as_mut().poll_next(context),
         }));
         let next = next.unwrap_or_else(|payload| {
-            self.broken = Some(inputs_panicked(
-                self.function.name,
-                self.read,
-                &*payload,
-            ));
+            self.broken = Some(inputs_panicked(self.function.name, self.read, &*payload));
             Poll::Ready(None)
         });
         if let Poll::Ready(None) = next {
@@ -208,7 +204,11 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
         let number = self.read;
         self.read += 1;
         let input = input.map_err(|reason| not_encoded(self.function, &reason));
-        match target.as_ref().map_err(Clone::clone).and_then(|target| Ok((target, input?))) {
+        match target
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|target| Ok((target, input?)))
+        {
             Ok((target, arguments)) => {
                 self.bytes += arguments.len();
                 self.open += 1;

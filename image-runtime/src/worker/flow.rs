@@ -89,7 +89,11 @@ impl<'a> Flow<'a> {
     ) -> Result<Option<Vec<Frame>>, CallFailure> {
         loop {
             self.send();
-            match recv(*self.socket.get_ref(), &mut *self.chunk, RecvFlags::DONTWAIT) {
+            match recv(
+                *self.socket.get_ref(),
+                &mut *self.chunk,
+                RecvFlags::DONTWAIT,
+            ) {
                 Ok((0, _)) | Err(Errno::CONNRESET) => return Ok(None),
                 Ok((received, _)) => {
                     let mut frames = Vec::new();

@@ -153,7 +153,12 @@ fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, Vec<u8>)>> {
     Ok((read == header.length as usize).then_some((header, body)))
 }
 
-pub(super) fn write_frame(socket: &mut UnixStream, kind: Kind, number: u64, body: &[u8]) -> io::Result<()> {
+pub(super) fn write_frame(
+    socket: &mut UnixStream,
+    kind: Kind,
+    number: u64,
+    body: &[u8],
+) -> io::Result<()> {
     let header = Header::new(kind, number, body.len()).map_err(io::Error::other)?;
     let mut parts = [io::IoSlice::new(&[]), io::IoSlice::new(body)];
     let header = header.to_bytes();

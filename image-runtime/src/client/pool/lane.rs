@@ -153,7 +153,10 @@ impl Lane<'_> {
                         return End::Broken(failure);
                     }
                 }
-                Ok(None) => return End::Closed,
+                Ok(None) => {
+                    flow.end_lines(tell);
+                    return End::Closed;
+                }
                 Err(failure) => return End::Broken(failure),
             }
         }
@@ -204,7 +207,10 @@ impl Lane<'_> {
             let _ = flow.push(Kind::Stop, number, &[]);
         }
         self.running.time_out(now);
-        if self.recalled.is_some_and(|since| since.elapsed() > RECALL_LIMIT) {
+        if self
+            .recalled
+            .is_some_and(|since| since.elapsed() > RECALL_LIMIT)
+        {
             return Err(End::Broken(CallFailure::Connection(std::io::Error::other(
                 "the worker does not answer",
             ))));

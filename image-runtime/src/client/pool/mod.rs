@@ -54,7 +54,9 @@ impl Size {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let cores = || std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4));
         let min = options.min_containers.map_or(0, count);
-        let max = options.max_containers.map_or_else(|| cores().max(min), count);
+        let max = options
+            .max_containers
+            .map_or_else(|| cores().max(min), count);
         Self {
             concurrency: options.concurrency.map_or(1, count).max(1),
             // What a function says may contradict a default of the program.
