@@ -135,3 +135,23 @@ async fn a_call_that_takes_too_long_does_not_harm_those_beside_it() {
         1
     );
 }
+
+#[app::function(image = NOTHING, concurrency = 4, max_containers = 2)]
+fn exit_at_or_sleep(number: u32, at: u32) -> u32 {
+    if number == at {
+        std::process::exit(3);
+    }
+    std::thread::sleep(Duration::from_millis(5));
+    number
+}
+
+#[app::test]
+async fn a_container_that_ends_fails_only_the_calls_that_ran_in_it() {
+    let results = exit_at_or_sleep::starmap((0..100).map(|n| (n, 50)))
+        .collect()
+        .await;
+    let failed: Vec<_> = results.iter().filter_map(|r| r.as_ref().err()).collect();
+    assert!((1..=4).contains(&failed.len()), "{failed:?}");
+    assert!(failed.iter().all(|e| e.kind() == CallErrorKind::Died));
+    assert!(results[50].is_err());
+}

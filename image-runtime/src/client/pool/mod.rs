@@ -9,7 +9,7 @@ mod start;
 mod state;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(super) use self::checked_out::CheckedOut;
@@ -48,15 +48,18 @@ pub(super) struct Size {
 /// Without an `idle_timeout`.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Containers without a `max_containers`. Asking for it takes as long as a call.
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4)));
+
 impl Size {
     /// What the keywords say.
     pub(super) fn of(options: &FunctionOptions) -> Self {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let cores = || std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4));
         let min = options.min_containers.map_or(0, count);
         let max = options
             .max_containers
-            .map_or_else(|| cores().max(min), count);
+            .map_or_else(|| (*CORES).max(min), count);
         Self {
             concurrency: options.concurrency.map_or(1, count).max(1),
             // What a function says may contradict a default of the program.
