@@ -2,6 +2,7 @@
 
 mod crossing;
 mod items;
+mod state;
 
 use std::fmt::Display;
 
@@ -14,15 +15,16 @@ pub use serde_json;
 
 pub use futures_util::{Stream, StreamExt};
 pub use items::{send_items, send_stream};
+pub use state::{Shared, State};
 
-pub use crate::client::{Call, Handle, Items, Map};
+pub use crate::client::{Call, Callee, Class, Handle, Instance, Items, Map};
 pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
 pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
+    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
     Parameter, Place, Retries, Step, TestEntry,
 };
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ImageRef, Place};
+use super::{ClassSpec, ImageRef, Place};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -12,6 +12,8 @@ use crate::protocol::Failure;
 pub struct FunctionSpec {
     /// The name it is called by: the function's own, or `name = "…"`.
     pub name: &'static str,
+    /// The class it is a method of.
+    pub class: Option<&'static ClassSpec>,
     /// Where the function stands.
     pub place: Place,
     /// The image it names; without one, the program's default.

@@ -2,12 +2,14 @@
 
 mod app;
 pub mod base;
+mod class;
 mod function;
 mod image;
 pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
+pub use class::{ClassSpec, ExitSpec};
 pub use function::{
     FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
     StreamFuture,

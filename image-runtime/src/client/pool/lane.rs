@@ -297,7 +297,7 @@ fn failed(job: &Job, body: &[u8]) -> Result<CallError, CallFailure> {
     ))
 }
 
-async fn until(time: Option<Instant>) {
+pub(super) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
