@@ -102,6 +102,8 @@ fn wrong_arguments_of_a_function_are_explained() {
     error: `x` is not JSON: expected value at line 1 column 1
       help: a string needs its quotes: '"x"'
     "#);
+    insta::assert_snapshot!(said(&["call", "Counter.add", "2"], 2), @"");
+    insta::assert_snapshot!(said(&["call", "Counter.add", "[]", "2"], 2), @"");
     insta::assert_snapshot!(said(&["call"], 2), @r"
     error: the following required arguments were not provided:
       <FUNCTION>
@@ -122,6 +124,20 @@ fn a_call_prints_its_result_and_nothing_else() {
     let ended = subject(&["call", "--json", "sleep", "0"]).run().good();
     assert_eq!(ended.stdout, "null\n");
     assert!(ended.stderr.ends_with(" │ asleep\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_method_is_called_with_what_its_class_is_made_of_and_the_state_ends_with_the_program() {
+    if !engine() {
+        return;
+    }
+    let ended = subject(&["call", "Counter.add", "[40]", "2"]).run().good();
+    assert_eq!(ended.stdout, "42\n");
+    assert!(ended.stderr.contains(" │ entering\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" │ leaving at 42\n"), "{}", ended.stderr);
+    let ended = subject(&[]).env("SUBJECT_DOES", "count").run().with(3, &[]);
+    assert!(ended.stdout.ends_with("3\n"), "{}", ended.stdout);
+    assert!(ended.stderr.contains(" │ leaving at 3\n"), "{}", ended.stderr);
 }
 
 #[test]

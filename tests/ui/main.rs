@@ -2,6 +2,8 @@
 //! `<macro>/fail/*.rs` must fail to compile with exactly the text beside it.
 #![forbid(unsafe_code)]
 
+#[path = "class/pass.rs"]
+mod class;
 #[path = "config/pass.rs"]
 mod config;
 #[path = "function/pass.rs"]
@@ -16,7 +18,7 @@ mod test;
 #[test]
 fn every_mistake_gets_the_message_that_is_written_down() {
     let cases = trybuild::TestCases::new();
-    for folder in ["config", "function", "image", "main", "test"] {
+    for folder in ["class", "config", "function", "image", "main", "test"] {
         cases.compile_fail(format!("ui/{folder}/fail/*.rs"));
     }
 }
