@@ -92,6 +92,29 @@ async fn calls_that_turn_out_slow_spread_over_containers() {
 }
 
 #[app::test]
+async fn a_call_behind_a_slow_one_does_not_wait_for_it() {
+    one_a_container::map((0..200).map(|_| 0)).collect().await;
+    // Quick ones keep the pace quick while a slow one begins; those behind it are called back.
+    let waits = (0..100).map(|n| if n == 50 { 4000 } else { 0 });
+    let mut results = one_a_container::map(waits).unordered();
+    let begun = Instant::now();
+    for _ in 0..99 {
+        results
+            .next()
+            .await
+            .expect("there are more")
+            .expect("it works");
+    }
+    let quick = begun.elapsed();
+    results
+        .next()
+        .await
+        .expect("the slow one")
+        .expect("it works");
+    assert!(quick * 2 < begun.elapsed(), "{quick:?}");
+}
+
+#[app::test]
 async fn without_idle_time_each_call_has_a_container_of_its_own() {
     let mut containers = HashSet::new();
     for _ in 0..3 {

@@ -132,7 +132,6 @@ impl Lane<'_> {
             let Some(function) = self.running.first() else {
                 return End::Idle;
             };
-            // What is printed is the first's, as far as one can tell.
             if told.as_ref().is_none_or(|(name, _)| *name != function) {
                 told = Some((function, pool.output_of(function, &self.container)));
             }
@@ -171,7 +170,16 @@ impl Lane<'_> {
             None if size.is_single_use() => usize::from(!self.has_served),
             None => (size.concurrency + self.ahead()).saturating_sub(self.running.len()),
         };
-        for job in self.pool.lock().take(self.id, room) {
+        let jobs = {
+            let mut state = self.pool.lock();
+            // What the functions print is told apart by what runs.
+            let jobs = state.take(self.id, room, self.running.first());
+            if !state.queue.is_empty() {
+                self.pool.advance(&mut state);
+            }
+            jobs
+        };
+        for job in jobs {
             self.has_served = true;
             let kind = match job.is_stream {
                 true => Kind::Stream,
@@ -281,6 +289,7 @@ impl Lane<'_> {
             .collect();
         let mut state = self.pool.lock();
         state.pace = None;
+        state.set_room(self.id, 0);
         for job in jobs.into_iter().rev() {
             state.queue.push_front(job);
         }

@@ -70,20 +70,33 @@ impl State {
         (self.next_lane, bell)
     }
 
-    /// Takes up to `room` calls for a lane. Those that nobody waits for are left out.
-    pub(super) fn take(&mut self, lane: u64, room: usize) -> Vec<Job> {
-        let mut taken = Vec::new();
-        while taken.len() < room {
-            match self.queue.pop_front() {
-                Some(job) if job.is_abandoned() => {}
-                Some(job) => taken.push(job),
-                None => break,
+    /// Takes up to `room` calls for a lane; where one of them, or `beside`, is a function's, only calls of this function. Those
+    /// that nobody waits for are left out.
+    pub(super) fn take(&mut self, lane: u64, room: usize, beside: Option<&str>) -> Vec<Job> {
+        let mut taken: Vec<Job> = Vec::new();
+        let mut left = room;
+        while left > 0 {
+            let Some(next) = self.queue.front() else {
+                break;
+            };
+            let function = beside.or(taken.first().map(Job::name));
+            if function.is_some_and(|function| function != next.name()) {
+                left = 0;
+                break;
             }
+            let next = self.queue.pop_front().filter(|job| !job.is_abandoned());
+            left -= usize::from(next.is_some());
+            taken.extend(next);
         }
-        if let Some(lane) = self.lanes.iter_mut().find(|other| other.id == lane) {
-            lane.room = room - taken.len();
-        }
+        self.set_room(lane, left);
         taken
+    }
+
+    /// Notes how many calls a lane could take.
+    pub(super) fn set_room(&mut self, lane: u64, room: usize) {
+        if let Some(lane) = self.lanes.iter_mut().find(|other| other.id == lane) {
+            lane.room = room;
+        }
     }
 
     /// Notes how long a lane took for a call.
