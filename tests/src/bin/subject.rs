@@ -41,7 +41,7 @@ fn in_debian() {}
 /// Counts from a number.
 struct Counter(i64);
 
-#[app::cls(image = NOTHING)]
+#[app::cls(image = NOTHING, name = "counter")]
 impl Counter {
     #[enter]
     fn new(start: i64) -> Self {
