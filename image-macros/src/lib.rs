@@ -9,6 +9,7 @@ mod image;
 mod item;
 mod keyword;
 mod paths;
+mod python;
 #[cfg(test)]
 mod snapshots;
 mod syntax;
@@ -102,6 +103,29 @@ pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn cls(arguments: TokenStream, item: TokenStream) -> TokenStream {
     class::class(arguments.into(), item.into()).into()
+}
+
+/// Lets a function of a Python file be called: `fn train(epochs: u32) -> anyhow::Result<f64>;` has no body, and runs the function of that
+/// name in `file`.
+///
+/// It takes the keywords of [`macro@function`], and `file = "train.py"`, a path from the folder of the crate's Cargo.toml. The file must
+/// exist and define the function at its top level, by `def` or `async def`, with parameters of the same names. It travels with the
+/// program, so that a change of it makes no image anew. Other files that it imports have to be in the image.
+///
+/// The function runs in the `python3` of the image, in an interpreter that stays warm in its container, where the file is run once. With
+/// `concurrency`, each call has a thread of its own. `async def` and generators work: what a function whose result is `impl Iterator` or
+/// `impl Stream` yields arrives item by item. The verbs are those of [`macro@function`], but for `local`.
+///
+/// Arguments and results are what JSON can say, and bytes: `serde_bytes::ByteBuf` is `bytes`. What has a `tolist`, such as an array of
+/// numpy, comes back as a list, a dataclass as an object. An exception is a `Returned` error with its traceback.
+///
+/// ```ignore
+/// #[app::python(image = ML, file = "train.py")]
+/// fn train(epochs: u32) -> anyhow::Result<f64>;
+/// ```
+#[proc_macro_attribute]
+pub fn python(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    python::python(arguments.into(), item.into()).into()
 }
 
 /// Makes `fn main` or `async fn main` the start of a program whose functions run in containers.

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::{class, config, entry, function, image};
+use crate::{class, config, entry, function, image, python};
 
 /// Formats items.
 fn items(tokens: TokenStream) -> String {
@@ -99,6 +99,18 @@ fn a_class() {
             }
         },
     )));
+}
+
+#[test]
+fn a_function_of_a_python_file() {
+    let code = items(python::python(
+        quote!(image = ML, file = "src/python/example.py"),
+        quote! {
+            /// Trains.
+            fn train(epochs: u32) -> anyhow::Result<impl Iterator<Item = f64>>;
+        },
+    ));
+    insta::assert_snapshot!(code.replace(env!("CARGO_MANIFEST_DIR"), "CRATE"));
 }
 
 #[test]

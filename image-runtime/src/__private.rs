@@ -25,7 +25,7 @@ pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_reg
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Retries, Step, TestEntry,
+    Parameter, Place, PythonSpec, Retries, Step, TestEntry,
 };
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.

@@ -69,9 +69,9 @@ pub use client::{
 pub use image_macros::image;
 pub use spec::Image;
 
-/// The macros of a program: `#[app::function]`, `#[app::cls]`, `#[app::main]`, `#[app::test]`, `app::config!`.
+/// The macros of a program: `#[app::function]`, `#[app::cls]`, `#[app::python]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {
-    pub use image_macros::{cls, config, function, main, test};
+    pub use image_macros::{cls, config, function, main, python, test};
 }
 
 /// The code of the README.

@@ -7,6 +7,7 @@ mod images;
 mod many;
 mod output;
 mod pools;
+mod python;
 mod streams;
 mod values;
 

@@ -12,13 +12,15 @@ mod function;
 mod image;
 #[path = "main/pass.rs"]
 mod main_function;
+#[path = "python/pass.rs"]
+mod python;
 #[path = "test/pass.rs"]
 mod test;
 
 #[test]
 fn every_mistake_gets_the_message_that_is_written_down() {
     let cases = trybuild::TestCases::new();
-    for folder in ["class", "config", "function", "image", "main", "test"] {
+    for folder in ["class", "config", "function", "image", "main", "python", "test"] {
         cases.compile_fail(format!("ui/{folder}/fail/*.rs"));
     }
 }

@@ -31,6 +31,10 @@ pub(super) struct Class {
 pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> Option<Class> {
     let mut found = Errors::default();
     check_head(block, &mut found);
+    if block.of_trait.is_some() {
+        errors.append(found);
+        return None;
+    }
     let class_name = match &settings.name {
         Some((_, Checked::Text(name))) => name.value(),
         _ => name_of(&block.class),

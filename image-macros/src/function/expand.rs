@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Token};
 
@@ -16,6 +17,7 @@ use super::model::{Function, Role};
 use super::signature::{Output, Parameter};
 use super::stream::Making;
 use super::verbs::verbs;
+use crate::keyword::Checked;
 use crate::paths::private;
 use crate::tokens;
 
@@ -30,11 +32,18 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         Some(_) => "stream",
     };
     let doc = format!("Calls of `{name}()` in a container of its image, by `{name}::{verb}(…)`.");
-    let local = local(function);
+    let (here, local) = match function.role {
+        // Nothing of it is here but its head. What is said of it goes on what stands for it.
+        Role::Python { .. } => {
+            let docs = item.attributes.iter().filter(|a| !a.path().is_ident("cfg"));
+            (quote!(#(#docs)*), None)
+        }
+        _ => (quote!(#item), Some(local(function))),
+    };
     let verbs = verbs(function);
     let registered = registered(function);
     quote! {
-        #item
+        #here
 
         #(#cfg)*
         #[doc = #doc]
@@ -93,11 +102,11 @@ pub(crate) fn spec(function: &Function) -> TokenStream {
     let name = &function.name;
     let settings = &function.settings;
     let name = match (&settings.name, &function.role) {
-        (Some((keyword, _)), Role::Free) => quote!(#keyword: #name),
+        (Some((keyword, _)), Role::Free | Role::Python { .. }) => quote!(#keyword: #name),
         _ => quote!(name: #name),
     };
     let (class, image, options) = match &function.role {
-        Role::Free | Role::Enter { .. } => {
+        Role::Free | Role::Python { .. } | Role::Enter { .. } => {
             let image = image(settings);
             let options = options(&settings.options);
             (quote!(::core::option::Option::None), image, options)
@@ -160,7 +169,7 @@ fn image(settings: &Settings) -> TokenStream {
 }
 
 /// `FunctionOptions::new().timeout(…)`: the keywords keep their spans.
-pub(crate) fn options(options: &[(Ident, crate::keyword::Checked)]) -> TokenStream {
+pub(crate) fn options(options: &[(Ident, Checked)]) -> TokenStream {
     let p = private();
     let options = options.iter().map(|(keyword, value)| {
         let value = value.tokens();
@@ -170,7 +179,6 @@ pub(crate) fn options(options: &[(Ident, crate::keyword::Checked)]) -> TokenStre
 }
 
 fn parameter_name(parameter: &Parameter) -> String {
-    use syn::ext::IdentExt as _;
     parameter.name.unraw().to_string()
 }
 
@@ -210,8 +218,18 @@ pub(crate) fn bounds(function: &Function) -> TokenStream {
     let error = error
         .as_ref()
         .map(|error| quote_spanned!(error.span()=> #p::returned_error::<#error>();));
+    // What is written only in the head of a function that has no body is used, too.
+    let head = match function.role {
+        Role::Python { .. } => {
+            let (_, declared) = arguments(function);
+            let written = &function.item.signature.output;
+            Some(quote!(trait Head__ { fn head__(#declared) #written; }))
+        }
+        _ => None,
+    };
     quote! {
         fn bounds__() {
+            #head
             #(#arguments)*
             #output
             #error
@@ -227,11 +245,12 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
     let types: Vec<_> = signature.parameters.iter().map(|p| &p.owned).collect();
     let names: Vec<_> = argument_names(types.len()).collect();
     let callable = match &function.role {
+        Role::Python { path } => return python(function, path.as_deref()),
         Role::Free => quote!(#name),
         Role::Method { class, .. } | Role::Enter { class } => quote!(<#class>::#name),
     };
     let state = match &function.role {
-        Role::Free | Role::Enter { .. } => None,
+        Role::Free | Role::Python { .. } | Role::Enter { .. } => None,
         Role::Method { class, is_mut: false } => Some(quote!(&*STATE__.read::<#class>(),)),
         Role::Method { class, is_mut: true } => Some(quote!(&mut *STATE__.write::<#class>(),)),
     };
@@ -341,6 +360,33 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
             })
         }),
     }
+}
+
+/// Runs a function of a file of Python. The compiler reads the file, and so knows when it changes.
+fn python(function: &Function, path: Option<&str>) -> TokenStream {
+    let p = private();
+    let file = match &function.settings.file {
+        Some((_, Checked::Text(file))) => file.value(),
+        _ => String::new(),
+    };
+    let text = match path {
+        Some(path) => quote!(::core::include_str!(#path)),
+        None => quote!(""),
+    };
+    let name = function.item.signature.ident.unraw().to_string();
+    let value = &function.signature.output.value;
+    let is_stream = function.signature.output.making.is_some();
+    quote!({
+        use #p::CannotCross as _;
+        static PYTHON__: #p::PythonSpec = #p::PythonSpec {
+            file: #file,
+            text: #text,
+            function: #name,
+            is_stream: #is_stream,
+            encode_result: #p::Crossing::<#value>::encode_json,
+        };
+        #p::Invoke::Python(&PYTHON__)
+    })
 }
 
 fn argument_names(count: usize) -> impl Iterator<Item = Ident> {

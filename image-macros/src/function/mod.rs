@@ -18,7 +18,7 @@ use crate::item::Item;
 const ATTRIBUTE: &str = "#[app::function]";
 
 /// Items that were taken cannot be taken back, so a stream is made once.
-fn no_retries(settings: &args::Settings, errors: &mut Errors) {
+pub(crate) fn no_retries(settings: &args::Settings, errors: &mut Errors) {
     let mut options = settings.options.iter();
     if let Some((keyword, _)) = options.find(|(keyword, _)| keyword == "retries") {
         let fault = Fault::new(

@@ -24,6 +24,8 @@ pub(crate) enum Role {
     Free,
     /// A method of a class; whether it takes `&mut self`.
     Method { class: Type, is_mut: bool },
+    /// A function whose body is Python: where its file is, unless something is wrong.
+    Python { path: Option<String> },
     /// What makes the state of a class.
     Enter { class: Type },
 }

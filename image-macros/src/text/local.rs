@@ -27,8 +27,16 @@ pub(crate) fn directory(text: &str) -> Result<(), Fault> {
     }
 }
 
+/// A file for `app::python`.
+pub(crate) fn python_file(text: &str) -> Result<(), Fault> {
+    match resolve(text, "file")?.is_dir() {
+        true => Err(Fault::new(format!("`{text}` is a directory")).help("name a file of Python")),
+        false => Ok(()),
+    }
+}
+
 /// The path from the folder of the crate's `Cargo.toml`; something must be there.
-fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
+pub(crate) fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
     if text.is_empty() {
         return Err(Fault::new("a local path must not be empty"));
     }

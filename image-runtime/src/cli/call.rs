@@ -4,7 +4,7 @@ use super::args::Call;
 use super::printer::Printer;
 use super::{Fault, host, list, unknown};
 use crate::client::{Callee, Instance, Items};
-use crate::spec::{ClassSpec, FunctionSpec, Invoke};
+use crate::spec::{ClassSpec, FunctionSpec};
 
 pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault> {
     let program = list::program()?;
@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault
         None => function.into(),
     };
     let host = host().await?;
-    if let Invoke::Items(_) | Invoke::Stream(_) = function.invoke {
+    if function.invoke.is_stream() {
         let mut items = Items::<()>::new(callee, Ok(encoded));
         while let Some(item) = items.next_encoded().await {
             print(function, &item?, printer)?;

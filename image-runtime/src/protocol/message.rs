@@ -106,6 +106,11 @@ pub enum Failure {
         /// What is wrong.
         reason: String,
     },
+    /// The container lacks what the function needs.
+    Unable {
+        /// What is missing.
+        reason: String,
+    },
     /// This program has no function of that name.
     UnknownFunction {
         /// The name.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ClassSpec, ImageRef, Place};
+use super::{ClassSpec, ImageRef, Place, PythonSpec};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -168,6 +168,19 @@ pub enum Invoke {
     Items(fn(&[u8], &dyn ItemSink) -> Result<(), Failure>),
     /// An `async fn`, or a result that is a stream.
     Stream(for<'a> fn(&'a [u8], &'a dyn ItemSink) -> StreamFuture<'a>),
+    /// A function whose body is Python.
+    Python(&'static PythonSpec),
+}
+
+impl Invoke {
+    /// Whether the result is many values.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::Blocking(_) | Self::Async(_) => false,
+            Self::Items(_) | Self::Stream(_) => true,
+            Self::Python(spec) => spec.is_stream,
+        }
+    }
 }
 
 /// Takes the items of a function's stream.

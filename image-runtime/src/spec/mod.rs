@@ -5,6 +5,7 @@ pub mod base;
 mod class;
 mod function;
 mod image;
+mod python;
 pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
@@ -15,4 +16,5 @@ pub use function::{
     StreamFuture,
 };
 pub use image::{Image, ImageRef, ImageSpec, Place};
+pub use python::PythonSpec;
 pub use verb::Step;

@@ -6,11 +6,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::python::Interpreter;
 use crate::protocol::{Failure, value};
 use crate::registry;
-use crate::spec::{ClassSpec, FunctionSpec, Invoke, ItemSink};
+use crate::spec::{ClassSpec, FunctionSpec, Invoke, ItemSink, PythonSpec};
 
 /// The functions of this program, and the runtime of those that are async.
 pub(super) struct Functions {
@@ -18,6 +19,8 @@ pub(super) struct Functions {
     runtime: OnceLock<tokio::runtime::Runtime>,
     /// The class whose state was made.
     entered: OnceLock<&'static ClassSpec>,
+    /// The interpreter, once a function whose body is Python was called.
+    python: Mutex<Option<Arc<Interpreter>>>,
 }
 
 thread_local! {
@@ -53,6 +56,7 @@ impl Functions {
                 .collect(),
             runtime: OnceLock::new(),
             entered: OnceLock::new(),
+            python: Mutex::default(),
         }
     }
 
@@ -66,7 +70,8 @@ impl Functions {
         guarded(|| match invoke {
             Invoke::Blocking(invoke) => invoke(arguments),
             Invoke::Async(invoke) => self.runtime().block_on(invoke(arguments)),
-            Invoke::Items(_) | Invoke::Stream(_) => Err(Failure::Encoding {
+            Invoke::Python(spec) if !spec.is_stream => self.python(spec)?.call(spec, arguments),
+            Invoke::Items(_) | Invoke::Stream(_) | Invoke::Python(_) => Err(Failure::Encoding {
                 reason: "its result is a stream, and it was called for a single value".into(),
             }),
         })
@@ -104,7 +109,10 @@ impl Functions {
         guarded(|| match function.invoke {
             Invoke::Items(invoke) => invoke(arguments, sink),
             Invoke::Stream(invoke) => self.runtime().block_on(invoke(arguments, sink)),
-            Invoke::Blocking(_) | Invoke::Async(_) => Err(Failure::Encoding {
+            Invoke::Python(spec) if spec.is_stream => {
+                self.python(spec)?.stream(spec, arguments, sink)
+            }
+            Invoke::Blocking(_) | Invoke::Async(_) | Invoke::Python(_) => Err(Failure::Encoding {
                 reason: "its result is a single value, and it was called for a stream".into(),
             }),
         })
@@ -118,6 +126,16 @@ impl Functions {
                 name: name.into_owned(),
             }),
         }
+    }
+
+    fn python(&self, spec: &PythonSpec) -> Result<Arc<Interpreter>, Failure> {
+        let mut python = self.python.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(interpreter) = &*python {
+            return Ok(Arc::clone(interpreter));
+        }
+        let interpreter = Arc::new(Interpreter::start(spec)?);
+        *python = Some(Arc::clone(&interpreter));
+        Ok(interpreter)
     }
 
     fn runtime(&self) -> &tokio::runtime::Runtime {

@@ -11,6 +11,7 @@ mod invoke;
 mod launcher;
 mod line;
 mod output;
+mod python;
 mod reaper;
 mod serve;
 mod supervise;
