@@ -105,7 +105,8 @@ fn check_head(block: &Block, errors: &mut Errors) {
     }
 }
 
-fn name_of(class: &Type) -> String {
+/// What a type is called, without its path.
+pub(super) fn name_of(class: &Type) -> String {
     match class {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.unraw().to_string()),
         _ => None,

@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use syn::Ident;
 use syn::ext::IdentExt as _;
 
-use super::check::Class;
+use super::check::{Class, name_of};
 use crate::function::expand::{arguments, bounds, invoke, registered, spec};
 use crate::function::model::Function;
 use crate::function::verbs::verbs;
@@ -32,7 +32,8 @@ pub(super) fn class(class: &Class) -> TokenStream {
         }
         None => quote!(::core::option::Option::None),
     };
-    let handle = handle(class);
+    let handle_type = format_ident!("Handle_{}", name_of(ty), span = Span::call_site());
+    let handle = handle(class, &handle_type);
     let methods = class.methods.iter().map(method);
     quote! {
         #(#cfg)*
@@ -52,14 +53,14 @@ pub(super) fn class(class: &Class) -> TokenStream {
             #(#methods)*
 
             impl #p::Class for #ty {
-                type Handle = Handle;
+                type Handle = #handle_type;
             }
         };
     }
 }
 
 /// The struct of the methods, and what makes one.
-fn handle(class: &Class) -> TokenStream {
+fn handle(class: &Class, handle: &Ident) -> TokenStream {
     let p = private();
     let Class { name, ty, enter, .. } = class;
     let (names, declared) = arguments(enter);
@@ -81,16 +82,16 @@ fn handle(class: &Class) -> TokenStream {
     quote! {
         #[doc = #doc]
         #[derive(Clone, Debug)]
-        pub struct Handle {
+        pub struct #handle {
             #(#fields,)*
         }
 
         impl #ty {
             #[doc = #made]
-            pub fn handle(#declared) -> Handle {
+            pub fn handle(#declared) -> #handle {
                 use #p::CannotEncode as _;
                 let instance = #p::Instance::new(&CLASS__, #p::Encode(&(#(#names,)*)).encode());
-                Handle { #(#values,)* }
+                #handle { #(#values,)* }
             }
         }
     }

@@ -221,7 +221,7 @@ pub(crate) fn bounds(function: &Function) -> TokenStream {
     // What is written only in the head of a function that has no body is used, too.
     let head = match function.role {
         Role::Python { .. } => {
-            let (_, declared) = arguments(function);
+            let (_, declared) = self::arguments(function);
             let written = &function.item.signature.output;
             Some(quote!(trait Head__ { fn head__(#declared) #written; }))
         }

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
 
-use crate::diag::{Errors, Fault};
+use crate::diag::{Errors, Fault, list, nearest};
 use crate::function::args::{self, Settings};
 use crate::function::model::{Function, Role};
 use crate::function::{expand, no_retries, signature};
@@ -20,7 +20,8 @@ const ATTRIBUTE: &str = "#[app::python]";
 /// Expands `#[app::python(…)]`.
 pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let settings = args::read(ATTRIBUTE, args::PYTHON, arguments.clone(), &mut errors);
+    let settings = args::read(ATTRIBUTE, args::PYTHON, arguments, &mut errors);
+    let keywords_are_right = errors.is_empty();
     let Some(item) = Item::read(ATTRIBUTE, &tokens, &mut errors) else {
         return errors.into_tokens();
     };
@@ -28,11 +29,15 @@ pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` has no body: it is in the file"));
         errors.at_span(body.span_open(), fault.help("write `;` in place of the body"));
     }
+    if settings.file.is_none() && keywords_are_right {
+        let fault = Fault::new(format!("`{ATTRIBUTE}` must name a file"));
+        errors.at(&item.signature.ident, fault.help("add `file = \"train.py\"`"));
+    }
     let code = signature::check(ATTRIBUTE, &item, &mut errors).map(|signature| {
         if signature.output.making.is_some() {
             no_retries(&settings, &mut errors);
         }
-        let path = file(&item, &signature, &settings, &arguments, &mut errors);
+        let path = file(&item, &signature, &settings, &mut errors);
         let mut function = Function::new(item, signature, settings);
         function.role = Role::Python {
             path: path.filter(|_| errors.is_empty()),
@@ -50,16 +55,9 @@ fn file(
     item: &Item,
     signature: &signature::Signature,
     settings: &Settings,
-    arguments: &TokenStream,
     errors: &mut Errors,
 ) -> Option<String> {
     let Some((_, Checked::Text(file))) = &settings.file else {
-        // One that was written and is wrong has been reported.
-        let is_written = arguments.clone().into_iter().any(|token| token.to_string() == "file");
-        if !is_written {
-            let fault = Fault::new(format!("`{ATTRIBUTE}` must name a file"));
-            errors.at(&item.signature.ident, fault.help("add `file = \"train.py\"`"));
-        }
         return None;
     };
     let Ok(path) = local::resolve(&file.value(), "file") else {
@@ -81,10 +79,10 @@ fn file(
                 file.value()
             ));
             let known = source::functions(&text);
-            let help = match crate::diag::nearest(&name, known.iter().copied()) {
+            let help = match nearest(&name, known.iter().copied()) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None if known.is_empty() => format!("write `def {name}(…):` there"),
-                None => format!("it defines {}", crate::diag::list(&known)),
+                None => format!("it defines {}", list(&known)),
             };
             errors.at(&item.signature.ident, fault.help(help));
         }
@@ -95,7 +93,7 @@ fn file(
 /// Compares the parameters here with those there, which are given by their places.
 fn check_parameters(
     file: &str,
-    found: &source::Definition<'_>,
+    found: &source::Definition,
     signature: &signature::Signature,
     item: &Item,
     errors: &mut Errors,
@@ -120,17 +118,17 @@ fn check_parameters(
                 let fault = Fault::new(format!("the function in {place} has no parameter `{name}`"));
                 let help = match there.positional.len() {
                     0 => "it takes none".to_owned(),
-                    1 => format!("it takes `{}`", there.positional[0].name),
-                    _ => format!("it takes {}", crate::diag::list(there.positional.iter().map(|p| p.name))),
+                    _ => format!("it takes {}", list(there.positional.iter().map(|p| &p.name))),
                 };
                 errors.at(&parameter.name, fault.help(help));
             }
         }
     }
     let missing = there.positional.iter().skip(signature.parameters.len());
-    let missing: Vec<_> = missing.filter(|p| !p.has_default).map(|p| p.name).chain(there.keyword_only.iter().copied()).collect();
+    let missing = missing.filter(|p| !p.has_default).map(|p| &p.name);
+    let missing: Vec<_> = missing.chain(&there.keyword_only).collect();
     if !missing.is_empty() {
-        let fault = Fault::new(format!("the function in {place} needs {} too", crate::diag::list(&missing)));
+        let fault = Fault::new(format!("the function in {place} needs {} too", list(&missing)));
         let help = match there.keyword_only.is_empty() {
             true => "add it here, or give it a default there",
             false => "arguments are given by their places: take it before the `*`, or give it a default there",

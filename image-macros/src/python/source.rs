@@ -2,32 +2,32 @@
 
 /// A function of the file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Definition<'a> {
+pub(super) struct Definition {
     /// Counted from 1.
     pub(super) line: usize,
     /// Nothing where they are written in a way that is not understood here.
-    pub(super) parameters: Option<Parameters<'a>>,
+    pub(super) parameters: Option<Parameters>,
 }
 
 /// What a function takes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters<'a> {
-    pub(super) positional: Vec<Parameter<'a>>,
+pub(super) struct Parameters {
+    pub(super) positional: Vec<Parameter>,
     /// Whether there is an `*args`.
     pub(super) takes_more: bool,
     /// Those without default that are given by name only.
-    pub(super) keyword_only: Vec<&'a str>,
+    pub(super) keyword_only: Vec<String>,
 }
 
 /// A parameter.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Parameter<'a> {
-    pub(super) name: &'a str,
+pub(super) struct Parameter {
+    pub(super) name: String,
     pub(super) has_default: bool,
 }
 
 /// The function of a name; the last one, where there are several: that is the one that stays.
-pub(super) fn find<'a>(text: &'a str, name: &str) -> Option<Definition<'a>> {
+pub(super) fn find(text: &str, name: &str) -> Option<Definition> {
     let mut found = None;
     let mut start = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -62,8 +62,8 @@ fn defined(line: &str) -> Option<&str> {
     after.trim_start().starts_with(['(', '[']).then_some(name)
 }
 
-/// Reads parameters up to the parenthesis that closes them. Strings in them may hold anything, so one ends what is understood.
-fn parameters(text: &str) -> Option<Parameters<'_>> {
+/// Reads parameters up to the parenthesis that closes them.
+fn parameters(text: &str) -> Option<Parameters> {
     let mut parameters = Parameters::default();
     let mut by_name_only = false;
     for part in parts(text)? {
@@ -80,32 +80,47 @@ fn parameters(text: &str) -> Option<Parameters<'_>> {
                 by_name_only = true;
             }
             name if !name.chars().all(|c| c.is_alphanumeric() || c == '_') => return None,
-            name if !by_name_only => parameters.positional.push(Parameter { name, has_default }),
-            name if !has_default => parameters.keyword_only.push(name),
+            name if !by_name_only => parameters.positional.push(Parameter {
+                name: name.to_owned(),
+                has_default,
+            }),
+            name if !has_default => parameters.keyword_only.push(name.to_owned()),
             _ => {}
         }
     }
     Some(parameters)
 }
 
-/// What stands between the commas, without comments.
-fn parts(text: &str) -> Option<Vec<&str>> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0_u32, 0);
-    for (at, c) in text.char_indices() {
+/// What stands between the commas, without comments, and with empty strings for all others. Nothing where a string is of a kind that is
+/// seldom a default.
+fn parts(text: &str) -> Option<Vec<String>> {
+    let mut parts = vec![String::new()];
+    let mut depth = 0_u32;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
         match c {
-            '"' | '\'' | '#' | '\\' => return None,
-            '(' | '[' | '{' => depth += 1,
-            ')' if depth == 0 => {
-                parts.push(&text[start..at]);
-                return Some(parts);
+            '#' => while rest.next_if(|c| *c != '\n').is_some() {},
+            '"' | '\'' => {
+                while let Some(inside) = rest.next_if(|inside| *inside != c && *inside != '\n') {
+                    if inside == '\\' {
+                        rest.next();
+                    }
+                }
+                rest.next_if_eq(&c)?;
+                if rest.peek() == Some(&c) {
+                    return None;
+                }
             }
-            ')' | ']' | '}' => depth = depth.checked_sub(1)?,
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
+            ')' if depth == 0 => return Some(parts),
+            ',' if depth == 0 => parts.push(String::new()),
+            c => {
+                match c {
+                    '(' | '[' | '{' => depth += 1,
+                    ')' | ']' | '}' => depth = depth.checked_sub(1)?,
+                    _ => {}
+                }
+                parts.last_mut()?.push(c);
             }
-            _ => {}
         }
     }
     None
@@ -115,9 +130,10 @@ fn parts(text: &str) -> Option<Vec<&str>> {
 mod tests {
     use super::*;
 
-    fn names<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
-        let parameters = find(text, name)?.parameters?;
-        Some(parameters.positional.into_iter().map(|p| p.name).collect())
+    fn names(text: &str, name: &str) -> Option<String> {
+        let positional = find(text, name)?.parameters?.positional;
+        let names: Vec<_> = positional.into_iter().map(|p| p.name).collect();
+        Some(names.join(" "))
     }
 
     #[test]
@@ -131,16 +147,18 @@ mod tests {
     #[test]
     fn parameters_are_read_however_they_are_annotated() {
         let text = "def f(a, b: dict[str, int] = {1: (2, 3)}, /, c=None,\n      d: int = 3) -> float: ...\n";
-        assert_eq!(names(text, "f"), Some(vec!["a", "b", "c", "d"]));
+        assert_eq!(names(text, "f"), Some("a b c d".into()));
         let parameters = find("def f(a, *args, b, c=1, **rest): ...", "f").unwrap().parameters.unwrap();
         assert!(parameters.takes_more);
         assert_eq!(parameters.keyword_only, ["b"]);
-        assert_eq!(names("def f(): ...", "f"), Some(vec![]));
+        let text = "def f(a=\")\", # why, and how)\n b: 'str' = '\\''): ...";
+        assert_eq!(names(text, "f"), Some("a b".into()));
+        assert_eq!(names("def f(): ...", "f"), Some(String::new()));
     }
 
     #[test]
     fn what_is_not_understood_is_not_compared() {
-        for text in ["def f(a=\")\"): ...", "def f(a, # why\n b): ...", "def f(a"] {
+        for text in ["def f(a=\"\"\")\"\"\"): ...", "def f(a=\")", "def f(a"] {
             assert_eq!(find(text, "f").unwrap().parameters, None, "{text}");
         }
     }

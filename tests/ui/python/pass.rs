@@ -10,9 +10,9 @@ const ML: Image = image!(scratch());
 #[app::python(image = ML, file = "ui/python/train.py", timeout = "1m", retries = 2)]
 pub(crate) fn train(epochs: u32, _name: &str) -> anyhow::Result<f64>;
 
-#[app::python(file = "./ui/python/train.py", name = "python.anything")]
+#[app::python(file = "./ui/python/train.py", name = "python-anything")]
 #[must_use]
-async fn anything(in_: Vec<u8>, more: Option<&'_ str>);
+async fn anything(in_: Vec<u8>, more: Option<u8>);
 
 #[app::python(file = "ui/python/train.py")]
 fn items() -> Result<impl Iterator<Item = u32>, String>;
@@ -28,7 +28,7 @@ fn not_there() -> Missing;
 fn the_text_of_the_file_travels_with_the_program() {
     let function = inventory::iter::<RegisteredFunction>
         .into_iter()
-        .find(|function| function.0.name == "python.anything")
+        .find(|function| function.0.name == "python-anything")
         .expect("it has registered");
     let Invoke::Python(python) = function.0.invoke else {
         panic!("it is Python");
