@@ -24,8 +24,8 @@ pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, Re
 pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, PythonSpec, Retries, Step, TestEntry,
+    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec,
+    Invoke, JsonBridge, Parameter, Place, PythonSpec, Retries, Step, TestEntry,
 };
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.

@@ -140,10 +140,18 @@ fn a_method_is_called_with_what_its_class_is_made_of_and_the_state_ends_with_the
     let ended = subject(&["call", "counter.add", "[40]", "2"]).run().good();
     assert_eq!(ended.stdout, "42\n");
     assert!(ended.stderr.contains(" │ entering\n"), "{}", ended.stderr);
-    assert!(ended.stderr.contains(" │ leaving at 42\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(" │ leaving at 42\n"),
+        "{}",
+        ended.stderr
+    );
     let ended = subject(&[]).env("SUBJECT_DOES", "count").run().with(3, &[]);
     assert!(ended.stdout.ends_with("3\n"), "{}", ended.stdout);
-    assert!(ended.stderr.contains(" │ leaving at 3\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(" │ leaving at 3\n"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

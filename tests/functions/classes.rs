@@ -81,7 +81,11 @@ async fn the_state_is_made_once_and_all_methods_share_it() {
     assert_eq!(counter.next.remote(0).await.expect("it works"), 10);
     let text = counter.both.remote("a", vec![1]).await.expect("it works");
     assert_eq!(text, "a [1] 20");
-    let error = counter.both.remote("a", vec![]).await.expect_err("it fails");
+    let error = counter
+        .both
+        .remote("a", vec![])
+        .await
+        .expect_err("it fails");
     assert_eq!(error.kind(), CallErrorKind::Returned);
     // Here as well, without a container.
     assert_eq!(Counter::new(1).next(1), 1);
@@ -107,7 +111,10 @@ async fn methods_have_all_verbs() {
 async fn each_set_of_arguments_has_a_state_of_its_own() {
     let (one, two) = (Counter::handle(1000), Counter::handle(2000));
     let (first, second) = (one.next.remote(1).await, two.next.remote(1).await);
-    assert_eq!((first.expect("it works"), second.expect("it works")), (1000, 2000));
+    assert_eq!(
+        (first.expect("it works"), second.expect("it works")),
+        (1000, 2000)
+    );
     assert_eq!(one.next.remote(1).await.expect("it works"), 1001);
 }
 
@@ -121,7 +128,10 @@ async fn a_handle_can_be_kept() {
     let service = Service {
         counter: Counter::handle(7000),
     };
-    assert_eq!(service.counter.next.remote(1).await.expect("it works"), 7000);
+    assert_eq!(
+        service.counter.next.remote(1).await.expect("it works"),
+        7000
+    );
 }
 
 struct Failing;
@@ -146,7 +156,12 @@ async fn failure(how: &str) -> (CallErrorKind, String) {
     let failing = Failing::handle(how.to_owned());
     let calls = (0..3).map(|_| failing.nothing.spawn().get());
     let mut errors = join_all(calls).await.into_iter();
-    let mut next = || errors.next().expect("there are three").expect_err("there is no state");
+    let mut next = || {
+        errors
+            .next()
+            .expect("there are three")
+            .expect_err("there is no state")
+    };
     let (first, others) = (next(), [next(), next()]);
     for other in others {
         assert_eq!(other.to_string(), first.to_string());
@@ -172,7 +187,10 @@ async fn a_state_that_cannot_be_made_is_told_to_every_call_that_waits() {
 async fn a_state_that_takes_too_long_to_make_meets_the_time_limit() {
     let (kind, text) = failure("never").await;
     assert_eq!(kind, CallErrorKind::TimedOut, "{text}");
-    assert!(text.contains("`Failing.new` did not end within 1s"), "{text}");
+    assert!(
+        text.contains("`Failing.new` did not end within 1s"),
+        "{text}"
+    );
 }
 
 struct Endless;
@@ -193,14 +211,20 @@ impl Endless {
 #[app::test]
 async fn a_call_that_waits_for_a_state_meets_its_own_time_limit() {
     let call = Endless::handle().nothing.remote();
-    let error = call.timeout(Duration::from_millis(300)).await.expect_err("there is no state");
+    let error = call
+        .timeout(Duration::from_millis(300))
+        .await
+        .expect_err("there is no state");
     assert_eq!(error.kind(), CallErrorKind::TimedOut);
     // Where nobody waits any more, the only place is free again: this call, too, ends by its own limit.
     let call = Endless::handle().nothing.remote();
     let dropped = tokio::time::timeout(Duration::from_millis(300), call).await;
     assert!(dropped.is_err());
     let call = Endless::handle().nothing.remote();
-    let error = call.timeout(Duration::from_millis(300)).await.expect_err("there is no state");
+    let error = call
+        .timeout(Duration::from_millis(300))
+        .await
+        .expect_err("there is no state");
     assert_eq!(error.kind(), CallErrorKind::TimedOut);
 }
 
@@ -242,9 +266,15 @@ impl Slow {
 async fn methods_run_at_once_unless_they_change_the_state() {
     let slow = Slow::handle();
     let met = join_all((0..4).map(|_| slow.meet.spawn(4).get())).await;
-    assert_eq!(met.into_iter().map(Result::ok).collect::<Vec<_>>(), [Some(4); 4]);
+    assert_eq!(
+        met.into_iter().map(Result::ok).collect::<Vec<_>>(),
+        [Some(4); 4]
+    );
     let alone = join_all((0..4).map(|_| slow.alone.spawn().get())).await;
-    assert_eq!(alone.into_iter().map(Result::ok).collect::<Vec<_>>(), [Some(true); 4]);
+    assert_eq!(
+        alone.into_iter().map(Result::ok).collect::<Vec<_>>(),
+        [Some(true); 4]
+    );
 }
 
 struct Leaving {

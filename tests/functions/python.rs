@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::Stream;
+use futures_util::future::join_all;
 use image_runtime::{CallErrorKind, Image, app, image};
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,9 @@ mod same {
 
     #[app::python(image = PYTHON, file = "functions/python/train.py", name = "same_in_python")]
     #[allow(clippy::type_complexity, reason = "it is a type of all kinds")]
-    pub(super) fn same(value: &(i64, f64, Option<String>, Vec<Shape>, BTreeMap<u32, ()>)) -> (i64, f64, Option<String>, Vec<Shape>, BTreeMap<u32, ()>);
+    pub(super) fn same(
+        value: &(i64, f64, Option<String>, Vec<Shape>, BTreeMap<u32, ()>),
+    ) -> (i64, f64, Option<String>, Vec<Shape>, BTreeMap<u32, ()>);
 }
 
 #[app::python(image = PYTHON, file = "functions/python/train.py")]
@@ -154,9 +156,18 @@ async fn the_interpreter_stays_warm() {
 async fn values_cross_to_python_and_back() {
     let map = BTreeMap::from([(1, ()), (7, ())]);
     let shapes = vec![Shape::Empty, Shape::Circle { radius: 0.1 }];
-    let value = (i64::MIN, -0.0, Some("ü\"\n\0\u{1f600}".to_owned()), shapes, map);
+    let value = (
+        i64::MIN,
+        -0.0,
+        Some("ü\"\n\0\u{1f600}".to_owned()),
+        shapes,
+        map,
+    );
     assert_eq!(same::same::remote(&value).await.expect("it works"), value);
-    assert_eq!(point::remote(1.0, 2.0).await.expect("it works"), Point { x: 1.0, y: 2.0 });
+    assert_eq!(
+        point::remote(1.0, 2.0).await.expect("it works"),
+        Point { x: 1.0, y: 2.0 }
+    );
     let losses = not_a_number::remote().await.expect("it works");
     assert!(losses.loss.is_nan());
     assert_eq!((losses.best, losses.steps), (f64::NEG_INFINITY, vec![1.5]));
@@ -164,11 +175,21 @@ async fn values_cross_to_python_and_back() {
 
 #[app::test]
 async fn many_bytes_cross_as_bytes() {
-    let data: Vec<u8> = (0..10_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
-    let reversed = reverse::remote(Bytes(data.clone())).await.expect("it works");
+    let data: Vec<u8> = (0..10_000_000_u32)
+        .map(|number| number.to_le_bytes()[0])
+        .collect();
+    let reversed = reverse::remote(Bytes(data.clone()))
+        .await
+        .expect("it works");
     assert_eq!(reversed.length, data.len());
     assert!(data.into_iter().rev().eq(reversed.data.0));
-    assert_eq!(reverse::remote(Bytes(Vec::new())).await.expect("it works").length, 0);
+    assert_eq!(
+        reverse::remote(Bytes(Vec::new()))
+            .await
+            .expect("it works")
+            .length,
+        0
+    );
 }
 
 #[app::test]
@@ -201,10 +222,18 @@ async fn an_exception_comes_back_with_its_traceback() {
 async fn what_cannot_cross_is_said() {
     let error = cannot_cross::remote().await.expect_err("a lock stays");
     assert_eq!(error.kind(), CallErrorKind::Encoding);
-    assert!(error.to_string().contains("`lock` cannot be sent"), "{error}");
-    let error = point_as_number::remote(1.0, 2.0).await.expect_err("it is an object");
+    assert!(
+        error.to_string().contains("`lock` cannot be sent"),
+        "{error}"
+    );
+    let error = point_as_number::remote(1.0, 2.0)
+        .await
+        .expect_err("it is an object");
     assert_eq!(error.kind(), CallErrorKind::Encoding);
-    assert!(error.to_string().contains("the result is no `f64`"), "{error}");
+    assert!(
+        error.to_string().contains("the result is no `f64`"),
+        "{error}"
+    );
 }
 
 mod as_number {
@@ -233,7 +262,10 @@ async fn an_interpreter_that_ends_is_told_as_a_container_that_ends() {
 async fn what_a_generator_yields_arrives_item_by_item() {
     let items = count::stream(100).try_collect().await.expect("it works");
     assert_eq!(items, (0..100).collect::<Vec<_>>());
-    let items = count_later::stream(3).try_collect().await.expect("it works");
+    let items = count_later::stream(3)
+        .try_collect()
+        .await
+        .expect("it works");
     assert_eq!(items, [0, 1, 2]);
     let mut items = count::stream(u32::MAX);
     assert_eq!(items.next().await.map(Result::ok), Some(Some(0)));
@@ -256,8 +288,12 @@ async fn calls_that_run_at_once_have_threads_of_their_own() {
 
 #[app::test]
 async fn an_image_without_python_is_named() {
-    let nothing = without::train::remote(1).await.expect_err("there is no Python");
-    let debian = without::warm::remote().timeout(Duration::from_secs(20)).await;
+    let nothing = without::train::remote(1)
+        .await
+        .expect_err("there is no Python");
+    let debian = without::warm::remote()
+        .timeout(Duration::from_secs(20))
+        .await;
     for error in [nothing, debian.expect_err("there is no Python")] {
         assert_eq!(error.kind(), CallErrorKind::Engine);
         let text = error.to_string();

@@ -20,7 +20,9 @@ mod test;
 #[test]
 fn every_mistake_gets_the_message_that_is_written_down() {
     let cases = trybuild::TestCases::new();
-    for folder in ["class", "config", "function", "image", "main", "python", "test"] {
+    for folder in [
+        "class", "config", "function", "image", "main", "python", "test",
+    ] {
         cases.compile_fail(format!("ui/{folder}/fail/*.rs"));
     }
 }

@@ -64,9 +64,10 @@ impl Role {
 impl Block {
     /// The `impl` under the attribute; anything else is reported.
     pub(super) fn read(tokens: &TokenStream, errors: &mut Errors) -> Option<Self> {
-        let is_impl = tokens.clone().into_iter().any(|token| {
-            matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl")
-        });
+        let is_impl = tokens
+            .clone()
+            .into_iter()
+            .any(|token| matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl"));
         match syn::parse2::<Self>(tokens.clone()) {
             Ok(mut block) => {
                 block.take_roles(errors);
@@ -77,9 +78,10 @@ impl Block {
                 None
             }
             Err(_) => {
-                let first = tokens.clone().into_iter().find(|token| {
-                    matches!(token, proc_macro2::TokenTree::Ident(_))
-                });
+                let first = tokens
+                    .clone()
+                    .into_iter()
+                    .find(|token| matches!(token, proc_macro2::TokenTree::Ident(_)));
                 let fault = Fault::new(format!("`{ATTRIBUTE}` goes on an `impl` block"));
                 let help = "put it on the `impl` that has the methods";
                 errors.at(first.map(TokenStream::from), fault.help(help));

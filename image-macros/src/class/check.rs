@@ -47,7 +47,10 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
         let Some((role, attribute)) = role else {
             if item.signature.ident == "handle" {
                 let fault = Fault::new(format!("`{ATTRIBUTE}` adds a function `handle` itself"));
-                found.at(&item.signature.ident, fault.help("give this one another name"));
+                found.at(
+                    &item.signature.ident,
+                    fault.help("give this one another name"),
+                );
             }
             continue;
         };
@@ -64,11 +67,18 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
         functions.push(function);
     }
     if enter.is_empty() {
-        let fault = Fault::new(format!("an `impl` under `{ATTRIBUTE}` needs a function that makes its state"));
-        found.at(&block.class, fault.help(format!("write `{ENTER} fn new() -> Self {{ … }}`")));
+        let fault = Fault::new(format!(
+            "an `impl` under `{ATTRIBUTE}` needs a function that makes its state"
+        ));
+        found.at(
+            &block.class,
+            fault.help(format!("write `{ENTER} fn new() -> Self {{ … }}`")),
+        );
     }
     if methods.is_empty() {
-        let fault = Fault::new(format!("an `impl` under `{ATTRIBUTE}` needs a method that can be called"));
+        let fault = Fault::new(format!(
+            "an `impl` under `{ATTRIBUTE}` needs a method that can be called"
+        ));
         found.at(&block.class, fault.help(format!("put `{METHOD}` on it")));
     }
     let is_right = found.is_empty();
@@ -81,7 +91,12 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
     Some(Class {
         name: class_name,
         ty: block.class.clone(),
-        cfg: block.attributes.iter().filter(|a| a.path().is_ident("cfg")).cloned().collect(),
+        cfg: block
+            .attributes
+            .iter()
+            .filter(|a| a.path().is_ident("cfg"))
+            .cloned()
+            .collect(),
         enter: Function { settings, ..enter },
         methods,
         exit: exit.pop().flatten(),
@@ -90,7 +105,9 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
 
 fn check_head(block: &Block, errors: &mut Errors) {
     if let Some((of_trait, _)) = &block.of_trait {
-        let fault = Fault::new(format!("`{ATTRIBUTE}` does not go on the `impl` of a trait"));
+        let fault = Fault::new(format!(
+            "`{ATTRIBUTE}` does not go on the `impl` of a trait"
+        ));
         let help = "put the methods that can be called into an `impl` of the type itself";
         errors.at(of_trait, fault.help(help));
     }
@@ -100,7 +117,9 @@ fn check_head(block: &Block, errors: &mut Errors) {
         errors.at(&block.generics.params, fault.help(help));
     }
     if !matches!(&block.class, Type::Path(path) if path.qself.is_none()) {
-        let fault = Fault::new(format!("an `impl` under `{ATTRIBUTE}` must be one of a named type"));
+        let fault = Fault::new(format!(
+            "an `impl` under `{ATTRIBUTE}` must be one of a named type"
+        ));
         errors.at(&block.class, fault);
     }
 }
@@ -108,7 +127,11 @@ fn check_head(block: &Block, errors: &mut Errors) {
 /// What a type is called, without its path.
 pub(super) fn name_of(class: &Type) -> String {
     match class {
-        Type::Path(path) => path.path.segments.last().map(|last| last.ident.unraw().to_string()),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map(|last| last.ident.unraw().to_string()),
         _ => None,
     }
     .unwrap_or_default()
@@ -128,7 +151,8 @@ fn function(
     if role != Role::Enter {
         is_mut = take_receiver(attribute, &mut item, errors)?;
     }
-    item.signature = syn::parse2(named(item.signature.to_token_stream(), class)).unwrap_or(item.signature);
+    item.signature =
+        syn::parse2(named(item.signature.to_token_stream(), class)).unwrap_or(item.signature);
     if item.body.is_none() {
         let fault = Fault::new(format!("a function under `{attribute}` needs a body"));
         errors.at(&item.signature.ident, fault);
@@ -138,17 +162,28 @@ fn function(
     let is_stream = signature.output.making.is_some();
     if role == Role::Enter && (is_stream || !returns(&signature, class)) {
         let fault = Fault::new(format!("a function under `{ENTER}` makes the state"));
-        errors.at(&item.signature, fault.help("return `Self`, or `Result<Self, E>`"));
+        errors.at(
+            &item.signature,
+            fault.help("return `Self`, or `Result<Self, E>`"),
+        );
         return None;
     }
     if role == Role::Exit && (is_stream || value != quote!(()).to_string()) {
-        let fault = Fault::new(format!("nobody hears what a function under `{EXIT}` returns"));
-        errors.at(&item.signature.output, fault.help("return nothing, or `Result<(), E>`"));
+        let fault = Fault::new(format!(
+            "nobody hears what a function under `{EXIT}` returns"
+        ));
+        errors.at(
+            &item.signature.output,
+            fault.help("return nothing, or `Result<(), E>`"),
+        );
         return None;
     }
     if role == Role::Exit && !signature.parameters.is_empty() {
         let fault = Fault::new(format!("a function under `{EXIT}` takes `&mut self` only"));
-        errors.at(&item.signature.inputs, fault.help("keep what it needs in the state"));
+        errors.at(
+            &item.signature.inputs,
+            fault.help("keep what it needs in the state"),
+        );
         return None;
     }
     let name = format!("{class_name}.{}", item.signature.ident.unraw());
@@ -184,12 +219,16 @@ fn take_receiver(attribute: &str, item: &mut Item, errors: &mut Errors) -> Optio
             Some(receiver.mutability.is_some())
         }
         Some(FnArg::Receiver(receiver)) => {
-            let fault = Fault::new(format!("a function under `{attribute}` cannot take the state away"));
+            let fault = Fault::new(format!(
+                "a function under `{attribute}` cannot take the state away"
+            ));
             errors.at(receiver, fault.help("take `&self` or `&mut self`"));
             None
         }
         other => {
-            let fault = Fault::new(format!("a function under `{attribute}` must take the state"));
+            let fault = Fault::new(format!(
+                "a function under `{attribute}` must take the state"
+            ));
             let first = other.map_or(item.signature.ident.span(), |first| first.span());
             errors.at_span(first, fault.help(help));
             None
@@ -204,10 +243,13 @@ fn named(tokens: TokenStream, class: &Type) -> TokenStream {
         .flat_map(|token| match token {
             TokenTree::Ident(word) if word == "Self" => {
                 let mut class = class.to_token_stream();
-                class = class.into_iter().map(|mut token| {
-                    token.set_span(word.span());
-                    token
-                }).collect();
+                class = class
+                    .into_iter()
+                    .map(|mut token| {
+                        token.set_span(word.span());
+                        token
+                    })
+                    .collect();
                 class
             }
             TokenTree::Group(group) => {

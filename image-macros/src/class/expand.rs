@@ -62,9 +62,13 @@ pub(super) fn class(class: &Class) -> TokenStream {
 /// The struct of the methods, and what makes one.
 fn handle(class: &Class, handle: &Ident) -> TokenStream {
     let p = private();
-    let Class { name, ty, enter, .. } = class;
+    let Class {
+        name, ty, enter, ..
+    } = class;
     let (names, declared) = arguments(enter);
-    let doc = format!("Calls of `{name}` in containers of its own: `{name}::handle(…).method.remote(…)`.");
+    let doc = format!(
+        "Calls of `{name}` in containers of its own: `{name}::handle(…).method.remote(…)`."
+    );
     let made = format!(
         "The methods of `{name}`, to be called in containers whose state `{}()` makes of these arguments.",
         enter.item.signature.ident.unraw()

@@ -251,8 +251,14 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
     };
     let state = match &function.role {
         Role::Free | Role::Python { .. } | Role::Enter { .. } => None,
-        Role::Method { class, is_mut: false } => Some(quote!(&*STATE__.read::<#class>(),)),
-        Role::Method { class, is_mut: true } => Some(quote!(&mut *STATE__.write::<#class>(),)),
+        Role::Method {
+            class,
+            is_mut: false,
+        } => Some(quote!(&*STATE__.read::<#class>(),)),
+        Role::Method {
+            class,
+            is_mut: true,
+        } => Some(quote!(&mut *STATE__.write::<#class>(),)),
     };
     let handed = signature
         .parameters

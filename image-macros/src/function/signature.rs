@@ -79,7 +79,9 @@ fn parameter(attribute: &str, input: &FnArg, errors: &mut Errors) -> Option<Para
             let fault = Fault::new(format!("a function under `{attribute}` cannot take `self`"));
             let help = match attribute {
                 ENTER => "it makes the state: return `Self`",
-                _ => "make it a free function, or put `#[app::cls]` on the `impl` and `#[method]` on it",
+                _ => {
+                    "make it a free function, or put `#[app::cls]` on the `impl` and `#[method]` on it"
+                }
             };
             errors.at(receiver, fault.help(help));
             return None;

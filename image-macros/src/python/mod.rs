@@ -26,12 +26,20 @@ pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream
         return errors.into_tokens();
     };
     if let Some(body) = &item.body {
-        let fault = Fault::new(format!("a function under `{ATTRIBUTE}` has no body: it is in the file"));
-        errors.at_span(body.span_open(), fault.help("write `;` in place of the body"));
+        let fault = Fault::new(format!(
+            "a function under `{ATTRIBUTE}` has no body: it is in the file"
+        ));
+        errors.at_span(
+            body.span_open(),
+            fault.help("write `;` in place of the body"),
+        );
     }
     if settings.file.is_none() && keywords_are_right {
         let fault = Fault::new(format!("`{ATTRIBUTE}` must name a file"));
-        errors.at(&item.signature.ident, fault.help("add `file = \"train.py\"`"));
+        errors.at(
+            &item.signature.ident,
+            fault.help("add `file = \"train.py\"`"),
+        );
     }
     let code = signature::check(ATTRIBUTE, &item, &mut errors).map(|signature| {
         if signature.output.making.is_some() {
@@ -66,7 +74,10 @@ fn file(
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {
-            errors.at(file, Fault::new(format!("`{}` cannot be read: {error}", file.value())));
+            errors.at(
+                file,
+                Fault::new(format!("`{}` cannot be read: {error}", file.value())),
+            );
             return None;
         }
     };
@@ -111,14 +122,21 @@ fn check_parameters(
                     "this parameter is `{name}` here and `{}` in {place}",
                     other.name
                 ));
-                errors.at(&parameter.name, fault.help(format!("call both `{}`", other.name)));
+                errors.at(
+                    &parameter.name,
+                    fault.help(format!("call both `{}`", other.name)),
+                );
             }
             None if there.takes_more => {}
             None => {
-                let fault = Fault::new(format!("the function in {place} has no parameter `{name}`"));
+                let fault =
+                    Fault::new(format!("the function in {place} has no parameter `{name}`"));
                 let help = match there.positional.len() {
                     0 => "it takes none".to_owned(),
-                    _ => format!("it takes {}", list(there.positional.iter().map(|p| &p.name))),
+                    _ => format!(
+                        "it takes {}",
+                        list(there.positional.iter().map(|p| &p.name))
+                    ),
                 };
                 errors.at(&parameter.name, fault.help(help));
             }
@@ -128,10 +146,15 @@ fn check_parameters(
     let missing = missing.filter(|p| !p.has_default).map(|p| &p.name);
     let missing: Vec<_> = missing.chain(&there.keyword_only).collect();
     if !missing.is_empty() {
-        let fault = Fault::new(format!("the function in {place} needs {} too", list(&missing)));
+        let fault = Fault::new(format!(
+            "the function in {place} needs {} too",
+            list(&missing)
+        ));
         let help = match there.keyword_only.is_empty() {
             true => "add it here, or give it a default there",
-            false => "arguments are given by their places: take it before the `*`, or give it a default there",
+            false => {
+                "arguments are given by their places: take it before the `*`, or give it a default there"
+            }
         };
         errors.at(&item.signature.ident, fault.help(help));
     }

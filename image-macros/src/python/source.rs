@@ -55,7 +55,10 @@ fn defined(line: &str) -> Option<&str> {
         Some(rest) => rest.strip_prefix([' ', '\t'])?.trim_start(),
         None => line,
     };
-    let rest = rest.strip_prefix("def")?.strip_prefix([' ', '\t'])?.trim_start();
+    let rest = rest
+        .strip_prefix("def")?
+        .strip_prefix([' ', '\t'])?
+        .trim_start();
     let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))?;
     let (name, after) = rest.split_at(end);
     // `def f[T](…)` is a function, too.
@@ -148,7 +151,10 @@ mod tests {
     fn parameters_are_read_however_they_are_annotated() {
         let text = "def f(a, b: dict[str, int] = {1: (2, 3)}, /, c=None,\n      d: int = 3) -> float: ...\n";
         assert_eq!(names(text, "f"), Some("a b c d".into()));
-        let parameters = find("def f(a, *args, b, c=1, **rest): ...", "f").unwrap().parameters.unwrap();
+        let parameters = find("def f(a, *args, b, c=1, **rest): ...", "f")
+            .unwrap()
+            .parameters
+            .unwrap();
         assert!(parameters.takes_more);
         assert_eq!(parameters.keyword_only, ["b"]);
         let text = "def f(a=\")\", # why, and how)\n b: 'str' = '\\''): ...";

@@ -35,10 +35,7 @@ impl<T: Serialize + DeserializeOwned> Crossing<T> {
     /// Encodes a result that comes as the text of JSON.
     pub fn encode_json(json: &[u8]) -> Result<Vec<u8>, Failure> {
         let result = serde_json::from_slice(json).map_err(|error| Failure::Encoding {
-            reason: format!(
-                "the result is no `{}`: {error}",
-                std::any::type_name::<T>()
-            ),
+            reason: format!("the result is no `{}`: {error}", std::any::type_name::<T>()),
         })?;
         Self::encode(&result)
     }

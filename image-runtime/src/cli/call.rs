@@ -65,9 +65,8 @@ fn instance(
         )));
     };
     let encoded = (class.enter.json.encode_arguments)(values);
-    let encoded = encoded.map_err(|reason| {
-        Fault::Usage(format!("`{}`: {reason}{}", class.enter.name, help()))
-    })?;
+    let encoded = encoded
+        .map_err(|reason| Fault::Usage(format!("`{}`: {reason}{}", class.enter.name, help())))?;
     Ok(Instance::new(class, Ok(encoded)))
 }
 

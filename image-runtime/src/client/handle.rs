@@ -58,11 +58,7 @@ impl CallId {
 }
 
 impl<T> Handle<T> {
-    pub(super) fn new(
-        callee: Callee,
-        arguments: Result<Vec<u8>, String>,
-        wishes: Wishes,
-    ) -> Self {
+    pub(super) fn new(callee: Callee, arguments: Result<Vec<u8>, String>, wishes: Wishes) -> Self {
         let function = callee.function;
         let state = Arc::new(State {
             id: CallId::new(),

@@ -191,7 +191,11 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
             Inputs::Stream(inputs) => inputs.as_mut().poll_next(context),
         }));
         let next = next.unwrap_or_else(|payload| {
-            self.broken = Some(inputs_panicked(self.callee.function.name, self.read, &*payload));
+            self.broken = Some(inputs_panicked(
+                self.callee.function.name,
+                self.read,
+                &*payload,
+            ));
             Poll::Ready(None)
         });
         if let Poll::Ready(None) = next {

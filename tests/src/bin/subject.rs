@@ -76,7 +76,10 @@ fn main() {
         }
         Ok("count") => {
             let counter = Counter::handle(1);
-            println!("{}", counter.add.remote(2).blocking().expect("adding works"));
+            println!(
+                "{}",
+                counter.add.remote(2).blocking().expect("adding works")
+            );
             std::process::exit(3);
         }
         _ => {}

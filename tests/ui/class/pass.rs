@@ -118,7 +118,12 @@ fn the_verbs_have_the_types_of_the_method() {
     drop(map);
     drop(Plain::handle().joined.remote(Plain(PathBuf::new())));
     // Without `#[app::main]` or `#[app::test]` nothing serves.
-    let error = handle.clone().handle_nothing.remote().blocking().expect_err("nothing serves");
+    let error = handle
+        .clone()
+        .handle_nothing
+        .remote()
+        .blocking()
+        .expect_err("nothing serves");
     assert_eq!(error.kind(), CallErrorKind::Engine);
     assert!(format!("{handle:?}").contains("renamed"));
 }

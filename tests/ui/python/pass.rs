@@ -33,7 +33,10 @@ fn the_text_of_the_file_travels_with_the_program() {
     let Invoke::Python(python) = function.0.invoke else {
         panic!("it is Python");
     };
-    assert_eq!((python.function, python.file), ("anything", "./ui/python/train.py"));
+    assert_eq!(
+        (python.function, python.file),
+        ("anything", "./ui/python/train.py")
+    );
     assert_eq!(python.text, include_str!("train.py"));
 }
 

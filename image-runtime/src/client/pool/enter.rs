@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::super::class::Instance;
 use super::super::CallError;
+use super::super::class::Instance;
 use super::Pool;
 use super::state::State;
 use crate::spec::ExitSpec;
@@ -53,8 +53,7 @@ impl Pool {
         };
         let mut tell = self.output_of(enter.name(), worker.name());
         let entered = {
-            let mut entering =
-                pin!(worker.enter(enter.class_name(), &enter.arguments, &mut *tell));
+            let mut entering = pin!(worker.enter(enter.class_name(), &enter.arguments, &mut *tell));
             let begun = Instant::now();
             loop {
                 let mut rung = pin!(self.entering.notified());
@@ -89,7 +88,9 @@ impl Pool {
         begun: Instant,
     ) -> Result<Option<Instant>, Option<CallError>> {
         let now = Instant::now();
-        let own = enter.limit.and_then(|limit| Some((begun.checked_add(limit)?, limit)));
+        let own = enter
+            .limit
+            .and_then(|limit| Some((begun.checked_add(limit)?, limit)));
         if let Some((end, limit)) = own
             && end <= now
         {
@@ -132,12 +133,7 @@ impl Pool {
 
 impl State {
     /// Ends the calls that have waited for longer than they may run; answers when that will be true of the next.
-    fn time_out_waiting(
-        &mut self,
-        name: &str,
-        begun: Instant,
-        now: Instant,
-    ) -> Option<Instant> {
+    fn time_out_waiting(&mut self, name: &str, begun: Instant, now: Instant) -> Option<Instant> {
         let mut next = None;
         for job in std::mem::take(&mut self.queue) {
             let limit = job.target.timeout;

@@ -40,7 +40,10 @@ impl Pool {
             }
             runtime().spawn(farewell());
         });
-        let mut pools = FAREWELL.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = FAREWELL
+            .pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         pools.push(Arc::downgrade(self));
     }
 
@@ -67,7 +70,10 @@ impl Pool {
 /// Runs last in the thread that ends this program. Its thread-local values are gone, so others do the work.
 extern "C" fn at_exit() {
     FAREWELL.begins.notify_one();
-    let is_done = FAREWELL.is_done.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_done = FAREWELL
+        .is_done
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let limit = EXIT_LIMIT + Duration::from_secs(1);
     let _ = FAREWELL
         .done
@@ -76,9 +82,17 @@ extern "C" fn at_exit() {
 
 async fn farewell() {
     FAREWELL.begins.notified().await;
-    let pools = std::mem::take(&mut *FAREWELL.pools.lock().unwrap_or_else(PoisonError::into_inner));
+    let pools = std::mem::take(
+        &mut *FAREWELL
+            .pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
     let closing = pools.iter().filter_map(Weak::upgrade).map(Pool::close);
     futures_util::future::join_all(closing).await;
-    *FAREWELL.is_done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    *FAREWELL
+        .is_done
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = true;
     FAREWELL.done.notify_all();
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::super::CallError;
 use super::super::future::runtime;
-use super::{Enter, Pool};
 use super::state::State;
+use super::{Enter, Pool};
 use crate::worker::{Worker, WorkerSpec};
 
 impl Pool {

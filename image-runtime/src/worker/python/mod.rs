@@ -212,7 +212,9 @@ fn encoded(spec: &PythonSpec, answer: Answer) -> Result<Vec<u8>, Failure> {
             })
         }
         RESULT | ITEM => (spec.encode_result)(&answer.text),
-        RAISED => Err(Failure::Returned { chain: vec![text()] }),
+        RAISED => Err(Failure::Returned {
+            chain: vec![text()],
+        }),
         NOT_ENCODED => Err(Failure::Encoding {
             reason: format!("the result could not be encoded: {}", text()),
         }),
@@ -242,7 +244,26 @@ fn hear(socket: UnixStream, calls: &Calls, mut child: Child) {
 fn read(socket: &mut impl Read) -> io::Result<(u64, Answer)> {
     let mut header = [0; HEADER_LENGTH];
     socket.read_exact(&mut header)?;
-    let [n0, n1, n2, n3, n4, n5, n6, n7, kind, flags, l0, l1, l2, l3, c0, c1, c2, c3] = header;
+    let [
+        n0,
+        n1,
+        n2,
+        n3,
+        n4,
+        n5,
+        n6,
+        n7,
+        kind,
+        flags,
+        l0,
+        l1,
+        l2,
+        l3,
+        c0,
+        c1,
+        c2,
+        c3,
+    ] = header;
     let count = u32::from_le_bytes([c0, c1, c2, c3]);
     let lengths = (0..count)
         .map(|_| {

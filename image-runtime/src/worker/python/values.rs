@@ -262,7 +262,14 @@ mod tests {
         assert_eq!(json(&()), ("[]".into(), 0));
         assert_eq!(json(&(Vec::<u8>::new(),)), ("[[]]".into(), 0));
         let map = BTreeMap::from([(1, None), (2, Some("a\"b"))]);
-        let arguments = (-1, 0.1_f32, f64::NAN, map, Shape::Point, Shape::Circle { radius: 1.0 });
+        let arguments = (
+            -1,
+            0.1_f32,
+            f64::NAN,
+            map,
+            Shape::Point,
+            Shape::Circle { radius: 1.0 },
+        );
         assert_eq!(
             json(&arguments).0,
             r#"[-1,0.1,NaN,{"1":null,"2":"a\"b"},"Point",{"Circle":{"radius":1.0}}]"#
