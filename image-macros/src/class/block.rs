@@ -25,8 +25,14 @@ pub(super) struct Block {
 
 /// What stands in it.
 pub(super) enum Member {
-    Function(Option<(Role, Attribute)>, Item),
+    Function(Box<Function>),
     Other(TokenStream),
+}
+
+/// A function, and what an attribute says that it is.
+pub(super) struct Function {
+    pub(super) role: Option<(Role, Attribute)>,
+    pub(super) item: Item,
 }
 
 /// What a function is to the class.
@@ -93,9 +99,10 @@ impl Block {
     /// Takes the attributes that name a role off the functions.
     fn take_roles(&mut self, errors: &mut Errors) {
         for member in &mut self.members {
-            let Member::Function(found, item) = member else {
+            let Member::Function(function) = member else {
                 continue;
             };
+            let Function { role: found, item } = &mut **function;
             let attributes = std::mem::take(&mut item.attributes);
             for attribute in attributes {
                 let Some(role) = Role::of(&attribute) else {
@@ -159,7 +166,7 @@ impl Parse for Member {
         let ahead = input.fork();
         if let Ok(item) = ahead.parse() {
             input.advance_to(&ahead);
-            return Ok(Self::Function(None, item));
+            return Ok(Self::Function(Box::new(Function { role: None, item })));
         }
         let item: ImplItem = input.parse()?;
         Ok(Self::Other(item.into_token_stream()))
@@ -180,7 +187,7 @@ impl ToTokens for Block {
         } = self;
         let of_trait = of_trait.as_ref().map(|(path, word)| quote!(#path #word));
         let members = members.iter().map(|member| match member {
-            Member::Function(_, item) => quote!(#item),
+            Member::Function(function) => function.item.to_token_stream(),
             Member::Other(other) => quote!(#other),
         });
         tokens.extend(quote! {

@@ -41,10 +41,11 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
     };
     let (mut enter, mut methods, mut exit) = (Vec::new(), Vec::new(), Vec::new());
     for member in &block.members {
-        let Member::Function(role, item) = member else {
+        let Member::Function(written) = member else {
             continue;
         };
-        let Some((role, attribute)) = role else {
+        let item = &written.item;
+        let Some((role, attribute)) = &written.role else {
             if item.signature.ident == "handle" {
                 let fault = Fault::new(format!("`{ATTRIBUTE}` adds a function `handle` itself"));
                 found.at(

@@ -1,7 +1,7 @@
 //! Classes on the host: what tells the containers of one class from those of another.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::CallError;
@@ -21,19 +21,24 @@ pub struct Instance {
     pub(super) class: &'static ClassSpec,
     /// Encoded.
     arguments: Result<Arc<[u8]>, Arc<str>>,
+    /// What tells most instances apart without a look at their arguments, which may be long: each call asks.
+    hash: u64,
 }
 
 impl Instance {
     /// A class with encoded arguments. `handle` makes it.
     pub fn new(class: &'static ClassSpec, arguments: Result<Vec<u8>, String>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (class.name, &arguments).hash(&mut hasher);
         Self {
             class,
             arguments: arguments.map(Into::into).map_err(Into::into),
+            hash: hasher.finish(),
         }
     }
 
     /// The encoded arguments.
-    pub(super) fn arguments(&self) -> Result<&[u8], CallError> {
+    pub(super) fn arguments(&self) -> Result<&Arc<[u8]>, CallError> {
         match &self.arguments {
             Ok(arguments) => Ok(arguments),
             Err(reason) => Err(not_encoded(&self.class.enter, reason)),
@@ -43,7 +48,12 @@ impl Instance {
 
 impl PartialEq for Instance {
     fn eq(&self, other: &Self) -> bool {
-        (self.class.name, &self.arguments) == (other.class.name, &other.arguments)
+        self.hash == other.hash
+            && self.class.name == other.class.name
+            && match (&self.arguments, &other.arguments) {
+                (Ok(ours), Ok(theirs)) => Arc::ptr_eq(ours, theirs) || ours == theirs,
+                (ours, theirs) => ours == theirs,
+            }
     }
 }
 
@@ -51,7 +61,7 @@ impl Eq for Instance {}
 
 impl Hash for Instance {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.class.name, &self.arguments).hash(state);
+        state.write_u64(self.hash);
     }
 }
 

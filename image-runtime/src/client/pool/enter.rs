@@ -1,6 +1,8 @@
 //! The state of a class: made in each of its containers before the first call, and ended before the container ends.
 
+use std::hash::{Hash, Hasher};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::CallError;
@@ -14,10 +16,10 @@ use crate::worker::Worker;
 pub(super) const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the containers of a class do first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct Enter {
     instance: Instance,
-    arguments: Vec<u8>,
+    arguments: Arc<[u8]>,
     /// How long it may take.
     limit: Option<Duration>,
 }
@@ -29,7 +31,7 @@ impl Enter {
         limit: Option<Duration>,
     ) -> Result<Self, CallError> {
         Ok(Self {
-            arguments: instance.arguments()?.to_vec(),
+            arguments: Arc::clone(instance.arguments()?),
             instance: instance.clone(),
             limit,
         })
@@ -41,6 +43,21 @@ impl Enter {
 
     fn name(&self) -> &'static str {
         self.instance.class.enter.name
+    }
+}
+
+// The arguments are the instance's.
+impl PartialEq for Enter {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.instance, self.limit) == (&other.instance, other.limit)
+    }
+}
+
+impl Eq for Enter {}
+
+impl Hash for Enter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.instance.hash(state);
     }
 }
 
