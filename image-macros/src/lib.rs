@@ -9,7 +9,7 @@ mod image;
 mod item;
 mod keyword;
 mod paths;
-mod python;
+mod script;
 #[cfg(test)]
 mod snapshots;
 mod syntax;
@@ -125,7 +125,7 @@ pub fn cls(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn python(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    python::python(arguments.into(), item.into()).into()
+    script::python(arguments.into(), item.into()).into()
 }
 
 /// Makes `fn main` or `async fn main` the start of a program whose functions run in containers.

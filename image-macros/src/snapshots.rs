@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::{class, config, entry, function, image, python};
+use crate::{class, config, entry, function, image, script};
 
 /// Formats items.
 fn items(tokens: TokenStream) -> String {
@@ -103,8 +103,8 @@ fn a_class() {
 
 #[test]
 fn a_function_of_a_python_file() {
-    let code = items(python::python(
-        quote!(image = ML, file = "src/python/example.py"),
+    let code = items(script::python(
+        quote!(image = ML, file = "src/script/example.py"),
         quote! {
             /// Trains.
             fn train(epochs: u32) -> anyhow::Result<impl Iterator<Item = f64>>;

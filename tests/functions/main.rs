@@ -7,7 +7,7 @@ mod images;
 mod many;
 mod output;
 mod pools;
-mod python;
+mod scripts;
 mod streams;
 mod values;
 

@@ -5,7 +5,7 @@ pub mod base;
 mod class;
 mod function;
 mod image;
-mod python;
+mod script;
 pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
@@ -16,5 +16,5 @@ pub use function::{
     StreamFuture,
 };
 pub use image::{Image, ImageRef, ImageSpec, Place};
-pub use python::PythonSpec;
+pub use script::PythonSpec;
 pub use verb::Step;

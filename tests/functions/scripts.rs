@@ -65,72 +65,72 @@ struct Losses {
 }
 
 /// Trains.
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn train(epochs: u32) -> anyhow::Result<f64>;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py", name = "warm_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "warm_in_python")]
 async fn warm() -> (u32, u32);
 
 mod same {
     use super::{PYTHON, Shape, app};
     use std::collections::BTreeMap;
 
-    #[app::python(image = PYTHON, file = "functions/python/train.py", name = "same_in_python")]
+    #[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "same_in_python")]
     #[allow(clippy::type_complexity, reason = "it is a type of all kinds")]
     pub(super) fn same(
         value: &(i64, f64, Option<String>, Vec<Shape>, BTreeMap<u32, ()>),
     ) -> (i64, f64, Option<String>, Vec<Shape>, BTreeMap<u32, ()>);
 }
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn reverse(data: Bytes) -> Reversed;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn point(x: f64, y: f64) -> Point;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn not_a_number() -> Losses;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py", name = "fail_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "fail_in_python")]
 fn fail(why: &str) -> Result<u8, String>;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn cannot_cross() -> u8;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn leave(code: i32) -> u8;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn crash() -> u8;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py", name = "later_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "later_in_python")]
 fn later(seconds: f64) -> f64;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py", name = "count_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "count_in_python")]
 fn count(to: u32) -> impl Iterator<Item = u32>;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn count_later(to: u32) -> impl Stream<Item = u32>;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn fail_after(number: u32) -> impl Iterator<Item = u32>;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py", concurrency = 4, max_containers = 1, name = "meet_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", concurrency = 4, max_containers = 1, name = "meet_in_python")]
 fn meet() -> String;
 
-#[app::python(image = PYTHON, file = "functions/python/train.py", timeout = "500ms", name = "sleep_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", timeout = "500ms", name = "sleep_in_python")]
 fn sleep() -> ();
 
-#[app::python(image = PYTHON, file = "functions/python/broken.py")]
+#[app::python(image = PYTHON, file = "functions/scripts/broken.py")]
 fn broken() -> ();
 
 mod without {
     use super::{DEBIAN, NOTHING, app};
 
-    #[app::python(image = NOTHING, file = "functions/python/train.py", name = "train_in_nothing")]
+    #[app::python(image = NOTHING, file = "functions/scripts/train.py", name = "train_in_nothing")]
     pub(super) fn train(epochs: u32) -> f64;
 
-    #[app::python(image = DEBIAN, file = "functions/python/train.py", name = "train_in_debian")]
+    #[app::python(image = DEBIAN, file = "functions/scripts/train.py", name = "train_in_debian")]
     pub(super) fn warm() -> (u32, u32);
 }
 
@@ -199,7 +199,7 @@ async fn an_exception_comes_back_with_its_traceback() {
     let text = error.to_string();
     let expected = [
         "RuntimeError: training failed\n",
-        "File \"functions/python/train.py\", line ",
+        "File \"functions/scripts/train.py\", line ",
         "raise ValueError(why)",
         "ValueError: no data",
         "in fail",
@@ -239,7 +239,7 @@ async fn what_cannot_cross_is_said() {
 mod as_number {
     use super::{PYTHON, app};
 
-    #[app::python(image = PYTHON, file = "functions/python/train.py", name = "point_as_number")]
+    #[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "point_as_number")]
     pub(super) fn point(x: f64, y: f64) -> f64;
 }
 use as_number::point as point_as_number;
