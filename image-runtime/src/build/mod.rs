@@ -22,7 +22,7 @@ pub(crate) use network::{certificates, proxies};
 use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::Engine;
-use crate::event::{Event, Events};
+use crate::event::{Event, Events, Work};
 use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
 use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
@@ -331,11 +331,22 @@ impl Builder {
 
     async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
         let waiting = || self.events.tell(Event::LayerWaiting { layer });
-        Ok(self
-            .store
-            .locks()
-            .lock(&format!("layer-{layer}"), waiting)
-            .await?)
+        let name = format!("layer-{layer}");
+        let locks = self.store.locks();
+        let lock = locks.lock(&name, waiting);
+        Ok(self.timed(layer, Work::Waiting, lock).await?)
+    }
+
+    /// Does a part of the work on a layer, and tells how long it took.
+    async fn timed<T>(&self, layer: LayerId, on: Work, work: impl Future<Output = T>) -> T {
+        let begin = Instant::now();
+        let done = work.await;
+        self.events.tell(Event::LayerSpent {
+            layer,
+            on,
+            elapsed: begin.elapsed(),
+        });
+        done
     }
 
     /// Does something to a layer, and tells of its begin and its end.

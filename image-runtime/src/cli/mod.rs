@@ -10,6 +10,7 @@ mod list;
 mod printer;
 mod prune;
 mod shelf;
+mod timings;
 
 use std::process::ExitCode;
 
@@ -19,9 +20,11 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use args::Command;
 use args::{Arguments, Verb};
 use printer::Printer;
+use timings::Timings;
 
 use crate::build::BuildOptions;
 use crate::client::{CallError, Host, runtime};
+use crate::event::Events;
 use crate::ui::Ui;
 
 /// What stands on the command line.
@@ -47,6 +50,7 @@ pub(crate) fn parse(package: &'static str) -> Line {
             verb,
             json: arguments.json,
             package,
+            timings: Timings::default(),
         }),
     }
 }
@@ -58,6 +62,18 @@ pub(crate) fn fail(text: &str) -> ExitCode {
 }
 
 impl Line {
+    /// Who is told what happens.
+    pub(crate) fn events(&self, ui: &Ui) -> Events {
+        match &self.command {
+            Some(Command {
+                verb: Verb::Build(build),
+                timings,
+                ..
+            }) if build.timings => timings.listen(ui.events()),
+            _ => ui.events(),
+        }
+    }
+
     /// How images are to be built.
     pub(crate) fn build_options(&self) -> BuildOptions {
         match &self.command {
@@ -80,7 +96,9 @@ impl Command {
         let printer = Printer::new(self.json);
         let work = async {
             match self.verb {
-                Verb::Build(arguments) => build::run(&arguments, &printer).await,
+                Verb::Build(arguments) => {
+                    build::run(&arguments, &self.timings, &printer).await
+                },
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
