@@ -96,9 +96,7 @@ impl Command {
         let printer = Printer::new(self.json);
         let work = async {
             match self.verb {
-                Verb::Build(arguments) => {
-                    build::run(&arguments, &self.timings, &printer).await
-                },
+                Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
