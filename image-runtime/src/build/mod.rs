@@ -5,19 +5,21 @@ mod error;
 mod help;
 mod network;
 mod once;
+mod shelf;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
+pub use shelf::Shelf;
 
 use crate::context::Tree;
 use crate::digest::LayerId;
@@ -37,6 +39,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build every layer, whether it exists or not, and replace it.
     pub no_cache: bool,
+    /// How many bytes all layers may take after a build: those that were not used for the longest time go.
+    pub limit: Option<u64>,
 }
 
 /// An image that can be run.
@@ -61,6 +65,8 @@ pub struct Builder {
     events: Events,
     names: Names,
     options: BuildOptions,
+    /// What was used since is not removed.
+    opened: SystemTime,
     /// Images that this process built or found built.
     images: Once<Place, Built>,
     /// What bases are today, by what identifies their request.
@@ -96,6 +102,7 @@ impl Builder {
             events,
             names,
             options,
+            opened: SystemTime::now(),
             images: Once::default(),
             bases: Once::default(),
             layers: Once::default(),
@@ -232,6 +239,9 @@ impl Builder {
             .iter()
             .map(|(image, missing)| self.make_image(image, missing));
         let made = try_join_all(made).await;
+        if made.is_ok() && !layers.is_empty() {
+            self.keep_within_limit().await;
+        }
         if !layers.is_empty() {
             self.events.tell(match &made {
                 Ok(made) => Event::BuildFinished {
@@ -246,6 +256,30 @@ impl Builder {
             });
         }
         Ok(made?.into_iter().map(|(built, _)| built).collect())
+    }
+
+    /// Removes the layers that were not used for the longest time, while all of them take more than they may.
+    async fn keep_within_limit(&self) {
+        let Some(most) = self.options.limit else {
+            return;
+        };
+        let (engine, store) = (&*self.engine, &*self.store);
+        let removed = async {
+            let mut shelf = Shelf::of(engine, store).await?;
+            shelf
+                .remove_while(engine, store, |shelf, used| {
+                    shelf.size() > most && used < self.opened
+                })
+                .await
+        };
+        // The build is good all the same.
+        if let Err(error) = removed.await {
+            self.events.tell(Event::Notice {
+                text: format!(
+                    "layers could not be removed to keep within the store's limit: {error}"
+                ),
+            });
+        }
     }
 
     /// Makes what is missing of an image; answers which layers this process made.

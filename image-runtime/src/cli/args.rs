@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::bytes::Bytes;
 use super::timings::Timings;
+use crate::store::Bytes;
 
 /// Runs this program: its functions run inside the container images they name.
 #[derive(Debug, Parser)]

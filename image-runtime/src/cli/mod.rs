@@ -2,14 +2,12 @@
 
 mod args;
 mod build;
-mod bytes;
 mod call;
 mod doctor;
 mod export;
 mod list;
 mod printer;
 mod prune;
-mod shelf;
 mod timings;
 
 use std::process::ExitCode;
@@ -83,6 +81,7 @@ impl Line {
             }) => BuildOptions {
                 pull: build.pull,
                 no_cache: build.no_cache,
+                limit: None,
             },
             _ => BuildOptions::default(),
         }

@@ -13,7 +13,7 @@ use crate::engine::{self, Engine};
 use crate::event::{Event, Events};
 use crate::registry::Program;
 use crate::spec::{FunctionSpec, Image};
-use crate::store::Store;
+use crate::store::{self, Bytes, Store};
 use crate::ui::{Ui, UiOptions};
 use crate::worker::{self, Launcher, Reaper};
 
@@ -62,7 +62,7 @@ impl Host {
                  help: call it on the host, and hand its result over",
             ));
         }
-        let settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
+        let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
             build: BuildOptions::default(),
@@ -71,6 +71,9 @@ impl Host {
             .map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
         let store = Store::open()
             .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
+        let limit = store::limit()
+            .map_err(|error| CallError::new(CallErrorKind::Engine, error.to_string()))?;
+        settings.build.limit = limit.map(|Bytes(most)| most);
         let store = Arc::new(store);
         // A program that would not become one is started by nobody.
         let arguments = settings.worker_arguments.as_deref();
