@@ -173,17 +173,24 @@ impl Config {
     pub(crate) fn read(bundle: &Path) -> Result<Self> {
         let path = bundle.join("config.json");
         let text = std::fs::read(&path).with_context(|| format!("reading `{}`", path.display()))?;
-        let config: Self = serde_json::from_slice(&text)
-            .with_context(|| format!("`{}` asks for what the sandbox does not do", path.display()))?;
+        let config: Self = serde_json::from_slice(&text).with_context(|| {
+            format!("`{}` asks for what the sandbox does not do", path.display())
+        })?;
         ensure!(
             config.oci_version.starts_with("1."),
             "`ociVersion` is `{}`, and must be 1.x.y",
             config.oci_version
         );
-        ensure!(!config.process.terminal, "`process.terminal`: containers have no terminal");
+        ensure!(
+            !config.process.terminal,
+            "`process.terminal`: containers have no terminal"
+        );
         let hooks = config.hooks.as_ref().and_then(Value::as_object);
         let has_hooks = hooks.is_some_and(|kinds| kinds.values().any(|list| !list.is_null()));
-        ensure!(!has_hooks, "`hooks`: containers run nothing but their program");
+        ensure!(
+            !has_hooks,
+            "`hooks`: containers run nothing but their program"
+        );
         Ok(config)
     }
 }

@@ -16,8 +16,8 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::Options;
 use crate::config::Config;
+use crate::{Options, capabilities, warn};
 
 /// What the process waits at for its start. As long as it is there, the program does not run.
 pub(crate) const FIFO: &str = "exec.fifo";
@@ -94,6 +94,19 @@ impl Container {
     fn make(options: &Options, id: &str, bundle: &Path, directory: &Path) -> Result<Self> {
         let bundle = fs::canonicalize(bundle).context("`--bundle`")?;
         let config = Config::read(&bundle)?;
+        let unknown = config
+            .process
+            .capabilities
+            .as_ref()
+            .map(capabilities::unknown);
+        if let Some(unknown) = unknown.filter(|unknown| !unknown.is_empty()) {
+            let names: Vec<_> = unknown.into_iter().collect();
+            let names = names.join(" ");
+            warn(
+                options,
+                &format!("ignoring unknown or unavailable capabilities: [{names}]"),
+            );
+        }
         // Who waits at it may be any user.
         rustix::fs::mknodat(CWD, directory.join(FIFO), FileType::Fifo, Mode::empty(), 0)?;
         rustix::fs::chmod(directory.join(FIFO), Mode::from_raw_mode(0o622))?;
@@ -157,7 +170,11 @@ impl Container {
             oci_version: "1.2.0",
             id: self.kept.id,
             status,
-            pid: if status == Status::Stopped { 0 } else { self.kept.pid },
+            pid: if status == Status::Stopped {
+                0
+            } else {
+                self.kept.pid
+            },
             bundle: self.kept.bundle,
             annotations: self.kept.annotations,
         }
@@ -165,7 +182,11 @@ impl Container {
 
     pub(crate) fn start(self) -> Result<()> {
         let status = self.status();
-        ensure!(status == Status::Created, "container `{}` is {status:?}", self.kept.id);
+        ensure!(
+            status == Status::Created,
+            "container `{}` is {status:?}",
+            self.kept.id
+        );
         let fifo = self.directory.join(FIFO);
         // With a reader, the process goes on.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -175,7 +196,10 @@ impl Container {
             tv_nsec: 0,
         };
         let mut polled = [PollFd::new(&reader, PollFlags::IN)];
-        ensure!(poll(&mut polled, Some(&patience))? == 1, "the container's process does not answer");
+        ensure!(
+            poll(&mut polled, Some(&patience))? == 1,
+            "the container's process does not answer"
+        );
         let mut word = [0];
         File::from(reader).read_exact(&mut word)?;
         Ok(fs::remove_file(fifo)?)
@@ -184,7 +208,11 @@ impl Container {
     pub(crate) fn kill(&self, signal: &str) -> Result<()> {
         let number = number(signal).with_context(|| format!("`{signal}` is no signal"))?;
         let status = self.status();
-        ensure!(status != Status::Stopped, "container `{}` is not running", self.kept.id);
+        ensure!(
+            status != Status::Stopped,
+            "container `{}` is not running",
+            self.kept.id
+        );
         self.signal(number)
     }
 
@@ -231,7 +259,11 @@ pub(crate) fn none_open(count: u32) -> bool {
 fn began(pid: i32) -> Option<u64> {
     let (_, fields) = stat(pid)?;
     let is_dead = matches!(fields.first()?.as_str(), "Z" | "X");
-    if is_dead { None } else { fields.get(19)?.parse().ok() }
+    if is_dead {
+        None
+    } else {
+        fields.get(19)?.parse().ok()
+    }
 }
 
 /// The only child of a process.
@@ -249,7 +281,10 @@ fn child_of(parent: u32) -> Option<i32> {
 fn stat(pid: i32) -> Option<(String, Vec<String>)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, rest) = text.rsplit_once(')')?;
-    Some((name.to_owned(), rest.split_whitespace().map(str::to_owned).collect()))
+    Some((
+        name.to_owned(),
+        rest.split_whitespace().map(str::to_owned).collect(),
+    ))
 }
 
 /// A signal by its name, with or without `SIG`, or by its number.

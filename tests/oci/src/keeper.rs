@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use image_runtime::engine::embedded::cgroup::Cgroups;
+use image_runtime::engine::embedded::sandbox::{ORDINARY, SandboxError};
 use rustix::fs::OFlags;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
@@ -30,7 +31,13 @@ pub(crate) fn keep(options: &Options, id: &str, bundle: &Path, report: i32) -> R
 
 fn run(options: &Options, id: &str, bundle: &Path, report: &OwnedFd) -> Result<()> {
     let config = Config::read(bundle)?;
-    let groups = limits::of_groups(config.linux.resources.as_ref().unwrap_or(&Default::default()))?;
+    let groups = limits::of_groups(
+        config
+            .linux
+            .resources
+            .as_ref()
+            .unwrap_or(&Default::default()),
+    )?;
     let groups = Cgroups::detect().create(&format!("oci-{id}"), &groups)?;
     // A path, not an end of it: each that writes through it waits for a reader.
     let fifo = rustix::fs::open(
@@ -45,8 +52,14 @@ fn run(options: &Options, id: &str, bundle: &Path, report: &OwnedFd) -> Result<(
     };
     let mut told = Vec::new();
     let stdio = take_stdio()?;
-    let (steps, start) =
-        translate::steps(&config, bundle, groups.entrances()?, stdio, &waiting, &mut told)?;
+    let (steps, start) = translate::steps(
+        &config,
+        bundle,
+        groups.entrances()?,
+        stdio,
+        &waiting,
+        &mut told,
+    )?;
     for line in told {
         log(options, &format!("not followed: {line}\n"));
     }
@@ -55,7 +68,12 @@ fn run(options: &Options, id: &str, bundle: &Path, report: &OwnedFd) -> Result<(
         .enable_io()
         .build()?;
     runtime.block_on(async {
-        let process = steps.start(start).await?;
+        let process = steps.start(start).await.map_err(|error| match error {
+            SandboxError::Step { doing, error } if doing == ORDINARY => {
+                anyhow!("must be mounted on ordinary directory: {doing}: {error}")
+            }
+            other => other.into(),
+        })?;
         process.wait().await.context("waiting for its end")
     })?;
     Ok(())

@@ -129,6 +129,13 @@ fn run(options: &Options) -> Result<()> {
     }
 }
 
+/// Tells what the specification wants to be told and does not want to fail.
+fn warn(options: &Options, text: &str) {
+    let text = format!("warning: {text}\n");
+    log(options, &text);
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Appends to the log, where there is one.
 fn log(options: &Options, text: &str) {
     let Some(path) = &options.log else { return };

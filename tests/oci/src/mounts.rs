@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use image_runtime::engine::embedded::sandbox::{Act, Bind, ORDINARY, Steps, text};
 use libc::{
-    MS_BIND, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC,
-    MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
+    MS_BIND, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY,
+    MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS,
+    MS_UNBINDABLE,
 };
 
 use crate::config::Mount;
@@ -32,19 +33,23 @@ impl Options {
                 "ro" | "rro" => MS_RDONLY,
                 "nosuid" | "rnosuid" => MS_NOSUID,
                 "nodev" | "rnodev" => MS_NODEV,
-                "noexec" | "rnoexec" => MS_NOEXEC,
-                "noatime" | "rnoatime" => MS_NOATIME,
-                "nodiratime" | "rnodiratime" => MS_NODIRATIME,
-                "relatime" | "rrelatime" => MS_RELATIME,
-                "strictatime" | "rstrictatime" => MS_STRICTATIME,
+                "noexec" => MS_NOEXEC,
+                "noatime" => MS_NOATIME,
+                "nodiratime" => MS_NODIRATIME,
+                "relatime" => MS_RELATIME,
+                "strictatime" => MS_STRICTATIME,
                 "sync" => MS_SYNCHRONOUS,
                 "bind" | "rbind" => {
                     options.is_bind = true;
                     0
                 }
+                // What is not forbidden, a copied mount has.
                 "rw" | "exec" | "defaults" | "rrw" | "rexec" | "atime" | "diratime" => 0,
                 "suid" | "rsuid" | "dev" | "rdev" => {
-                    told.push(format!("mounts of `{}` have no `{option}`", mount.destination));
+                    told.push(format!(
+                        "mounts of `{}` have no `{option}`",
+                        mount.destination
+                    ));
                     0
                 }
                 word => match propagation(word) {
@@ -93,7 +98,11 @@ pub(crate) fn add(steps: &mut Steps, mount: &Mount, told: &mut Vec<String>) -> R
         steps.add(why, Act::Directory(text(&target[..at])?));
     }
     steps.add(
-        if matches!(target, "/proc" | "/sys") { ORDINARY } else { why },
+        if matches!(target, "/proc" | "/sys") {
+            ORDINARY
+        } else {
+            why
+        },
         match target {
             "/proc" | "/sys" => Act::MountPoint(text(target)?),
             _ if is_file => Act::File(text(target)?),

@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use image_runtime::engine::embedded::cgroup::Entrance;
-use image_runtime::engine::embedded::sandbox::{
-    Act, Bind, Form, Identity, Start, Steps, text,
-};
-use libc::{MS_BIND, MS_NODEV, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
+use image_runtime::engine::embedded::sandbox::{Act, Bind, Form, Identity, Start, Steps, text};
+use libc::{MS_BIND, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 
 use crate::config::{Config, Device, Linux, Mapping};
 use crate::{capabilities, mounts};
@@ -35,7 +33,10 @@ pub(crate) fn steps(
     let own = Own::of(linux)?;
     let form = if own.users { Form::User } else { Form::Root };
     let rootfs = fs::canonicalize(bundle.join(&config.root.path)).context("`root.path`")?;
-    ensure!(rootfs != Path::new("/"), "`root.path` must not be this machine's root");
+    ensure!(
+        rootfs != Path::new("/"),
+        "`root.path` must not be this machine's root"
+    );
     let mut steps = Steps::default();
     steps.enter_cgroups(&groups);
     if own.users {
@@ -70,7 +71,7 @@ pub(crate) fn steps(
     steps.enter_workdir(&process.cwd)?;
     hide(&mut steps, linux, &rootfs)?;
     if config.root.readonly {
-        let flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV;
+        let flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID;
         steps.mount("protecting the root", ["", "none", "/"], flags, "", false)?;
     }
     if let Some(word) = &linux.rootfs_propagation {
@@ -98,7 +99,9 @@ pub(crate) fn steps(
         told.push("`cgroupsPath`: the engine names its groups itself".to_owned());
     }
     let mut argv = process.args.clone();
-    let program = argv.first_mut().context("`process.args` must not be empty")?;
+    let program = argv
+        .first_mut()
+        .context("`process.args` must not be empty")?;
     *program = program_of(program, config, &rootfs)?;
     let env = process.env.iter().map(|variable| {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
@@ -126,11 +129,20 @@ impl Own {
         for namespace in &linux.namespaces {
             let kind = namespace.kind.as_str();
             let path = namespace.path.as_deref().unwrap_or_default();
-            ensure!(path.is_empty(), "`linux.namespaces`: containers join no `{kind}` namespace");
-            ensure!(kinds.insert(kind), "`linux.namespaces`: `{kind}` stands there twice");
+            ensure!(
+                path.is_empty(),
+                "`linux.namespaces`: containers join no `{kind}` namespace"
+            );
+            ensure!(
+                kinds.insert(kind),
+                "`linux.namespaces`: `{kind}` stands there twice"
+            );
         }
         for always in ["mount", "pid", "ipc", "uts"] {
-            ensure!(kinds.remove(always), "`linux.namespaces`: containers always have an own `{always}` namespace");
+            ensure!(
+                kinds.remove(always),
+                "`linux.namespaces`: containers always have an own `{always}` namespace"
+            );
         }
         // It has one where it has groups: without limits it is in none.
         kinds.remove("cgroup");
@@ -141,7 +153,10 @@ impl Own {
         if let Some(kind) = kinds.first() {
             bail!("`linux.namespaces`: containers have no own `{kind}` namespace");
         }
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let (uid, gid) = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
         for (mappings, id) in [(&linux.uid_mappings, uid), (&linux.gid_mappings, gid)] {
             let is_own = |only: &Mapping| (only.inside, only.outside, only.size) == (0, id, 1);
             let fits = match mappings.as_deref() {
@@ -149,7 +164,10 @@ impl Own {
                 Some([only]) => own.users && is_own(only),
                 Some(_) => false,
             };
-            ensure!(fits, "`linux.uidMappings`, `linux.gidMappings`: root inside is who calls, and nobody else exists");
+            ensure!(
+                fits,
+                "`linux.uidMappings`, `linux.gidMappings`: root inside is who calls, and nobody else exists"
+            );
         }
         Ok(own)
     }
@@ -167,7 +185,10 @@ fn shown(device: &Device) -> Result<Bind> {
         };
         is_kind && found.rdev() == libc::makedev(device.major, device.minor)
     });
-    ensure!(found.is_some(), "`linux.devices`: this machine has no such `{path}` to show");
+    ensure!(
+        found.is_some(),
+        "`linux.devices`: this machine has no such `{path}` to show"
+    );
     Ok(Bind {
         source: PathBuf::from(path),
         target: path.clone(),
@@ -180,12 +201,21 @@ fn shown(device: &Device) -> Result<Bind> {
 fn name(steps: &mut Steps, config: &Config) -> Result<()> {
     let why = "setting kernel parameters";
     let mut write = |path: String, value: &str| -> Result<()> {
-        let act = Act::Write { path: text(&path)?, text: text(value)? };
+        let act = Act::Write {
+            path: text(&path)?,
+            text: text(value)?,
+        };
         steps.add(why, act);
         Ok(())
     };
     for (name, value) in config.linux.sysctl.iter().flatten() {
-        let is_own = ["net.", "kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
+        let is_own = [
+            "net.",
+            "kernel.shm",
+            "kernel.msg",
+            "kernel.sem",
+            "fs.mqueue.",
+        ];
         ensure!(
             is_own.iter().any(|prefix| name.starts_with(prefix)) && !name.contains('/'),
             "`linux.sysctl`: `{name}` is not a container's own"
@@ -204,15 +234,24 @@ fn name(steps: &mut Steps, config: &Config) -> Result<()> {
 fn hide(steps: &mut Steps, linux: &Linux, rootfs: &Path) -> Result<()> {
     let paths = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     for path in paths(&linux.readonly_paths) {
-        ensure!(path.starts_with('/'), "`linux.readonlyPaths`: `{path}` must begin with `/`");
-        steps.protect_path(&path)?;
+        steps.protect_path(&format!("/{}", path.trim_start_matches('/')))?;
     }
     for path in paths(&linux.masked_paths) {
-        ensure!(path.starts_with('/'), "`linux.maskedPaths`: `{path}` must begin with `/`");
+        ensure!(
+            path.starts_with('/'),
+            "`linux.maskedPaths`: `{path}` must begin with `/`"
+        );
         let of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
-        let found = if of_kernel { PathBuf::from(&path) } else { rootfs.join(&path[1..]) };
+        let found = if of_kernel {
+            PathBuf::from(&path)
+        } else {
+            rootfs.join(&path[1..])
+        };
         let is_link = fs::symlink_metadata(&found).is_ok_and(|found| found.is_symlink());
-        ensure!(!is_link, "`linux.maskedPaths`: `{path}` is a link, and would stay");
+        ensure!(
+            !is_link,
+            "`linux.maskedPaths`: `{path}` is a link, and would stay"
+        );
         steps.hide_path(&path, found.is_dir())?;
     }
     Ok(())
@@ -225,7 +264,13 @@ fn wait(steps: &mut Steps, waiting: &Waiting) -> Result<()> {
         ("waiting for its start", waiting.fifo, "0"),
     ] {
         let path = text(&format!("/proc/self/fd/{fd}"))?;
-        steps.add(why, Act::Write { path, text: text(word)? });
+        steps.add(
+            why,
+            Act::Write {
+                path,
+                text: text(word)?,
+            },
+        );
     }
     Ok(())
 }
@@ -235,7 +280,11 @@ fn program_of(name: &str, config: &Config, rootfs: &Path) -> Result<String> {
     if name.contains('/') {
         return Ok(name.to_owned());
     }
-    let path = config.process.env.iter().find_map(|variable| variable.strip_prefix("PATH="));
+    let path = config
+        .process
+        .env
+        .iter()
+        .find_map(|variable| variable.strip_prefix("PATH="));
     let exists = |path: &String| {
         let bound = config.mounts.iter().rev().find_map(|mount| {
             let rest = Path::new(path).strip_prefix(&mount.destination).ok()?;

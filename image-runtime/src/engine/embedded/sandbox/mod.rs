@@ -306,7 +306,10 @@ impl Steps {
     /// Enters cgroups, which it sees no others above.
     pub fn enter_cgroups(&mut self, cgroups: &[Entrance]) {
         for group in cgroups {
-            self.add("entering a cgroup", Act::EnterCgroup(group.procs.as_raw_fd()));
+            self.add(
+                "entering a cgroup",
+                Act::EnterCgroup(group.procs.as_raw_fd()),
+            );
         }
         if !cgroups.is_empty() {
             self.add("seeing its own cgroups only", Act::OwnCgroups);
@@ -564,7 +567,8 @@ impl Steps {
         stdio: [OwnedFd; 3],
         form: Form,
     ) -> Result<(), SandboxError> {
-        self.kept.extend(cgroups.into_iter().map(|group| group.procs));
+        self.kept
+            .extend(cgroups.into_iter().map(|group| group.procs));
         let myself = rustix::process::pidfd_open(
             rustix::process::getpid(),
             rustix::process::PidfdFlags::empty(),
