@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -22,6 +22,9 @@ use crate::{Options, capabilities, warn};
 /// What the process waits at for its start. As long as it is there, the program does not run.
 pub(crate) const FIFO: &str = "exec.fifo";
 const STATE: &str = "state.json";
+
+/// The container's process, which may be any user's, opens what it waits at and what it reports to once more.
+const ANYBODY: Mode = Mode::from_raw_mode(0o622);
 
 /// How often, in hundredths of a second, somebody looks whether a process has ended.
 const PATIENCE: usize = 1000;
@@ -107,11 +110,11 @@ impl Container {
                 &format!("ignoring unknown or unavailable capabilities: [{names}]"),
             );
         }
-        // Who waits at it may be any user.
         rustix::fs::mknodat(CWD, directory.join(FIFO), FileType::Fifo, Mode::empty(), 0)?;
-        rustix::fs::chmod(directory.join(FIFO), Mode::from_raw_mode(0o622))?;
+        rustix::fs::chmod(directory.join(FIFO), ANYBODY)?;
         let (mut told, report) = std::io::pipe()?;
         fcntl_setfd(&report, FdFlags::empty())?;
+        rustix::fs::fchmod(&report, ANYBODY)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg("--root").arg(fs::canonicalize(&options.root)?);
         if let Some(log) = &options.log {
@@ -206,29 +209,26 @@ impl Container {
     }
 
     pub(crate) fn kill(&self, signal: &str) -> Result<()> {
-        let number = number(signal).with_context(|| format!("`{signal}` is no signal"))?;
+        let signal = named(signal).with_context(|| format!("`{signal}` is no signal"))?;
         let status = self.status();
         ensure!(
             status != Status::Stopped,
             "container `{}` is not running",
             self.kept.id
         );
-        self.signal(number)
+        self.signal(signal)
     }
 
-    fn signal(&self, number: i32) -> Result<()> {
-        // SAFETY: takes numbers, and sends to a process what this one may send.
-        #[expect(unsafe_code, reason = "rustix sends no real-time signals")]
-        let sent = unsafe { libc::kill(self.kept.pid, number) };
-        ensure!(sent == 0, std::io::Error::last_os_error());
-        Ok(())
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.kept.pid).context("its process has no number")?;
+        Ok(kill_process(pid, signal)?)
     }
 
     pub(crate) fn delete(self, force: bool) -> Result<()> {
         match self.status() {
             Status::Running if !force => bail!("container `{}` is running", self.kept.id),
             Status::Stopped => {}
-            Status::Created | Status::Running => self.signal(libc::SIGKILL)?,
+            Status::Created | Status::Running => self.signal(Signal::KILL)?,
         }
         for _ in 0..PATIENCE {
             if self.status() == Status::Stopped {
@@ -288,9 +288,9 @@ fn stat(pid: i32) -> Option<(String, Vec<String>)> {
 }
 
 /// A signal by its name, with or without `SIG`, or by its number.
-fn number(signal: &str) -> Option<i32> {
+fn named(signal: &str) -> Option<Signal> {
     if let Ok(number) = signal.parse() {
-        return (1..=64).contains(&number).then_some(number);
+        return Signal::from_named_raw(number);
     }
     let name = signal.strip_prefix("SIG").unwrap_or(signal);
     let named = [
@@ -311,5 +311,5 @@ fn number(signal: &str) -> Option<i32> {
         ("WINCH", Signal::WINCH),
     ];
     let found = named.iter().find(|(known, _)| *known == name);
-    found.map(|(_, signal)| signal.as_raw())
+    found.map(|(_, signal)| *signal)
 }

@@ -1,14 +1,15 @@
 //! The parent of a container's process, for as long as that lives: the sandbox ties it to the program that made it.
 
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use image_runtime::engine::embedded::cgroup::Cgroups;
 use image_runtime::engine::embedded::sandbox::{ORDINARY, SandboxError};
 use rustix::fs::OFlags;
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::io::fcntl_dupfd_cloexec;
 
 use crate::config::Config;
 use crate::container::FIFO;
@@ -17,19 +18,18 @@ use crate::{Options, limits, log, translate};
 /// Makes a container and waits for its end. Until it is made, errors go to `report`; afterwards to the log.
 pub(crate) fn keep(options: &Options, id: &str, bundle: &Path, report: i32) -> Result<()> {
     rustix::process::setsid().context("leaving the session")?;
-    // SAFETY: `create` opened it for this process, and nothing else uses the number.
-    #[expect(unsafe_code, reason = "a descriptor comes by its number")]
-    let report = unsafe { OwnedFd::from_raw_fd(report) };
-    fcntl_setfd(&report, FdFlags::CLOEXEC)?;
+    // It is open already, by a number.
+    let path = format!("/proc/self/fd/{report}");
+    let mut report = OpenOptions::new().write(true).open(path)?;
     let kept = run(options, id, bundle, &report);
     let Err(error) = kept else { return Ok(()) };
     let text = format!("{error:#}\n");
     log(options, &format!("error: {text}"));
-    let _ = std::fs::File::from(report).write_all(text.as_bytes());
+    let _ = report.write_all(text.as_bytes());
     Ok(())
 }
 
-fn run(options: &Options, id: &str, bundle: &Path, report: &OwnedFd) -> Result<()> {
+fn run(options: &Options, id: &str, bundle: &Path, report: &File) -> Result<()> {
     let config = Config::read(bundle)?;
     let groups = limits::of_groups(
         config
