@@ -7,7 +7,7 @@ use std::fs;
 /// A hidden file is a device 0:0 in both: the kernel lets everybody make one since 5.8, and takes it in every overlay. The
 /// attribute `user.overlay.whiteout`, which means the same, is understood since 6.7 only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
     /// The machine's root: every user exists inside, and every file has its owner.
     Root,
     /// An ordinary user, in a user namespace that maps one number: root inside is that user, and there is nobody else.

@@ -2,7 +2,8 @@
 //! processes in namespaces of their own.
 
 mod add;
-mod cgroup;
+#[doc(hidden)]
+pub mod cgroup;
 mod container;
 mod export;
 mod files;
@@ -12,7 +13,8 @@ mod network;
 mod overlay;
 mod probe;
 mod pull;
-mod sandbox;
+#[doc(hidden)]
+pub mod sandbox;
 mod seccomp;
 mod user;
 

@@ -6,13 +6,15 @@ use super::form::Form;
 
 /// The numbers of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub struct Identity {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
     /// Supplementary groups.
-    pub(super) groups: Vec<u32>,
+    pub groups: Vec<u32>,
     /// The home directory, where the image knows it.
-    pub(super) home: Option<String>,
+    pub home: Option<String>,
 }
 
 impl Identity {

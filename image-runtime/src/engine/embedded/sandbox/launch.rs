@@ -42,7 +42,7 @@ pub(super) struct Stillbirth {
 
 /// A process that runs its program.
 #[derive(Debug)]
-pub(in crate::engine::embedded) struct Process(AsyncFd<OwnedFd>);
+pub struct Process(AsyncFd<OwnedFd>);
 
 /// How a process ended: its exit code, or 128 and the number of the signal.
 type Code = i64;
@@ -153,7 +153,10 @@ extern "C" fn live(script: *mut c_void) -> c_int {
 
 impl Process {
     /// Waits until it has ended. Only one may wait.
-    pub(in crate::engine::embedded) async fn wait(&self) -> io::Result<Code> {
+    ///
+    /// # Errors
+    /// Somebody else waited for it.
+    pub async fn wait(&self) -> io::Result<Code> {
         loop {
             let mut ready = self.0.readable().await?;
             if let Some(code) = reap(self.0.get_ref(), libc::WNOHANG)? {
@@ -164,7 +167,10 @@ impl Process {
     }
 
     /// Kills it, and with it all processes of its container. One that has ended is no fault.
-    pub(in crate::engine::embedded) fn kill(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn kill(&self) -> io::Result<()> {
         match signal(self.0.get_ref(), libc::SIGKILL) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             other => other,

@@ -24,9 +24,11 @@ pub(super) struct Step {
 
 /// A system call, or a few that belong together.
 #[derive(Debug)]
-pub(super) enum Act {
+pub enum Act {
     /// Writes `0` into a `cgroup.procs`: this process.
     EnterCgroup(RawFd),
+    /// Control groups of its own: those that it is in are the topmost that it sees.
+    OwnCgroups,
     /// Writes a text into a file that is there, at once.
     Write { path: CString, text: CString },
     /// `chdir`.
@@ -53,6 +55,8 @@ pub(super) enum Act {
     },
     /// Makes a directory that is to be there; one that is there stays as it is.
     Directory(CString),
+    /// Makes a directory that is to be there, and that no link may stand for.
+    MountPoint(CString),
     /// Makes an empty file that is to be there.
     File(CString),
     /// Makes a symbolic link.
@@ -169,6 +173,7 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
     unsafe {
         match act {
             Act::EnterCgroup(procs) => libc::write(*procs, c"0".as_ptr().cast(), 1) as c_long,
+            Act::OwnCgroups => libc::unshare(libc::CLONE_NEWCGROUP).into(),
             Act::Write { path, text } => {
                 let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
                 if file < 0 {
@@ -212,6 +217,7 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 optional,
             } => forgive(*optional, attach(slots[*slot], target, *flags)),
             Act::Directory(path) => there(libc::mkdir(path.as_ptr(), 0o755)),
+            Act::MountPoint(path) => mount_point(path),
             Act::File(path) => there(libc::mknod(path.as_ptr(), libc::S_IFREG | 0o644, 0)),
             Act::Link { target, path } => libc::symlink(target.as_ptr(), path.as_ptr()).into(),
             Act::Pivot => {
@@ -309,6 +315,21 @@ unsafe fn there(result: c_int) -> c_long {
         return 0;
     }
     result.into()
+}
+
+unsafe fn mount_point(path: &CStr) -> c_long {
+    // SAFETY: the path lives during the calls; the rest are numbers.
+    unsafe {
+        if libc::mkdir(path.as_ptr(), 0o755) == 0 {
+            return 0;
+        }
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let found = libc::open(path.as_ptr(), flags);
+        if found < 0 {
+            return -1;
+        }
+        libc::close(found).into()
+    }
 }
 
 const OPEN_TREE_CLONE: u32 = 1;
