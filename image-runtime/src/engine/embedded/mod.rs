@@ -7,6 +7,7 @@ mod container;
 mod export;
 mod files;
 mod form;
+mod kernel;
 mod layers;
 mod network;
 mod overlay;

@@ -20,7 +20,8 @@ pub(super) use self::launch::Process;
 use self::launch::{Birth, Stillbirth, launch};
 use self::script::{Act, Program, Script, Step};
 use super::form::Form;
-use super::overlay::Overlay;
+use super::kernel;
+use super::overlay::{Options, Overlay};
 use super::seccomp;
 use super::user::Identity;
 
@@ -310,15 +311,46 @@ impl Steps {
         self.mount(APART, ["", "none", "/"], private, "", false)?;
         let directory = root.directory.to_string_lossy();
         self.add("entering the store", Act::Enter(text(&directory)?));
-        self.mount(
-            STACKING,
-            ["overlay", "overlay", &root.target],
-            MS_NODEV,
-            &root.options,
-            false,
-        )?;
+        match &root.options {
+            Options::Page(page) => {
+                let words = ["overlay", "overlay", &root.target];
+                self.mount(STACKING, words, MS_NODEV, page, false)?;
+            }
+            Options::Each(options) => self.stack_each(options, &root.target)?,
+        }
         self.add("entering the root", Act::Enter(text(&root.target)?));
         self.add("changing the root", Act::Pivot);
+        Ok(())
+    }
+
+    /// The layers are named one by one.
+    fn stack_each(
+        &mut self,
+        options: &[(String, Option<String>)],
+        target: &str,
+    ) -> Result<(), SandboxError> {
+        let (slot, target) = (self.slots, text(target)?);
+        self.slots += 1;
+        self.add(
+            STACKING,
+            Act::Filesystem {
+                kind: c"overlay",
+                slot,
+            },
+        );
+        for (key, value) in options {
+            let key = text(key)?;
+            let value = value.as_deref().map(text).transpose()?;
+            self.add(STACKING, Act::Configure { slot, key, value });
+        }
+        self.add(STACKING, Act::Create(slot));
+        let attach = Act::Attach {
+            slot,
+            target,
+            flags: MS_NODEV,
+            optional: false,
+        };
+        self.add(STACKING, attach);
         Ok(())
     }
 
@@ -384,7 +416,8 @@ impl Steps {
     /// Limits how many processes there are at a time, where the kernel counts them for each container: a cgroup does so
     /// everywhere, but entering one can take as long as all the rest, so that is for limits that are asked for.
     fn count_processes(&mut self) -> Result<(), SandboxError> {
-        if counts_by_namespace() {
+        // Before Linux 6.14 it is the machine's, and not a namespace's own.
+        if kernel::is_at_least((6, 14)) {
             let (path, text) = (text("/proc/sys/kernel/pid_max")?, text(MOST_PROCESSES)?);
             self.add("limiting processes", Act::Write { path, text });
         }
@@ -484,22 +517,6 @@ impl Steps {
     }
 }
 
-/// Whether `pid_max` is a namespace's own, which it is since Linux 6.14. Before that it is the machine's.
-fn counts_by_namespace() -> bool {
-    static HERE: OnceLock<bool> = OnceLock::new();
-    *HERE.get_or_init(|| {
-        let kernel = rustix::system::uname();
-        version(&kernel.release().to_string_lossy()).is_some_and(|version| version >= (6, 14))
-    })
-}
-
-/// `6.14.0-1-amd64` begins with two numbers.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(['.', '-', '+']);
-    let mut number = || numbers.next()?.parse().ok();
-    Some((number()?, number()?))
-}
-
 /// Those that this kernel has.
 fn hidden() -> &'static [&'static str] {
     static HERE: OnceLock<Vec<&str>> = OnceLock::new();
@@ -541,14 +558,6 @@ mod tests {
         assert_eq!(above("/a/b/c/"), ["/a", "/a/b", "/a/b/c"]);
         assert_eq!(above("/a"), ["/a"]);
         assert!(above("/").is_empty() && above("").is_empty());
-    }
-
-    #[test]
-    fn a_kernels_version_is_read_from_any_release() {
-        assert_eq!(version("6.14.0-1-amd64"), Some((6, 14)));
-        assert_eq!(version("5.10-rc1+"), Some((5, 10)));
-        assert_eq!(version("7.1"), Some((7, 1)));
-        assert_eq!(version("odd"), None);
     }
 
     #[test]

@@ -41,9 +41,19 @@ pub(super) enum Act {
         /// Whether a target that is not there is no fault.
         optional: bool,
     },
+    /// A file system that is to be made: `fsopen`.
+    Filesystem { kind: &'static CStr, slot: Slot },
+    /// Tells it something: a key with a value, or alone.
+    Configure {
+        slot: Slot,
+        key: CString,
+        value: Option<CString>,
+    },
+    /// Makes it. The descriptor is one of a mount from here on, for [`Act::Attach`].
+    Create(Slot),
     /// A private copy of a mount of the machine: opened from the old root, for [`Act::Attach`].
     Copy { source: CString, slot: Slot },
-    /// Puts a copied mount in its place.
+    /// Puts a mount in its place.
     Attach {
         slot: Slot,
         target: CString,
@@ -93,7 +103,7 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Script {
     pub(super) steps: Vec<Step>,
-    /// Room for the descriptors of [`Act::Copy`].
+    /// Room for the descriptors of [`Act::Copy`] and [`Act::Filesystem`].
     pub(super) slots: Vec<RawFd>,
     pub(super) program: Program,
     /// Where it failed: the step and the error number.
@@ -195,6 +205,20 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 )
                 .into(),
             ),
+            Act::Filesystem { kind, slot } => {
+                let fd = libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC);
+                slots[*slot] = fd as RawFd;
+                fd
+            }
+            Act::Configure { slot, key, value } => {
+                let (command, value) = match value {
+                    Some(value) => (FSCONFIG_SET_STRING, value.as_ptr()),
+                    None => (FSCONFIG_SET_FLAG, null()),
+                };
+                let fd = slots[*slot];
+                libc::syscall(libc::SYS_fsconfig, fd, command, key.as_ptr(), value, 0)
+            }
+            Act::Create(slot) => create(&mut slots[*slot]),
             Act::Copy { source, slot } => {
                 let fd = libc::syscall(
                     libc::SYS_open_tree,
@@ -311,6 +335,11 @@ unsafe fn there(result: c_int) -> c_long {
     result.into()
 }
 
+const FSOPEN_CLOEXEC: u32 = 1;
+const FSMOUNT_CLOEXEC: u32 = 1;
+const FSCONFIG_SET_FLAG: u32 = 0;
+const FSCONFIG_SET_STRING: u32 = 1;
+const FSCONFIG_CMD_CREATE: u32 = 6;
 const OPEN_TREE_CLONE: u32 = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
 const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
@@ -325,7 +354,22 @@ struct MountAttr {
     userns: u64,
 }
 
-/// Restricts a copied mount and puts it in its place.
+/// Makes a file system of what was said, and a mount of it.
+unsafe fn create(slot: &mut RawFd) -> c_long {
+    let no = null::<libc::c_char>();
+    // SAFETY: takes numbers and null pointers.
+    unsafe {
+        let made = libc::syscall(libc::SYS_fsconfig, *slot, FSCONFIG_CMD_CREATE, no, no, 0);
+        if made < 0 {
+            return made;
+        }
+        let mount = libc::syscall(libc::SYS_fsmount, *slot, FSMOUNT_CLOEXEC, 0);
+        *slot = mount as RawFd;
+        mount
+    }
+}
+
+/// Restricts a mount and puts it in its place.
 unsafe fn attach(mount: RawFd, target: &CStr, flags: c_ulong) -> c_long {
     // The kernel's attributes of mounts have the values of the flags of `mount`.
     let set = MountAttr {
