@@ -210,12 +210,9 @@ impl Engine for EmbeddedEngine {
         digest: &str,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
-        let image = self.registries.fetch(reference, digest, progress).await?;
-        let (layers, new) = (self.layers.clone(), new.clone());
-        let config = image.config.clone();
-        let unpacked = on_thread(move || pull::unpack(&layers, &new, &image)).await;
-        unpacked.map_err(|error| error.on_disk_of(self.layers.path()))?;
-        Ok(config)
+        let image = (reference, digest);
+        let pulled = pull::pull(&self.registries, &self.layers, new, image, progress).await;
+        pulled.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn export(
