@@ -226,8 +226,10 @@ async fn layers_that_nobody_needs_are_not_fetched() {
     let server = Server::start(move |_, request| served.answer(request)).await;
     let to = Second::default();
     let (_folder, client) = client();
-    let fetched = client.fetch_to(&reference(&server), &image.digest(), &|_, _| {}, &to);
-    let fetched = fetched.await.unwrap();
+    let fetched = client
+        .fetch_to(&reference(&server), &image.digest(), &|_, _| {}, &to)
+        .await
+        .unwrap();
     assert_eq!(*to.0.lock().unwrap(), [1]);
     let is_there: Vec<_> = fetched
         .layers

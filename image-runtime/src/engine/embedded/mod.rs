@@ -16,6 +16,7 @@ mod pull;
 mod sandbox;
 mod seccomp;
 mod user;
+mod users;
 
 use std::io;
 use std::sync::Arc;
@@ -99,6 +100,7 @@ impl EmbeddedEngine {
             binds,
             network: spec.network,
             form: self.layers.form(),
+            users: self.layers.namespace()?,
         };
         Ok((scratch, sandbox))
     }
@@ -147,7 +149,7 @@ impl Engine for EmbeddedEngine {
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let mut facts = vec![
             fact("kernel", kernel.release().to_string_lossy().into_owned()),
-            fact("runs as", probe::runs_as(self.layers.form())),
+            fact("runs as", probe::runs_as(&self.layers)),
         ];
         facts.extend(self.cgroups.facts());
         Ok(EngineInfo {
@@ -166,14 +168,15 @@ impl Engine for EmbeddedEngine {
 
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {
         let layers = self.layers.clone();
-        on_thread(move || layers.list())
+        self.layers
+            .on_thread(move || layers.list())
             .await
             .map_err(failed("listing layers"))
     }
 
     async fn remove_layer(&self, layer: &LayerId) -> Result<(), EngineError> {
         let (layers, id) = (self.layers.clone(), *layer);
-        let removed = on_thread(move || layers.remove(&id)).await;
+        let removed = self.layers.on_thread(move || layers.remove(&id)).await;
         if removed.map_err(failed("removing a layer"))? {
             return Ok(());
         }
@@ -195,8 +198,9 @@ impl Engine for EmbeddedEngine {
             given_up: Arc::clone(&given_up),
         };
         let _told = SetOnDrop(given_up);
-        let made = on_thread(move || addition.make()).await;
-        made.map_err(|error| error.on_disk_of(self.layers.path()))
+        let made = self.layers.on_thread(move || Ok(addition.make())).await;
+        made.map_err(failed(format!("making `{}`", new.title)))?
+            .map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
@@ -229,7 +233,8 @@ impl Engine for EmbeddedEngine {
         let doing = format!("starting a container for `{}`", spec.purpose);
         let engine = self.clone();
         let wanted = spec.clone();
-        let prepared = on_thread(move || engine.prepare(&wanted)).await;
+        let prepare = self.layers.on_thread(move || engine.prepare(&wanted));
+        let prepared = prepare.await;
         let (scratch, sandbox) = prepared
             .map_err(failed(doing.clone()))
             .map_err(|error| error.on_disk_of(self.layers.path()))?;
@@ -255,7 +260,8 @@ impl Engine for EmbeddedEngine {
 
     async fn verify(&self) -> Result<Option<Verified>, EngineError> {
         let layers = self.layers.clone();
-        on_thread(move || layers.verify())
+        self.layers
+            .on_thread(move || layers.verify())
             .await
             .map(Some)
             .map_err(failed("verifying layers"))
@@ -263,7 +269,8 @@ impl Engine for EmbeddedEngine {
 
     async fn remove_caches(&self) -> Result<usize, EngineError> {
         let layers = self.layers.clone();
-        on_thread(move || layers.remove_caches())
+        self.layers
+            .on_thread(move || layers.remove_caches())
             .await
             .map_err(failed("removing a cache"))
     }

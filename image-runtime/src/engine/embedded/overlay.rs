@@ -54,7 +54,7 @@ impl Overlay {
             // What a distribution switches on would make layers that cannot be stacked anew.
             Form::Root => rest.extend([set("metacopy", "off"), set("redirect_dir", "off")]),
             // Both are off with it, and may not be named.
-            Form::User => rest.push(("userxattr".to_owned(), None)),
+            Form::Range | Form::User => rest.push(("userxattr".to_owned(), None)),
         }
         if volatile {
             rest.push(("volatile".to_owned(), None));

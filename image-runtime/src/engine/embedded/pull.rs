@@ -8,9 +8,9 @@ use std::os::fd::AsFd as _;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, future, stream};
 use tokio::sync::watch;
 
+use super::failed;
 use super::files;
 use super::layers::{Layers, Scratch};
-use super::{failed, on_thread};
 use crate::base::oci::{Client, Fetched, FetchedLayer, Hashing, Receive};
 use crate::digest::{Encoder, LayerId};
 use crate::engine::{EngineError, ImageConfig, NewLayer};
@@ -126,8 +126,10 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     let parts = parts.map_err(io::Error::other)?;
     let layers = &arriving.layers;
     if parts.is_empty() {
-        let (layers, new) = (layers.clone(), arriving.new.clone());
-        return on_thread(move || layers.publish(&layers.empty_draft()?, &new)).await;
+        let (of, new) = (layers.clone(), arriving.new.clone());
+        return layers
+            .on_thread(move || of.publish(&of.empty_draft()?, &new))
+            .await;
     }
     let new = parts.into_iter().enumerate();
     let new = new.filter(|(_, part)| part.step != Step::Exists);
@@ -139,7 +141,8 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
                 parts.is_some_and(|parts| parts[index].step == Step::Arrived)
             };
             state.wait_for(is_there).await.map_err(io::Error::other)?;
-            on_thread(move || unpack_one(&layers, part)).await
+            let of = layers.clone();
+            layers.on_thread(move || unpack_one(&of, part)).await
         }
         .boxed()
     });
@@ -147,8 +150,8 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     let mut unpacked = stream::iter(unpacked).buffered(PARALLEL);
     while let Some(next) = unpacked.next().await {
         let (scratch, new) = next?;
-        let layers = layers.clone();
-        on_thread(move || layers.publish(&scratch, &new)).await?;
+        let of = layers.clone();
+        layers.on_thread(move || of.publish(&scratch, &new)).await?;
     }
     Ok(())
 }

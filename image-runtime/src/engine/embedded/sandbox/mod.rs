@@ -2,22 +2,26 @@
 //! files that a container makes work nowhere, and nothing that it executes gains privileges.
 //!
 //! In [`Form::User`] all of it happens in a user namespace of its own, in which this user is root: that root has rights over
-//! what the namespace owns, and over nothing of the machine.
+//! what the namespace owns, and over nothing of the machine. In [`Form::Range`] one such namespace is there for all of them.
 
+mod errand;
 mod launch;
+mod namespace;
 mod script;
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 use rustix::fs::OFlags;
 
+pub(super) use self::errand::errand;
 pub(super) use self::launch::Process;
 use self::launch::{Birth, Stillbirth, launch};
+pub(super) use self::namespace::user_namespace;
 use self::script::{Act, Program, Script, Step};
 use super::form::Form;
 use super::kernel;
@@ -117,6 +121,8 @@ pub(super) struct Sandbox {
     pub(super) binds: Vec<Bind>,
     pub(super) network: bool,
     pub(super) form: Form,
+    /// The user namespace of [`Form::Range`].
+    pub(super) users: Option<BorrowedFd<'static>>,
 }
 
 /// Why a container could not be started.
@@ -216,7 +222,7 @@ impl Sandbox {
             steps.bind(bind)?;
         }
         steps.add("leaving the old root", Act::LeaveOldRoot);
-        steps.hide(self.form == Form::User && self.network)?;
+        steps.hide(self.form != Form::Root && self.network)?;
         steps.add("naming the host", Act::HostName(text(&self.host_name)?));
         if !self.network {
             steps.add("switching the loopback device on", Act::Loopback);
@@ -254,6 +260,7 @@ impl Sandbox {
             },
             own_network: !self.network,
             own_users: self.form == Form::User,
+            users: self.users,
             kept,
         })
     }
@@ -360,7 +367,7 @@ impl Steps {
             self.add("making mount points", Act::Directory(text(directory)?));
         }
         self.mount(PROC, ["proc", "proc", "/proc"], strict, "", false)?;
-        if form == Form::User && network {
+        if form != Form::Root && network {
             // Only who owns the network may mount one of its own.
             self.bind(&Bind {
                 source: "/sys".into(),
@@ -391,7 +398,7 @@ impl Steps {
             ["devpts", "devpts", "/dev/pts"],
             MS_NOSUID | MS_NOEXEC,
             match form {
-                Form::Root => "newinstance,ptmxmode=0666,mode=0620,gid=5",
+                Form::Root | Form::Range => "newinstance,ptmxmode=0666,mode=0620,gid=5",
                 // There is no group 5.
                 Form::User => "newinstance,ptmxmode=0666,mode=0620",
             },
@@ -508,7 +515,7 @@ impl Steps {
 
     fn become_user(&mut self, identity: &Identity, form: Form) {
         let Identity { uid, gid, .. } = *identity;
-        if form == Form::Root {
+        if form.has_users() {
             self.add("taking groups", Act::Groups(identity.groups.clone()));
         }
         self.add("becoming the user", Act::Become { uid, gid });

@@ -27,6 +27,10 @@ pub(super) struct Step {
 pub(super) enum Act {
     /// Writes `0` into a `cgroup.procs`: this process.
     EnterCgroup(RawFd),
+    /// Writes the number of this process, four bytes.
+    Tell(RawFd),
+    /// Waits until there is a byte to read.
+    Await(RawFd),
     /// Writes a text into a file that is there, at once.
     Write { path: CString, text: CString },
     /// `chdir`.
@@ -179,6 +183,14 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
     unsafe {
         match act {
             Act::EnterCgroup(procs) => libc::write(*procs, c"0".as_ptr().cast(), 1) as c_long,
+            Act::Tell(to) => {
+                let pid = libc::getpid();
+                libc::write(*to, (&raw const pid).cast(), size_of_val(&pid)) as c_long
+            }
+            Act::Await(from) => {
+                let mut byte = 0_u8;
+                libc::read(*from, (&raw mut byte).cast(), 1) as c_long
+            }
             Act::Write { path, text } => {
                 let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
                 if file < 0 {
@@ -478,7 +490,11 @@ unsafe fn capabilities(set: u64) -> c_long {
     unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }
 }
 
-unsafe fn die_with(parent: RawFd) -> c_long {
+/// See [`Act::DieWith`].
+///
+/// # Safety
+/// To be called in a process of its own, which it may end.
+pub(super) unsafe fn die_with(parent: RawFd) -> c_long {
     // SAFETY: `watched` lives during the call.
     unsafe {
         if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0) < 0 {
