@@ -102,6 +102,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Some files may belong to numbers that this user was given, and only the program can remove those.
+        let _ = self.run(&["prune", "--all"]);
         crate::left::nobody_uses(self);
     }
 }
