@@ -105,12 +105,8 @@ fn marked(world: &World) -> Vec<(Pid, String)> {
 
 fn lying(world: &World) -> Vec<String> {
     let bucket = world.store().join("v1");
-    let engines = fs::read_dir(&bucket).into_iter().flatten().flatten();
-    let engines = engines.filter(|entry| {
-        let name = entry.file_name();
-        name.as_encoded_bytes().starts_with(b"embedded")
-    });
-    let of_engine = engines.flat_map(|entry| ENGINE_FOLDERS.map(|name| entry.path().join(name)));
+    let forms = world.forms().into_iter();
+    let of_engine = forms.flat_map(|form| ENGINE_FOLDERS.map(|name| form.join(name)));
     let folders = FOLDERS.map(|name| bucket.join(name)).into_iter();
     let folders = folders.chain(of_engine).flat_map(|folder| {
         let entries = fs::read_dir(folder).into_iter().flatten();

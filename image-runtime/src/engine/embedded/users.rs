@@ -57,8 +57,10 @@ impl Users {
                 format!("`{program}` is not installed\n  help: `sudo apt install uidmap` gives containers all users")
             })?;
             let range = granted(&read(file), &name, uid).ok_or_else(|| {
+                let free = free(&[read(MAPPERS[0].1), read(MAPPERS[1].1)]);
+                let free = format!("{free}-{}", free + u64::from(FEWEST) - 1);
                 format!(
-                    "`{file}` has no range of {FEWEST} numbers for `{name}`\n  help: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}` gives containers all users"
+                    "`{file}` has no range of {FEWEST} numbers for `{name}`\n  help: `sudo usermod --add-subuids {free} --add-subgids {free} {name}` gives containers all users"
                 )
             })?;
             Ok::<_, String>((mapper, range))
@@ -182,6 +184,19 @@ fn granted(file: &str, name: &str, uid: u32) -> Option<Range> {
     })
 }
 
+/// Where a range can begin that nobody has.
+fn free(files: &[String]) -> u64 {
+    let lines = files.iter().flat_map(|file| file.lines());
+    let ends = lines.filter_map(|line| {
+        let mut words = line
+            .split(':')
+            .skip(1)
+            .map(|word| word.trim().parse::<u64>());
+        Some(words.next()?.ok()? + words.next()?.ok()?)
+    });
+    ends.max().unwrap_or_default().max(100_000)
+}
+
 fn executable(program: &str, search: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(search)
         .map(|folder| folder.join(program))
@@ -218,6 +233,13 @@ mod tests {
         ] {
             assert_eq!(of(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_range_that_is_proposed_is_nobodys() {
+        let of = |files: [&str; 2]| free(&files.map(str::to_owned));
+        assert_eq!(of(["", ""]), 100_000);
+        assert_eq!(of(["a:100000:65536\n", "odd\nb:200000:65536\n"]), 265_536);
     }
 
     #[test]

@@ -96,3 +96,84 @@ extern "C" fn run<F: FnOnce() -> T, T>(errand: *mut c_void) -> c_int {
         libc::_exit(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd as _;
+
+    use super::super::user_namespace;
+    use super::*;
+
+    /// A namespace in which this user is root, which needs no other program.
+    fn namespace() -> OwnedFd {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        let made = user_namespace(|pid| {
+            let write = |file: &str, text: String| fs::write(format!("/proc/{pid}/{file}"), text);
+            write("setgroups", "deny".to_owned())?;
+            write("uid_map", format!("0 {} 1", uid.as_raw()))?;
+            write("gid_map", format!("0 {} 1", gid.as_raw()))
+        });
+        made.unwrap()
+    }
+
+    fn current() -> std::path::PathBuf {
+        fs::read_link("/proc/self/ns/user").unwrap()
+    }
+
+    #[test]
+    fn it_is_done_inside_and_its_result_and_files_come_back() {
+        let (users, outside) = (namespace(), current());
+        let folder = tempfile::tempdir().unwrap();
+        let (inside, file) = errand(users.as_fd(), || {
+            let path = folder.path().join("file");
+            fs::write(&path, "written inside").unwrap();
+            (current(), fs::File::open(path).unwrap())
+        })
+        .unwrap();
+        assert!(inside != outside && current() == outside);
+        assert_eq!(io::read_to_string(file).unwrap(), "written inside");
+    }
+
+    #[test]
+    fn many_threads_allocate_and_lock_inside_and_outside_at_once() {
+        let users = namespace();
+        let all = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (users, all) = (&users, &all);
+                scope.spawn(move || {
+                    for round in 0..100 {
+                        let text = errand(users.as_fd(), || {
+                            let text = format!("{thread} {round}").repeat(1000);
+                            all.lock().unwrap().push(text.clone());
+                            text
+                        });
+                        all.lock().unwrap().push(text.unwrap());
+                    }
+                });
+            }
+        });
+        let mut all = all.into_inner().unwrap();
+        all.sort();
+        assert_eq!(all.len(), 1600);
+        assert!(all.chunks(2).all(|both| both[0] == both[1]));
+    }
+
+    #[test]
+    fn a_panic_inside_is_one_outside() {
+        let users = namespace();
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            errand(users.as_fd(), || panic!("it fell over"))
+        }));
+        let panic = panic.map(|_: io::Result<()>| ()).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"it fell over"));
+    }
+
+    #[test]
+    fn a_namespace_that_is_none_is_an_error() {
+        let none = fs::File::open("/proc/self/ns/uts").unwrap();
+        let error = errand(none.as_fd(), || ()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    }
+}
