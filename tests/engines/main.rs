@@ -8,6 +8,7 @@
 mod bench;
 mod daemon;
 mod docker;
+mod embedded;
 mod registry;
 mod suite;
 mod tree;

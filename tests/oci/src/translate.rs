@@ -113,6 +113,7 @@ pub(crate) fn steps(
         env,
         own_network: own.network,
         own_users: own.users,
+        users: None,
     };
     Ok((steps, start))
 }

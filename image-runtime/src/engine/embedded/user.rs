@@ -83,14 +83,14 @@ impl Identity {
     /// It is not root.
     pub(super) fn within(self, form: Form) -> io::Result<Self> {
         match form {
-            Form::Root => Ok(self),
+            Form::Root | Form::Range => Ok(self),
             Form::User if (self.uid, self.gid) == (0, 0) => Ok(Self {
                 groups: Vec::new(),
                 ..self
             }),
             Form::User => Err(io::Error::other(format!(
-                "user {}:{} does not exist: this program runs as an ordinary user, whose containers have no user but root\n  \
-                 help: run it as root, or use `IMAGE_ENGINE=docker`",
+                "user {}:{} does not exist: this program runs as an ordinary user, whose containers have no user but root here\n  \
+                 help: run it as root, use `IMAGE_ENGINE=docker`, or see `doctor` for how this user gets more of them",
                 self.uid, self.gid
             ))),
         }

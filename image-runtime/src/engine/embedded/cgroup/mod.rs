@@ -208,7 +208,7 @@ impl Cgroups {
                     "`{}` was not given the `{name}` controller",
                     place.path.display()
                 ),
-                "have systemd give it (`Delegate=yes` in the service), run this as root",
+                "have systemd give it (`Delegate=yes` in the service; to a user: `Delegate=cpu memory pids` in `user@.service`), run this as root",
             ),
             _ if self.hierarchies.is_empty() => cannot(
                 "no control groups are mounted here".to_owned(),

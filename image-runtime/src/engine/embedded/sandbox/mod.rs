@@ -2,27 +2,32 @@
 //! files that a container makes work nowhere, and nothing that it executes gains privileges.
 //!
 //! In [`Form::User`] all of it happens in a user namespace of its own, in which this user is root: that root has rights over
-//! what the namespace owns, and over nothing of the machine.
+//! what the namespace owns, and over nothing of the machine. In [`Form::Range`] one such namespace is there for all of them.
 
+mod errand;
 mod launch;
+mod namespace;
 mod script;
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 use rustix::fs::OFlags;
 
+pub(super) use self::errand::errand;
 pub use self::launch::Process;
 use self::launch::{Birth, Stillbirth, launch};
+pub(super) use self::namespace::user_namespace;
 pub use self::script::Act;
 use self::script::{Program, Script, Step};
 use super::cgroup::{Entrance, SHOWN};
 pub use super::form::Form;
-use super::overlay::Overlay;
+use super::kernel;
+use super::overlay::{Options, Overlay};
 use super::seccomp;
 pub use super::user::Identity;
 
@@ -123,6 +128,8 @@ pub(super) struct Sandbox {
     pub(super) binds: Vec<Bind>,
     pub(super) network: bool,
     pub(super) form: Form,
+    /// The user namespace of [`Form::Range`].
+    pub(super) users: Option<BorrowedFd<'static>>,
 }
 
 /// Why a container could not be started.
@@ -188,7 +195,7 @@ impl Sandbox {
             steps.bind(bind)?;
         }
         steps.add("leaving the old root", Act::LeaveOldRoot);
-        steps.hide(self.form == Form::User && self.network, !cgroups.is_empty())?;
+        steps.hide(self.form != Form::Root && self.network, !cgroups.is_empty())?;
         steps.add("naming the host", Act::HostName(text(&self.host_name)?));
         if !self.network {
             steps.add("switching the loopback device on", Act::Loopback);
@@ -201,6 +208,7 @@ impl Sandbox {
             env: self.env,
             own_network: !self.network,
             own_users: self.form == Form::User,
+            users: self.users,
         };
         Ok((steps, start))
     }
@@ -224,6 +232,8 @@ pub struct Start {
     pub own_network: bool,
     /// Whether it has users of its own.
     pub own_users: bool,
+    /// The user namespace that it is born in instead, if there is one for all.
+    pub users: Option<BorrowedFd<'static>>,
 }
 
 /// What a container's process does before it becomes its program, in order.
@@ -291,13 +301,13 @@ impl Steps {
         self.mount(APART, ["", "none", "/"], private, "", false)?;
         let directory = root.directory.to_string_lossy();
         self.add("entering the store", Act::Enter(text(&directory)?));
-        self.mount(
-            STACKING,
-            ["overlay", "overlay", &root.target],
-            MS_NODEV,
-            &root.options,
-            false,
-        )?;
+        match &root.options {
+            Options::Page(page) => {
+                let words = ["overlay", "overlay", &root.target];
+                self.mount(STACKING, words, MS_NODEV, page, false)?;
+            }
+            Options::Each(options) => self.stack_each(options, &root.target)?,
+        }
         self.add("entering the root", Act::Enter(text(&root.target)?));
         self.add("changing the root", Act::Pivot);
         Ok(())
@@ -349,6 +359,37 @@ impl Steps {
         Ok(())
     }
 
+    /// The layers are named one by one.
+    fn stack_each(
+        &mut self,
+        options: &[(String, Option<String>)],
+        target: &str,
+    ) -> Result<(), SandboxError> {
+        let (slot, target) = (self.slots, text(target)?);
+        self.slots += 1;
+        self.add(
+            STACKING,
+            Act::Filesystem {
+                kind: c"overlay",
+                slot,
+            },
+        );
+        for (key, value) in options {
+            let key = text(key)?;
+            let value = value.as_deref().map(text).transpose()?;
+            self.add(STACKING, Act::Configure { slot, key, value });
+        }
+        self.add(STACKING, Act::Create(slot));
+        let attach = Act::Attach {
+            slot,
+            target,
+            flags: MS_NODEV,
+            optional: false,
+        };
+        self.add(STACKING, attach);
+        Ok(())
+    }
+
     fn mount_system(&mut self, form: Form, network: bool) -> Result<(), SandboxError> {
         let strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
         for directory in ["/proc", "/sys"] {
@@ -356,7 +397,7 @@ impl Steps {
         }
         self.add("making mount points", Act::Directory(text("/dev")?));
         self.mount(PROC, ["proc", "proc", "/proc"], strict, "", false)?;
-        if form == Form::User && network {
+        if form != Form::Root && network {
             // Only who owns the network may mount one of its own.
             self.bind(&Bind {
                 source: "/sys".into(),
@@ -387,7 +428,7 @@ impl Steps {
             ["devpts", "devpts", "/dev/pts"],
             MS_NOSUID | MS_NOEXEC,
             match form {
-                Form::Root => "newinstance,ptmxmode=0666,mode=0620,gid=5",
+                Form::Root | Form::Range => "newinstance,ptmxmode=0666,mode=0620,gid=5",
                 // There is no group 5.
                 Form::User => "newinstance,ptmxmode=0666,mode=0620",
             },
@@ -412,7 +453,8 @@ impl Steps {
     /// Limits how many processes there are at a time, where the kernel counts them for each container: a cgroup does so
     /// everywhere, but entering one can take as long as all the rest, so that is for limits that are asked for.
     fn count_processes(&mut self) -> Result<(), SandboxError> {
-        if counts_by_namespace() {
+        // Before Linux 6.14 it is the machine's, and not a namespace's own.
+        if kernel::is_at_least((6, 14)) {
             let (path, text) = (text("/proc/sys/kernel/pid_max")?, text(MOST_PROCESSES)?);
             self.add("limiting processes", Act::Write { path, text });
         }
@@ -549,7 +591,7 @@ impl Steps {
         let Identity { uid, gid, .. } = *identity;
         self.add("taking a session keyring", Act::Keyring);
         self.add("bounding capabilities", Act::Bound(capabilities));
-        if form == Form::Root {
+        if form.has_users() {
             self.add("taking groups", Act::Groups(identity.groups.clone()));
         }
         self.add("becoming the user", Act::Become { uid, gid });
@@ -617,6 +659,7 @@ impl Steps {
             },
             own_network: start.own_network,
             own_users: start.own_users,
+            users: start.users,
             kept: self.kept,
         };
         launch(birth).await.map_err(|stillbirth| {
@@ -632,22 +675,6 @@ impl Steps {
             }
         })
     }
-}
-
-/// Whether `pid_max` is a namespace's own, which it is since Linux 6.14. Before that it is the machine's.
-fn counts_by_namespace() -> bool {
-    static HERE: OnceLock<bool> = OnceLock::new();
-    *HERE.get_or_init(|| {
-        let kernel = rustix::system::uname();
-        version(&kernel.release().to_string_lossy()).is_some_and(|version| version >= (6, 14))
-    })
-}
-
-/// `6.14.0-1-amd64` begins with two numbers.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(['.', '-', '+']);
-    let mut number = || numbers.next()?.parse().ok();
-    Some((number()?, number()?))
 }
 
 /// Those that this kernel has.
@@ -694,14 +721,6 @@ mod tests {
         assert_eq!(above("/a/b/c/"), ["/a", "/a/b", "/a/b/c"]);
         assert_eq!(above("/a"), ["/a"]);
         assert!(above("/").is_empty() && above("").is_empty());
-    }
-
-    #[test]
-    fn a_kernels_version_is_read_from_any_release() {
-        assert_eq!(version("6.14.0-1-amd64"), Some((6, 14)));
-        assert_eq!(version("5.10-rc1+"), Some((5, 10)));
-        assert_eq!(version("7.1"), Some((7, 1)));
-        assert_eq!(version("odd"), None);
     }
 
     #[test]
