@@ -1,6 +1,7 @@
 //! What the macros' expansions name. Not for anybody else: it changes without notice.
 
 mod crossing;
+mod items;
 
 use std::fmt::Display;
 
@@ -11,7 +12,10 @@ pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, json_arguments};
 pub use inventory;
 pub use serde_json;
 
-pub use crate::client::Call;
+pub use futures_util::{Stream, StreamExt};
+pub use items::{send_items, send_stream};
+
+pub use crate::client::{Call, Handle, Items, Map};
 pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
@@ -19,7 +23,7 @@ pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_reg
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Step, TestEntry,
+    Parameter, Place, Retries, Step, TestEntry,
 };
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.

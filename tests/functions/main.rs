@@ -1,8 +1,12 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
+mod background;
 mod failures;
 mod images;
+mod many;
 mod output;
+mod pools;
+mod streams;
 mod values;
 
 use image_runtime::{Image, image};

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::error::{CallFailure, EXIT_LIMIT};
+use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
@@ -30,6 +31,11 @@ impl Worker {
     /// A name of the container for people.
     pub fn name(&self) -> &str {
         self.container.name()
+    }
+
+    /// Whether nothing was asked of it yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.requests == 0
     }
 
     /// The container, to save it.
@@ -79,6 +85,20 @@ impl Worker {
             Kind::Ran => decoded(&body),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// The worker as one that serves many calls, `places` of them at once. No other request may be under way.
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    pub(crate) fn flow(&mut self, places: usize) -> io::Result<Flow<'_>> {
+        let Self {
+            line,
+            output,
+            requests,
+            ..
+        } = self;
+        Flow::new(line, output, requests, places)
     }
 
     /// Ends the worker and removes its container.
@@ -132,7 +152,7 @@ impl Worker {
     }
 
     /// How a worker that closed its socket ended.
-    async fn end(&mut self) -> CallFailure {
+    pub(crate) async fn end(&mut self) -> CallFailure {
         let exit = tokio::time::timeout(EXIT_LIMIT, self.container.wait()).await;
         self.output.drain(&mut |_| {});
         let mut last_lines: Vec<_> = self.output.last_lines().map(ToOwned::to_owned).collect();

@@ -3,7 +3,9 @@
 
 pub mod bundle;
 mod commands;
+mod crew;
 mod error;
+mod flow;
 mod host;
 mod invoke;
 mod launcher;
@@ -12,11 +14,14 @@ mod output;
 mod reaper;
 mod serve;
 mod supervise;
+mod tap;
 
 pub use bundle::{Bundle, BundleError};
 pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};
+pub(crate) use flow::{Flow, Frame};
 pub use host::Worker;
+pub(crate) use invoke::message as panic_message;
 pub use launcher::{Launcher, WorkerSpec};
 pub use reaper::{Reaper, is_reaper, reap};
 pub use serve::{is_serving, is_worker, serve};
