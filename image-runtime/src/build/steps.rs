@@ -45,7 +45,7 @@ impl Builder {
                     .await?)
             }
             Action::RunCommands(commands) => {
-                let commands = shells(commands);
+                let commands = in_shell(&layer.config.shell, commands);
                 self.run_step(image, layer, parent, commands, Vec::new())
                     .await
             }
@@ -217,8 +217,16 @@ fn shell(line: &str) -> Command {
     command(&["/bin/sh", "-c", line])
 }
 
-fn shells(lines: &[&str]) -> Vec<Command> {
-    lines.iter().map(|line| shell(line)).collect()
+/// Each line for the image's own shell, where it names one.
+fn in_shell(own: &[String], lines: &[&str]) -> Vec<Command> {
+    let each = lines.iter().map(|line| match own {
+        [] => shell(line),
+        own => {
+            let words = own.iter().map(String::as_str).chain([*line]);
+            command(&words.collect::<Vec<_>>())
+        }
+    });
+    each.collect()
 }
 
 fn apt_cache() -> Mount {

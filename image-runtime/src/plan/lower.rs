@@ -16,6 +16,7 @@
 //! | – `copy_local_file`, `copy_local_dir` | target, digest of the file tree |
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
+//! | – `entrypoint`, `cmd`, `shell` | list of arguments |
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
@@ -98,7 +99,7 @@ pub enum Action {
     },
 }
 
-/// Environment, working directory and user.
+/// Environment, working directory, user, and what the image starts where nobody says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Environment, sorted by nothing: in the order it was set, each name once.
@@ -107,6 +108,12 @@ pub struct Config {
     pub workdir: String,
     /// User; empty for root.
     pub user: String,
+    /// What an exported image starts, before its command; empty for nothing.
+    pub entrypoint: Vec<String>,
+    /// The command of an exported image; empty for none.
+    pub cmd: Vec<String>,
+    /// What each line of `run_commands` is handed to; empty for `/bin/sh -c`.
+    pub shell: Vec<String>,
 }
 
 impl Config {
@@ -123,6 +130,9 @@ impl Config {
             env: base.config.env.clone(),
             workdir: base.config.workdir.clone(),
             user: base.config.user.clone(),
+            entrypoint: base.config.entrypoint.clone(),
+            cmd: base.config.cmd.clone(),
+            shell: base.config.shell.clone(),
         };
         if config.workdir.is_empty() {
             config.workdir = "/".into();
@@ -171,6 +181,7 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
 
     let mut identity = layers[layers.len() - 1].id;
     let mut force = false;
+    let mut own_cmd = false;
     for (index, ChainStep { step, .. }) in chain.steps.iter().enumerate() {
         force |= step.force_build();
         identity = child(&identity, step.verb(), |encoder| match step {
@@ -184,6 +195,9 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 |encoder, (name, value)| encoder.text(name).text(value),
             ),
             Step::Workdir(step) => encoder.text(step.path),
+            Step::Entrypoint(step) => encoder.list(step.arguments.iter().copied()),
+            Step::Cmd(step) => encoder.list(step.arguments.iter().copied()),
+            Step::Shell(step) => encoder.list(step.arguments.iter().copied()),
         });
         let action = match step {
             Step::AptInstall(step) => Action::AptInstall(step.packages),
@@ -208,6 +222,23 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
             }
             Step::Workdir(step) => {
                 step.path.clone_into(&mut config.workdir);
+                continue;
+            }
+            Step::Entrypoint(step) => {
+                config.entrypoint = owned(step.arguments);
+                // The base's command was meant for its own entrypoint.
+                if !own_cmd {
+                    config.cmd.clear();
+                }
+                continue;
+            }
+            Step::Cmd(step) => {
+                config.cmd = owned(step.arguments);
+                own_cmd = true;
+                continue;
+            }
+            Step::Shell(step) => {
+                config.shell = owned(step.arguments);
                 continue;
             }
         };
@@ -257,6 +288,10 @@ fn child(
     encoder.finish()
 }
 
+fn owned(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(ToString::to_string).collect()
+}
+
 /// The step as people write it, shortened.
 fn title(step: &Step) -> String {
     let arguments = match step {
@@ -265,7 +300,9 @@ fn title(step: &Step) -> String {
         Step::RunCommands(step) => step.commands.join(", "),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::Env(_) | Step::Workdir(_) => String::new(),
+        Step::Env(_) | Step::Workdir(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Shell(_) => {
+            String::new()
+        }
     };
     const LONGEST: usize = 60;
     let line = arguments.replace(['\n', '\r'], " ");
