@@ -36,6 +36,15 @@ impl Checked {
             Self::Flag(flag) => quote!(#flag),
             Self::Text(text) => quote!(#text),
             Self::Texts(texts) => quote!(&[#(#texts),*]),
+            Self::Words(words) => quote!(&[#(#words),*]),
+            Self::Secrets(secrets) => {
+                let p = private();
+                let secrets = secrets.iter().map(|secret| {
+                    let (constructor, argument) = (&secret.constructor, &secret.argument);
+                    quote!(#p::Secret::#constructor(#argument))
+                });
+                quote!(&[#(#secrets),*])
+            }
             Self::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| quote!((#key, #value)));
                 quote!(&[#(#entries),*])

@@ -19,7 +19,7 @@ pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_reg
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Step, TestEntry,
+    Parameter, Place, Project, Requirements, Secret, Step, TestEntry,
 };
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.

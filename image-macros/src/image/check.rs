@@ -87,6 +87,7 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
             .map(|(name, value)| (name, Argument::Checked(value)))
             .collect(),
         advice: Vec::new(),
+        files: Vec::new(),
     };
     if let Some(finish) = row.finish {
         finish(&mut checked, errors);

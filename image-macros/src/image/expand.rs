@@ -6,9 +6,10 @@ use quote::quote;
 
 use super::ast;
 use super::builder::{Builder, Python};
-use super::model::{Advice, Argument, Base, Call, Image};
+use super::model::{Advice, Argument, Base, Call, Image, Project};
 use crate::diag::Errors;
 use crate::paths::private;
+use crate::python::requirements::Requirements;
 use crate::tokens;
 
 /// An image: its definition in a static, registered.
@@ -32,14 +33,19 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         Base::Call(call) => Some(call),
         Base::Image(_) => None,
     };
-    let advice = base_call
-        .into_iter()
-        .chain(&image.steps)
-        .flat_map(|call| &call.advice)
-        .map(self::advice);
+    let calls = || base_call.into_iter().chain(&image.steps);
+    let advice = calls().flat_map(|call| &call.advice).map(self::advice);
+    let files = calls().flat_map(|call| &call.files).map(|file| {
+        quote!(
+            const _: &[u8] = ::core::include_bytes!(
+                ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
+            );
+        )
+    });
     let spec = spec(&base, quote!(&[#(#steps),*]));
     quote!({
         #(#advice)*
+        #(#files)*
         #spec
         #p::inventory::submit! { #p::RegisteredImage(#p::Image::from_spec(&IMAGE_SPEC__)) }
         #p::Image::from_spec(&IMAGE_SPEC__)
@@ -86,7 +92,28 @@ fn argument(argument: &Argument) -> TokenStream {
         Argument::Strings(texts) => quote!(&[#(#texts),*]),
         Argument::Builder(builder) => self::builder(builder),
         Argument::Python(version) => python(version),
+        Argument::Requirements(requirements) => self::requirements(requirements),
+        Argument::Project(project) => self::project(project),
     }
+}
+
+fn requirements(read: &Requirements) -> TokenStream {
+    let p = private();
+    let Requirements {
+        text,
+        constraints,
+        options,
+        ..
+    } = read;
+    quote!(#p::Requirements { text: #text, constraints: #constraints, options: &[#(#options),*] })
+}
+
+fn project(project: &Project) -> TokenStream {
+    let p = private();
+    let pyproject = &project.pyproject;
+    // A project without a lock is resolved while building.
+    let lock = project.lock.as_deref().unwrap_or_default();
+    quote!(#p::Project { pyproject: #pyproject, lock: #lock })
 }
 
 fn builder(builder: &Builder) -> TokenStream {

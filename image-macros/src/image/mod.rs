@@ -7,6 +7,7 @@ mod expand;
 mod grammar;
 mod model;
 mod parse;
+mod python;
 mod rules;
 
 use proc_macro2::TokenStream;

@@ -4,6 +4,7 @@ use syn::{Ident, LitStr, Path};
 
 use super::builder::{Builder, Python};
 use crate::keyword::Checked;
+use crate::python::requirements::Requirements;
 
 /// What an `image!( … )` means.
 pub(crate) struct Image {
@@ -25,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) positional: Vec<Argument>,
     pub(crate) keywords: Vec<(Ident, Argument)>,
     pub(crate) advice: Vec<Advice>,
+    /// Files that were read, from the folder of the crate's Cargo.toml: an edit of one compiles again.
+    pub(crate) files: Vec<String>,
 }
 
 impl Call {
@@ -43,6 +46,14 @@ pub(crate) enum Argument {
     Strings(Vec<LitStr>),
     Builder(&'static Builder),
     Python(Python),
+    Requirements(Requirements),
+    Project(Project),
+}
+
+/// What `uv_sync` installs: the texts of its files.
+pub(crate) struct Project {
+    pub(crate) pyproject: String,
+    pub(crate) lock: Option<String>,
 }
 
 /// A warning.

@@ -5,6 +5,7 @@ mod error;
 mod help;
 mod network;
 mod once;
+mod pip;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -155,6 +156,10 @@ impl Builder {
         Box::pin(async move {
             let prepared = self.prepare(image).await?;
             let missing = self.missing(&prepared.plan).await?;
+            // Before anything is built that would be of no use without them.
+            for index in &missing {
+                self.secrets(&prepared, &prepared.plan.layers[*index])?;
+            }
             Ok((prepared, missing))
         })
     }

@@ -1,5 +1,7 @@
 //! The steps of a chain: one documented item a verb, so that an editor shows it where the verb is written.
 
+use super::{Project, Requirements, Secret};
+
 /// One step of a chain.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
@@ -7,6 +9,12 @@ pub enum Step {
     AptInstall(AptInstall),
     /// [`pip_install`]
     PipInstall(PipInstall),
+    /// [`pip_install_from_requirements`]
+    PipInstallFromRequirements(PipInstallFromRequirements),
+    /// [`pip_install_from_pyproject`]
+    PipInstallFromPyproject(PipInstallFromPyproject),
+    /// [`uv_sync`]
+    UvSync(UvSync),
     /// [`run_commands`]
     RunCommands(RunCommands),
     /// [`copy_local_file`]
@@ -29,7 +37,7 @@ pub enum Step {
 macro_rules! verbs {
     ($(
         $(#[$doc:meta])*
-        $function:ident => $Type:ident { $($field:ident : $ty:ty),* $(,)? } $([ $($(#[$keyword_doc:meta])* $keyword:ident : $keyword_ty:ty),* ])?
+        $function:ident => $Type:ident { $($field:ident : $ty:ty),* $(,)? } $([ $($(#[$keyword_doc:meta])* $keyword:ident : $keyword_ty:ty = $unset:expr),* ])?
     )*) => {
         $(
             #[doc = concat!("The step made by [`", stringify!($function), "`](fn@", stringify!($function), ").")]
@@ -43,7 +51,7 @@ macro_rules! verbs {
 
             $(#[$doc])*
             pub const fn $function($($field: $ty),*) -> $Type {
-                $Type { $($field,)* $($($keyword: <$keyword_ty>::UNSET,)*)? force_build: false }
+                $Type { $($field,)* $($($keyword: $unset,)*)? force_build: false }
             }
 
             impl $Type {
@@ -84,15 +92,6 @@ macro_rules! verbs {
     };
 }
 
-/// What a keyword is when it is not written.
-trait Unset {
-    const UNSET: Self;
-}
-
-impl Unset for &'static [&'static str] {
-    const UNSET: Self = &[];
-}
-
 verbs! {
     /// `.apt_install("git", "curl=7.88.1-10+deb12u12")`: Debian packages, without recommended ones.
     ///
@@ -112,7 +111,99 @@ verbs! {
     /// # use image_runtime::{Image, image};
     /// const ML: Image = image!(debian_slim(python_version = "3.11").pip_install("numpy==2.2.6"));
     /// ```
-    pip_install => PipInstall { requirements: &'static [&'static str] }
+    pip_install => PipInstall { requirements: &'static [&'static str] } [
+        /// `index_url = "https://pypi.example/simple"`: the package index, in place of PyPI. `${NAME}` stands for a variable of the
+        /// step's `secrets` or of the image.
+        index_url: &'static str = "",
+        /// `extra_index_url = "https://pypi.example/simple"`: one more package index, asked first. A package is taken from the first
+        /// index that has it, unless `extra_options = "--index-strategy unsafe-best-match"` says otherwise.
+        extra_index_url: &'static str = "",
+        /// `find_links = "/wheels"`: a page of links, or a directory of the image, with more packages.
+        find_links: &'static str = "",
+        /// `pre = true`: versions before a release are taken, too.
+        pre: bool = false,
+        /// `extra_options = "--no-deps --no-binary numpy"`: further options of `uv pip install`, as a shell splits them.
+        extra_options: &'static [&'static str] = &[],
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.pip_install_from_requirements("requirements.txt")`: what a requirements file asks for.
+    ///
+    /// The file, and those that it includes with `-r` and `-c`, are read and checked while compiling; an edit compiles again and makes
+    /// the layer anew. Hashes, markers, comments, joined lines and `${VARIABLES}` of the environment are understood; local paths and
+    /// `-e` are refused. Paths start from the crate's folder, those in a file from the file's.
+    ///
+    /// ```ignore
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim().pip_install_from_requirements("requirements.txt"));
+    /// ```
+    pip_install_from_requirements => PipInstallFromRequirements { path: &'static str, requirements: Requirements } [
+        /// `index_url = "https://pypi.example/simple"`: the package index, in place of PyPI. `${NAME}` stands for a variable of the
+        /// step's `secrets` or of the image.
+        index_url: &'static str = "",
+        /// `extra_index_url = "https://pypi.example/simple"`: one more package index, asked first. A package is taken from the first
+        /// index that has it, unless `extra_options = "--index-strategy unsafe-best-match"` says otherwise.
+        extra_index_url: &'static str = "",
+        /// `find_links = "/wheels"`: a page of links, or a directory of the image, with more packages.
+        find_links: &'static str = "",
+        /// `pre = true`: versions before a release are taken, too.
+        pre: bool = false,
+        /// `extra_options = "--no-deps --no-binary numpy"`: further options of `uv pip install`, as a shell splits them.
+        extra_options: &'static [&'static str] = &[],
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.pip_install_from_pyproject("pyproject.toml", optional_dependencies = ["dev"])`: what a Python project depends on.
+    ///
+    /// That is its `project.dependencies`, the named extras and the named dependency groups; not the project itself. The file is read
+    /// and checked while compiling.
+    ///
+    /// ```ignore
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim().pip_install_from_pyproject("pyproject.toml"));
+    /// ```
+    pip_install_from_pyproject => PipInstallFromPyproject { path: &'static str, requirements: Requirements } [
+        /// `optional_dependencies = ["dev"]`: extras of the project, by their names in `project.optional-dependencies`.
+        optional_dependencies: &'static [&'static str] = &[],
+        /// `dependency_groups = ["test"]`: groups of the project, by their names in `dependency-groups`.
+        dependency_groups: &'static [&'static str] = &[],
+        /// `index_url = "https://pypi.example/simple"`: the package index, in place of PyPI. `${NAME}` stands for a variable of the
+        /// step's `secrets` or of the image.
+        index_url: &'static str = "",
+        /// `extra_index_url = "https://pypi.example/simple"`: one more package index, asked first. A package is taken from the first
+        /// index that has it, unless `extra_options = "--index-strategy unsafe-best-match"` says otherwise.
+        extra_index_url: &'static str = "",
+        /// `find_links = "/wheels"`: a page of links, or a directory of the image, with more packages.
+        find_links: &'static str = "",
+        /// `pre = true`: versions before a release are taken, too.
+        pre: bool = false,
+        /// `extra_options = "--no-deps --no-binary numpy"`: further options of `uv pip install`, as a shell splits them.
+        extra_options: &'static [&'static str] = &[],
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.uv_sync("./project", groups = ["test"], extras = ["gpu"])`: what a Python project's `uv.lock` pins.
+    ///
+    /// `pyproject.toml` and `uv.lock` are read and checked while compiling. The packages go to the image's own Python, as those of
+    /// `pip_install` do; not the project itself, and no group that is not named.
+    ///
+    /// ```ignore
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim().uv_sync(".", extras = ["gpu"]));
+    /// ```
+    uv_sync => UvSync { path: &'static str, project: Project } [
+        /// `groups = ["test"]`: dependency groups; without it none, not even `dev`.
+        groups: &'static [&'static str] = &[],
+        /// `extras = ["gpu"]`: extras of the project.
+        extras: &'static [&'static str] = &[],
+        /// `frozen = false`: the lock is renewed while building where it is missing or does not fit; else it is taken as it is.
+        frozen: bool = true,
+        /// `secrets = [Secret::from_env("UV_INDEX_PRIVATE_PASSWORD")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
 
     /// `.run_commands("make", "make install")`: each through `/bin/sh -c`, in order, while building; stops at the first failure.
     ///
@@ -120,7 +211,10 @@ verbs! {
     /// # use image_runtime::{Image, image};
     /// const IMAGE: Image = image!(debian_slim().run_commands("echo ready > /etc/motd"));
     /// ```
-    run_commands => RunCommands { commands: &'static [&'static str] }
+    run_commands => RunCommands { commands: &'static [&'static str] } [
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
 
     /// `.copy_local_file("config.yaml", "/root/config.yaml")`: one file of this machine, baked into a layer.
     ///
@@ -142,7 +236,7 @@ verbs! {
     /// ```
     copy_local_dir => CopyLocalDir { source: &'static str, target: &'static str } [
         /// `ignore = ["*.pyc"]`: patterns of `.dockerignore`, matched from the copied directory.
-        ignore: &'static [&'static str]
+        ignore: &'static [&'static str] = &[]
     ]
 
     /// `.env({ "PYTHONUNBUFFERED": "1" })`: environment of the steps that follow and of the functions. No files.
