@@ -3,6 +3,7 @@
 mod failures;
 mod images;
 mod output;
+mod python;
 mod values;
 
 use image_runtime::{Image, image};

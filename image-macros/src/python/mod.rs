@@ -6,3 +6,5 @@ pub(crate) mod lock;
 pub(crate) mod options;
 pub(crate) mod project;
 pub(crate) mod requirements;
+#[cfg(test)]
+mod tests;

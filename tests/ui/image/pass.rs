@@ -1,6 +1,6 @@
 //! `image!` wherever an expression can stand.
 
-use image_runtime::spec::{Base, Image, ImageSpec, Step};
+use image_runtime::spec::{Base, Image, ImageSpec, Secret, Step};
 use image_runtime::{__private::RegisteredImage, __private::inventory, image};
 
 const LINE_OF_ML: u32 = line!() + 1;
@@ -16,6 +16,29 @@ const ML: Image = image!(
         .entrypoint([])
         .cmd(["serve", "--port=80"])
         .shell(["/bin/bash", "-c"])
+);
+const OPTIONS: Image = image!(
+    debian_slim()
+        .pip_install(
+            "numpy",
+            index_url = "https://pypi.example/simple",
+            extra_index_url = "https://${USER}:${TOKEN}@pypi.example/simple",
+            find_links = "/wheels",
+            pre = true,
+            extra_options = "--no-deps --no-binary 'a b'",
+            secrets = [
+                Secret::from_env("TOKEN"),
+                image_runtime::Secret::from_name("credentials")
+            ],
+        )
+        .pip_install_from_requirements("functions/data/requirements.txt")
+        .pip_install_from_pyproject(
+            "functions/data/project/pyproject.toml",
+            optional_dependencies = ["ALL"]
+        )
+        .uv_sync("functions/data/project", groups = ["test"])
+        .uv_sync("functions/data/project", frozen = false)
+        .run_commands("make", secrets = [Secret::from_dotenv("no/such/.env")])
 );
 const MORE: Image = image!(self::ML.pip_install("torch"));
 const SAME: Image = image!(MORE);
@@ -104,6 +127,34 @@ fn a_chain_becomes_its_steps_in_order() {
 }
 
 #[test]
+fn options_and_files_of_python_steps_are_read_while_compiling() {
+    let steps = OPTIONS.spec().steps;
+    let Step::PipInstall(pip) = steps[0] else {
+        panic!()
+    };
+    assert_eq!(pip.extra_options, ["--no-deps", "--no-binary", "a b"]);
+    assert_eq!(
+        pip.secrets,
+        [Secret::from_env("TOKEN"), Secret::from_name("credentials")]
+    );
+    let Step::PipInstallFromRequirements(file) = steps[1] else {
+        panic!()
+    };
+    let lines: Vec<_> = file.requirements.text.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "toolz==1.0.0"));
+    assert_eq!(file.requirements.constraints, "idna==3.7\n");
+    let Step::PipInstallFromPyproject(project) = steps[2] else {
+        panic!()
+    };
+    assert_eq!(project.requirements.text, "idna==3.7\ntoolz==1.0.0\n");
+    let Step::UvSync(sync) = steps[3] else {
+        panic!()
+    };
+    assert!(sync.frozen && sync.project.lock.contains("toolz"));
+    assert!(matches!(steps[4], Step::UvSync(sync) if !sync.frozen));
+}
+
+#[test]
 fn builder_versions_resolve_pythons() {
     assert_eq!(builder(ML), ("bookworm", Some(("3.12", "3.12.10", false))));
     assert_eq!(
@@ -162,6 +213,7 @@ fn every_image_is_registered_once_with_its_place() {
         PAIR[1],
         nested::BASE,
         OLD,
+        OPTIONS,
     ] {
         assert_eq!(registered(image.spec()), 1, "{image:?}");
     }
