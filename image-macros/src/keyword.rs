@@ -60,11 +60,13 @@ pub(crate) enum Checked {
     Image(Path),
 }
 
-/// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
+/// A secret.
 #[derive(Clone)]
-pub(crate) struct Secret {
-    pub(crate) constructor: Ident,
-    pub(crate) argument: LitStr,
+pub(crate) enum Secret {
+    /// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
+    Made(Ident, LitStr),
+    /// A path to a `const Secret`.
+    Named(Path),
 }
 
 /// A keyword: its name and what its value must be.

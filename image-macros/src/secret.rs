@@ -9,13 +9,16 @@ use crate::text::{local, name};
 
 /// What makes a secret, and what its argument is checked by.
 const CONSTRUCTORS: [(&str, crate::keyword::TextCheck, &str); 3] = [
-    ("from_env", name::of_variable, "TOKEN"),
+    ("from_env", variable, "TOKEN"),
     ("from_name", name::of_secret, "registry-credentials"),
     ("from_dotenv", local::path, ".env"),
 ];
 
 /// Reads one secret. What is wrong is reported.
 pub(crate) fn read(value: &Value, errors: &mut Errors) -> Option<Secret> {
+    if let Value::Other(Expr::Path(path)) = value {
+        return Some(Secret::Named(path.path.clone()));
+    }
     let Value::Other(Expr::Call(call)) = value else {
         let fault = Fault::new(format!(
             "a secret must be named by its source, not by {}",
@@ -74,13 +77,18 @@ pub(crate) fn read(value: &Value, errors: &mut Errors) -> Option<Secret> {
         }
     };
     match check(&argument.value()) {
-        Ok(()) => Some(Secret {
-            constructor,
-            argument,
-        }),
+        Ok(()) => Some(Secret::Made(constructor, argument)),
         Err(fault) => {
             errors.at(&argument, fault);
             None
         }
+    }
+}
+
+fn variable(text: &str) -> Result<(), Fault> {
+    match text.contains('=') {
+        true => Err(Fault::new("a secret is named by its variable alone")
+            .help("its value is never part of a program")),
+        false => name::of_variable(text),
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
-use crate::keyword::Checked;
+use crate::keyword::{Checked, Secret};
 use crate::paths::private;
 use crate::syntax::path_text;
 
@@ -39,9 +39,11 @@ impl Checked {
             Self::Words(words) => quote!(&[#(#words),*]),
             Self::Secrets(secrets) => {
                 let p = private();
-                let secrets = secrets.iter().map(|secret| {
-                    let (constructor, argument) = (&secret.constructor, &secret.argument);
-                    quote!(#p::Secret::#constructor(#argument))
+                let secrets = secrets.iter().map(|secret| match secret {
+                    Secret::Made(constructor, argument) => {
+                        quote!(#p::Secret::#constructor(#argument))
+                    }
+                    Secret::Named(path) => quote!(#path),
                 });
                 quote!(&[#(#secrets),*])
             }

@@ -1,6 +1,6 @@
-use image_runtime::{Image, Secret, app, image};
+use image_runtime::{Image, app, image};
 
-const TOKEN: Secret = Secret::from_env("TOKEN");
+const TOKEN: &str = "TOKEN";
 
 const A_TEXT: Image = image!(debian_slim().run_commands("make", secrets = ["TOKEN"]));
 const NO_LIST: Image = image!(debian_slim().run_commands("make", secrets = Secret::from_env("TOKEN")));
