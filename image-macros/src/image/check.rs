@@ -6,7 +6,7 @@ use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
 use super::model::{Argument, Base, Call, Image};
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
-use crate::keyword::{self, Keyword};
+use crate::keyword::{self, Checked, Keyword};
 use crate::syntax::Arguments;
 
 /// Checks all of a chain.
@@ -29,8 +29,29 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     });
     // All steps are looked at, also after a wrong one.
     let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
+    let strict = strict(chain.keywords.as_ref(), errors);
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
-    Some(Image { base, steps })
+    Some(Image {
+        base,
+        steps,
+        strict,
+    })
+}
+
+/// What follows the chain: `strict = true`.
+fn strict(written: Option<&Arguments>, errors: &mut Errors) -> bool {
+    const KEYWORDS: &[Keyword] = &[Keyword {
+        name: "strict",
+        kind: keyword::Kind::Flag,
+    }];
+    let Some(written) = written else { return false };
+    for value in &written.positional {
+        let fault = Fault::new("after the chain `image!` takes keywords only");
+        errors.at(value, fault.help("such as `strict = true`"));
+    }
+    let read = keyword::read_all("`image!`", KEYWORDS, &written.keywords, errors);
+    read.iter()
+        .any(|(_, value)| matches!(value, Checked::Flag(true)))
 }
 
 fn step(call: &ast::Call, errors: &mut Errors) -> Option<Call> {

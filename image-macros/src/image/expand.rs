@@ -29,13 +29,11 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         let made = call(step);
         quote!(#p::verb::#made.step())
     });
-    let base_call = match &image.base {
-        Base::Call(call) => Some(call),
-        Base::Image(_) => None,
-    };
-    let calls = || base_call.into_iter().chain(&image.steps);
-    let advice = calls().flat_map(|call| &call.advice).map(self::advice);
-    let files = calls().flat_map(|call| &call.files).map(|file| {
+    let advice = image
+        .calls()
+        .flat_map(|call| &call.advice)
+        .map(self::advice);
+    let files = image.calls().flat_map(|call| &call.files).map(|file| {
         quote!(
             const _: &[u8] = ::core::include_bytes!(
                 ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
@@ -146,11 +144,14 @@ fn python(version: &Python) -> TokenStream {
 fn advice(advice: &Advice) -> TokenStream {
     let Advice { name, note } = advice;
     let declared = quote::format_ident!("{name}", span = proc_macro2::Span::call_site());
+    // A block of its own: one image may get the same advice several times.
     quote! {
-        #[deprecated(note = #note)]
-        #[allow(non_upper_case_globals)]
-        const #declared: () = ();
-        const _: () = #name;
+        {
+            #[deprecated(note = #note)]
+            #[allow(non_upper_case_globals)]
+            const #declared: () = ();
+            #name
+        };
     }
 }
 

@@ -10,6 +10,19 @@ use crate::python::requirements::Requirements;
 pub(crate) struct Image {
     pub(crate) base: Base,
     pub(crate) steps: Vec<Call>,
+    /// Whether advice is to be errors.
+    pub(crate) strict: bool,
+}
+
+impl Image {
+    /// The base, where it is a call, and the steps.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        let base = match &self.base {
+            Base::Call(call) => Some(call),
+            Base::Image(_) => None,
+        };
+        base.into_iter().chain(&self.steps)
+    }
 }
 
 /// What the chain starts from.
@@ -61,5 +74,5 @@ pub(crate) struct Advice {
     /// What it is about; the span is where the warning points.
     pub(crate) name: Ident,
     /// What it says.
-    pub(crate) note: &'static str,
+    pub(crate) note: String,
 }

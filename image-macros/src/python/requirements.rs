@@ -5,6 +5,7 @@ use std::mem;
 
 use super::file::File;
 use super::options;
+use super::project::normal;
 use crate::diag::Fault;
 use crate::text::pep508;
 
@@ -30,6 +31,16 @@ pub(crate) fn read(path: &str) -> Result<Requirements, Vec<Fault>> {
         Ok(file) => reader.file(&file, Use::Install),
         Err(fault) => reader.faults.push(fault),
     }
+    let constrained: Vec<_> = reader
+        .read
+        .constraints
+        .lines()
+        .filter(|line| pep508::is_pinned(line))
+        .map(|line| normal(pep508::name_and_extras(line).0))
+        .collect();
+    let is_loose = |(_, name): &(String, String)| !constrained.contains(name);
+    let loose = reader.loose.into_iter().filter(is_loose);
+    reader.read.unpinned = loose.map(|(place, _)| place).collect();
     match reader.faults.is_empty() {
         true => Ok(reader.read),
         false => Err(reader.faults),
@@ -46,6 +57,8 @@ enum Use {
 struct Reader {
     read: Requirements,
     faults: Vec<Fault>,
+    /// Requirements without an exact version: their places, and the names of their packages.
+    loose: Vec<(String, String)>,
     /// The files that are being read, the outermost first.
     open: Vec<String>,
 }
@@ -78,8 +91,9 @@ impl Reader {
         local(requirement).map_err(said)?;
         pep508::requirement(requirement).map_err(said)?;
         if purpose == Use::Install && !pep508::is_pinned(requirement) {
-            let unpinned = format!("{}:{number}: `{requirement}`", file.path);
-            self.read.unpinned.push(unpinned);
+            let place = format!("{}:{number}: `{requirement}`", file.path);
+            let (name, _) = pep508::name_and_extras(requirement);
+            self.loose.push((place, normal(name)));
         }
         self.add(line, purpose);
         Ok(())
