@@ -17,6 +17,7 @@ const WHEELS: Image = image!(
     BASE.copy_local_file("functions/data/wheels.py", "/wheels/make.py")
         .run_commands("cd /wheels && python make.py")
 );
+#[allow(deprecated, reason = "which version is taken is what is tested")]
 const OPTIONS: Image = image!(
     WHEELS
         .env({ "INDEX": "index" })

@@ -9,7 +9,12 @@ use crate::python::requirements::Requirements;
 use crate::text::pep508;
 
 /// Steps that put files of this machine into the image.
-const COPIES: [&str; 2] = ["copy_local_file", "copy_local_dir"];
+const COPIES: [&str; 4] = [
+    "copy_local_file",
+    "copy_local_dir",
+    "add_local_file",
+    "add_local_dir",
+];
 
 /// Steps that are slow, and need not be done again because of an edit.
 const INSTALLS: [&str; 5] = [

@@ -5,6 +5,7 @@ use syn::Ident;
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
 use super::model::{Argument, Base, Call, Image};
+use super::rules;
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
 use crate::keyword::{self, Checked, Keyword};
 use crate::syntax::Arguments;
@@ -29,6 +30,7 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     });
     // All steps are looked at, also after a wrong one.
     let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
+    rules::nothing_after_added(&steps, errors);
     let strict = strict(chain.keywords.as_ref(), errors);
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
     Some(Image {

@@ -2,7 +2,8 @@
 //! documented items of `image-runtime` where they are written.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 
 use super::ast;
 use super::builder::{Builder, Python};
@@ -40,11 +41,20 @@ pub(crate) fn image(image: &Image) -> TokenStream {
             );
         )
     });
+    let extends = match &image.base {
+        Base::Image(path) if !image.steps.is_empty() => Some(quote_spanned!(path.span()=>
+            const _: () = if let ::core::option::Option::Some(why) = #p::cannot_be_extended(&IMAGE_SPEC__.base) {
+                ::core::panic!("{}", why)
+            };
+        )),
+        _ => None,
+    };
     let spec = spec(&base, quote!(&[#(#steps),*]));
     quote!({
         #(#advice)*
         #(#files)*
         #spec
+        #extends
         #p::inventory::submit! { #p::RegisteredImage(#p::Image::from_spec(&IMAGE_SPEC__)) }
         #p::Image::from_spec(&IMAGE_SPEC__)
     })

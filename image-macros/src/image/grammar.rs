@@ -204,6 +204,44 @@ pub(crate) const STEPS: &[Row] = &[
         finish: None,
     },
     Row {
+        name: "add_local_file",
+        aliases: &[],
+        positional: Positional::Exactly(&[
+            text("source", text::local::file, "\"config.yaml\""),
+            text(
+                "target",
+                text::container_path::file,
+                "\"/root/config.yaml\"",
+            ),
+        ]),
+        keywords: &[COPY, FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "add_local_dir",
+        aliases: &[],
+        positional: Positional::Exactly(&[
+            text("source", text::local::directory, "\"models\""),
+            text(
+                "target",
+                text::container_path::directory,
+                "\"/root/models\"",
+            ),
+        ]),
+        keywords: &[
+            Keyword {
+                name: "ignore",
+                kind: Kind::Texts {
+                    check: text::ignore::pattern,
+                    example: "[\"*.pyc\"]",
+                },
+            },
+            COPY,
+            FORCE_BUILD,
+        ],
+        finish: None,
+    },
+    Row {
         name: "env",
         aliases: &[],
         positional: Positional::Exactly(&[Keyword {
@@ -271,6 +309,12 @@ const EXTRA_OPTIONS: Keyword = Keyword {
 const SECRETS: Keyword = Keyword {
     name: "secrets",
     kind: Kind::Secrets,
+};
+
+/// Whether local files are baked into a layer.
+const COPY: Keyword = Keyword {
+    name: "copy",
+    kind: Kind::Flag,
 };
 
 /// Names of extras or of groups.

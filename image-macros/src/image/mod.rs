@@ -22,9 +22,8 @@ pub(crate) fn image(input: TokenStream) -> TokenStream {
     match check::chain(&chain, &mut errors) {
         Some(mut image) if errors.is_empty() => {
             advice::look(&mut image);
-            match image.strict {
-                true => advice::refuse(&image, &mut errors),
-                false => {}
+            if image.strict {
+                advice::refuse(&image, &mut errors);
             }
             match errors.is_empty() {
                 true => expand::image(&image),

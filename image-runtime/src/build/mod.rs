@@ -1,5 +1,6 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
+mod added;
 mod base;
 mod error;
 mod help;
@@ -22,7 +23,7 @@ pub(crate) use network::{certificates, proxies};
 
 use crate::context::Tree;
 use crate::digest::LayerId;
-use crate::engine::Engine;
+use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events};
 use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
 use crate::registry::Names;
@@ -47,6 +48,8 @@ pub struct Built {
     pub layer: LayerId,
     /// What its containers get.
     pub config: Config,
+    /// Files of this machine that its containers see.
+    pub added: Vec<Mount>,
     /// What it stands on, for people.
     pub base: String,
     /// How many layers this run built for it.
@@ -68,6 +71,8 @@ pub struct Builder {
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
     layers: Once<LayerId, bool>,
+    /// Copies of directories that containers see without what is ignored.
+    staged: added::Staged,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -78,6 +83,7 @@ struct Prepared {
     name: String,
     plan: Plan,
     trees: HashMap<usize, Tree>,
+    added: Vec<Mount>,
 }
 
 impl Builder {
@@ -100,6 +106,7 @@ impl Builder {
             images: Once::default(),
             bases: Once::default(),
             layers: Once::default(),
+            staged: added::Staged::default(),
         }
     }
 
@@ -175,7 +182,13 @@ impl Builder {
                 layer.force = true;
             }
         }
-        Ok(Prepared { name, plan, trees })
+        let added = self.added(&chain).await?;
+        Ok(Prepared {
+            name,
+            plan,
+            trees,
+            added,
+        })
     }
 
     /// Reads the trees of the copy steps; unchanged ones are only looked at.
@@ -185,6 +198,8 @@ impl Builder {
             let (source, ignore) = match step.step {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
+                Step::AddLocalFile(add) if add.copy => (add.source, None),
+                Step::AddLocalDir(add) if add.copy => (add.source, Some(add.ignore)),
                 _ => continue,
             };
             let path = std::path::Path::new(step.place.manifest_dir).join(source);
@@ -282,6 +297,7 @@ impl Builder {
             let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
+                added: image.added.clone(),
                 base: image.plan.layers[0].title.clone(),
                 built: made.len(),
             };

@@ -164,6 +164,7 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
+            mounts: built.added,
         };
         let mut worker = self
             .pools

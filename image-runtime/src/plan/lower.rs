@@ -17,7 +17,7 @@
 //! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
 //! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
 //! | … with secrets | `secrets`, number of them, then source and name of each |
-//! | – `copy_local_file`, `copy_local_dir` | target, digest of the file tree |
+//! | – `copy_local_file`, `copy_local_dir`, `add_local_file`, `add_local_dir` | target, digest of the file tree |
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
 //! | – `entrypoint`, `cmd`, `shell` | list of arguments |
@@ -197,6 +197,10 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
     let mut force = false;
     let mut own_cmd = false;
     for (index, ChainStep { step, place }) in chain.steps.iter().enumerate() {
+        // No part of the image: the containers get it.
+        if step.is_added() {
+            continue;
+        }
         force |= step.force_build();
         identity = child(&identity, step.verb(), |encoder| match step {
             Step::AptInstall(step) => encoder.list(step.packages.iter().copied()),
@@ -210,6 +214,8 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
             }
             Step::CopyLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
             Step::CopyLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::AddLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::AddLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
             Step::Env(step) => step.variables.iter().fold(
                 encoder.number(step.variables.len() as u64),
                 |encoder, (name, value)| encoder.text(name).text(value),
@@ -234,6 +240,14 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 target: step.target,
             },
             Step::CopyLocalDir(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::AddLocalFile(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::AddLocalDir(step) => Action::CopyFiles {
                 step: index,
                 target: step.target,
             },
@@ -359,6 +373,8 @@ fn title(step: &Step) -> String {
         Step::RunCommands(step) => step.commands.join(", "),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
+        Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),
+        Step::AddLocalDir(step) => format!("{} → {}", step.source, step.target),
         Step::Env(_) | Step::Workdir(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Shell(_) => {
             String::new()
         }

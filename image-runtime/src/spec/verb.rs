@@ -21,6 +21,10 @@ pub enum Step {
     CopyLocalFile(CopyLocalFile),
     /// [`copy_local_dir`]
     CopyLocalDir(CopyLocalDir),
+    /// [`add_local_file`]
+    AddLocalFile(AddLocalFile),
+    /// [`add_local_dir`]
+    AddLocalDir(AddLocalDir),
     /// [`env`](fn@env)
     Env(Env),
     /// [`workdir`]
@@ -31,6 +35,17 @@ pub enum Step {
     Cmd(Cmd),
     /// [`shell`]
     Shell(Shell),
+}
+
+impl Step {
+    /// Whether it is no part of the image, but of each container: `copy = false`.
+    pub const fn is_added(&self) -> bool {
+        match self {
+            Self::AddLocalFile(step) => !step.copy,
+            Self::AddLocalDir(step) => !step.copy,
+            _ => false,
+        }
+    }
 }
 
 /// Makes the type of a verb, its constructor and what every step has.
@@ -237,6 +252,37 @@ verbs! {
     copy_local_dir => CopyLocalDir { source: &'static str, target: &'static str } [
         /// `ignore = ["*.pyc"]`: patterns of `.dockerignore`, matched from the copied directory.
         ignore: &'static [&'static str] = &[]
+    ]
+
+    /// `.add_local_file("config.yaml", "/root/config.yaml", copy = false)`: one file of this machine.
+    ///
+    /// Without `copy = false` this is [`copy_local_file`]. With it, functions see the file itself, read-only: an edit needs no build,
+    /// and is seen at once. No other step can follow, and the file is no part of an exported image.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().add_local_file("Cargo.toml", "/root/Cargo.toml", copy = false));
+    /// ```
+    add_local_file => AddLocalFile { source: &'static str, target: &'static str } [
+        /// `copy = false`: put in when a container starts, in place of what the image has there.
+        copy: bool = true
+    ]
+
+    /// `.add_local_dir("data", "/root/data", copy = false)`: a directory of this machine.
+    ///
+    /// Without `copy = false` this is [`copy_local_dir`]. With it, functions see the directory itself, read-only; where `ignore` or a
+    /// `.dockerignore` leaves something out, a copy of the rest that is made once in each run of the program. No other step can
+    /// follow, and the files are no part of an exported image.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().add_local_dir("src", "/root/src", copy = false));
+    /// ```
+    add_local_dir => AddLocalDir { source: &'static str, target: &'static str } [
+        /// `ignore = ["*.pyc"]`: patterns of `.dockerignore`, matched from the directory.
+        ignore: &'static [&'static str] = &[],
+        /// `copy = false`: put in when a container starts, in place of what the image has there.
+        copy: bool = true
     ]
 
     /// `.env({ "PYTHONUNBUFFERED": "1" })`: environment of the steps that follow and of the functions. No files.

@@ -25,7 +25,7 @@ const FAILING: Image = image!(debian_slim().run_commands(
 const PRIVATE: Image = image!(
     debian_slim(python_version = "3.11")
         .pip_install(
-            "sample",
+            "sample==1.0",
             index_url = "http://user:${IMAGE_TESTS_TOKEN}@${IMAGE_TESTS_HOST}/simple",
             secrets = [
                 Secret::from_env("IMAGE_TESTS_TOKEN"),

@@ -7,7 +7,7 @@ const LINE_OF_ML: u32 = line!() + 1;
 const ML: Image = image!(
     debian_slim(python_version = "3.12", builder_version = "2025.06")
         .apt_install("git", "curl=7.88.1-10+deb12u12", force_build = true)
-        .uv_pip_install("numpy==2.2.6", "pandas")
+        .uv_pip_install("numpy==2.2.6", "pandas==2.0.2")
         .run_commands("make", "make install",)
         .copy_local_file("Cargo.toml", "/root/Cargo.toml")
         .copy_local_dir("ui", "/root/ui", ignore = ["*.stderr", "!keep"])
@@ -16,11 +16,19 @@ const ML: Image = image!(
         .entrypoint([])
         .cmd(["serve", "--port=80"])
         .shell(["/bin/bash", "-c"])
+        .add_local_file("Cargo.toml", "/etc/added/"),
+    strict = false,
+);
+const ADDED: Image = image!(
+    NOTHING
+        .add_local_dir("ui", "/ui", ignore = ["*.stderr"], copy = false)
+        .add_local_file("Cargo.toml", "/Cargo.toml", copy = false),
+    strict = true
 );
 const OPTIONS: Image = image!(
     debian_slim()
         .pip_install(
-            "numpy",
+            "numpy==2.2.6",
             index_url = "https://pypi.example/simple",
             extra_index_url = "https://${USER}:${TOKEN}@pypi.example/simple",
             find_links = "/wheels",
@@ -40,7 +48,7 @@ const OPTIONS: Image = image!(
         .uv_sync("functions/data/project", frozen = false)
         .run_commands("make", secrets = [Secret::from_dotenv("no/such/.env")])
 );
-const MORE: Image = image!(self::ML.pip_install("torch"));
+const MORE: Image = image!(self::ML.pip_install("torch==2.1.0"));
 const SAME: Image = image!(MORE);
 const NOTHING: Image = image!(scratch());
 static ALPINE: Image = image!(from_registry("alpine:3.20"));
@@ -105,6 +113,7 @@ fn a_chain_becomes_its_steps_in_order() {
         "entrypoint",
         "cmd",
         "shell",
+        "add_local_file",
     ];
     assert_eq!(verbs(ML), all);
     let steps = ML.spec().steps;
@@ -120,6 +129,11 @@ fn a_chain_becomes_its_steps_in_order() {
         (copy.source, copy.target, copy.ignore),
         ("ui", "/root/ui", &["*.stderr", "!keep"][..])
     );
+    let [Step::AddLocalDir(dir), Step::AddLocalFile(file)] = ADDED.spec().steps else {
+        panic!()
+    };
+    assert!(!dir.copy && !file.copy && dir.ignore == ["*.stderr"]);
+    assert!(matches!(steps[10], Step::AddLocalFile(file) if file.copy));
     let Step::Cmd(cmd) = steps[8] else { panic!() };
     assert_eq!(cmd.arguments, ["serve", "--port=80"]);
     let Step::Env(env) = steps[5] else { panic!() };
@@ -213,6 +227,7 @@ fn every_image_is_registered_once_with_its_place() {
         PAIR[1],
         nested::BASE,
         OLD,
+        ADDED,
         OPTIONS,
     ] {
         assert_eq!(registered(image.spec()), 1, "{image:?}");
