@@ -63,7 +63,7 @@ fn peer(base: &str, folder: &Path) -> Result<Command> {
         lines += "COPY certificates.pem /\nENV PIP_CERT=/certificates.pem\n";
     }
     lines += "RUN apt-get update && apt-get install -y --no-install-recommends git curl && rm -rf /var/lib/apt/lists/*\n\
-        RUN pip install --break-system-packages --no-cache-dir numpy pandas\n\
+        RUN pip install --break-system-packages --no-cache-dir numpy==2.2.6 pandas==2.2.3\n\
         ENV PYTHONUNBUFFERED=1\nWORKDIR /app\n";
     std::fs::write(folder.join("Dockerfile"), lines)?;
     let mut peer = docker(&[

@@ -2,10 +2,12 @@
 
 mod background;
 mod failures;
+mod files;
 mod images;
 mod many;
 mod output;
 mod pools;
+mod python;
 mod streams;
 mod values;
 

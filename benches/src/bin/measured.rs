@@ -23,7 +23,7 @@ const PYTHON: Image = image!(debian_slim(python_version = "3.11"));
 const CHAIN: Image = image!(
     PYTHON
         .apt_install("git", "curl", force_build = true)
-        .pip_install("numpy", "pandas")
+        .pip_install("numpy==2.2.6", "pandas==2.2.3")
         .env({ "PYTHONUNBUFFERED": "1" })
         .workdir("/app")
 );

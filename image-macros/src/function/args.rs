@@ -55,6 +55,11 @@ const ENV: Keyword = Keyword {
     kind: keyword::ENVIRONMENT,
 };
 
+const SECRETS: Keyword = Keyword {
+    name: "secrets",
+    kind: Kind::Secrets,
+};
+
 const fn name(example: &'static str) -> Keyword {
     Keyword {
         name: "name",
@@ -78,6 +83,7 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     TIMEOUT,
     RETRIES,
     ENV,
+    SECRETS,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,
@@ -92,6 +98,7 @@ pub(crate) const CONFIG: &[Keyword] = &[
     TIMEOUT,
     RETRIES,
     ENV,
+    SECRETS,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,

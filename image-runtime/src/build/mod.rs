@@ -1,10 +1,12 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
+mod added;
 mod base;
 mod error;
 mod help;
 mod network;
 mod once;
+mod pip;
 mod shelf;
 mod steps;
 #[cfg(test)]
@@ -23,7 +25,7 @@ pub use shelf::Shelf;
 
 use crate::context::Tree;
 use crate::digest::LayerId;
-use crate::engine::Engine;
+use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events, Work};
 use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
 use crate::registry::Names;
@@ -50,6 +52,8 @@ pub struct Built {
     pub layer: LayerId,
     /// What its containers get.
     pub config: Config,
+    /// Files of this machine that its containers see.
+    pub added: Vec<Mount>,
     /// What it stands on, for people.
     pub base: String,
     /// How many layers this run built for it.
@@ -73,6 +77,8 @@ pub struct Builder {
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
     layers: Once<LayerId, bool>,
+    /// Copies of directories that containers see without what is ignored.
+    staged: added::Staged,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -83,6 +89,7 @@ struct Prepared {
     name: String,
     plan: Plan,
     trees: HashMap<usize, Tree>,
+    added: Vec<Mount>,
 }
 
 impl Builder {
@@ -106,6 +113,7 @@ impl Builder {
             images: Once::default(),
             bases: Once::default(),
             layers: Once::default(),
+            staged: added::Staged::default(),
         }
     }
 
@@ -162,6 +170,10 @@ impl Builder {
         Box::pin(async move {
             let prepared = self.prepare(image).await?;
             let missing = self.missing(&prepared.plan).await?;
+            // Before anything is built that would be of no use without them.
+            for index in &missing {
+                self.secrets(&prepared, &prepared.plan.layers[*index])?;
+            }
             Ok((prepared, missing))
         })
     }
@@ -177,7 +189,13 @@ impl Builder {
                 layer.force = true;
             }
         }
-        Ok(Prepared { name, plan, trees })
+        let added = self.added(&chain).await?;
+        Ok(Prepared {
+            name,
+            plan,
+            trees,
+            added,
+        })
     }
 
     /// Reads the trees of the copy steps; unchanged ones are only looked at.
@@ -187,6 +205,8 @@ impl Builder {
             let (source, ignore) = match step.step {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
+                Step::AddLocalFile(add) if add.copy => (add.source, None),
+                Step::AddLocalDir(add) if add.copy => (add.source, Some(add.ignore)),
                 _ => continue,
             };
             let path = std::path::Path::new(step.place.manifest_dir).join(source);
@@ -311,6 +331,7 @@ impl Builder {
             let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
+                added: image.added.clone(),
                 base: image.plan.layers[0].title.clone(),
                 built: made.len(),
             };

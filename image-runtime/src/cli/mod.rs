@@ -8,6 +8,7 @@ mod export;
 mod list;
 mod printer;
 mod prune;
+mod secret;
 mod timings;
 
 use std::process::ExitCode;
@@ -101,6 +102,7 @@ impl Command {
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
+                Verb::Secret(arguments) => secret::run(&arguments, &printer),
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }

@@ -12,6 +12,7 @@ use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
 use crate::event::Events;
 use crate::registry::Program;
+use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::{self, Bytes, Store};
 use crate::ui::{Ui, UiOptions};
@@ -158,10 +159,16 @@ impl Host {
         function: &'static FunctionSpec,
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
+        // Before anything runs that would be of no use without them.
+        let secrets = secrets::values(&self.program.secrets_of(function))
+            .map_err(|error| CallError::secret(function.name, &error))?;
         let built = self.build(self.image_of(function)).await?;
         let options = self.program.options_of(function);
         let mut config = built.config;
         for (name, value) in options.env {
+            config.set(name, value);
+        }
+        for (name, value) in secrets.env() {
             config.set(name, value);
         }
         let own = options.concurrency.is_some()
@@ -173,6 +180,8 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
+            mounts: built.added,
+            mask: secrets.mask(),
             size: Size::of(&options),
             owner: own.then_some(function.name),
         };

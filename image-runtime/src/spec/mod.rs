@@ -4,6 +4,8 @@ mod app;
 pub mod base;
 mod function;
 mod image;
+pub(crate) mod python;
+pub(crate) mod secret;
 pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
@@ -13,4 +15,6 @@ pub use function::{
     StreamFuture,
 };
 pub use image::{Image, ImageRef, ImageSpec, Place};
+pub use python::{Project, Requirements};
+pub use secret::{Secret, Secrets};
 pub use verb::Step;
