@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::bench::{self, shell, within};
+use crate::bench::{self, new_identity, shell, within};
 use crate::registry::Registry;
 use crate::tree::{Tree, directory, file, small_system};
 
@@ -48,7 +48,12 @@ async fn layers_come_into_being_while_those_above_are_on_their_way() {
             file("data/old", "1"),
             file("data/kept", "2"),
         ]);
-        let top = Tree(vec![file("data/.wh.old", ""), file("data/new", "3")]);
+        // Nobody has downloaded it before.
+        let text = new_identity().to_string();
+        let top = Tree(vec![
+            file("data/.wh.old", ""),
+            file("data/new", text.as_str()),
+        ]);
         let system = small_system();
         let registry = Registry::serve_layers("parts", &[&system, &middle, &top], json!({}));
         registry.hold(2);
@@ -72,7 +77,7 @@ async fn layers_come_into_being_while_those_above_are_on_their_way() {
         let (pulled, ()) = within(futures_util::future::join(pull, look)).await;
         pulled.unwrap();
         let seen = bench.sh(new.id, "cd /data; ls; cat kept new").await;
-        assert_eq!(seen, ["kept", "new", "23"]);
+        assert_eq!(seen, ["kept", "new", &format!("2{text}")]);
 
         bench.engine.remove_layer(&new.id).await.unwrap();
         for title in ["part 2", "part 1"] {
