@@ -33,6 +33,12 @@ impl Fault {
         self
     }
 
+    /// With what it is about before it: the place in a file.
+    pub(crate) fn after(mut self, place: &str) -> Self {
+        self.message.insert_str(0, place);
+        self
+    }
+
     /// The message and, on a line of its own, the help.
     pub(crate) fn text(&self) -> String {
         match &self.help {

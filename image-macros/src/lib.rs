@@ -9,7 +9,9 @@ mod image;
 mod item;
 mod keyword;
 mod paths;
+mod python;
 mod script;
+mod secret;
 #[cfg(test)]
 mod snapshots;
 mod syntax;

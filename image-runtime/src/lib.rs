@@ -55,6 +55,8 @@ pub mod plan;
 pub mod protocol;
 #[doc(hidden)]
 pub mod registry;
+#[doc(hidden)]
+pub mod secrets;
 pub mod spec;
 #[doc(hidden)]
 pub mod store;
@@ -67,7 +69,7 @@ pub use client::{
     BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Class, Handle, Items, Map,
 };
 pub use image_macros::image;
-pub use spec::Image;
+pub use spec::{Image, Secret};
 
 /// The macros of a program: `#[app::function]`, `#[app::cls]`, `#[app::python]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 pub use names::Names;
 
-use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, TestEntry};
+use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, Secrets, TestEntry};
 
 /// An image that `image!` registered.
 #[derive(Debug)]
@@ -139,11 +139,28 @@ impl Program {
             } else {
                 own.env
             },
+            secrets: if own.secrets.is_empty() {
+                defaults.secrets
+            } else {
+                own.secrets
+            },
             retries: own.retries.or(defaults.retries),
             concurrency: own.concurrency.or(defaults.concurrency),
             min_containers: own.min_containers.or(defaults.min_containers),
             max_containers: own.max_containers.or(defaults.max_containers),
             idle_timeout: own.idle_timeout.or(defaults.idle_timeout),
+        }
+    }
+
+    /// The secrets of a function: its own, else the program's.
+    pub fn secrets_of(&self, function: &FunctionSpec) -> Secrets {
+        let place = match self.app {
+            Some(app) if function.options.secrets.is_empty() => app.place,
+            _ => function.place,
+        };
+        Secrets {
+            all: self.options_of(function).secrets,
+            folder: place.manifest_dir,
         }
     }
 

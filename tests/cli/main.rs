@@ -10,5 +10,6 @@ mod builds;
 mod export;
 mod face;
 mod input;
+mod secrets;
 mod signals;
 mod support;

@@ -3,10 +3,12 @@
 mod background;
 mod classes;
 mod failures;
+mod files;
 mod images;
 mod many;
 mod output;
 mod pools;
+mod python;
 mod scripts;
 mod streams;
 mod values;

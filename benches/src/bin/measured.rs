@@ -17,8 +17,22 @@ const STEPS: Image = image!(
         .workdir("/src")
 );
 
+const PYTHON: Image = image!(debian_slim(python_version = "3.11"));
+
+/// A chain as people write them, made in every build.
+const CHAIN: Image = image!(
+    PYTHON
+        .apt_install("git", "curl", force_build = true)
+        .pip_install("numpy==2.2.6", "pandas==2.2.3")
+        .env({ "PYTHONUNBUFFERED": "1" })
+        .workdir("/app")
+);
+
 #[app::function(image = BASE)]
 fn nothing() {}
+
+#[app::function(image = CHAIN)]
+fn in_chain() {}
 
 #[app::function(image = BASE)]
 fn same(number: u32) -> u32 {

@@ -30,7 +30,7 @@ const IMAGE: Keyword = Keyword {
 const FILE: Keyword = Keyword {
     name: "file",
     kind: Kind::Text {
-        check: text::local::python_file,
+        check: text::local::text_file,
         example: "\"train.py\"",
     },
 };
@@ -65,6 +65,11 @@ const ENV: Keyword = Keyword {
     kind: keyword::ENVIRONMENT,
 };
 
+const SECRETS: Keyword = Keyword {
+    name: "secrets",
+    kind: Kind::Secrets,
+};
+
 const fn name(example: &'static str) -> Keyword {
     Keyword {
         name: "name",
@@ -88,6 +93,7 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     TIMEOUT,
     RETRIES,
     ENV,
+    SECRETS,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,
@@ -95,19 +101,10 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     name("\"train\""),
 ];
 
-/// What a function whose body is Python takes.
-pub(crate) const PYTHON: &[Keyword] = &[
-    IMAGE,
-    FILE,
-    TIMEOUT,
-    RETRIES,
-    ENV,
-    CONCURRENCY,
-    MIN_CONTAINERS,
-    MAX_CONTAINERS,
-    IDLE_TIMEOUT,
-    name("\"train\""),
-];
+/// What a function whose body is Python takes: what every function takes, and its file.
+pub(crate) fn python() -> Vec<Keyword> {
+    FUNCTION.iter().copied().chain([FILE]).collect()
+}
 
 /// What the program takes: its own name, and defaults of its functions.
 pub(crate) const CONFIG: &[Keyword] = &[
@@ -116,6 +113,7 @@ pub(crate) const CONFIG: &[Keyword] = &[
     TIMEOUT,
     RETRIES,
     ENV,
+    SECRETS,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,

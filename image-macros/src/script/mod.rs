@@ -20,7 +20,7 @@ const ATTRIBUTE: &str = "#[app::python]";
 /// Expands `#[app::python(…)]`.
 pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let settings = args::read(ATTRIBUTE, args::PYTHON, arguments, &mut errors);
+    let settings = args::read(ATTRIBUTE, &args::python(), arguments, &mut errors);
     let keywords_are_right = errors.is_empty();
     let Some(item) = Item::read(ATTRIBUTE, &tokens, &mut errors) else {
         return errors.into_tokens();

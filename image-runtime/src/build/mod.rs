@@ -1,28 +1,32 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
+mod added;
 mod base;
 mod error;
 mod help;
 mod network;
 mod once;
+mod pip;
+mod shelf;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
+pub use shelf::Shelf;
 
 use crate::context::Tree;
 use crate::digest::LayerId;
-use crate::engine::Engine;
-use crate::event::{Event, Events};
+use crate::engine::{Engine, Mount};
+use crate::event::{Event, Events, Work};
 use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
 use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
@@ -37,6 +41,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build every layer, whether it exists or not, and replace it.
     pub no_cache: bool,
+    /// How many bytes all layers may take after a build: those that were not used for the longest time go.
+    pub limit: Option<u64>,
 }
 
 /// An image that can be run.
@@ -46,6 +52,8 @@ pub struct Built {
     pub layer: LayerId,
     /// What its containers get.
     pub config: Config,
+    /// Files of this machine that its containers see.
+    pub added: Vec<Mount>,
     /// What it stands on, for people.
     pub base: String,
     /// How many layers this run built for it.
@@ -61,12 +69,16 @@ pub struct Builder {
     events: Events,
     names: Names,
     options: BuildOptions,
+    /// What was used since is not removed.
+    opened: SystemTime,
     /// Images that this process built or found built.
     images: Once<Place, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
     layers: Once<LayerId, bool>,
+    /// Copies of directories that containers see without what is ignored.
+    staged: added::Staged,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -77,6 +89,7 @@ struct Prepared {
     name: String,
     plan: Plan,
     trees: HashMap<usize, Tree>,
+    added: Vec<Mount>,
 }
 
 impl Builder {
@@ -96,9 +109,11 @@ impl Builder {
             events,
             names,
             options,
+            opened: SystemTime::now(),
             images: Once::default(),
             bases: Once::default(),
             layers: Once::default(),
+            staged: added::Staged::default(),
         }
     }
 
@@ -155,6 +170,10 @@ impl Builder {
         Box::pin(async move {
             let prepared = self.prepare(image).await?;
             let missing = self.missing(&prepared.plan).await?;
+            // Before anything is built that would be of no use without them.
+            for index in &missing {
+                self.secrets(&prepared, &prepared.plan.layers[*index])?;
+            }
             Ok((prepared, missing))
         })
     }
@@ -170,7 +189,13 @@ impl Builder {
                 layer.force = true;
             }
         }
-        Ok(Prepared { name, plan, trees })
+        let added = self.added(&chain).await?;
+        Ok(Prepared {
+            name,
+            plan,
+            trees,
+            added,
+        })
     }
 
     /// Reads the trees of the copy steps; unchanged ones are only looked at.
@@ -180,6 +205,8 @@ impl Builder {
             let (source, ignore) = match step.step {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
+                Step::AddLocalFile(add) if add.copy => (add.source, None),
+                Step::AddLocalDir(add) if add.copy => (add.source, Some(add.ignore)),
                 _ => continue,
             };
             let path = std::path::Path::new(step.place.manifest_dir).join(source);
@@ -232,6 +259,9 @@ impl Builder {
             .iter()
             .map(|(image, missing)| self.make_image(image, missing));
         let made = try_join_all(made).await;
+        if made.is_ok() && !layers.is_empty() {
+            self.keep_within_limit().await;
+        }
         if !layers.is_empty() {
             self.events.tell(match &made {
                 Ok(made) => Event::BuildFinished {
@@ -246,6 +276,30 @@ impl Builder {
             });
         }
         Ok(made?.into_iter().map(|(built, _)| built).collect())
+    }
+
+    /// Removes the layers that were not used for the longest time, while all of them take more than they may.
+    async fn keep_within_limit(&self) {
+        let Some(most) = self.options.limit else {
+            return;
+        };
+        let (engine, store) = (&*self.engine, &*self.store);
+        let removed = async {
+            let mut shelf = Shelf::of(engine, store).await?;
+            shelf
+                .remove_while(engine, store, |shelf, used| {
+                    shelf.size() > most && used < self.opened
+                })
+                .await
+        };
+        // The build is good all the same.
+        if let Err(error) = removed.await {
+            self.events.tell(Event::Notice {
+                text: format!(
+                    "layers could not be removed to keep within the store's limit: {error}"
+                ),
+            });
+        }
     }
 
     /// Makes what is missing of an image; answers which layers this process made.
@@ -277,6 +331,7 @@ impl Builder {
             let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
+                added: image.added.clone(),
                 base: image.plan.layers[0].title.clone(),
                 built: made.len(),
             };
@@ -331,11 +386,22 @@ impl Builder {
 
     async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
         let waiting = || self.events.tell(Event::LayerWaiting { layer });
-        Ok(self
-            .store
-            .locks()
-            .lock(&format!("layer-{layer}"), waiting)
-            .await?)
+        let name = format!("layer-{layer}");
+        let locks = self.store.locks();
+        let lock = locks.lock(&name, waiting);
+        Ok(self.timed(layer, Work::Waiting, lock).await?)
+    }
+
+    /// Does a part of the work on a layer, and tells how long it took.
+    async fn timed<T>(&self, layer: LayerId, on: Work, work: impl Future<Output = T>) -> T {
+        let begin = Instant::now();
+        let done = work.await;
+        self.events.tell(Event::LayerSpent {
+            layer,
+            on,
+            elapsed: begin.elapsed(),
+        });
+        done
     }
 
     /// Does something to a layer, and tells of its begin and its end.

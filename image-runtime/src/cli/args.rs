@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::bytes::Bytes;
+use super::timings::Timings;
+use crate::store::Bytes;
 
 /// Runs this program: its functions run inside the container images they name.
 #[derive(Debug, Parser)]
@@ -31,6 +32,7 @@ pub(crate) struct Command {
     pub(super) verb: Verb,
     pub(super) json: bool,
     pub(super) package: &'static str,
+    pub(super) timings: Timings,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +49,9 @@ pub(super) enum Verb {
     Push(Push),
     /// Write an image as files that other tools take
     Export(Export),
+    /// Keep secrets that images and functions name with `Secret::from_name`
+    #[command(subcommand)]
+    Secret(Secret),
     /// Show what this program finds on this machine
     Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
@@ -65,6 +70,10 @@ pub(super) struct Build {
     /// Build every layer, and replace those that exist
     #[arg(long)]
     pub(super) no_cache: bool,
+
+    /// Say where the time went, layer by layer
+    #[arg(long)]
+    pub(super) timings: bool,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +106,36 @@ pub(super) struct Export {
     /// What the image is to be called where it is loaded: `team/app:1`
     #[arg(long, short)]
     pub(super) tag: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Secret {
+    /// Keep a secret: variables and their values
+    Create(CreateSecret),
+    /// List the secrets, without their values
+    List,
+    /// Remove a secret
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateSecret {
+    /// What it is to be called
+    pub(super) name: String,
+
+    /// `NAME=value`; `NAME` alone takes the value of this variable here, `NAME=-` reads it from standard input
+    pub(super) variables: Vec<String>,
+
+    /// Take also the variables of a file of `NAME=value` lines
+    #[arg(long, value_name = "FILE")]
+    pub(super) from_dotenv: Option<PathBuf>,
+
+    /// Take the place of a secret of that name
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]

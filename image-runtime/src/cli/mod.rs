@@ -2,14 +2,14 @@
 
 mod args;
 mod build;
-mod bytes;
 mod call;
 mod doctor;
 mod export;
 mod list;
 mod printer;
 mod prune;
-mod shelf;
+mod secret;
+mod timings;
 
 use std::process::ExitCode;
 
@@ -19,9 +19,11 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use args::Command;
 use args::{Arguments, Verb};
 use printer::Printer;
+use timings::Timings;
 
 use crate::build::BuildOptions;
 use crate::client::{CallError, Host, runtime};
+use crate::event::Events;
 use crate::ui::Ui;
 
 /// What stands on the command line.
@@ -47,6 +49,7 @@ pub(crate) fn parse(package: &'static str) -> Line {
             verb,
             json: arguments.json,
             package,
+            timings: Timings::default(),
         }),
     }
 }
@@ -58,6 +61,18 @@ pub(crate) fn fail(text: &str) -> ExitCode {
 }
 
 impl Line {
+    /// Who is told what happens.
+    pub(crate) fn events(&self, ui: &Ui) -> Events {
+        match &self.command {
+            Some(Command {
+                verb: Verb::Build(build),
+                timings,
+                ..
+            }) if build.timings => timings.listen(ui.events()),
+            _ => ui.events(),
+        }
+    }
+
     /// How images are to be built.
     pub(crate) fn build_options(&self) -> BuildOptions {
         match &self.command {
@@ -67,6 +82,7 @@ impl Line {
             }) => BuildOptions {
                 pull: build.pull,
                 no_cache: build.no_cache,
+                limit: None,
             },
             _ => BuildOptions::default(),
         }
@@ -80,12 +96,13 @@ impl Command {
         let printer = Printer::new(self.json);
         let work = async {
             match self.verb {
-                Verb::Build(arguments) => build::run(&arguments, &printer).await,
+                Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
+                Verb::Secret(arguments) => secret::run(&arguments, &printer),
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }

@@ -13,8 +13,9 @@ use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
 use crate::event::Events;
 use crate::registry::Program;
+use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
-use crate::store::Store;
+use crate::store::{self, Bytes, Store};
 use crate::ui::{Ui, UiOptions};
 use crate::worker::{self, Launcher, Reaper};
 
@@ -63,7 +64,7 @@ impl Host {
                  help: call it on the host, and hand its result over",
             ));
         }
-        let settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
+        let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
             build: BuildOptions::default(),
@@ -72,6 +73,9 @@ impl Host {
             .map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
         let store = Store::open()
             .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
+        let limit = store::limit()
+            .map_err(|error| CallError::new(CallErrorKind::Engine, error.to_string()))?;
+        settings.build.limit = limit.map(|Bytes(most)| most);
         let store = Arc::new(store);
         // A program that would not become one is started by nobody.
         let arguments = settings.worker_arguments.as_deref();
@@ -157,10 +161,16 @@ impl Host {
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
         let Callee { function, instance } = callee;
+        // Before anything runs that would be of no use without them.
+        let secrets = secrets::values(&self.program.secrets_of(function))
+            .map_err(|error| CallError::secret(function.name, &error))?;
         let built = self.build(self.image_of(function)).await?;
         let options = self.program.options_of(function);
         let mut config = built.config;
         for (name, value) in options.env {
+            config.set(name, value);
+        }
+        for (name, value) in secrets.env() {
             config.set(name, value);
         }
         let own = options.concurrency.is_some()
@@ -176,6 +186,8 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
+            mounts: built.added,
+            mask: secrets.mask(),
             size: Size::of(&options),
             owner: own.then_some(function.name).filter(|_| enter.is_none()),
             enter,

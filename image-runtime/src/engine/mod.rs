@@ -161,6 +161,12 @@ pub struct ImageConfig {
     pub workdir: String,
     /// User; empty where the image names none.
     pub user: String,
+    /// What is started, before the command; empty where the image names none.
+    pub entrypoint: Vec<String>,
+    /// The command, or the arguments of the entrypoint; empty where the image names none.
+    pub cmd: Vec<String>,
+    /// What the lines of `RUN` are handed to; empty where the image names none.
+    pub shell: Vec<String>,
 }
 
 /// What an engine is.
@@ -204,8 +210,9 @@ pub struct ContainerSpec {
     pub purpose: String,
 }
 
-/// Something put into a container. Targets lie under [`MOUNT_ROOT`], so that no mount point is ever part of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something put into a container. Targets lie under [`MOUNT_ROOT`], so that no mount point is ever part of a layer; only a container
+/// that is never saved has others, too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mount {
     /// A file or directory of this machine.
     Local {

@@ -78,5 +78,11 @@ impl Chain {
 }
 
 fn needs_python(step: &Step) -> bool {
-    matches!(step, Step::PipInstall(_))
+    matches!(
+        step,
+        Step::PipInstall(_)
+            | Step::PipInstallFromRequirements(_)
+            | Step::PipInstallFromPyproject(_)
+            | Step::UvSync(_)
+    )
 }

@@ -13,15 +13,20 @@
 //! | a step | tag, parent, verb, and: |
 //! | – `apt_install`, `run_commands` | list of arguments |
 //! | – `pip_install` | list of requirements, version of uv |
-//! | – `copy_local_file`, `copy_local_dir` | target, digest of the file tree |
+//! | – `pip_install_from_requirements`, `pip_install_from_pyproject` | text, constraints, list of options, version of uv |
+//! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
+//! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
+//! | … with secrets | `secrets`, number of them, then source and name of each |
+//! | – `copy_local_file`, `copy_local_dir`, `add_local_file`, `add_local_dir` | target, digest of the file tree |
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
+//! | – `entrypoint`, `cmd`, `shell` | list of arguments |
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
-use super::{BaseSource, Chain, ChainStep, ResolvedBase, Root};
+use super::{BaseSource, Chain, ChainStep, Pip, ResolvedBase, Root, Sync};
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::spec::Step;
+use crate::spec::{Secret, Secrets, Step};
 
 const TAG: &str = "image-runtime layer v1";
 
@@ -58,6 +63,8 @@ pub struct PlannedLayer {
     pub action: Action,
     /// Environment and working directory while it is made.
     pub config: Config,
+    /// What it is given while it is made, and nothing else is.
+    pub secrets: Secrets,
     /// Whether it is built in this run even if it exists.
     pub force: bool,
 }
@@ -82,8 +89,15 @@ pub enum Action {
     AptInstall(&'static [&'static str]),
     /// Python packages.
     PipInstall {
-        /// PEP 508 requirements.
-        requirements: &'static [&'static str],
+        /// Which, and how.
+        pip: Pip,
+        /// The version of uv that installs them.
+        uv: String,
+    },
+    /// The packages of a Python project.
+    UvSync {
+        /// Which.
+        sync: Sync,
         /// The version of uv that installs them.
         uv: String,
     },
@@ -98,7 +112,7 @@ pub enum Action {
     },
 }
 
-/// Environment, working directory and user.
+/// Environment, working directory, user, and what the image starts where nobody says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// Environment, sorted by nothing: in the order it was set, each name once.
@@ -107,6 +121,12 @@ pub struct Config {
     pub workdir: String,
     /// User; empty for root.
     pub user: String,
+    /// What an exported image starts, before its command; empty for nothing.
+    pub entrypoint: Vec<String>,
+    /// The command of an exported image; empty for none.
+    pub cmd: Vec<String>,
+    /// What each line of `run_commands` is handed to; empty for `/bin/sh -c`.
+    pub shell: Vec<String>,
 }
 
 impl Config {
@@ -123,6 +143,9 @@ impl Config {
             env: base.config.env.clone(),
             workdir: base.config.workdir.clone(),
             user: base.config.user.clone(),
+            entrypoint: base.config.entrypoint.clone(),
+            cmd: base.config.cmd.clone(),
+            shell: base.config.shell.clone(),
         };
         if config.workdir.is_empty() {
             config.workdir = "/".into();
@@ -165,30 +188,50 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 uv: uv.into(),
             },
             config: config.clone(),
+            secrets: Secrets::NONE,
             force: false,
         });
     }
 
     let mut identity = layers[layers.len() - 1].id;
     let mut force = false;
-    for (index, ChainStep { step, .. }) in chain.steps.iter().enumerate() {
+    let mut own_cmd = false;
+    for (index, ChainStep { step, place }) in chain.steps.iter().enumerate() {
+        // No part of the image: the containers get it.
+        if step.is_added() {
+            continue;
+        }
         force |= step.force_build();
         identity = child(&identity, step.verb(), |encoder| match step {
             Step::AptInstall(step) => encoder.list(step.packages.iter().copied()),
-            Step::PipInstall(step) => encoder.list(step.requirements.iter().copied()).text(uv),
-            Step::RunCommands(step) => encoder.list(step.commands.iter().copied()),
+            Step::PipInstall(step) => Pip::from(step).encode(uv, encoder),
+            Step::PipInstallFromRequirements(step) => Pip::from(step).encode(uv, encoder),
+            Step::PipInstallFromPyproject(step) => Pip::from(step).encode(uv, encoder),
+            Step::UvSync(step) => Sync::from(step).encode(uv, encoder),
+            Step::RunCommands(step) => {
+                encoder.list(step.commands.iter().copied());
+                secret_names(step.secrets, encoder)
+            }
             Step::CopyLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
             Step::CopyLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::AddLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::AddLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
             Step::Env(step) => step.variables.iter().fold(
                 encoder.number(step.variables.len() as u64),
                 |encoder, (name, value)| encoder.text(name).text(value),
             ),
             Step::Workdir(step) => encoder.text(step.path),
+            Step::Entrypoint(step) => encoder.list(step.arguments.iter().copied()),
+            Step::Cmd(step) => encoder.list(step.arguments.iter().copied()),
+            Step::Shell(step) => encoder.list(step.arguments.iter().copied()),
         });
         let action = match step {
             Step::AptInstall(step) => Action::AptInstall(step.packages),
-            Step::PipInstall(step) => Action::PipInstall {
-                requirements: step.requirements,
+            Step::PipInstall(step) => pip_install(step.into(), uv),
+            Step::PipInstallFromRequirements(step) => pip_install(step.into(), uv),
+            Step::PipInstallFromPyproject(step) => pip_install(step.into(), uv),
+            Step::UvSync(step) => Action::UvSync {
+                sync: step.into(),
                 uv: uv.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
@@ -197,6 +240,14 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 target: step.target,
             },
             Step::CopyLocalDir(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::AddLocalFile(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::AddLocalDir(step) => Action::CopyFiles {
                 step: index,
                 target: step.target,
             },
@@ -210,12 +261,33 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 step.path.clone_into(&mut config.workdir);
                 continue;
             }
+            Step::Entrypoint(step) => {
+                config.entrypoint = owned(step.arguments);
+                // The base's command was meant for its own entrypoint.
+                if !own_cmd {
+                    config.cmd.clear();
+                }
+                continue;
+            }
+            Step::Cmd(step) => {
+                config.cmd = owned(step.arguments);
+                own_cmd = true;
+                continue;
+            }
+            Step::Shell(step) => {
+                config.shell = owned(step.arguments);
+                continue;
+            }
         };
         layers.push(PlannedLayer {
             id: identity,
             title: title(step),
             action,
             config: config.clone(),
+            secrets: Secrets {
+                all: secrets(step),
+                folder: place.manifest_dir,
+            },
             force,
         });
     }
@@ -229,6 +301,7 @@ pub fn base_layer(source: &BaseSource) -> PlannedLayer {
         title: source.describe(),
         action: Action::Base(source.clone()),
         config: Config::default(),
+        secrets: Secrets::NONE,
         force: false,
     }
 }
@@ -257,15 +330,54 @@ fn child(
     encoder.finish()
 }
 
+fn pip_install(pip: Pip, uv: &str) -> Action {
+    let uv = uv.to_owned();
+    Action::PipInstall { pip, uv }
+}
+
+/// The secrets that a step names.
+fn secrets(step: &Step) -> &'static [Secret] {
+    match step {
+        Step::PipInstall(step) => step.secrets,
+        Step::PipInstallFromRequirements(step) => step.secrets,
+        Step::PipInstallFromPyproject(step) => step.secrets,
+        Step::UvSync(step) => step.secrets,
+        Step::RunCommands(step) => step.secrets,
+        _ => &[],
+    }
+}
+
+/// Secrets as part of an identity: where they come from and what they are called, never what they are.
+pub(super) fn secret_names<'a>(secrets: &[Secret], encoder: &'a mut Encoder) -> &'a mut Encoder {
+    if !secrets.is_empty() {
+        encoder.text("secrets").number(secrets.len() as u64);
+        for [source, name] in secrets.iter().map(|secret| secret.identity()) {
+            encoder.text(source).text(name);
+        }
+    }
+    encoder
+}
+
+fn owned(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(ToString::to_string).collect()
+}
+
 /// The step as people write it, shortened.
 fn title(step: &Step) -> String {
     let arguments = match step {
         Step::AptInstall(step) => step.packages.join(", "),
         Step::PipInstall(step) => step.requirements.join(", "),
+        Step::PipInstallFromRequirements(step) => step.path.to_owned(),
+        Step::PipInstallFromPyproject(step) => step.path.to_owned(),
+        Step::UvSync(step) => step.path.to_owned(),
         Step::RunCommands(step) => step.commands.join(", "),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::Env(_) | Step::Workdir(_) => String::new(),
+        Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),
+        Step::AddLocalDir(step) => format!("{} → {}", step.source, step.target),
+        Step::Env(_) | Step::Workdir(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Shell(_) => {
+            String::new()
+        }
     };
     const LONGEST: usize = 60;
     let line = arguments.replace(['\n', '\r'], " ");

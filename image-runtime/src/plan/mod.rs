@@ -6,11 +6,13 @@
 
 mod chain;
 mod lower;
+mod pip;
 #[cfg(test)]
 mod tests;
 
 pub use chain::{Chain, ChainStep, Root};
 pub use lower::{Action, Config, DEFAULT_UV, Plan, PlannedLayer, base_layer, lower};
+pub use pip::{Pip, Sync};
 
 use crate::digest::Digest;
 use crate::engine::ImageConfig;

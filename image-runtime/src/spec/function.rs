@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ClassSpec, ImageRef, Place, PythonSpec};
+use super::{ClassSpec, ImageRef, Place, PythonSpec, Secret};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -46,6 +46,8 @@ pub struct FunctionOptions {
     pub timeout: Option<Duration>,
     /// [`env`](Self::env)
     pub env: &'static [(&'static str, &'static str)],
+    /// [`secrets`](Self::secrets)
+    pub secrets: &'static [Secret],
     /// [`retries`](Self::retries)
     pub retries: Option<Retries>,
     /// [`concurrency`](Self::concurrency)
@@ -94,6 +96,7 @@ impl FunctionOptions {
         Self {
             timeout: None,
             env: &[],
+            secrets: &[],
             retries: None,
             concurrency: None,
             min_containers: None,
@@ -113,6 +116,14 @@ impl FunctionOptions {
     #[must_use]
     pub const fn env(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
         self.env = variables;
+        self
+    }
+
+    /// `secrets = [Secret::from_name("database")]`: variables of the function's environment, over `env` and the image's. Their values
+    /// are hidden in what the function prints and in its errors.
+    #[must_use]
+    pub const fn secrets(mut self, secrets: &'static [Secret]) -> Self {
+        self.secrets = secrets;
         self
     }
 

@@ -5,7 +5,9 @@ pub mod base;
 mod class;
 mod function;
 mod image;
+pub(crate) mod python;
 mod script;
+pub(crate) mod secret;
 pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
@@ -16,5 +18,7 @@ pub use function::{
     StreamFuture,
 };
 pub use image::{Image, ImageRef, ImageSpec, Place};
+pub use python::{Project, Requirements};
 pub use script::PythonSpec;
+pub use secret::{Secret, Secrets};
 pub use verb::Step;

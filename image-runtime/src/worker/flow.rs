@@ -10,9 +10,11 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::error::CallFailure;
+use super::host::failure;
 use super::line::Line;
 use super::output::Output;
-use crate::protocol::{FrameError, HEADER_LENGTH, Header, Kind};
+use crate::protocol::{Failure, FrameError, HEADER_LENGTH, Header, Kind};
+use crate::secrets::Mask;
 
 /// How much is received at once.
 const CHUNK: usize = 128 * 1024;
@@ -29,6 +31,7 @@ pub(crate) struct Flow<'a> {
     socket: AsyncFd<BorrowedFd<'a>>,
     output: &'a mut Output,
     requests: &'a mut u64,
+    mask: &'a Mask,
     /// Frames to send, and how much of them has gone.
     outgoing: Vec<u8>,
     gone: usize,
@@ -41,12 +44,14 @@ impl<'a> Flow<'a> {
         line: &'a Line,
         output: &'a mut Output,
         requests: &'a mut u64,
+        mask: &'a Mask,
         places: usize,
     ) -> io::Result<Self> {
         let mut flow = Self {
             socket: line.watched()?,
             output,
             requests,
+            mask,
             outgoing: Vec::new(),
             gone: 0,
             incoming: Incoming::default(),
@@ -110,6 +115,11 @@ impl<'a> Flow<'a> {
                 Err(error) => return Err(CallFailure::Connection(error.into())),
             }
         }
+    }
+
+    /// Why a call failed, as the body of its answer tells it.
+    pub(crate) fn failure(&self, body: &[u8]) -> Result<Failure, CallFailure> {
+        failure(body, self.mask)
     }
 
     /// Tells what was printed so far, and ends the last lines.

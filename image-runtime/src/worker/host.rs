@@ -7,7 +7,8 @@ use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
-use crate::protocol::{self, Command, Kind, RunOutcome, value};
+use crate::protocol::{self, Command, Failure, Kind, RunOutcome, value};
+use crate::secrets::Mask;
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
 #[derive(Debug)]
@@ -16,15 +17,23 @@ pub struct Worker {
     line: Line,
     output: Output,
     requests: u64,
+    mask: Mask,
 }
 
 impl Worker {
-    pub(super) fn new(container: Box<dyn Container>, line: Line, output: Output) -> Self {
+    pub(super) fn new(
+        container: Box<dyn Container>,
+        line: Line,
+        mut output: Output,
+        mask: Mask,
+    ) -> Self {
+        output.hide(mask.clone());
         Self {
             container,
             line,
             output,
             requests: 0,
+            mask,
         }
     }
 
@@ -64,7 +73,7 @@ impl Worker {
             .await?;
         match kind {
             Kind::Returned => Ok(body),
-            Kind::Failed => Err(CallFailure::Failed(decoded(&body)?)),
+            Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
             other => Err(unexpected(other)),
         }
     }
@@ -106,7 +115,7 @@ impl Worker {
         let (kind, body) = self.request(kind, parts, tell).await?;
         match kind {
             Kind::Returned => Ok(()),
-            Kind::Failed => Err(CallFailure::Failed(decoded(&body)?)),
+            Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
             other => Err(unexpected(other)),
         }
     }
@@ -138,9 +147,10 @@ impl Worker {
             line,
             output,
             requests,
+            mask,
             ..
         } = self;
-        Flow::new(line, output, requests, places)
+        Flow::new(line, output, requests, mask, places)
     }
 
     /// Ends the worker and removes its container.
@@ -209,6 +219,26 @@ impl Worker {
             )),
         }
     }
+}
+
+/// A failure as the worker tells it, without what the mask hides.
+pub(super) fn failure(body: &[u8], mask: &Mask) -> Result<Failure, CallFailure> {
+    let hide = |text| mask.apply(text);
+    Ok(match decoded(body)? {
+        Failure::Returned { chain } => Failure::Returned {
+            chain: chain.into_iter().map(hide).collect(),
+        },
+        Failure::Panicked {
+            message,
+            place,
+            backtrace,
+        } => Failure::Panicked {
+            message: hide(message),
+            place,
+            backtrace: hide(backtrace),
+        },
+        other => other,
+    })
 }
 
 fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {

@@ -29,15 +29,24 @@ const SLOW: Image = image!(
         )
 );
 const THERE: Image = image!(scratch().copy_local_file("cli/data/there.txt", "/there"));
+#[allow(deprecated, reason = "the install is to be made anew")]
 const PIP: Image = image!(
     debian_slim(python_version = "3.11")
         .copy_local_dir("cli/data/changing", "/changing")
         .pip_install("six==1.17.0")
 );
+#[allow(deprecated, reason = "the install is to be made anew")]
 const APT: Image = image!(
     debian_slim()
         .copy_local_dir("cli/data/changing", "/changing")
         .apt_install("jq")
+);
+/// Its own process would end at once.
+const CONFIGURED: Image = image!(
+    THERE
+        .cmd(["--first"])
+        .entrypoint(["/bin/false", "--"])
+        .shell(["/bin/bash", "-c"])
 );
 const PIP_IN_NOTHING: Image = image!(scratch().pip_install("six==1.17.0"));
 
@@ -60,6 +69,11 @@ fn in_slow() {}
 
 #[app::function(image = THERE)]
 fn in_there() {}
+
+#[app::function(image = CONFIGURED)]
+fn in_configured() -> bool {
+    std::path::Path::new("/there").exists()
+}
 
 #[app::function(image = PIP)]
 fn in_pip() {}

@@ -15,9 +15,8 @@ use tokio::sync::Notify;
 
 use self::running::Running;
 use super::super::CallError;
-use super::super::job::Job;
 use super::Pool;
-use crate::protocol::{Failure, Kind, value};
+use crate::protocol::Kind;
 use crate::worker::{CallFailure, Flow, Frame, Worker};
 
 /// How much work is sent ahead.
@@ -148,7 +147,7 @@ impl Lane<'_> {
                     if self.running.is_last_answer(&frames) {
                         flow.end_lines(tell);
                     }
-                    if let Err(failure) = self.hear(frames) {
+                    if let Err(failure) = self.hear(&flow, frames) {
                         return End::Broken(failure);
                     }
                 }
@@ -248,7 +247,7 @@ impl Lane<'_> {
         .min()
     }
 
-    fn hear(&mut self, frames: Vec<Frame>) -> Result<(), CallFailure> {
+    fn hear(&mut self, flow: &Flow<'_>, frames: Vec<Frame>) -> Result<(), CallFailure> {
         let mut answers = 0;
         for (header, body) in frames {
             match header.kind {
@@ -260,7 +259,10 @@ impl Lane<'_> {
                     };
                     let ended = match header.kind {
                         Kind::Returned => Ok(body),
-                        _ => Err(failed(&job, &body)?),
+                        _ => Err(CallError::failure(
+                            job.name(),
+                            &CallFailure::Failed(flow.failure(&body)?),
+                        )),
                     };
                     job.end(ended);
                 }
@@ -295,15 +297,6 @@ impl Lane<'_> {
         }
         self.pool.advance(&mut state);
     }
-}
-
-fn failed(job: &Job, body: &[u8]) -> Result<CallError, CallFailure> {
-    let failure: Failure = value::decode(body)
-        .map_err(|reason| CallFailure::Connection(std::io::Error::other(reason)))?;
-    Ok(CallError::failure(
-        job.name(),
-        &CallFailure::Failed(failure),
-    ))
 }
 
 pub(super) async fn until(time: Option<Instant>) {

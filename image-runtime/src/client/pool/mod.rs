@@ -23,6 +23,7 @@ use super::job::Job;
 use tokio::sync::Notify;
 
 use crate::event::{Event, Events};
+use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
 use crate::worker::{Launcher, Worker};
 
@@ -33,6 +34,10 @@ pub(super) struct PoolKey {
     pub(super) env: Vec<(String, String)>,
     pub(super) workdir: String,
     pub(super) user: String,
+    /// Local files that are no part of the image.
+    pub(super) mounts: Vec<crate::engine::Mount>,
+    /// What is hidden in all that is printed.
+    pub(super) mask: Mask,
     pub(super) size: Size,
     /// The function that has containers of its own: one that says how many, how long or how busy they are.
     pub(super) owner: Option<&'static str>,

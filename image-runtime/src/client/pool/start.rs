@@ -115,7 +115,8 @@ impl Pool {
             env: self.key.env.clone(),
             workdir: self.key.workdir.clone(),
             user: self.key.user.clone(),
-            mounts: Vec::new(),
+            mounts: self.key.mounts.clone(),
+            mask: self.key.mask.clone(),
             purpose: format!("call {function}"),
         };
         let pool = Arc::clone(self);
