@@ -23,6 +23,8 @@
 //! * [`image!`] defines an image; [`spec::base`] and [`spec::verb`] list what can stand in it.
 //! * [`app::function`] adds to a function `f::remote(…)`, a [`Call`]; `f::map(…)`, many calls, a [`Map`]; `f::spawn(…)`, a call in
 //!   the background, a [`Handle`]; and to one that returns an iterator or a stream `f::stream(…)`, its [`Items`].
+//! * [`app::cls`] does so for methods that share a state, which each container makes once: `Model::handle(7).predict.remote(1.0)`.
+//! * [`app::python`] does so for a function of a Python file.
 //! * [`app::main`] and [`app::test`] make a program that can be the host of calls and the worker that serves them.
 //! * [`CallError`] says why a call gave no result.
 

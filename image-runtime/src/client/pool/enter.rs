@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::CallError;
 use super::super::class::Instance;
+use super::super::job::Job;
 use super::Pool;
 use super::state::State;
 use crate::spec::ExitSpec;
@@ -113,13 +114,19 @@ impl Pool {
         {
             return Err(Some(CallError::timed_out(enter.name(), limit)));
         }
-        let mut state = self.lock();
-        state.queue.retain(|job| !job.is_abandoned());
-        let mut next = None;
-        if state.lanes.len() + state.direct == 0 {
-            next = state.time_out_waiting(enter.name(), begun, now);
+        let (mut late, mut next) = (Vec::new(), None);
+        let is_wanted = {
+            let mut state = self.lock();
+            state.queue.retain(|job| !job.is_abandoned());
+            if state.lanes.len() + state.direct == 0 {
+                (late, next) = state.take_late(begun, now);
+            }
+            !state.queue.is_empty() || state.living() <= self.key.size.min
+        };
+        for (job, limit) in late {
+            job.end(Err(CallError::timed_out(enter.name(), limit)));
         }
-        if state.queue.is_empty() && state.living() > self.key.size.min {
+        if !is_wanted {
             return Err(None);
         }
         Ok(own.map(|(end, _)| end).into_iter().chain(next).min())
@@ -149,15 +156,20 @@ impl Pool {
 }
 
 impl State {
-    /// Ends the calls that have waited for longer than they may run; answers when that will be true of the next.
-    fn time_out_waiting(&mut self, name: &str, begun: Instant, now: Instant) -> Option<Instant> {
-        let mut next = None;
+    /// Takes out the calls that have waited for longer than they may run, each with its limit; answers when that will be true of
+    /// the next.
+    fn take_late(
+        &mut self,
+        begun: Instant,
+        now: Instant,
+    ) -> (Vec<(Job, Duration)>, Option<Instant>) {
+        let (mut late, mut next) = (Vec::new(), None);
         for job in std::mem::take(&mut self.queue) {
             let limit = job.target.timeout;
             let end = limit.and_then(|limit| job.since.max(begun).checked_add(limit));
             match (end, limit) {
                 (Some(end), Some(limit)) if end <= now => {
-                    job.end(Err(CallError::timed_out(name, limit)));
+                    late.push((job, limit));
                     continue;
                 }
                 (Some(end), _) => next = Some(next.map_or(end, |next: Instant| next.min(end))),
@@ -165,6 +177,6 @@ impl State {
             }
             self.queue.push_back(job);
         }
-        next
+        (late, next)
     }
 }
