@@ -33,6 +33,12 @@ impl Fault {
         self
     }
 
+    /// With the place in front of the message.
+    pub(crate) fn before(mut self, place: &str) -> Self {
+        self.message.insert_str(0, place);
+        self
+    }
+
     /// The message and, on a line of its own, the help.
     pub(crate) fn text(&self) -> String {
         match &self.help {

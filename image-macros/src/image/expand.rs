@@ -86,6 +86,7 @@ fn argument(argument: &Argument) -> TokenStream {
         Argument::Strings(texts) => quote!(&[#(#texts),*]),
         Argument::Builder(builder) => self::builder(builder),
         Argument::Python(version) => python(version),
+        Argument::Dockerfile(dockerfile) => dockerfile.tokens(),
     }
 }
 

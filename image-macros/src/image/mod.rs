@@ -3,6 +3,7 @@
 mod ast;
 mod builder;
 mod check;
+mod dockerfile;
 mod expand;
 mod grammar;
 mod model;

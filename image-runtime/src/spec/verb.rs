@@ -1,5 +1,7 @@
 //! The steps of a chain: one documented item a verb, so that an editor shows it where the verb is written.
 
+use super::dockerfile::Dockerfile;
+
 /// One step of a chain.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
@@ -17,6 +19,8 @@ pub enum Step {
     Env(Env),
     /// [`workdir`]
     Workdir(Workdir),
+    /// [`dockerfile_commands`]
+    DockerfileCommands(DockerfileCommands),
 }
 
 /// Makes the type of a verb, its constructor and what every step has.
@@ -87,6 +91,10 @@ impl Unset for &'static [&'static str] {
     const UNSET: Self = &[];
 }
 
+impl Unset for &'static str {
+    const UNSET: Self = ".";
+}
+
 verbs! {
     /// `.apt_install("git", "curl=7.88.1-10+deb12u12")`: Debian packages, without recommended ones.
     ///
@@ -154,4 +162,18 @@ verbs! {
     /// const IMAGE: Image = image!(debian_slim().workdir("/app"));
     /// ```
     workdir => Workdir { path: &'static str }
+
+    /// `.dockerfile_commands("RUN make", "COPY app /app", context_dir = ".")`: instructions as they stand in a Dockerfile.
+    ///
+    /// Each instruction is a layer of its own, and `ARG` holds up to the end of the step. `COPY` takes files from `context_dir`,
+    /// without it from the folder of the crate that writes the step.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().dockerfile_commands("ENV A=1 B=$A", "COPY Cargo.toml /root/"));
+    /// ```
+    dockerfile_commands => DockerfileCommands { instructions: Dockerfile } [
+        /// `context_dir = "."`: the directory that `COPY` and `ADD` take their files from.
+        context_dir: &'static str
+    ]
 }
