@@ -121,6 +121,33 @@ fn the_same_files_give_the_same_bytes_on_every_store() {
 }
 
 #[test]
+fn what_an_image_starts_is_exported_and_does_not_keep_a_function_from_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    if embedded(&path("store")).is_none() {
+        return;
+    }
+    let _files = Changing::take();
+    let layout = path("layout");
+    let arguments = ["export", "CONFIGURED", layout.to_str().unwrap()];
+    embedded_only(changing(&arguments), &path("store"))
+        .run()
+        .good();
+    let read = |digest: &Value| -> Value {
+        let digest = digest.as_str().unwrap().replace(':', "/");
+        serde_json::from_slice(&fs::read(layout.join("blobs").join(digest)).unwrap()).unwrap()
+    };
+    let index: Value =
+        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let config = &read(&read(&index["manifests"][0]["digest"])["config"]["digest"])["config"];
+    assert_eq!(config["Entrypoint"], json!(["/bin/false", "--"]));
+    assert_eq!(config["Cmd"], json!(["--first"]));
+    assert_eq!(config["Shell"], json!(["/bin/bash", "-c"]));
+    let call = changing(&["call", "in_configured"]).run().good();
+    assert_eq!(call.stdout, "true\n");
+}
+
+#[test]
 fn nothing_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
     if embedded(&folder.path().join("store")).is_none() {

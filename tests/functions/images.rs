@@ -23,6 +23,13 @@ const OLD: Image = {
     OLD
 };
 
+const SHELL: Image = image!(
+    DEBIAN
+        .entrypoint(["/bin/false"])
+        .shell(["/bin/bash", "-euc"])
+        .run_commands("[[ bash == b* ]] && false | true; echo ${BASH_VERSION%%.*} > /bash")
+);
+
 const NO_PACKAGE: Image = image!(DEBIAN.apt_install("no-such-package-anywhere"));
 const NO_REQUIREMENT: Image =
     image!(debian_slim(python_version = "3.11").pip_install("six==99.99"));
@@ -49,6 +56,11 @@ fn in_python(line: &str) -> String {
 
 #[app::function(image = JQ)]
 fn in_jq(line: &str) -> String {
+    sh(line)
+}
+
+#[app::function(image = SHELL)]
+fn in_shell(line: &str) -> String {
     sh(line)
 }
 
@@ -124,6 +136,11 @@ async fn debian_packages_are_there_and_nothing_of_their_download() {
         ""
     );
     assert_eq!(run("ls -d /dev/image-runtime/apt 2>/dev/null").await, "");
+}
+
+#[app::test]
+async fn commands_run_in_the_shell_that_the_image_names() {
+    assert_eq!(in_shell::remote("cat /bash").await.unwrap(), "5");
 }
 
 #[app::test]

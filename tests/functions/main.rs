@@ -1,5 +1,6 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
+mod dockerfile;
 mod failures;
 mod images;
 mod output;

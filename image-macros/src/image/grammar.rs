@@ -3,6 +3,7 @@
 
 use super::{builder, dockerfile};
 use super::model::Call;
+use super::rules;
 use crate::diag::Errors;
 use crate::keyword::{Keyword, Kind, TextCheck};
 use crate::text;
@@ -181,6 +182,27 @@ pub(crate) const STEPS: &[Row] = &[
         finish: None,
     },
     Row {
+        name: "entrypoint",
+        aliases: &[],
+        positional: Positional::Exactly(&[arguments("[\"/usr/bin/tini\", \"--\"]")]),
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "cmd",
+        aliases: &[],
+        positional: Positional::Exactly(&[arguments("[\"sleep\", \"infinity\"]")]),
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "shell",
+        aliases: &[],
+        positional: Positional::Exactly(&[arguments("[\"/bin/bash\", \"-c\"]")]),
+        keywords: &[FORCE_BUILD],
+        finish: Some(rules::shell),
+    },
+    Row {
         name: "dockerfile_commands",
         aliases: &[],
         positional: Positional::Strings {
@@ -205,6 +227,16 @@ const FORCE_BUILD: Keyword = Keyword {
 const fn text(name: &'static str, check: TextCheck, example: &'static str) -> Keyword {
     let kind = Kind::Text { check, example };
     Keyword { name, kind }
+}
+
+/// What is handed to a process: `["serve", "--port=80"]`.
+const fn arguments(example: &'static str) -> Keyword {
+    let check = text::plain::argument;
+    let kind = Kind::Texts { check, example };
+    Keyword {
+        name: "arguments",
+        kind,
+    }
 }
 
 /// The base of that name.

@@ -8,6 +8,7 @@ mod expand;
 mod grammar;
 mod model;
 mod parse;
+mod rules;
 
 use proc_macro2::TokenStream;
 

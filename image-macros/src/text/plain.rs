@@ -11,12 +11,17 @@ pub(crate) fn command(text: &str) -> Result<(), Fault> {
     no_nul("a command", text)
 }
 
+/// An argument of a process.
+pub(crate) fn argument(text: &str) -> Result<(), Fault> {
+    no_nul("an argument", text)
+}
+
 /// A value of an environment variable.
 pub(crate) fn env_value(text: &str) -> Result<(), Fault> {
     no_nul("the value of an environment variable", text)
 }
 
-pub(super) fn no_nul(what: &str, text: &str) -> Result<(), Fault> {
+pub(crate) fn no_nul(what: &str, text: &str) -> Result<(), Fault> {
     match text.contains('\0') {
         true => Err(Fault::new(format!("{what} must not hold a NUL character"))),
         false => Ok(()),

@@ -7,6 +7,7 @@ use crate::base::download::DownloadError;
 use crate::base::uv::UvError;
 use crate::context::ContextError;
 use crate::engine::EngineError;
+use crate::plan::WordError;
 use crate::protocol::RunOutcome;
 use crate::spec::Place;
 use crate::store::StoreError;
@@ -41,6 +42,9 @@ pub enum BuildError {
         /// Which file, and why.
         source: Box<ContextError>,
     },
+    /// A word of a Dockerfile has no value.
+    #[error(transparent)]
+    Word(#[from] WordError),
     /// The Debian archive gave no base.
     #[error(
         "Debian {suite} cannot be had from the archive, and no registry answers{}",

@@ -1,6 +1,7 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
 mod base;
+mod dockerfile;
 mod error;
 mod help;
 mod network;
@@ -23,7 +24,9 @@ use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::Engine;
 use crate::event::{Event, Events};
-use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
+use crate::plan::{
+    Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower,
+};
 use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
 use crate::store::{Lock, Store};
@@ -77,6 +80,8 @@ struct Prepared {
     name: String,
     plan: Plan,
     trees: HashMap<usize, Tree>,
+    /// What instructions copy, by their steps.
+    copied: HashMap<usize, dockerfile::Files>,
 }
 
 impl Builder {
@@ -162,22 +167,44 @@ impl Builder {
     async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
         let name = self.names.name(image);
         let chain = Chain::of(image);
-        let trees = self.read_trees(&chain).await?;
-        let base = self.resolve_base(&chain, &name).await?;
-        let mut plan = lower(&chain, &base, |step| *trees[&step].digest());
+        self.prepare_chain(name, &chain).await
+    }
+
+    async fn prepare_chain(&self, name: String, chain: &Chain) -> Result<Prepared, BuildError> {
+        let trees = self.read_trees(chain).await?;
+        let base = self.resolve_base(chain, &name).await?;
+        let instructions = expand(chain, &base)?;
+        let mut copied = HashMap::new();
+        for (index, instruction) in instructions.iter().enumerate() {
+            if let Some(Expanded::Copy(copy)) = instruction {
+                copied.insert(index, self.read_context(chain, index, copy).await?);
+            }
+        }
+        let mut plan = lower(chain, &base, &instructions, |step| {
+            let copied = copied.get(&step).map(|files| files.digest);
+            copied.unwrap_or_else(|| *trees[&step].digest())
+        });
         if self.options.no_cache {
             for layer in &mut plan.layers {
                 layer.force = true;
             }
         }
-        Ok(Prepared { name, plan, trees })
+        Ok(Prepared {
+            name,
+            plan,
+            trees,
+            copied,
+        })
     }
 
     /// Reads the trees of the copy steps; unchanged ones are only looked at.
     async fn read_trees(&self, chain: &Chain) -> Result<HashMap<usize, Tree>, BuildError> {
         let mut trees = HashMap::new();
         for (index, step) in chain.steps.iter().enumerate() {
-            let (source, ignore) = match step.step {
+            let Part::Verb(verb) = step.part else {
+                continue;
+            };
+            let (source, ignore) = match verb {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
                 _ => continue,
@@ -192,7 +219,7 @@ impl Builder {
             .expect("reading a tree does not panic")
             .map_err(|source| BuildError::Files {
                 place: step.place,
-                verb: step.step.verb(),
+                verb: verb.verb(),
                 source: Box::new(source),
             })?;
             trees.insert(index, tree);

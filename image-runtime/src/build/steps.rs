@@ -1,5 +1,7 @@
 //! What each step does to make its layer.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::error::StepFailed;
 use super::help::help;
 use super::network::{CERTIFICATES_INSIDE, Network};
@@ -10,12 +12,14 @@ use crate::engine::{Mount, NewLayer};
 use crate::event::Event;
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
+use crate::store::StoreError;
 use crate::worker::WorkerSpec;
 
 /// How many of a failed command's last lines its error shows.
 const LINES_SHOWN: usize = 20;
 
 const APT_CACHE: &str = "/dev/image-runtime/apt";
+const SCRIPT: &str = "/dev/image-runtime/script";
 const UV: &str = "/dev/image-runtime/uv";
 const UV_CACHE: &str = "/dev/image-runtime/uv-cache";
 
@@ -45,8 +49,16 @@ impl Builder {
                     .await?)
             }
             Action::RunCommands(commands) => {
-                let commands = shells(commands);
+                let commands = in_shell(&layer.config.shell, commands);
                 self.run_step(image, layer, parent, commands, Vec::new())
+                    .await
+            }
+            Action::Copy { step, copy } => {
+                self.make_copy(image, layer, parent, *step, copy).await
+            }
+            Action::Workdir => self.make_workdir(layer, parent).await,
+            Action::Run { argv, script, env } => {
+                self.run_instruction(image, layer, parent, argv, *script, env)
                     .await
             }
             Action::AptInstall(packages) => {
@@ -83,6 +95,44 @@ impl Builder {
                 self.run_step(image, layer, parent, commands, mounts).await
             }
         }
+    }
+
+    /// Runs the command of a Dockerfile as the image's user.
+    async fn run_instruction(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        argv: &[String],
+        script: Option<&str>,
+        env: &[(String, String)],
+    ) -> Result<(), BuildError> {
+        let mut mounts = Vec::new();
+        let mut command = Command {
+            argv: argv.to_vec(),
+            // `ENV` counts more than an `ARG` of the same name.
+            env: env
+                .iter()
+                .filter(|(name, _)| !layer.config.env.iter().any(|(known, _)| known == name))
+                .cloned()
+                .collect(),
+            workdir: String::new(),
+        };
+        let folder = self.store.run_dir()?;
+        if let Some(text) = script {
+            let file = folder.path().join("script");
+            let written = std::fs::write(&file, text).and_then(|()| {
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+            });
+            written.map_err(|error| StoreError::io("write", &file, error))?;
+            mounts.push(Mount::Local {
+                source: file,
+                target: SCRIPT.into(),
+                read_only: true,
+            });
+            command.argv = vec![SCRIPT.into()];
+        }
+        self.run_step(image, layer, parent, vec![command], mounts).await
     }
 
     /// apt allows one process at a time in its cache.
@@ -142,7 +192,10 @@ impl Builder {
                 layer: parent,
                 env: Vec::new(),
                 workdir: "/".into(),
-                user: String::new(),
+                user: match layer.action {
+                    Action::Run { .. } => layer.config.user.clone(),
+                    _ => String::new(),
+                },
                 mounts,
                 purpose: format!("build {}", layer.title),
             })
@@ -217,8 +270,16 @@ fn shell(line: &str) -> Command {
     command(&["/bin/sh", "-c", line])
 }
 
-fn shells(lines: &[&str]) -> Vec<Command> {
-    lines.iter().map(|line| shell(line)).collect()
+/// Each line for the image's own shell, where it names one.
+fn in_shell(own: &[String], lines: &[&str]) -> Vec<Command> {
+    let each = lines.iter().map(|line| match own {
+        [] => shell(line),
+        own => {
+            let words = own.iter().map(String::as_str).chain([*line]);
+            command(&words.collect::<Vec<_>>())
+        }
+    });
+    each.collect()
 }
 
 fn apt_cache() -> Mount {

@@ -161,6 +161,12 @@ pub struct ImageConfig {
     pub workdir: String,
     /// User; empty where the image names none.
     pub user: String,
+    /// What is started, before the command; empty where the image names none.
+    pub entrypoint: Vec<String>,
+    /// The command, or the arguments of the entrypoint; empty where the image names none.
+    pub cmd: Vec<String>,
+    /// What the lines of `RUN` are handed to; empty where the image names none.
+    pub shell: Vec<String>,
 }
 
 /// What an engine is.

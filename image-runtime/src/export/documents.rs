@@ -56,7 +56,13 @@ struct Surroundings<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     user: &'a str,
     env: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    entrypoint: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    cmd: &'a [String],
     working_dir: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    shell: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -89,7 +95,10 @@ impl Documents {
                     .iter()
                     .map(|(name, value)| format!("{name}={value}"))
                     .collect(),
+                entrypoint: &config.entrypoint,
+                cmd: &config.cmd,
                 working_dir: &config.workdir,
+                shell: &config.shell,
             },
             rootfs: Rootfs {
                 kind: "layers",
@@ -192,7 +201,8 @@ mod tests {
         let config = Config {
             env: vec![("A".to_owned(), "b=c".to_owned())],
             workdir: "/srv".to_owned(),
-            user: String::new(),
+            cmd: vec!["serve".to_owned()],
+            ..Config::default()
         };
         let layer = PackedLayer {
             title: "copy_local_file(a)".to_owned(),
@@ -204,7 +214,7 @@ mod tests {
         let documents = Documents::of(&config, "linux/amd64", &[layer]);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let expected = format!(
-            r#"{{"created":"2024-03-01T00:00:00Z","architecture":"amd64","os":"linux","config":{{"Env":["A=b=c"],"WorkingDir":"/srv"}},"rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}},"history":[{{"created":"2024-03-01T00:00:00Z","created_by":"copy_local_file(a)","comment":"image-runtime"}}]}}"#,
+            r#"{{"created":"2024-03-01T00:00:00Z","architecture":"amd64","os":"linux","config":{{"Env":["A=b=c"],"Cmd":["serve"],"WorkingDir":"/srv"}},"rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}},"history":[{{"created":"2024-03-01T00:00:00Z","created_by":"copy_local_file(a)","comment":"image-runtime"}}]}}"#,
             Digest::of(b"unpacked"),
         );
         assert_eq!(text(documents.config.clone()), expected);

@@ -5,12 +5,14 @@
 //! container of the image gets.
 
 mod chain;
+mod dockerfile;
 mod lower;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chain, ChainStep, Root};
-pub use lower::{Action, Config, DEFAULT_UV, Plan, PlannedLayer, base_layer, lower};
+pub use chain::{Chain, ChainStep, Origin, Part, Root};
+pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 
 use crate::digest::Digest;
 use crate::engine::ImageConfig;

@@ -3,7 +3,9 @@
 use super::*;
 use crate::digest::Digest;
 use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
-use crate::spec::verb::{apt_install, copy_local_dir, env, pip_install, run_commands, workdir};
+use crate::spec::verb::{
+    apt_install, cmd, copy_local_dir, entrypoint, env, pip_install, run_commands, workdir,
+};
 use crate::spec::{Base, Image, ImageRef, ImageSpec, Place, Step};
 
 const PYTHON: PythonVersion = PythonVersion {
@@ -201,6 +203,30 @@ fn a_step_that_needs_python_brings_the_default_one() {
         panic!("a Debian root is wanted");
     };
     assert_eq!(python, None);
+}
+
+#[test]
+fn an_entrypoint_drops_the_command_of_the_base_and_not_the_images_own() {
+    static OWN: ImageSpec = image(
+        scratch().base(),
+        &[cmd(&["own"]).step(), entrypoint(&["/run"]).step()],
+        1,
+    );
+    static BASES: ImageSpec = image(scratch().base(), &[entrypoint(&[]).step()], 1);
+    let mut base = registry_base();
+    base.config.entrypoint = vec!["/base".into()];
+    base.config.cmd = vec!["base".into()];
+    let own = plan(&OWN, &base).config;
+    assert_eq!(
+        (own.entrypoint, own.cmd),
+        (vec!["/run".into()], vec!["own".to_owned()])
+    );
+    let bases = plan(&BASES, &base).config;
+    assert_eq!(
+        (bases.entrypoint, bases.cmd),
+        (vec![], Vec::<String>::new())
+    );
+    assert_eq!(plan(&NOTHING, &base).config.cmd, ["base"]);
 }
 
 #[test]

@@ -143,7 +143,7 @@ pub const fn from_dockerfile(path: &'static str, dockerfile: Dockerfile) -> From
     FromDockerfile {
         path,
         dockerfile,
-        context_dir: ".",
+        context_dir: "",
         build_args: &[],
         target: None,
     }

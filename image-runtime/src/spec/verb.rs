@@ -19,6 +19,12 @@ pub enum Step {
     Env(Env),
     /// [`workdir`]
     Workdir(Workdir),
+    /// [`entrypoint`]
+    Entrypoint(Entrypoint),
+    /// [`cmd`]
+    Cmd(Cmd),
+    /// [`shell`]
+    Shell(Shell),
     /// [`dockerfile_commands`]
     DockerfileCommands(DockerfileCommands),
 }
@@ -92,7 +98,7 @@ impl Unset for &'static [&'static str] {
 }
 
 impl Unset for &'static str {
-    const UNSET: Self = ".";
+    const UNSET: Self = "";
 }
 
 verbs! {
@@ -162,6 +168,32 @@ verbs! {
     /// const IMAGE: Image = image!(debian_slim().workdir("/app"));
     /// ```
     workdir => Workdir { path: &'static str }
+
+    /// `.entrypoint(["/usr/bin/tini", "--"])`: what `docker run` of the exported image starts. No files.
+    ///
+    /// As in a Dockerfile, it drops the command of the base; `[]` drops the entrypoint of the base. Functions run in the image all the same.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().apt_install("tini").entrypoint(["/usr/bin/tini", "--"]));
+    /// ```
+    entrypoint => Entrypoint { arguments: &'static [&'static str] }
+
+    /// `.cmd(["serve", "--port=80"])`: the command of the exported image, or the arguments of its entrypoint. No files.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().cmd(["sleep", "infinity"]));
+    /// ```
+    cmd => Cmd { arguments: &'static [&'static str] }
+
+    /// `.shell(["/bin/bash", "-c"])`: what each line of a later `run_commands` is handed to, in place of `/bin/sh -c`. No files.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().shell(["/bin/bash", "-euc"]).run_commands("[[ a == a* ]]"));
+    /// ```
+    shell => Shell { arguments: &'static [&'static str] }
 
     /// `.dockerfile_commands("RUN make", "COPY app /app", context_dir = ".")`: instructions as they stand in a Dockerfile.
     ///

@@ -39,6 +39,13 @@ const APT: Image = image!(
         .copy_local_dir("cli/data/changing", "/changing")
         .apt_install("jq")
 );
+/// Its own process would end at once.
+const CONFIGURED: Image = image!(
+    THERE
+        .cmd(["--first"])
+        .entrypoint(["/bin/false", "--"])
+        .shell(["/bin/bash", "-c"])
+);
 const PIP_IN_NOTHING: Image = image!(scratch().pip_install("six==1.17.0"));
 
 #[app::function(image = COPIED)]
@@ -60,6 +67,11 @@ fn in_slow() {}
 
 #[app::function(image = THERE)]
 fn in_there() {}
+
+#[app::function(image = CONFIGURED)]
+fn in_configured() -> bool {
+    std::path::Path::new("/there").exists()
+}
 
 #[app::function(image = PIP)]
 fn in_pip() {}

@@ -13,6 +13,9 @@ const ML: Image = image!(
         .copy_local_dir("ui", "/root/ui", ignore = ["*.stderr", "!keep"])
         .env({ "A": "1", "B": "" })
         .workdir("/app")
+        .entrypoint([])
+        .cmd(["serve", "--port=80"])
+        .shell(["/bin/bash", "-c"])
 );
 const MORE: Image = image!(self::ML.pip_install("torch"));
 const SAME: Image = image!(MORE);
@@ -76,6 +79,9 @@ fn a_chain_becomes_its_steps_in_order() {
         "copy_local_dir",
         "env",
         "workdir",
+        "entrypoint",
+        "cmd",
+        "shell",
     ];
     assert_eq!(verbs(ML), all);
     let steps = ML.spec().steps;
@@ -91,6 +97,8 @@ fn a_chain_becomes_its_steps_in_order() {
         (copy.source, copy.target, copy.ignore),
         ("ui", "/root/ui", &["*.stderr", "!keep"][..])
     );
+    let Step::Cmd(cmd) = steps[8] else { panic!() };
+    assert_eq!(cmd.arguments, ["serve", "--port=80"]);
     let Step::Env(env) = steps[5] else { panic!() };
     assert_eq!(env.variables, [("A", "1"), ("B", "")]);
 }

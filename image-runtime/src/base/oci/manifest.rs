@@ -176,6 +176,9 @@ struct RawConfig {
     env: Option<Vec<String>>,
     working_dir: Option<String>,
     user: Option<String>,
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+    shell: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -217,6 +220,9 @@ impl ImageFile {
                 .collect(),
             workdir: config.working_dir.unwrap_or_default(),
             user: config.user.unwrap_or_default(),
+            entrypoint: config.entrypoint.unwrap_or_default(),
+            cmd: config.cmd.unwrap_or_default(),
+            shell: config.shell.unwrap_or_default(),
         };
         Ok(Self { config, diff_ids })
     }

@@ -116,7 +116,7 @@ fn a_configuration_gives_environment_user_and_layers() {
     let file = json!({
         "os": "linux",
         "architecture": here().architecture,
-        "config": { "Env": ["PATH=/bin", "A=b=c", "odd"], "WorkingDir": "/w", "User": "1:2", "Cmd": null },
+        "config": { "Env": ["PATH=/bin", "A=b=c", "odd"], "WorkingDir": "/w", "User": "1:2", "Entrypoint": ["/run", "-x"], "Cmd": null },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{layer}")] },
     });
     let read = image_file(&file, 1).unwrap();
@@ -124,6 +124,8 @@ fn a_configuration_gives_environment_user_and_layers() {
     let env = [("PATH", "/bin"), ("A", "b=c")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(read.config.env, env);
     assert_eq!((&*read.config.workdir, &*read.config.user), ("/w", "1:2"));
+    assert_eq!(read.config.entrypoint, ["/run", "-x"]);
+    assert!(read.config.cmd.is_empty() && read.config.shell.is_empty());
 
     assert!(image_file(&file, 2).unwrap_err().contains("knows 1 layers"));
     let empty = json!({ "config": { "Env": null }, "rootfs": { "diff_ids": null } });

@@ -200,6 +200,9 @@ fn config_of(image: &ImageInspect) -> ImageConfig {
             .collect(),
         workdir: config.working_dir.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        cmd: config.cmd.unwrap_or_default(),
+        shell: config.shell.unwrap_or_default(),
     }
 }
 
