@@ -1,24 +1,77 @@
-//! Instructions of Dockerfiles: where their files come from, and whom they belong to.
+//! Instructions of Dockerfiles that bring files: where those come from, and whom they belong to.
 
-use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
+use super::owner;
+use super::placed::{Directory, Document, Packed, Placed, inside};
 use super::{BuildError, Builder, Prepared};
-use crate::context::{Context, MTIME, Taken, copied};
-use crate::digest::{Digest, LayerId};
-use crate::engine::{Entry, EntryKind, FileSink, FileSource, NewLayer};
-use crate::plan::{Chain, CopySpec, Part, PlannedLayer};
+use crate::context::{Context, Taken, copied};
+use crate::digest::{Digest, Encoder, LayerId};
+use crate::engine::{FileSource, Mount, NewLayer};
+use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
+use crate::protocol::Command;
+use crate::spec::dockerfile::Source;
+use crate::store::StoreError;
+use crate::worker::{DEEP, FLAT, PACK};
+
+/// Where build containers see the directory that packed files go to.
+const PACKED: &str = "/dev/image-runtime/packed";
 
 /// The files that a `COPY` takes in.
 pub(super) struct Files {
-    taken: Vec<Taken>,
+    what: What,
+    /// What identifies them.
     pub(super) digest: Digest,
 }
 
+enum What {
+    /// Of this machine.
+    Local(Vec<Taken>),
+    /// Of another image.
+    Image(Box<Prepared>),
+}
+
+/// Whom copied files belong to, and where exactly they go.
+struct Place {
+    owner: Option<(u32, u32)>,
+    /// With a `/` at the end if it is a directory.
+    target: String,
+}
+
 impl Builder {
+    /// Finds out what an instruction copies, without building anything.
+    pub(super) async fn find_files(
+        &self,
+        image: &str,
+        chain: &Chain,
+        index: usize,
+        copy: &CopySpec,
+    ) -> Result<Files, BuildError> {
+        let step = chain.steps[index];
+        let Part::Instruction(_, origin) = step.part else {
+            unreachable!("only instructions copy like this")
+        };
+        let source = match copy.from {
+            Source::Context | Source::Nothing => return self.read_context(chain, index, copy).await,
+            Source::Stage(stage) => Chain::of_stage(origin, stage, step.place),
+            Source::Image(reference) => Chain::of_registry(reference),
+        };
+        let source = self.prepare_chain(image.to_owned(), &source).await?;
+        let mut encoder = Encoder::new("image-runtime copied from 1");
+        encoder.digest(&source.plan.top());
+        encoder.list(copy.sources.iter().map(String::as_str));
+        Ok(Files {
+            digest: encoder.finish(),
+            what: What::Image(Box::new(source)),
+        })
+    }
+
     /// Reads the files that an instruction takes from its context directory.
-    pub(super) async fn read_context(
+    async fn read_context(
         &self,
         chain: &Chain,
         index: usize,
@@ -47,20 +100,37 @@ impl Builder {
         })?;
         Ok(Files {
             digest: copied::digest(&taken),
-            taken,
+            what: What::Local(taken),
         })
     }
-}
 
-/// Whom copied files belong to, and where exactly they go.
-struct Place {
-    owner: Option<(u32, u32)>,
-    /// With a `/` at the end if it is a directory.
-    target: String,
-}
+    /// The images that missing layers of an image copy from.
+    pub(super) fn sources<'a>(image: &'a Prepared, missing: &[usize]) -> Vec<&'a Prepared> {
+        let steps = missing.iter().filter_map(|index| match &image.plan.layers[*index].action {
+            Action::Copy { step, .. } => Some(step),
+            _ => None,
+        });
+        steps.filter_map(|step| image.source(*step)).collect()
+    }
 
-impl Builder {
-    /// Makes the layer of a `COPY` or an `ADD`.
+    /// All layers that are to be made for an image, those of the images that it copies from among them.
+    pub(super) fn to_make<'a>(
+        &'a self,
+        image: &'a Prepared,
+        missing: &'a [usize],
+    ) -> BoxFuture<'a, Result<BTreeSet<LayerId>, BuildError>> {
+        Box::pin(async move {
+            let own = missing.iter().map(|index| image.plan.layers[*index].id);
+            let mut all: BTreeSet<_> = own.collect();
+            for source in Self::sources(image, missing) {
+                let missing = self.missing(&source.plan).await?;
+                all.append(&mut self.to_make(source, &missing).await?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Makes the layer of a `COPY` or an `ADD`; the images it copies from exist.
     pub(super) async fn make_copy(
         &self,
         image: &Prepared,
@@ -69,150 +139,172 @@ impl Builder {
         step: usize,
         copy: &CopySpec,
     ) -> Result<(), BuildError> {
-        let place = Place {
+        let mut parts: Vec<Box<dyn FileSource>> = Vec::new();
+        let mut place = Place {
             owner: None,
             target: copy.target.clone(),
         };
-        let mut parts: Vec<Box<dyn FileSource>> = Vec::new();
-        if let Some(files) = image.copied.get(&step) {
-            parts.extend(files.taken.iter().map(|taken| taken.tree.source(&place.target)));
+        match image.copied.get(&step).map(|files| &files.what) {
+            None => {}
+            Some(What::Local(taken)) => {
+                let file = taken.iter().any(|taken| taken.name.is_some());
+                let is_file = file || !copy.documents.is_empty();
+                place = self.place(image, layer, parent, copy, is_file).await?;
+                parts.extend(taken.iter().map(|taken| taken.tree.source(&place.target)));
+            }
+            Some(What::Image(source)) => {
+                let from = source.plan.top();
+                let packed = self.pack(image, layer, from, DEEP, &copy.sources).await?;
+                let is_file = packed.has_files().map_err(crate::engine::EngineError::Files)?;
+                place = self.place(image, layer, parent, copy, is_file).await?;
+                parts.push(Box::new(packed.placed_at(&place.target)));
+            }
         }
         parts.extend(copy.documents.iter().map(|(name, content)| {
             let name = if place.target.ends_with('/') { name } else { "" };
-            Box::new(Document {
-                path: inside(&format!("{}{name}", place.target)),
-                content: content.clone(),
-            }) as _
+            let path = inside(&format!("{}{name}", place.target));
+            Box::new(Document::new(path, content)) as _
         }));
-        let new = NewLayer {
-            id: layer.id,
-            parent: Some(parent),
-            title: layer.title.clone(),
-        };
         let files = Placed {
             above: inside(&place.target),
             parts,
             owner: place.owner,
             mode: copy.mode,
         };
+        let new = new_layer(layer, parent);
         Ok(self.engine.add_files(&new, Box::new(files)).await?)
     }
 
-    /// Makes a working directory.
+    /// Makes a working directory: it belongs to the image's user.
     pub(super) async fn make_workdir(
         &self,
+        image: &Prepared,
         layer: &PlannedLayer,
         parent: LayerId,
     ) -> Result<(), BuildError> {
-        let new = NewLayer {
-            id: layer.id,
-            parent: Some(parent),
-            title: layer.title.clone(),
-        };
+        let path = inside(&layer.config.workdir);
+        let owner = self.owner(image, layer, parent, &layer.config.user).await?;
         let files = Placed {
-            above: inside(&layer.config.workdir),
-            parts: vec![Box::new(Directory(inside(&layer.config.workdir)))],
-            owner: None,
+            above: path.clone(),
+            parts: vec![Box::new(Directory(path))],
+            owner,
             mode: None,
         };
+        let new = new_layer(layer, parent);
         Ok(self.engine.add_files(&new, Box::new(files)).await?)
     }
-}
 
-/// An absolute path as [`Entry::path`] has it.
-fn inside(path: &str) -> PathBuf {
-    path.trim_matches('/').into()
-}
-
-/// Trees one after the other, with the owner and the permissions that an instruction gives them.
-struct Placed {
-    parts: Vec<Box<dyn FileSource>>,
-    /// Where they go: directories above it keep their permissions.
-    above: PathBuf,
-    owner: Option<(u32, u32)>,
-    mode: Option<u32>,
-}
-
-impl FileSource for Placed {
-    fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
-        let mut placing = Placing {
-            sink,
-            above: &self.above,
-            owner: self.owner,
-            mode: self.mode,
+    async fn owner(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        owner: &str,
+    ) -> Result<Option<(u32, u32)>, BuildError> {
+        let target = format!("{}/", layer.config.workdir);
+        let copy = CopySpec {
+            add: false,
+            from: Source::Nothing,
+            sources: Vec::new(),
+            documents: Vec::new(),
+            target,
+            owner: owner.to_owned(),
+            mode: None,
         };
-        for part in self.parts {
-            part.walk(&mut placing)?;
+        let place = self.place(image, layer, parent, &copy, false).await?;
+        Ok(place.owner)
+    }
+
+    /// Where files go and whom they belong to, by what the layer below holds.
+    async fn place(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        copy: &CopySpec,
+        is_file: bool,
+    ) -> Result<Place, BuildError> {
+        let mut place = Place {
+            owner: owner::numbers(&copy.owner),
+            target: copy.target.clone(),
+        };
+        let by_name = !copy.owner.is_empty() && place.owner.is_none();
+        let unsure = is_file && !place.target.ends_with('/');
+        if !by_name && !unsure {
+            return Ok(place);
         }
-        Ok(())
-    }
-}
-
-struct Placing<'a> {
-    sink: &'a mut dyn FileSink,
-    above: &'a Path,
-    owner: Option<(u32, u32)>,
-    mode: Option<u32>,
-}
-
-impl FileSink for Placing<'_> {
-    fn add(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
-        let mut entry = entry.clone();
-        if let Some((uid, gid)) = self.owner {
-            (entry.uid, entry.gid) = (uid, gid);
+        let wanted = ["/etc/passwd", "/etc/group", &literally(&place.target)].map(str::to_owned);
+        let packed = self.pack(image, layer, parent, FLAT, &wanted).await?;
+        let seen = packed.look().map_err(crate::engine::EngineError::Files)?;
+        if by_name {
+            let owner = owner::look_up(&copy.owner, &seen.texts[0], &seen.texts[1]);
+            place.owner = Some(owner.map_err(|reason| BuildError::Owner {
+                step: layer.title.clone(),
+                reason,
+            })?);
         }
-        let is_above = entry.kind == EntryKind::Directory && self.above.starts_with(&entry.path);
-        let is_link = matches!(entry.kind, EntryKind::Symlink { .. });
-        if let Some(mode) = self.mode.filter(|_| !is_above && !is_link) {
-            entry.mode = mode;
+        if unsure && seen.directories.contains(&2) {
+            place.target.push('/');
         }
-        self.sink.add(&entry, content)
+        Ok(place)
+    }
+
+    /// Packs files of a layer.
+    async fn pack(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        of: LayerId,
+        depth: &str,
+        wanted: &[String],
+    ) -> Result<Packed, BuildError> {
+        let folder = self.store.run_dir()?;
+        let shared = folder.path().join("packed");
+        std::fs::create_dir(&shared).map_err(|error| StoreError::io("make", &shared, error))?;
+        let mut argv = [PACK, depth, &format!("{PACKED}/files.tar")].map(str::to_owned).to_vec();
+        argv.extend_from_slice(wanted);
+        let command = Command {
+            argv,
+            env: Vec::new(),
+            workdir: "/".to_owned(),
+        };
+        let mount = Mount::Local {
+            source: shared.clone(),
+            target: PACKED.to_owned(),
+            read_only: false,
+        };
+        let worker = self.run_in(image, layer, of, vec![command], vec![mount]).await?;
+        worker.remove().await?;
+        Ok(Packed::new(shared.join("files.tar"), folder))
     }
 }
 
-/// A directory and those above it.
-struct Directory(PathBuf);
-
-impl FileSource for Directory {
-    fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
-        directories(&self.0, sink)
+impl Prepared {
+    /// The image that a step copies from, if it does.
+    fn source(&self, step: usize) -> Option<&Self> {
+        match &self.copied.get(&step)?.what {
+            What::Image(source) => Some(source),
+            What::Local(_) => None,
+        }
     }
 }
 
-/// A file whose text stands in a Dockerfile.
-struct Document {
-    path: PathBuf,
-    content: String,
-}
-
-impl FileSource for Document {
-    fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
-        directories(self.path.parent().unwrap_or(Path::new("")), sink)?;
-        let size = self.content.len() as u64;
-        let file = entry(self.path, 0o644, EntryKind::File { size });
-        sink.add(&file, &mut Cursor::new(self.content))
+/// A path as a pattern that matches it alone.
+fn literally(path: &str) -> String {
+    let mut pattern = String::new();
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
     }
+    pattern
 }
 
-/// A directory after those above it.
-fn directories(path: &Path, sink: &mut dyn FileSink) -> io::Result<()> {
-    let mut all: Vec<_> = path.ancestors().collect();
-    // The last one is the root, which is there.
-    all.pop();
-    for directory in all.into_iter().rev() {
-        let entry = entry(directory.to_owned(), 0o755, EntryKind::Directory);
-        sink.add(&entry, &mut io::empty())?;
-    }
-    Ok(())
-}
-
-fn entry(path: PathBuf, mode: u32, kind: EntryKind) -> Entry {
-    Entry {
-        path,
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: MTIME,
+fn new_layer(layer: &PlannedLayer, parent: LayerId) -> NewLayer {
+    NewLayer {
+        id: layer.id,
+        parent: Some(parent),
+        title: layer.title.clone(),
     }
 }

@@ -45,6 +45,14 @@ pub enum BuildError {
     /// A word of a Dockerfile has no value.
     #[error(transparent)]
     Word(#[from] WordError),
+    /// Files cannot belong to whom they should.
+    #[error("step `{step}` failed: {reason}\n  help: make it in an earlier `RUN`, or write its number")]
+    Owner {
+        /// The step, as people write it.
+        step: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The Debian archive gave no base.
     #[error(
         "Debian {suite} cannot be had from the archive, and no registry answers{}",

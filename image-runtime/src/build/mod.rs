@@ -6,6 +6,8 @@ mod error;
 mod help;
 mod network;
 mod once;
+mod owner;
+mod placed;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::{BoxFuture, join_all, try_join_all};
+use futures_util::TryFutureExt as _;
+use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
@@ -170,14 +173,27 @@ impl Builder {
         self.prepare_chain(name, &chain).await
     }
 
-    async fn prepare_chain(&self, name: String, chain: &Chain) -> Result<Prepared, BuildError> {
+    /// What a chain's layers are. Boxed, because instructions copy from other chains.
+    fn prepare_chain<'a>(
+        &'a self,
+        name: String,
+        chain: &'a Chain,
+    ) -> BoxFuture<'a, Result<Prepared, BuildError>> {
+        Box::pin(self.prepare_this_chain(name, chain))
+    }
+
+    async fn prepare_this_chain(
+        &self,
+        name: String,
+        chain: &Chain,
+    ) -> Result<Prepared, BuildError> {
         let trees = self.read_trees(chain).await?;
         let base = self.resolve_base(chain, &name).await?;
         let instructions = expand(chain, &base)?;
         let mut copied = HashMap::new();
         for (index, instruction) in instructions.iter().enumerate() {
             if let Some(Expanded::Copy(copy)) = instruction {
-                copied.insert(index, self.read_context(chain, index, copy).await?);
+                copied.insert(index, self.find_files(&name, chain, index, copy).await?);
             }
         }
         let mut plan = lower(chain, &base, &instructions, |step| {
@@ -246,10 +262,10 @@ impl Builder {
         images: Vec<(Prepared, Vec<usize>)>,
     ) -> Result<Vec<Built>, BuildError> {
         let begin = Instant::now();
-        let layers: BTreeSet<LayerId> = images
-            .iter()
-            .flat_map(|(image, missing)| missing.iter().map(|index| image.plan.layers[*index].id))
-            .collect();
+        let mut layers = BTreeSet::new();
+        for (image, missing) in &images {
+            layers.append(&mut self.to_make(image, missing).await?);
+        }
         if !layers.is_empty() {
             self.events.tell(Event::BuildStarted {
                 layers: layers.len(),
@@ -301,6 +317,8 @@ impl Builder {
                 }
                 missing = self.missing(&image.plan).await?;
             }
+            made.sort_unstable();
+            made.dedup();
             let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
@@ -318,14 +336,36 @@ impl Builder {
         missing: &[usize],
         made: &mut Vec<LayerId>,
     ) -> Result<(), (usize, BuildError)> {
+        let sources = Self::sources(image, missing);
+        let sources = try_join_all(sources.into_iter().map(|source| async {
+            let missing = self.missing(&source.plan).await?;
+            let (_, made) = self.make_image(source, &missing).await?;
+            Ok(made)
+        }));
+        // Side by side: what is copied from an image waits for it by itself.
+        let sources = sources.map_err(|error| (0, error));
+        let (below, own) = try_join(sources, self.make_own_layers(image, missing)).await?;
+        made.extend(below.into_iter().flatten().chain(own));
+        Ok(())
+    }
+
+    async fn make_own_layers(
+        &self,
+        image: &Prepared,
+        missing: &[usize],
+    ) -> Result<Vec<LayerId>, (usize, BuildError)> {
+        let mut made = Vec::new();
         for index in missing {
-            match self.make_once(image, *index).await {
-                Ok(true) => made.push(image.plan.layers[*index].id),
-                Ok(false) => {}
-                Err(error) => return Err((*index, error)),
+            let fault = |error| (*index, error);
+            for source in Self::sources(image, &[*index]) {
+                let missing = self.missing(&source.plan).await.map_err(fault)?;
+                self.make_image(source, &missing).await.map_err(fault)?;
+            }
+            if self.make_once(image, *index).await.map_err(fault)? {
+                made.push(image.plan.layers[*index].id);
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Whether what a layer is made on cannot be used any more.

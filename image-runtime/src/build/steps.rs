@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::store::StoreError;
-use crate::worker::WorkerSpec;
+use crate::worker::{PACK, Worker, WorkerSpec};
 
 /// How many of a failed command's last lines its error shows.
 const LINES_SHOWN: usize = 20;
@@ -56,7 +56,7 @@ impl Builder {
             Action::Copy { step, copy } => {
                 self.make_copy(image, layer, parent, *step, copy).await
             }
-            Action::Workdir => self.make_workdir(layer, parent).await,
+            Action::Workdir => self.make_workdir(image, layer, parent).await,
             Action::Run { argv, script, env } => {
                 self.run_instruction(image, layer, parent, argv, *script, env)
                     .await
@@ -186,10 +186,31 @@ impl Builder {
         commands: Vec<Command>,
         mounts: Vec<Mount>,
     ) -> Result<(), BuildError> {
+        let worker = self.run_in(image, layer, parent, commands, mounts).await?;
+        let new = NewLayer {
+            id: layer.id,
+            parent: Some(parent),
+            title: layer.title.clone(),
+        };
+        let saved = worker.container().save(&new).await;
+        let removed = worker.remove().await;
+        saved?;
+        Ok(removed?)
+    }
+
+    /// Runs commands in a container of a layer, for the making of another; answers the container's worker.
+    pub(super) async fn run_in(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        of: LayerId,
+        commands: Vec<Command>,
+        mounts: Vec<Mount>,
+    ) -> Result<Worker, BuildError> {
         let mut worker = self
             .launcher
             .start(WorkerSpec {
-                layer: parent,
+                layer: of,
                 env: Vec::new(),
                 workdir: "/".into(),
                 user: match layer.action {
@@ -231,15 +252,7 @@ impl Builder {
                 })));
             }
         }
-        let new = NewLayer {
-            id: layer.id,
-            parent: Some(parent),
-            title: layer.title.clone(),
-        };
-        let saved = worker.container().save(&new).await;
-        let removed = worker.remove().await;
-        saved?;
-        Ok(removed?)
+        Ok(worker)
     }
 
     pub(super) fn progress(
@@ -358,6 +371,7 @@ fn pip_install(requirements: &[&str]) -> Command {
 fn command_text(command: &Command) -> String {
     match command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["/bin/sh", "-c", line] => line.to_owned(),
+        [PACK, _, _, ref paths @ ..] => paths.join(" "),
         ["apt-get", .., "update"] => "apt-get update".into(),
         ["apt-get", ref rest @ ..] => {
             let packages = rest

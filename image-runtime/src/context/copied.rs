@@ -60,7 +60,7 @@ impl Context {
         let mut taken = Vec::new();
         for source in sources {
             let before = taken.len();
-            for path in self.matches(source)? {
+            for path in matches(&self.root, source)? {
                 taken.extend(self.take_one(store, &path)?);
             }
             if taken.len() == before {
@@ -114,40 +114,46 @@ impl Context {
         }
         verdict
     }
+}
 
-    /// The paths that a path or a pattern names, from the context directory; nothing can leave that.
-    fn matches(&self, source: &str) -> Result<Vec<PathBuf>, ContextError> {
-        let mut paths = vec![PathBuf::new()];
-        for component in Path::new(source).components() {
-            let name = match component {
-                Component::Normal(name) => name.to_string_lossy(),
-                Component::ParentDir => {
-                    for path in &mut paths {
-                        path.pop();
-                    }
-                    continue;
+/// The paths that a path or a pattern names, from a directory; nothing can leave that. They need not exist.
+pub(crate) fn matches(root: &Path, source: &str) -> Result<Vec<PathBuf>, ContextError> {
+    let mut paths = vec![PathBuf::new()];
+    for component in Path::new(source).components() {
+        let name = match component {
+            Component::Normal(name) => name.to_string_lossy(),
+            Component::ParentDir => {
+                for path in &mut paths {
+                    path.pop();
                 }
-                _ => continue,
-            };
-            if !name.contains(['*', '?', '[', '\\']) {
-                paths = paths.into_iter().map(|path| path.join(&*name)).collect();
                 continue;
             }
-            let pattern = NamePattern::parse(&name).map_err(ContextError::CopyPattern)?;
-            paths = paths.iter().flat_map(|path| self.matching(path, &pattern)).collect();
+            _ => continue,
+        };
+        if !name.contains(['*', '?', '[', '\\']) {
+            for path in &mut paths {
+                path.push(&*name);
+            }
+            continue;
         }
-        Ok(paths)
-    }
-
-    fn matching(&self, directory: &Path, pattern: &NamePattern) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.root.join(directory)).into_iter().flatten();
-        let mut names: Vec<_> = entries
-            .filter_map(|entry| Some(entry.ok()?.file_name()))
-            .filter(|name| pattern.matches(&name.to_string_lossy()))
+        let pattern = NamePattern::parse(&name).map_err(ContextError::CopyPattern)?;
+        paths = paths
+            .iter()
+            .flat_map(|path| matching(root, path, &pattern))
             .collect();
-        names.sort_unstable();
-        names.into_iter().map(|name| directory.join(name)).collect()
     }
+    Ok(paths)
+}
+
+/// What a directory holds that a pattern matches.
+fn matching(root: &Path, directory: &Path, pattern: &NamePattern) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root.join(directory)).into_iter().flatten();
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .filter(|name| pattern.matches(&name.to_string_lossy()))
+        .collect();
+    names.sort_unstable();
+    names.into_iter().map(|name| directory.join(name)).collect()
 }
 
 /// What identifies all that was taken.
