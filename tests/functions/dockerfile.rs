@@ -48,8 +48,14 @@ async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
     assert_eq!(run("echo $TEXT $GREETING").await, "good day, nobody");
     assert_eq!(run("cat /etc/motd").await, "text: good day, nobody");
     assert_eq!(run("cat ../heredoc").await, "first\ngood day");
-    assert_eq!(run("ls ../copied").await, "Cargo.toml\ndockerfile.rs\nfailures.rs\nimages.rs\nmain.rs\noutput.rs\nvalues.rs");
-    assert_eq!(run("ls /srv/src; stat -c %u /srv/src/lib.rs").await, "bin\nlib.rs\n0");
+    assert_eq!(
+        run("ls ../copied").await,
+        "Cargo.toml\ndockerfile.rs\nfailures.rs\nimages.rs\nmain.rs\noutput.rs\nvalues.rs"
+    );
+    assert_eq!(
+        run("ls /srv/src; stat -c %u /srv/src/lib.rs").await,
+        "bin\nlib.rs\n0"
+    );
 }
 
 #[app::test]
@@ -70,13 +76,25 @@ fn in_stages(line: &str) -> String {
 #[app::test]
 async fn stages_copy_from_each_other_with_owners_modes_and_links() {
     let run = async |line: &str| in_stages::remote(line).await.unwrap();
-    assert_eq!(run("cat /out/made /existing/made").await, "by perl\nby perl");
+    assert_eq!(
+        run("cat /out/made /existing/made").await,
+        "by perl\nby perl"
+    );
     assert_eq!(run("cat /scope").await, "ok");
     assert_eq!(run("ls /lib-only").await, "a.so\nb.so\nhard.so\nsoft.so");
     assert_eq!(run("stat -c %u:%g:%a /lib-only/b.so").await, "7:8:600");
-    assert_eq!(run("test /all/lib/a.so -ef /all/lib/hard.so && echo same").await, "same");
+    assert_eq!(
+        run("test /all/lib/a.so -ef /all/lib/hard.so && echo same").await,
+        "same"
+    );
     assert_eq!(run("readlink /all/lib/soft.so").await, "a.so");
-    assert_eq!(run("stat -c %U:%G:%a /owned /owned/lib.rs").await, "app:audio:755\napp:audio:750");
+    assert_eq!(
+        run("stat -c %U:%G:%a /owned /owned/lib.rs").await,
+        "app:audio:755\napp:audio:750"
+    );
     assert_eq!(run("stat -c %u:%g /numbered/images.rs").await, "12:34");
-    assert_eq!(run("cat /documents/one /documents/two; stat -c %a /documents/one").await, "<good>\n$NAME\n640");
+    assert_eq!(
+        run("cat /documents/one /documents/two; stat -c %a /documents/one").await,
+        "<good>\n$NAME\n640"
+    );
 }

@@ -10,8 +10,23 @@ type Result<T> = std::result::Result<T, Fault>;
 
 /// The instructions that a stage holds.
 const KNOWN: [&str; 17] = [
-    "RUN", "COPY", "ADD", "ENV", "ARG", "WORKDIR", "USER", "SHELL", "ENTRYPOINT", "CMD", "LABEL", "EXPOSE", "VOLUME",
-    "STOPSIGNAL", "HEALTHCHECK", "MAINTAINER", "FROM",
+    "RUN",
+    "COPY",
+    "ADD",
+    "ENV",
+    "ARG",
+    "WORKDIR",
+    "USER",
+    "SHELL",
+    "ENTRYPOINT",
+    "CMD",
+    "LABEL",
+    "EXPOSE",
+    "VOLUME",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "MAINTAINER",
+    "FROM",
 ];
 
 /// What is known of the stages above.
@@ -94,7 +109,10 @@ pub(super) fn unknown_flag(keyword: &str, name: &str, known: &[&str]) -> Fault {
     let fault = Fault::new(format!("`{keyword}` has no flag `--{name}` here"));
     match known {
         [] => fault,
-        known => fault.help(format!("it has {}", list(known.iter().map(|name| format!("--{name}"))))),
+        known => fault.help(format!(
+            "it has {}",
+            list(known.iter().map(|name| format!("--{name}")))
+        )),
     }
 }
 
@@ -142,8 +160,11 @@ impl Reader<'_> {
     }
 
     fn mixed(&self) -> Fault {
-        Fault::new(format!("the JSON array of `{}` must hold strings only", self.keyword()))
-            .help("put each item in double quotes")
+        Fault::new(format!(
+            "the JSON array of `{}` must hold strings only",
+            self.keyword()
+        ))
+        .help("put each item in double quotes")
     }
 
     fn command_line(&self, text: &str) -> Result<CommandLine> {
@@ -158,7 +179,9 @@ impl Reader<'_> {
     fn name(&self, text: &str) -> Result<String> {
         let name = words::unquoted(text, self.escape);
         match name.is_empty() || name.contains(['$', '\0']) {
-            true => Err(Fault::new(format!("{text:?} is not a name of an environment variable"))),
+            true => Err(Fault::new(format!(
+                "{text:?} is not a name of an environment variable"
+            ))),
             false => Ok(name),
         }
     }
@@ -169,8 +192,10 @@ impl Reader<'_> {
         if !words[0].contains('=') {
             let value = self.line.rest.trim()[words[0].len()..].trim_start();
             if value.is_empty() {
-                return Err(Fault::new(format!("`{} {}` has no value", self.keyword(), words[0]))
-                    .help(format!("write `{} {}=value`", self.keyword(), words[0])));
+                return Err(
+                    Fault::new(format!("`{} {}` has no value", self.keyword(), words[0]))
+                        .help(format!("write `{} {}=value`", self.keyword(), words[0])),
+                );
             }
             return Ok(vec![(words[0].clone(), word(value, self.escape)?)]);
         }
@@ -180,7 +205,9 @@ impl Reader<'_> {
                 Some((name, value)) if !name.is_empty() => {
                     Ok((name.to_owned(), word(value, self.escape)?))
                 }
-                Some(_) => Err(Fault::new(format!("a name must stand before the `=` of `{pair}`"))),
+                Some(_) => Err(Fault::new(format!(
+                    "a name must stand before the `=` of `{pair}`"
+                ))),
                 None => Err(Fault::new(format!("`{pair}` must be `name=value`"))
                     .help("a value with spaces stands in quotes: `name=\"a b\"`")),
             })
@@ -208,7 +235,9 @@ impl Reader<'_> {
                     ));
                 }
                 ("network" | "security", _) => {
-                    return Err(Fault::new(format!("`RUN --{name}` takes its default here and nothing else")));
+                    return Err(Fault::new(format!(
+                        "`RUN --{name}` takes its default here and nothing else"
+                    )));
                 }
                 _ => return Err(unknown_flag("RUN", name, &["network", "security"])),
             }
@@ -335,20 +364,29 @@ impl Reader<'_> {
                 check.test = Some(self.command_line(command)?);
                 Ok(check)
             }
-            _ => Err(Fault::new("`HEALTHCHECK` needs `NONE`, or `CMD` and a command")),
+            _ => Err(Fault::new(
+                "`HEALTHCHECK` needs `NONE`, or `CMD` and a command",
+            )),
         }
     }
 }
 
 fn is_document(text: &str, documents: &[Document]) -> bool {
-    text.contains("<<") && documents.iter().any(|document| text.contains(&document.name))
+    text.contains("<<")
+        && documents
+            .iter()
+            .any(|document| text.contains(&document.name))
 }
 
 /// Octal digits, where they are known.
 fn mode(text: &str, escape: char) -> Result<Word> {
     let mode = word(text, escape)?;
     match words::text_of(&mode) {
-        Some(text) if !text.bytes().all(|byte| matches!(byte, b'0'..=b'7')) || text.is_empty() || text.len() > 5 => {
+        Some(text)
+            if !text.bytes().all(|byte| matches!(byte, b'0'..=b'7'))
+                || text.is_empty()
+                || text.len() > 5 =>
+        {
             Err(Fault::new(format!("`--chmod={text}` must be octal digits"))
                 .help("such as `--chmod=755`"))
         }
@@ -370,9 +408,8 @@ fn refuse_remote(add: bool, source: &str) -> Result<()> {
 
 /// `30s`, `1m30s`, `1.5h`: nanoseconds.
 fn duration(text: &str) -> Result<u64> {
-    let wrong = || {
-        Fault::new(format!("{text:?} is not a duration")).help("such as `30s`, `1m30s` or `1h`")
-    };
+    let wrong =
+        || Fault::new(format!("{text:?} is not a duration")).help("such as `30s`, `1m30s` or `1h`");
     let (mut rest, mut total) = (text, 0.0);
     while !rest.is_empty() {
         let digits = rest
@@ -380,7 +417,15 @@ fn duration(text: &str) -> Result<u64> {
             .ok_or_else(wrong)?;
         let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
         rest = &rest[digits..];
-        let units = [("ms", 1e6), ("us", 1e3), ("µs", 1e3), ("ns", 1.0), ("h", 3.6e12), ("m", 6e10), ("s", 1e9)];
+        let units = [
+            ("ms", 1e6),
+            ("us", 1e3),
+            ("µs", 1e3),
+            ("ns", 1.0),
+            ("h", 3.6e12),
+            ("m", 6e10),
+            ("s", 1e9),
+        ];
         let (unit, scale) = units
             .into_iter()
             .find(|(unit, _)| rest.starts_with(unit))

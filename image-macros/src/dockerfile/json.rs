@@ -24,7 +24,11 @@ pub(super) fn array(text: &str) -> Array {
     }
     loop {
         let Some((string, after)) = string(rest) else {
-            return if is_other(rest) { Array::Mixed } else { Array::No };
+            return if is_other(rest) {
+                Array::Mixed
+            } else {
+                Array::No
+            };
         };
         strings.push(string);
         rest = after.trim_start();
@@ -101,9 +105,13 @@ mod tests {
 
     #[test]
     fn only_an_array_of_strings_is_the_exec_form() {
-        let strings = |strings: &[&str]| Array::Strings(strings.iter().map(ToString::to_string).collect());
+        let strings =
+            |strings: &[&str]| Array::Strings(strings.iter().map(ToString::to_string).collect());
         for (text, expected) in [
-            (r#"["a", "b\n\"\u00e9\ud83d\ude00"]"#, strings(&["a", "b\n\"é😀"])),
+            (
+                r#"["a", "b\n\"\u00e9\ud83d\ude00"]"#,
+                strings(&["a", "b\n\"é😀"]),
+            ),
             (" [ ] ", strings(&[])),
             ("echo hi", Array::No),
             ("['a']", Array::No),

@@ -71,8 +71,11 @@ pub(super) fn split(text: &str) -> Result<(Vec<Line>, char)> {
                 document.content = content(&document, &mut physical).ok_or_else(|| {
                     Problem::at(
                         number,
-                        Fault::new(format!("the here-document `{}` does not end", document.name))
-                            .help(format!("a line with `{}` alone ends it", document.name)),
+                        Fault::new(format!(
+                            "the here-document `{}` does not end",
+                            document.name
+                        ))
+                        .help(format!("a line with `{}` alone ends it", document.name)),
                     )
                 })?;
                 documents.push(document);

@@ -7,6 +7,8 @@ mod json;
 mod lines;
 mod model;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod words;
 

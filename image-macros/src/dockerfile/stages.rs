@@ -26,24 +26,47 @@ pub(crate) struct Request<'a> {
 
 /// What every build knows without being told; `FROM` may use it, a stage after `ARG NAME`.
 const PLATFORM: [&str; 8] = [
-    "TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT",
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDARCH",
+    "BUILDVARIANT",
 ];
 
 /// What may be given without being declared.
-const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
+const PROXIES: [&str; 5] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+];
 
 /// Reads a Dockerfile.
-pub(crate) fn file(text: &str, request: &Request<'_>) -> std::result::Result<Dockerfile, Vec<Problem>> {
+pub(crate) fn file(
+    text: &str,
+    request: &Request<'_>,
+) -> std::result::Result<Dockerfile, Vec<Problem>> {
     let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
     let mut reader = Reader::new(request, escape);
     let mut problems = Vec::new();
     for line in &lines {
         problems.extend(reader.take(line).err());
+        // What is no Dockerfile at all is told once.
+        if reader.stages.is_empty() && !problems.is_empty() {
+            break;
+        }
     }
     let last = lines.last().map_or(1, |line| line.number);
     if reader.stages.is_empty() && problems.is_empty() {
         let fault = Fault::new("it has no `FROM`");
-        problems.push(Problem::at(last, fault.help("such as `FROM debian:bookworm-slim`")));
+        problems.push(Problem::at(
+            last,
+            fault.help("such as `FROM debian:bookworm-slim`"),
+        ));
     }
     if problems.is_empty() {
         problems.extend(reader.unused());
@@ -61,7 +84,10 @@ pub(crate) fn file(text: &str, request: &Request<'_>) -> std::result::Result<Doc
 }
 
 /// Reads instructions without a `FROM`: they follow what is there.
-pub(crate) fn commands(text: &str, context: &Path) -> std::result::Result<Dockerfile, Vec<Problem>> {
+pub(crate) fn commands(
+    text: &str,
+    context: &Path,
+) -> std::result::Result<Dockerfile, Vec<Problem>> {
     let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
     let request = Request {
         file: "",
@@ -79,7 +105,10 @@ pub(crate) fn commands(text: &str, context: &Path) -> std::result::Result<Docker
     for line in &lines {
         if line.keyword == "FROM" {
             let fault = Fault::new("`FROM` starts an image and cannot stand in a step");
-            problems.push(Problem::at(line.number, fault.help("`from_dockerfile(\"./Dockerfile\")` takes whole Dockerfiles")));
+            problems.push(Problem::at(
+                line.number,
+                fault.help("`from_dockerfile(\"./Dockerfile\")` takes whole Dockerfiles"),
+            ));
             continue;
         }
         problems.extend(reader.take(line).err());
@@ -150,7 +179,11 @@ impl<'a> Reader<'a> {
 
     /// What an argument is: what the build was told, else its default, else, in a stage, what it is above the first `FROM`.
     fn value(&self, name: &str, default: Option<Word>) -> Option<Word> {
-        let told = self.request.build_args.iter().find(|(known, _)| known == name);
+        let told = self
+            .request
+            .build_args
+            .iter()
+            .find(|(known, _)| known == name);
         let global = self.global.iter().rev().find(|(known, _)| known == name);
         told.map(|(_, value)| words::literal(value))
             .or(default)
@@ -161,7 +194,9 @@ impl<'a> Reader<'a> {
     /// What a name is above the first `FROM`.
     fn known(&self, name: &str) -> Option<String> {
         let global = self.global.iter().rev().find(|(known, _)| known == name);
-        global.map(|(_, value)| value.clone()).or_else(|| platform(name))
+        global
+            .map(|(_, value)| value.clone())
+            .or_else(|| platform(name))
     }
 
     /// `FROM [--platform=…] IMAGE [AS NAME]`
@@ -190,8 +225,10 @@ impl<'a> Reader<'a> {
         if let Some(name) = &name {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fits) {
-                return Err(Fault::new(format!("`{name}` cannot be the name of a stage"))
-                    .help("letters, digits, `-`, `_` and `.`, starting with a letter"));
+                return Err(
+                    Fault::new(format!("`{name}` cannot be the name of a stage"))
+                        .help("letters, digits, `-`, `_` and `.`, starting with a letter"),
+                );
             }
         }
         let image = self.expanded(image)?;
@@ -223,12 +260,15 @@ impl<'a> Reader<'a> {
 
     fn reference(&self, image: String) -> std::result::Result<String, Fault> {
         if image.is_empty() {
-            return Err(Fault::new("`FROM` names no image: an argument in it has no value")
-                .help("give it a default above `FROM`, or a value in `build_args`"));
+            return Err(
+                Fault::new("`FROM` names no image: an argument in it has no value")
+                    .help("give it a default above `FROM`, or a value in `build_args`"),
+            );
         }
         reference::image(&image).map_err(|fault| {
             let names = self.stages.iter().filter_map(|stage| stage.name.as_deref());
-            let near = nearest(&image, names).map(|near| format!("did you mean the stage `{near}`?"));
+            let near =
+                nearest(&image, names).map(|near| format!("did you mean the stage `{near}`?"));
             fault.maybe_help(near)
         })?;
         Ok(image)
@@ -242,12 +282,19 @@ impl<'a> Reader<'a> {
         };
         let number = wanted.parse().ok().filter(|number| *number <= last);
         self.stage(wanted).or(number).ok_or_else(|| {
-            let names: Vec<_> = self.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+            let names: Vec<_> = self
+                .stages
+                .iter()
+                .filter_map(|stage| stage.name.as_deref())
+                .collect();
             let fault = Fault::new(format!("it has no stage `{wanted}`"));
-            Problem::at(line, match names.is_empty() {
-                true => fault.help("`FROM … AS name` names a stage"),
-                false => fault.help(did_you_mean(wanted, "its stages", names)),
-            })
+            Problem::at(
+                line,
+                match names.is_empty() {
+                    true => fault.help("`FROM … AS name` names a stage"),
+                    false => fault.help(did_you_mean(wanted, "its stages", names)),
+                },
+            )
         })
     }
 
@@ -256,11 +303,20 @@ impl<'a> Reader<'a> {
         let (name, _) = self.request.build_args.iter().find(|(name, _)| {
             !self.declared.contains(name) && !PROXIES.contains(&&*name.to_ascii_uppercase())
         })?;
-        let fault = Fault::new(format!("it has no `ARG {name}`, so `build_args` sets nothing"));
-        Some(Problem::at(1, match self.declared.is_empty() {
-            true => fault.help(format!("write `ARG {name}` where it is used")),
-            false => fault.help(did_you_mean(name, "its arguments", self.declared.iter().map(String::as_str))),
-        }))
+        let fault = Fault::new(format!(
+            "it has no `ARG {name}`, so `build_args` sets nothing"
+        ));
+        Some(Problem::at(
+            1,
+            match self.declared.is_empty() {
+                true => fault.help(format!("write `ARG {name}` where it is used")),
+                false => fault.help(did_you_mean(
+                    name,
+                    "its arguments",
+                    self.declared.iter().map(String::as_str),
+                )),
+            },
+        ))
     }
 }
 
@@ -274,7 +330,9 @@ impl Above for Reader<'_> {
         }
         match self.stage(name).or(number) {
             Some(stage) if stage < above => Ok(Source::Stage(stage)),
-            Some(stage) if self.stages.get(stage).is_some() => Err(Fault::new("a stage cannot copy from itself")),
+            Some(stage) if self.stages.get(stage).is_some() => {
+                Err(Fault::new("a stage cannot copy from itself"))
+            }
             Some(_) => Err(Fault::new(format!("there is no stage {name} above"))
                 .help(format!("stages are counted from 0; {above} stand above"))),
             None if name.contains('$') => Err(Fault::new("`--from` takes no variables")
@@ -286,16 +344,29 @@ impl Above for Reader<'_> {
     fn is_there(&self, path: &str) -> std::result::Result<(), Fault> {
         let inside = inside(path);
         // What a pattern matches is only known when it is built.
-        if path.contains(['*', '?', '[', '\\']) || self.request.context.join(&inside).symlink_metadata().is_ok() {
+        if path.contains(['*', '?', '[', '\\'])
+            || self
+                .request
+                .context
+                .join(&inside)
+                .symlink_metadata()
+                .is_ok()
+        {
             return Ok(());
         }
-        let parent = self.request.context.join(inside.parent().unwrap_or(Path::new("")));
+        let parent = self
+            .request
+            .context
+            .join(inside.parent().unwrap_or(Path::new("")));
         let names: Vec<String> = std::fs::read_dir(parent)
             .into_iter()
             .flatten()
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
-        let name = inside.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = inside
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         let near = nearest(name, names.iter().map(String::as_str));
         Err(Fault::new(format!("there is no `{path}` in the context directory"))
             .help("`context_dir` says where `COPY` takes its files from; without it, the folder of the crate's Cargo.toml")

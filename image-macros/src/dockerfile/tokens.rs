@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-use super::model::{CommandLine, Copy, Dockerfile, Healthcheck, Instruction, Kind, Run, Source, Stage};
+use super::model::{
+    CommandLine, Copy, Dockerfile, Healthcheck, Instruction, Kind, Run, Source, Stage,
+};
 use super::words::{Otherwise, Piece, Variable, Word};
 use crate::paths::private;
 
@@ -72,7 +74,11 @@ fn kind(kind: &Kind) -> TokenStream {
             quote!(Copy(#copy))
         }
         Kind::Env(variables) => {
-            let pairs = slice(variables.iter().map(|(name, value)| pair(quote!(#name), word(value))));
+            let pairs = slice(
+                variables
+                    .iter()
+                    .map(|(name, value)| pair(quote!(#name), word(value))),
+            );
             quote!(Env(#pairs))
         }
         Kind::Arg(arguments) => {
@@ -83,7 +89,11 @@ fn kind(kind: &Kind) -> TokenStream {
             quote!(Arg(#pairs))
         }
         Kind::Label(labels) => {
-            let pairs = slice(labels.iter().map(|(name, value)| pair(word(name), word(value))));
+            let pairs = slice(
+                labels
+                    .iter()
+                    .map(|(name, value)| pair(word(name), word(value))),
+            );
             quote!(Label(#pairs))
         }
         Kind::Workdir(path) => variant(quote!(Workdir), word(path)),
@@ -176,5 +186,7 @@ fn tracked(path: &str) -> TokenStream {
         true => path.to_token_stream(),
         false => quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #path)),
     };
-    quote!(const _: &[u8] = ::core::include_bytes!(#path);)
+    quote!(
+        const _: &[u8] = ::core::include_bytes!(#path);
+    )
 }

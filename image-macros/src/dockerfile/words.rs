@@ -128,14 +128,17 @@ pub(super) fn value_of(
             }
             Piece::Variable(variable) => variable,
         };
-        let is = value(&variable.name)
-            .filter(|value| !(variable.empty_is_unset && value.is_empty()));
+        let is =
+            value(&variable.name).filter(|value| !(variable.empty_is_unset && value.is_empty()));
         text.push_str(&match (&variable.otherwise, is) {
             (Otherwise::Default(word), None) => value_of(word, value)?,
             (Otherwise::Alternative(word), Some(_)) => value_of(word, value)?,
             (Otherwise::Required(word), None) => {
                 let said = value_of(word, value)?;
-                return Err(Fault::new(format!("`{}` must be set: {said}", variable.name)));
+                return Err(Fault::new(format!(
+                    "`{}` must be set: {said}",
+                    variable.name
+                )));
             }
             (Otherwise::Alternative(_), None) => String::new(),
             (_, is) => is.unwrap_or_default(),
@@ -235,7 +238,10 @@ impl Reader<'_> {
         }
         let name = self.name();
         if name.is_empty() {
-            return Err(Fault::new(format!("a name must follow the `${{` in `{}`", self.text)));
+            return Err(Fault::new(format!(
+                "a name must follow the `${{` in `{}`",
+                self.text
+            )));
         }
         let empty_is_unset = self.rest.next_if_eq(&':').is_some();
         let otherwise = match self.rest.next() {

@@ -1,9 +1,9 @@
 //! The grammar of `image!`: one row a base, one row a step. A new step is a new row here, an item of its name in
 //! `image-runtime`'s `spec::verb`, and what lowers it.
 
-use super::{builder, dockerfile};
 use super::model::Call;
 use super::rules;
+use super::{builder, dockerfile};
 use crate::diag::Errors;
 use crate::keyword::{Keyword, Kind, TextCheck};
 use crate::text;

@@ -21,8 +21,10 @@ pub(crate) fn file(text: &str) -> Result<(), Fault> {
 /// A file that is read while compiling.
 pub(crate) fn text_file(text: &str) -> Result<(), Fault> {
     match resolve(text, "file")?.is_dir() {
-        true => Err(Fault::new(format!("`{text}` is a directory"))
-            .help("write the path of the file in it")),
+        true => {
+            Err(Fault::new(format!("`{text}` is a directory"))
+                .help("write the path of the file in it"))
+        }
         false => Ok(()),
     }
 }

@@ -56,7 +56,9 @@ impl Builder {
             unreachable!("only instructions copy like this")
         };
         let source = match copy.from {
-            Source::Context | Source::Nothing => return self.read_context(chain, index, copy).await,
+            Source::Context | Source::Nothing => {
+                return self.read_context(chain, index, copy).await;
+            }
             Source::Stage(stage) => Chain::of_stage(origin, stage, step.place),
             Source::Image(reference) => Chain::of_registry(reference),
         };
@@ -106,10 +108,12 @@ impl Builder {
 
     /// The images that missing layers of an image copy from.
     pub(super) fn sources<'a>(image: &'a Prepared, missing: &[usize]) -> Vec<&'a Prepared> {
-        let steps = missing.iter().filter_map(|index| match &image.plan.layers[*index].action {
-            Action::Copy { step, .. } => Some(step),
-            _ => None,
-        });
+        let steps = missing
+            .iter()
+            .filter_map(|index| match &image.plan.layers[*index].action {
+                Action::Copy { step, .. } => Some(step),
+                _ => None,
+            });
         steps.filter_map(|step| image.source(*step)).collect()
     }
 
@@ -155,13 +159,19 @@ impl Builder {
             Some(What::Image(source)) => {
                 let from = source.plan.top();
                 let packed = self.pack(image, layer, from, DEEP, &copy.sources).await?;
-                let is_file = packed.has_files().map_err(crate::engine::EngineError::Files)?;
+                let is_file = packed
+                    .has_files()
+                    .map_err(crate::engine::EngineError::Files)?;
                 place = self.place(image, layer, parent, copy, is_file).await?;
                 parts.push(Box::new(packed.placed_at(&place.target)));
             }
         }
         parts.extend(copy.documents.iter().map(|(name, content)| {
-            let name = if place.target.ends_with('/') { name } else { "" };
+            let name = if place.target.ends_with('/') {
+                name
+            } else {
+                ""
+            };
             let path = inside(&format!("{}{name}", place.target));
             Box::new(Document::new(path, content)) as _
         }));
@@ -261,7 +271,9 @@ impl Builder {
         let folder = self.store.run_dir()?;
         let shared = folder.path().join("packed");
         std::fs::create_dir(&shared).map_err(|error| StoreError::io("make", &shared, error))?;
-        let mut argv = [PACK, depth, &format!("{PACKED}/files.tar")].map(str::to_owned).to_vec();
+        let mut argv = [PACK, depth, &format!("{PACKED}/files.tar")]
+            .map(str::to_owned)
+            .to_vec();
         argv.extend_from_slice(wanted);
         let command = Command {
             argv,
@@ -273,7 +285,9 @@ impl Builder {
             target: PACKED.to_owned(),
             read_only: false,
         };
-        let worker = self.run_in(image, layer, of, vec![command], vec![mount]).await?;
+        let worker = self
+            .run_in(image, layer, of, vec![command], vec![mount])
+            .await?;
         worker.remove().await?;
         Ok(Packed::new(shared.join("files.tar"), folder))
     }

@@ -46,7 +46,9 @@ pub enum BuildError {
     #[error(transparent)]
     Word(#[from] WordError),
     /// Files cannot belong to whom they should.
-    #[error("step `{step}` failed: {reason}\n  help: make it in an earlier `RUN`, or write its number")]
+    #[error(
+        "step `{step}` failed: {reason}\n  help: make it in an earlier `RUN`, or write its number"
+    )]
     Owner {
         /// The step, as people write it.
         step: String,

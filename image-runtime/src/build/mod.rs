@@ -27,9 +27,7 @@ use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::Engine;
 use crate::event::{Event, Events};
-use crate::plan::{
-    Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower,
-};
+use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
 use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
 use crate::store::{Lock, Store};

@@ -17,11 +17,15 @@ pub(super) fn look_up(owner: &str, passwd: &str, group: &str) -> Result<(u32, u3
     let uid = match (user, &row) {
         ("", _) => 0,
         (_, Some(row)) => number(row, 2).ok_or_else(|| unknown("user", user, "/etc/passwd"))?,
-        _ => user.parse().map_err(|_| unknown("user", user, "/etc/passwd"))?,
+        _ => user
+            .parse()
+            .map_err(|_| unknown("user", user, "/etc/passwd"))?,
     };
     let gid = match (wanted_group, row) {
         (Some(wanted), _) => match (self::row(group, wanted), wanted.parse()) {
-            (Some(row), _) => number(&row, 2).ok_or_else(|| unknown("group", wanted, "/etc/group"))?,
+            (Some(row), _) => {
+                number(&row, 2).ok_or_else(|| unknown("group", wanted, "/etc/group"))?
+            }
             (None, Ok(number)) => number,
             (None, Err(_)) => return Err(unknown("group", wanted, "/etc/group")),
         },
@@ -55,8 +59,14 @@ mod tests {
             ("ann:7", Ok((1000, 7))),
             ("5:audio", Ok((5, 29))),
             ("12", Ok((12, 12))),
-            ("bob", Err("the image has no user `bob` in `/etc/passwd`".to_owned())),
-            ("ann:bob", Err("the image has no group `bob` in `/etc/group`".to_owned())),
+            (
+                "bob",
+                Err("the image has no user `bob` in `/etc/passwd`".to_owned()),
+            ),
+            (
+                "ann:bob",
+                Err("the image has no group `bob` in `/etc/group`".to_owned()),
+            ),
         ] {
             assert_eq!(look_up(owner, passwd, group), expected, "{owner}");
         }

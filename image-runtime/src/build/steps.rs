@@ -53,9 +53,7 @@ impl Builder {
                 self.run_step(image, layer, parent, commands, Vec::new())
                     .await
             }
-            Action::Copy { step, copy } => {
-                self.make_copy(image, layer, parent, *step, copy).await
-            }
+            Action::Copy { step, copy } => self.make_copy(image, layer, parent, *step, copy).await,
             Action::Workdir => self.make_workdir(image, layer, parent).await,
             Action::Run { argv, script, env } => {
                 self.run_instruction(image, layer, parent, argv, *script, env)
@@ -132,7 +130,8 @@ impl Builder {
             });
             command.argv = vec![SCRIPT.into()];
         }
-        self.run_step(image, layer, parent, vec![command], mounts).await
+        self.run_step(image, layer, parent, vec![command], mounts)
+            .await
     }
 
     /// apt allows one process at a time in its cache.

@@ -96,7 +96,9 @@ impl Context {
         if verdict.ignored {
             return Ok(None);
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
         Ok(Some(Taken {
             tree: Tree::file(store, &local)?,
             name,
@@ -161,7 +163,11 @@ pub fn digest(taken: &[Taken]) -> Digest {
     let mut encoder = Encoder::new(TAG);
     encoder.number(taken.len() as u64);
     for one in taken {
-        let kind = if one.name.is_some() { "file" } else { "directory" };
+        let kind = if one.name.is_some() {
+            "file"
+        } else {
+            "directory"
+        };
         encoder.text(kind).digest(one.tree.digest());
     }
     encoder.finish()

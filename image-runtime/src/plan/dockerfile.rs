@@ -1,7 +1,9 @@
 //! Gives the words of Dockerfile instructions their values: from the environment so far and the `ARG`s of the stage.
 
 use super::{Chain, Config, Healthcheck, Origin, Part, ResolvedBase};
-use crate::spec::dockerfile::{CommandLine, Copy, Instruction, Kind, Otherwise, Piece, Run, Source, Word};
+use crate::spec::dockerfile::{
+    CommandLine, Copy, Instruction, Kind, Otherwise, Piece, Run, Source, Word,
+};
 use crate::spec::{Place, Step};
 
 /// What a shell form is handed to where nothing else is said.
@@ -248,9 +250,10 @@ impl Scope {
                 test: match check.test {
                     None => vec!["NONE".to_owned()],
                     Some(CommandLine::Shell(line)) => vec!["CMD-SHELL".to_owned(), line.to_owned()],
-                    Some(CommandLine::Exec(argv)) => {
-                        std::iter::once("CMD").chain(argv.iter().copied()).map(str::to_owned).collect()
-                    }
+                    Some(CommandLine::Exec(argv)) => std::iter::once("CMD")
+                        .chain(argv.iter().copied())
+                        .map(str::to_owned)
+                        .collect(),
                 },
                 interval: check.interval,
                 timeout: check.timeout,
@@ -276,7 +279,9 @@ impl Scope {
             None => None,
             Some(word) => {
                 let text = self.value(word)?;
-                let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+                let mode = u32::from_str_radix(&text, 8)
+                    .ok()
+                    .filter(|mode| *mode <= 0o7777);
                 Some(mode.ok_or_else(|| format!("`--chmod={text}` must be octal digits"))?)
             }
         };
@@ -290,7 +295,11 @@ impl Scope {
                 .map(|(name, content)| Ok(((*name).to_owned(), self.value(content)?)))
                 .collect::<Result<_, String>>()?,
             target,
-            owner: copy.chown.map(|word| self.value(word)).transpose()?.unwrap_or_default(),
+            owner: copy
+                .chown
+                .map(|word| self.value(word))
+                .transpose()?
+                .unwrap_or_default(),
             mode,
         })
     }
@@ -357,7 +366,11 @@ impl Scope {
     /// A path from the working directory, without `.` and `..`.
     fn absolute(&self, path: &str) -> String {
         let mut names: Vec<&str> = Vec::new();
-        let start = if path.starts_with('/') { "" } else { &self.config.workdir };
+        let start = if path.starts_with('/') {
+            ""
+        } else {
+            &self.config.workdir
+        };
         for name in start.split('/').chain(path.split('/')) {
             match name {
                 "" | "." => {}

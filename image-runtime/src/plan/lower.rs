@@ -375,7 +375,9 @@ fn instruction_id(
             script,
             arguments,
         } => child(parent, "RUN", |encoder| {
-            encoder.list(argv.iter().map(String::as_str)).text(script.unwrap_or_default());
+            encoder
+                .list(argv.iter().map(String::as_str))
+                .text(script.unwrap_or_default());
             pairs(encoder, arguments);
             encoder.text(&config.user)
         }),

@@ -18,8 +18,8 @@ pub use bundle::{Bundle, BundleError};
 pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};
 pub use host::Worker;
-pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use launcher::{Launcher, WorkerSpec};
+pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};
 pub use serve::{is_serving, is_worker, serve};
 

@@ -49,11 +49,17 @@ pub(super) fn pack(arguments: &[String]) -> io::Result<()> {
                 packer.directory(&real, &prefix.join("directory"), deep)?;
             } else {
                 let name = path.file_name().unwrap_or_default();
-                packer.entry(&real, &prefix.join("file").join(name), &fs::metadata(&real)?)?;
+                packer.entry(
+                    &real,
+                    &prefix.join("file").join(name),
+                    &fs::metadata(&real)?,
+                )?;
             }
         }
         if deep && !found {
-            return Err(io::Error::other(format!("there is no `{pattern}` in the image")));
+            return Err(io::Error::other(format!(
+                "there is no `{pattern}` in the image"
+            )));
         }
     }
     packer.tar.into_inner()?.flush()
@@ -101,7 +107,9 @@ impl Packer {
         let kind = metadata.file_type();
         if kind.is_symlink() {
             header.set_entry_type(EntryType::Symlink);
-            return self.tar.append_link(&mut header, name, fs::read_link(path)?);
+            return self
+                .tar
+                .append_link(&mut header, name, fs::read_link(path)?);
         }
         if kind.is_dir() {
             header.set_entry_type(EntryType::Directory);
