@@ -10,5 +10,6 @@ mod builds;
 mod export;
 mod face;
 mod input;
+mod render;
 mod signals;
 mod support;

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::owner;
 use super::placed::{Directory, Document, Packed, Placed, inside};
 use super::{BuildError, Builder, Prepared};
-use crate::context::{Context, Taken, copied};
+use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::engine::{FileSource, Mount, NewLayer};
 use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
@@ -63,7 +63,7 @@ impl Builder {
             Source::Image(reference) => Chain::of_registry(reference),
         };
         let source = self.prepare_chain(image.to_owned(), &source).await?;
-        let mut encoder = Encoder::new("image-runtime copied from 1");
+        let mut encoder = Encoder::new("image-runtime copied from image 1");
         encoder.digest(&source.plan.top());
         encoder.list(copy.sources.iter().map(String::as_str));
         Ok(Files {
@@ -294,8 +294,17 @@ impl Builder {
 }
 
 impl Prepared {
+    /// The local files that a step copies.
+    pub(super) fn taken(&self, step: usize) -> impl Iterator<Item = &Tree> {
+        let taken = match self.copied.get(&step).map(|files| &files.what) {
+            Some(What::Local(taken)) => &taken[..],
+            _ => &[],
+        };
+        taken.iter().map(|taken| &taken.tree)
+    }
+
     /// The image that a step copies from, if it does.
-    fn source(&self, step: usize) -> Option<&Self> {
+    pub(super) fn source(&self, step: usize) -> Option<&Self> {
         match &self.copied.get(&step)?.what {
             What::Image(source) => Some(source),
             What::Local(_) => None,

@@ -8,6 +8,7 @@ mod network;
 mod once;
 mod owner;
 mod placed;
+mod render;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,8 @@ pub(super) enum Verb {
     Images,
     /// List the functions that this program annotates
     Functions,
+    /// Print an image as a Dockerfile
+    Render(Render),
     /// Call a function with arguments in JSON
     Call(Call),
     /// Push an image to a registry
@@ -65,6 +67,12 @@ pub(super) struct Build {
     /// Build every layer, and replace those that exist
     #[arg(long)]
     pub(super) no_cache: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Render {
+    /// An image, as `images` calls it
+    pub(super) image: String,
 }
 
 #[derive(Debug, Args)]

@@ -168,6 +168,12 @@ impl Tree {
         &self.digest
     }
 
+    /// Where it lies on this machine: the file, or the directory.
+    pub fn root(&self) -> &Path {
+        let (Root::File(path) | Root::Directory(path)) = &self.root;
+        path
+    }
+
     /// The nodes: sorted by the names in their paths, each directory before what it holds.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

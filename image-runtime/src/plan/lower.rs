@@ -40,7 +40,8 @@ pub const DEFAULT_UV: &str = "0.13.9";
 const DEFAULT_PIP: &str = "24.2";
 
 /// The search path of an image that names none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// All layers of an image, from the base up, and what its containers get.
 #[derive(Clone, Debug)]
@@ -216,7 +217,10 @@ pub fn lower(
     trees: impl Fn(usize) -> Digest,
 ) -> Plan {
     let mut config = Config::of(base);
-    let mut layers = vec![base_layer(&base.source)];
+    let mut layers = vec![PlannedLayer {
+        config: config.clone(),
+        ..base_layer(&base.source)
+    }];
     let uv = match chain.root {
         Root::Debian { builder, .. } => builder.uv,
         Root::Registry { .. } | Root::Scratch => DEFAULT_UV,

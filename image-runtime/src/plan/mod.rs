@@ -12,6 +12,7 @@ mod tests;
 
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub(crate) use lower::DEFAULT_PATH;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 
 use crate::digest::Digest;

@@ -44,6 +44,8 @@ pub(super) fn pack(arguments: &[String]) -> io::Result<()> {
                 continue;
             };
             found = true;
+            // What is copied on its own shares no file with the rest.
+            packer.links.clear();
             let prefix = PathBuf::from(number.to_string());
             if real.is_dir() {
                 packer.directory(&real, &prefix.join("directory"), deep)?;

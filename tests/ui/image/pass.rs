@@ -158,7 +158,10 @@ fn a_dockerfile_becomes_its_stages_and_the_one_that_is_built() {
     let Base::FromDockerfile(base) = DOCKERFILE.spec().base else {
         panic!()
     };
-    assert_eq!((base.dockerfile.stages.len(), base.dockerfile.target), (3, 0));
+    assert_eq!(
+        (base.dockerfile.stages.len(), base.dockerfile.target),
+        (3, 0)
+    );
     assert_eq!(verbs(DOCKERFILE), ["dockerfile_commands"]);
 }
 
