@@ -53,8 +53,8 @@ async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
         "Cargo.toml\ndockerfile.rs\nfailures.rs\nimages.rs\nmain.rs\noutput.rs\nvalues.rs"
     );
     assert_eq!(
-        run("ls /srv/src; stat -c %u /srv/src/lib.rs").await,
-        "bin\nlib.rs\n0"
+        run("ls /srv/src /srv/src/bin; stat -c %u /srv/src/lib.rs").await,
+        "/srv/src:\nbin\nlib.rs\n\n/srv/src/bin:\nplain.rs\n0"
     );
 }
 
@@ -93,6 +93,11 @@ async fn stages_copy_from_each_other_with_owners_modes_and_links() {
         "app:audio:755\napp:audio:750"
     );
     assert_eq!(run("stat -c %u:%g /numbered/images.rs").await, "12:34");
+    assert_eq!(
+        run("cd /added && cat d/file && readlink d/link && stat -c %u:%g:%a d/file && ls").await,
+        "packed\nfile\n5:6:640\nCargo.toml\nd"
+    );
+    assert_eq!(run("stat -c %u:%g /owned-too/d/file").await, "9:9");
     assert_eq!(
         run("cat /documents/one /documents/two; stat -c %a /documents/one").await,
         "<good>\n$NAME\n640"

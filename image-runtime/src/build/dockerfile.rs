@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::archive::Archive;
 use super::owner;
 use super::placed::{Directory, Document, Packed, Placed, inside};
 use super::{BuildError, Builder, Prepared};
 use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::engine::{FileSource, Mount, NewLayer};
+use crate::engine::{EngineError, FileSource, Mount, NewLayer};
 use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
 use crate::protocol::Command;
 use crate::spec::dockerfile::Source;
@@ -151,17 +152,27 @@ impl Builder {
         match image.copied.get(&step).map(|files| &files.what) {
             None => {}
             Some(What::Local(taken)) => {
-                let file = taken.iter().any(|taken| taken.name.is_some());
-                let is_file = file || !copy.documents.is_empty();
+                let archives = match copy.add {
+                    true => archives(taken, &copy.target).map_err(EngineError::Files)?,
+                    false => taken.iter().map(|_| None).collect(),
+                };
+                let is_file = taken.iter().zip(&archives);
+                let is_file = is_file
+                    .clone()
+                    .any(|(one, archive)| one.name.is_some() && archive.is_none());
+                let is_file = is_file || !copy.documents.is_empty();
                 place = self.place(image, layer, parent, copy, is_file).await?;
-                parts.extend(taken.iter().map(|taken| taken.tree.source(&place.target)));
+                for (taken, archive) in taken.iter().zip(archives) {
+                    parts.push(match archive {
+                        Some(archive) => Box::new(archive),
+                        None => taken.tree.source(&place.target),
+                    });
+                }
             }
             Some(What::Image(source)) => {
                 let from = source.plan.top();
                 let packed = self.pack(image, layer, from, DEEP, &copy.sources).await?;
-                let is_file = packed
-                    .has_files()
-                    .map_err(crate::engine::EngineError::Files)?;
+                let is_file = packed.has_files().map_err(EngineError::Files)?;
                 place = self.place(image, layer, parent, copy, is_file).await?;
                 parts.push(Box::new(packed.placed_at(&place.target)));
             }
@@ -245,7 +256,7 @@ impl Builder {
         }
         let wanted = ["/etc/passwd", "/etc/group", &literally(&place.target)].map(str::to_owned);
         let packed = self.pack(image, layer, parent, FLAT, &wanted).await?;
-        let seen = packed.look().map_err(crate::engine::EngineError::Files)?;
+        let seen = packed.look().map_err(EngineError::Files)?;
         if by_name {
             let owner = owner::look_up(&copy.owner, &seen.texts[0], &seen.texts[1]);
             place.owner = Some(owner.map_err(|reason| BuildError::Owner {
@@ -310,6 +321,15 @@ impl Prepared {
             What::Local(_) => None,
         }
     }
+}
+
+/// Which of what `ADD` takes are archives.
+fn archives(taken: &[Taken], target: &str) -> std::io::Result<Vec<Option<Archive>>> {
+    let archive = |taken: &Taken| match taken.name {
+        Some(_) => Archive::of(taken.tree.root(), inside(target)),
+        None => Ok(None),
+    };
+    taken.iter().map(archive).collect()
 }
 
 /// A path as a pattern that matches it alone.

@@ -1,5 +1,6 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
+mod archive;
 mod base;
 mod dockerfile;
 mod error;

@@ -209,47 +209,56 @@ impl FileSource for PackedSource {
         };
         directories(above, sink)?;
         for member in self.packed.open()?.entries()? {
-            let mut member = member?;
-            let path = self.place(&member.path()?)?;
-            let header = member.header();
-            let kind = match header.entry_type() {
-                EntryType::Directory => EntryKind::Directory,
-                EntryType::Symlink | EntryType::Link => {
-                    let link = member.link_name()?.ok_or(io::ErrorKind::InvalidData)?;
-                    match header.entry_type() {
-                        EntryType::Link => EntryKind::HardLink {
-                            target: self.place(&link)?,
-                        },
-                        _ => EntryKind::Symlink {
-                            target: link.into_owned(),
-                        },
-                    }
-                }
-                EntryType::Fifo => EntryKind::Fifo,
-                _ => EntryKind::File {
-                    size: member.size(),
-                },
-            };
-            if path.as_os_str().is_empty() {
-                continue;
-            }
-            let number = |number: u64| u32::try_from(number).map_err(io::Error::other);
-            let entry = Entry {
-                path,
-                kind,
-                mode: header.mode()? & 0o7777,
-                uid: number(header.uid()?)?,
-                gid: number(header.gid()?)?,
-                mtime: header.mtime()?,
-            };
-            sink.add(&entry, &mut member)?;
+            put(&mut member?, &|path| self.place(path), sink)?;
         }
         Ok(())
     }
 }
 
+/// Gives a member of an archive to a sink, at the path where `place` says that it goes; links to other members go there, too.
+pub(super) fn put(
+    member: &mut tar::Entry<'_, impl Read>,
+    place: &dyn Fn(&Path) -> io::Result<PathBuf>,
+    sink: &mut dyn FileSink,
+) -> io::Result<()> {
+    let path = place(&member.path()?)?;
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let header = member.header();
+    let link = member.link_name()?;
+    let link = || link.clone().ok_or(io::ErrorKind::InvalidData);
+    let kind = match header.entry_type() {
+        EntryType::Directory => EntryKind::Directory,
+        EntryType::Symlink => EntryKind::Symlink {
+            target: link()?.into_owned(),
+        },
+        EntryType::Link => EntryKind::HardLink {
+            target: place(&link()?)?,
+        },
+        EntryType::Fifo => EntryKind::Fifo,
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File {
+            size: member.size(),
+        },
+        _ => {
+            let said = format!("`{}` is no file, directory or link", path.display());
+            return Err(io::Error::other(said));
+        }
+    };
+    let number = |number: u64| u32::try_from(number).map_err(io::Error::other);
+    let entry = Entry {
+        path,
+        kind,
+        mode: header.mode()? & 0o7777,
+        uid: number(header.uid()?)?,
+        gid: number(header.gid()?)?,
+        mtime: header.mtime()?,
+    };
+    sink.add(&entry, member)
+}
+
 /// A directory after those above it.
-fn directories(path: &Path, sink: &mut dyn FileSink) -> io::Result<()> {
+pub(super) fn directories(path: &Path, sink: &mut dyn FileSink) -> io::Result<()> {
     let mut all: Vec<_> = path.ancestors().collect();
     // The last one is the root, which is there.
     all.pop();

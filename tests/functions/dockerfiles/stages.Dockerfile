@@ -20,6 +20,9 @@ COPY --from=0 /out/made /existing
 COPY --from=build /out /all
 COPY --chown=app:audio --chmod=750 src/lib.rs /owned/
 COPY --chown=12:34 functions /numbered
+ADD functions/dockerfiles/archive.tar.gz /added
+ADD --chown=9:9 functions/dockerfiles/archive.tar.* /owned-too/
+ADD Cargo.toml /added/
 ENV NAME=good
 COPY --chmod=0640 <<one <<"two" /documents/
 <$NAME>
