@@ -22,6 +22,10 @@ const COMMANDS: Image = image!(
         .run_commands("echo \"[$B] $C\" > /after")
 );
 
+/// The suite's own Python, where no registry answers.
+const PYTHON: Image =
+    image!(from_dockerfile("functions/dockerfiles/python.Dockerfile").pip_install("six==1.16.0"));
+
 fn sh(line: &str) -> String {
     let output = Command::new("/bin/sh").args(["-c", line]).output();
     let output = output.expect("the image has a shell");
@@ -56,6 +60,20 @@ async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
         run("ls /srv/src /srv/src/bin; stat -c %u /srv/src/lib.rs").await,
         "/srv/src:\nbin\nlib.rs\n\n/srv/src/bin:\nplain.rs\n0"
     );
+}
+
+#[app::function(image = PYTHON)]
+fn in_python(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn other_steps_follow_a_dockerfile() {
+    let said = in_python::remote("cat /version; python -c 'import six; print(six.__version__)'");
+    let said = said.await.unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].starts_with("Python 3.11."), "{said}");
+    assert_eq!(lines[1], "1.16.0");
 }
 
 #[app::test]

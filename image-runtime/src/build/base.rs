@@ -162,7 +162,7 @@ impl Builder {
         };
         match archived(reference) {
             Some((suite, python)) => {
-                self.from_archive(suite, python, reference, image, &why)
+                self.take_archive(suite, python, reference, image, &why)
                     .await
             }
             None => Err(why.into()),
@@ -204,12 +204,12 @@ impl Builder {
                 reference,
             });
         }
-        self.from_archive(suite, python.is_some(), &reference, image, &why)
+        self.take_archive(suite, python.is_some(), &reference, image, &why)
             .await
     }
 
     /// A suite of the Debian archive in place of an image that no registry gives.
-    async fn from_archive(
+    async fn take_archive(
         &self,
         suite: &str,
         python: bool,

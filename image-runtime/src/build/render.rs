@@ -154,12 +154,11 @@ impl Writer {
     /// What a step runs in: environment, working directory, shell.
     fn surroundings(&mut self, now: &mut Config, wanted: &Config) {
         for (name, value) in &wanted.env {
-            let is_default = name == "PATH" && value == crate::plan::DEFAULT_PATH;
-            let known = now
-                .env
-                .iter()
-                .any(|(known, old)| known == name && old == value);
-            if !known && !(is_default && !now.env.iter().any(|(known, _)| known == "PATH")) {
+            let known = now.env.iter().find(|(known, _)| known == name);
+            let is = known.map(|(_, value)| value.as_str());
+            // What containers have where an image says nothing.
+            let is = is.or((name == "PATH").then_some(crate::plan::DEFAULT_PATH));
+            if is != Some(value) {
                 let _ = writeln!(self.text, "ENV {name}={}", quoted(value));
                 now.set(name, value);
             }
