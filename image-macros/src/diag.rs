@@ -33,8 +33,8 @@ impl Fault {
         self
     }
 
-    /// With the place in front of the message.
-    pub(crate) fn before(mut self, place: &str) -> Self {
+    /// With what it is about before it: the place in a file.
+    pub(crate) fn after(mut self, place: &str) -> Self {
         self.message.insert_str(0, place);
         self
     }

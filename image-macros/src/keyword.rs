@@ -28,6 +28,13 @@ pub(crate) enum Kind {
         check: TextCheck,
         example: &'static str,
     },
+    /// A string of words, as a shell splits them.
+    Words {
+        split: fn(&str) -> Result<Vec<String>, Fault>,
+        example: &'static str,
+    },
+    /// A list of secrets.
+    Secrets,
     /// A map of strings.
     Map {
         key: TextCheck,
@@ -46,9 +53,20 @@ pub(crate) enum Checked {
     Flag(bool),
     Text(LitStr),
     Texts(Vec<LitStr>),
+    Words(Vec<String>),
+    Secrets(Vec<Secret>),
     Map(Vec<(LitStr, LitStr)>),
     Duration(Duration),
     Image(Path),
+}
+
+/// A secret.
+#[derive(Clone)]
+pub(crate) enum Secret {
+    /// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
+    Made(Ident, LitStr),
+    /// A path to a `const Secret`.
+    Named(Path),
 }
 
 /// A keyword: its name and what its value must be.
@@ -115,6 +133,18 @@ impl Kind {
                 });
                 texts.map(Checked::Texts)
             }
+            (Self::Words { split, .. }, Value::Literal(Lit::Str(text))) => {
+                match split(&text.value()) {
+                    Ok(words) => Some(Checked::Words(words)),
+                    Err(fault) => {
+                        errors.at(text, fault);
+                        None
+                    }
+                }
+            }
+            (Self::Secrets, Value::List(_, items)) => {
+                each(items, |item| crate::secret::read(item, errors)).map(Checked::Secrets)
+            }
             (Self::Map { key, value, .. }, Value::Map(_, entries)) => {
                 read_map(name, entries, key, value, errors).map(Checked::Map)
             }
@@ -147,7 +177,8 @@ impl Kind {
         match self {
             Self::Flag => "true",
             Self::Text { example, .. } | Self::Texts { example, .. } => example,
-            Self::Map { example, .. } => example,
+            Self::Words { example, .. } | Self::Map { example, .. } => example,
+            Self::Secrets => "[Secret::from_env(\"TOKEN\")]",
             Self::Duration => "\"5m\"",
             Self::Image => "ML",
         }
@@ -156,7 +187,8 @@ impl Kind {
     fn wrong_type(self, name: &str, found: &Value) -> Fault {
         let wanted = match self {
             Self::Flag => "`true` or `false`",
-            Self::Text { .. } | Self::Duration => "a string",
+            Self::Text { .. } | Self::Words { .. } | Self::Duration => "a string",
+            Self::Secrets => "a list of secrets",
             Self::Texts { .. } => "a list of strings",
             Self::Map { .. } => "a map of strings",
             Self::Image => "the path of a `const Image`",

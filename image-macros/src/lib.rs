@@ -9,6 +9,8 @@ mod image;
 mod item;
 mod keyword;
 mod paths;
+mod python;
+mod secret;
 #[cfg(test)]
 mod snapshots;
 mod syntax;

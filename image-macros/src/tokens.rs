@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
-use crate::keyword::Checked;
+use crate::keyword::{Checked, Secret};
 use crate::paths::private;
 use crate::syntax::path_text;
 
@@ -36,6 +36,17 @@ impl Checked {
             Self::Flag(flag) => quote!(#flag),
             Self::Text(text) => quote!(#text),
             Self::Texts(texts) => quote!(&[#(#texts),*]),
+            Self::Words(words) => quote!(&[#(#words),*]),
+            Self::Secrets(secrets) => {
+                let p = private();
+                let secrets = secrets.iter().map(|secret| match secret {
+                    Secret::Made(constructor, argument) => {
+                        quote!(#p::Secret::#constructor(#argument))
+                    }
+                    Secret::Named(path) => quote!(#path),
+                });
+                quote!(&[#(#secrets),*])
+            }
             Self::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| quote!((#key, #value)));
                 quote!(&[#(#entries),*])

@@ -22,8 +22,19 @@ pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Step, TestEntry,
+    Parameter, Place, Project, Requirements, Secret, Step, TestEntry,
 };
+
+/// Why no step can follow an image, if none can: its last files are put in when a container starts.
+pub const fn cannot_be_extended(base: &Base) -> Option<&'static str> {
+    match base {
+        Base::Image(named) if named.image.spec().ends_added() => Some(
+            "no step can follow an image that ends with `copy = false`: its files are not there while an image is built\n\
+             help: leave `copy = false` out there, or add the files last in each image that needs them",
+        ),
+        _ => None,
+    }
+}
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.
 #[diagnostic::on_unimplemented(

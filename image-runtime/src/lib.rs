@@ -54,6 +54,8 @@ pub mod plan;
 pub mod protocol;
 #[doc(hidden)]
 pub mod registry;
+#[doc(hidden)]
+pub mod secrets;
 pub mod spec;
 #[doc(hidden)]
 pub mod store;
@@ -64,7 +66,7 @@ pub mod worker;
 
 pub use client::{Call, CallError, CallErrorKind};
 pub use image_macros::image;
-pub use spec::Image;
+pub use spec::{Image, Secret};
 
 /// The macros of a program: `#[app::function]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {

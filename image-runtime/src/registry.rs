@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 pub use names::Names;
 
-use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, TestEntry};
+use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, Secrets, TestEntry};
 
 /// An image that `image!` registered.
 #[derive(Debug)]
@@ -138,6 +138,23 @@ impl Program {
             } else {
                 function.options.env
             },
+            secrets: if function.options.secrets.is_empty() {
+                defaults.secrets
+            } else {
+                function.options.secrets
+            },
+        }
+    }
+
+    /// The secrets of a function: its own, else the program's.
+    pub fn secrets_of(&self, function: &FunctionSpec) -> Secrets {
+        let place = match self.app {
+            Some(app) if function.options.secrets.is_empty() => app.place,
+            _ => function.place,
+        };
+        Secrets {
+            all: self.options_of(function).secrets,
+            folder: place.manifest_dir,
         }
     }
 

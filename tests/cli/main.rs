@@ -11,5 +11,6 @@ mod export;
 mod face;
 mod input;
 mod render;
+mod secrets;
 mod signals;
 mod support;

@@ -63,13 +63,15 @@ async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
 }
 
 #[app::function(image = PYTHON)]
-fn in_python(line: &str) -> String {
+fn in_dockerfile_python(line: &str) -> String {
     sh(line)
 }
 
 #[app::test]
 async fn other_steps_follow_a_dockerfile() {
-    let said = in_python::remote("cat /version; python -c 'import six; print(six.__version__)'");
+    let said = in_dockerfile_python::remote(
+        "cat /version; python -c 'import six; print(six.__version__)'",
+    );
     let said = said.await.unwrap();
     let lines: Vec<_> = said.lines().collect();
     assert!(lines[0].starts_with("Python 3.11."), "{said}");

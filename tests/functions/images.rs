@@ -15,7 +15,7 @@ const CONFIGURED: Image = image!(
         .copy_local_file("Cargo.toml", "/etc/copied/")
 );
 const PYTHON: Image =
-    image!(debian_slim(python_version = "3.11").pip_install("six==1.16.0", "idna"));
+    image!(debian_slim(python_version = "3.11").pip_install("six==1.16.0", "idna==3.7"));
 const JQ: Image = image!(DEBIAN.apt_install("jq"));
 const OLD: Image = {
     #[allow(deprecated, reason = "an old glibc is what is wanted")]

@@ -2,8 +2,10 @@
 
 mod dockerfile;
 mod failures;
+mod files;
 mod images;
 mod output;
+mod python;
 mod values;
 
 use image_runtime::{Image, image};

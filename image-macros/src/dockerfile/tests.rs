@@ -35,9 +35,9 @@ fn said(text: &str) -> String {
 
 fn said_with(text: &str, request: &Request<'_>) -> String {
     let problems = file(text, request).expect_err(text);
-    let lines = problems.into_iter().map(|Problem { line, fault }| {
-        fault.before(&format!("{line}: ")).text().replace('\n', " ")
-    });
+    let lines = problems
+        .into_iter()
+        .map(|Problem { line, fault }| fault.after(&format!("{line}: ")).text().replace('\n', " "));
     lines.collect::<Vec<_>>().join("\n")
 }
 

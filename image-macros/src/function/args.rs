@@ -34,6 +34,11 @@ const ENV: Keyword = Keyword {
     kind: keyword::ENVIRONMENT,
 };
 
+const SECRETS: Keyword = Keyword {
+    name: "secrets",
+    kind: Kind::Secrets,
+};
+
 const fn name(example: &'static str) -> Keyword {
     Keyword {
         name: "name",
@@ -45,10 +50,10 @@ const fn name(example: &'static str) -> Keyword {
 }
 
 /// What a function takes.
-pub(crate) const FUNCTION: &[Keyword] = &[IMAGE, TIMEOUT, ENV, name("\"train\"")];
+pub(crate) const FUNCTION: &[Keyword] = &[IMAGE, TIMEOUT, ENV, SECRETS, name("\"train\"")];
 
 /// What the program takes: its own name, and defaults of its functions.
-pub(crate) const CONFIG: &[Keyword] = &[name("\"etl\""), IMAGE, TIMEOUT, ENV];
+pub(crate) const CONFIG: &[Keyword] = &[name("\"etl\""), IMAGE, TIMEOUT, ENV, SECRETS];
 
 /// Reads all of a macro's arguments.
 pub(crate) fn read(

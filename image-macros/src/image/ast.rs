@@ -11,6 +11,8 @@ pub(crate) struct Chain {
     pub(crate) base: Option<Base>,
     /// The steps that follow.
     pub(crate) steps: Vec<Call>,
+    /// What follows the chain.
+    pub(crate) keywords: Option<Arguments>,
 }
 
 /// What stands first.

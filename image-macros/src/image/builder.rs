@@ -179,7 +179,7 @@ fn advice(builder: &Builder, text: &LitStr, note: &'static str) -> Advice {
             builder.name.replace('.', "_"),
             span = text.span()
         ),
-        note,
+        note: note.to_owned(),
     }
 }
 

@@ -5,8 +5,9 @@ use syn::Ident;
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
 use super::model::{Argument, Base, Call, Image};
+use super::rules;
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
-use crate::keyword::{self, Keyword};
+use crate::keyword::{self, Checked, Keyword};
 use crate::syntax::Arguments;
 
 /// Checks all of a chain.
@@ -29,8 +30,30 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     });
     // All steps are looked at, also after a wrong one.
     let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
+    rules::nothing_after_added(&steps, errors);
+    let strict = strict(chain.keywords.as_ref(), errors);
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
-    Some(Image { base, steps })
+    Some(Image {
+        base,
+        steps,
+        strict,
+    })
+}
+
+/// What follows the chain: `strict = true`.
+fn strict(written: Option<&Arguments>, errors: &mut Errors) -> bool {
+    const KEYWORDS: &[Keyword] = &[Keyword {
+        name: "strict",
+        kind: keyword::Kind::Flag,
+    }];
+    let Some(written) = written else { return false };
+    for value in &written.positional {
+        let fault = Fault::new("after the chain `image!` takes keywords only");
+        errors.at(value, fault.help("such as `strict = true`"));
+    }
+    let read = keyword::read_all("`image!`", KEYWORDS, &written.keywords, errors);
+    read.iter()
+        .any(|(_, value)| matches!(value, Checked::Flag(true)))
 }
 
 fn step(call: &ast::Call, errors: &mut Errors) -> Option<Call> {
@@ -87,6 +110,7 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
             .map(|(name, value)| (name, Argument::Checked(value)))
             .collect(),
         advice: Vec::new(),
+        files: Vec::new(),
     };
     if let Some(finish) = row.finish {
         finish(&mut checked, errors);

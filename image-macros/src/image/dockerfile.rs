@@ -44,7 +44,7 @@ pub(crate) fn from_dockerfile(call: &mut Call, errors: &mut Errors) {
         Ok(read) => call.positional.push(Argument::Dockerfile(read)),
         Err(problems) => {
             for Problem { line, fault } in problems {
-                errors.at(&path, fault.before(&format!("`{file}` line {line}: ")));
+                errors.at(&path, fault.after(&format!("`{file}` line {line}: ")));
             }
         }
     }

@@ -2,13 +2,15 @@
 //! documented items of `image-runtime` where they are written.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 
 use super::ast;
 use super::builder::{Builder, Python};
-use super::model::{Advice, Argument, Base, Call, Image};
+use super::model::{Advice, Argument, Base, Call, Image, Project};
 use crate::diag::Errors;
 use crate::paths::private;
+use crate::python::requirements::Requirements;
 use crate::tokens;
 
 /// An image: its definition in a static, registered.
@@ -28,19 +30,31 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         let made = call(step);
         quote!(#p::verb::#made.step())
     });
-    let base_call = match &image.base {
-        Base::Call(call) => Some(call),
-        Base::Image(_) => None,
-    };
-    let advice = base_call
-        .into_iter()
-        .chain(&image.steps)
+    let advice = image
+        .calls()
         .flat_map(|call| &call.advice)
         .map(self::advice);
+    let files = image.calls().flat_map(|call| &call.files).map(|file| {
+        quote!(
+            const _: &[u8] = ::core::include_bytes!(
+                ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
+            );
+        )
+    });
+    let extends = match &image.base {
+        Base::Image(path) if !image.steps.is_empty() => Some(quote_spanned!(path.span()=>
+            const _: () = if let ::core::option::Option::Some(why) = #p::cannot_be_extended(&IMAGE_SPEC__.base) {
+                ::core::panic!("{}", why)
+            };
+        )),
+        _ => None,
+    };
     let spec = spec(&base, quote!(&[#(#steps),*]));
     quote!({
         #(#advice)*
+        #(#files)*
         #spec
+        #extends
         #p::inventory::submit! { #p::RegisteredImage(#p::Image::from_spec(&IMAGE_SPEC__)) }
         #p::Image::from_spec(&IMAGE_SPEC__)
     })
@@ -87,7 +101,28 @@ fn argument(argument: &Argument) -> TokenStream {
         Argument::Builder(builder) => self::builder(builder),
         Argument::Python(version) => python(version),
         Argument::Dockerfile(dockerfile) => dockerfile.tokens(),
+        Argument::Requirements(requirements) => self::requirements(requirements),
+        Argument::Project(project) => self::project(project),
     }
+}
+
+fn requirements(read: &Requirements) -> TokenStream {
+    let p = private();
+    let Requirements {
+        text,
+        constraints,
+        options,
+        ..
+    } = read;
+    quote!(#p::Requirements { text: #text, constraints: #constraints, options: &[#(#options),*] })
+}
+
+fn project(project: &Project) -> TokenStream {
+    let p = private();
+    let pyproject = &project.pyproject;
+    // A project without a lock is resolved while building.
+    let lock = project.lock.as_deref().unwrap_or_default();
+    quote!(#p::Project { pyproject: #pyproject, lock: #lock })
 }
 
 fn builder(builder: &Builder) -> TokenStream {
@@ -120,11 +155,14 @@ fn python(version: &Python) -> TokenStream {
 fn advice(advice: &Advice) -> TokenStream {
     let Advice { name, note } = advice;
     let declared = quote::format_ident!("{name}", span = proc_macro2::Span::call_site());
+    // A block of its own: one image may get the same advice several times.
     quote! {
-        #[deprecated(note = #note)]
-        #[allow(non_upper_case_globals)]
-        const #declared: () = ();
-        const _: () = #name;
+        {
+            #[deprecated(note = #note)]
+            #[allow(non_upper_case_globals)]
+            const #declared: () = ();
+            #name
+        };
     }
 }
 

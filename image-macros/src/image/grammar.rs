@@ -2,10 +2,10 @@
 //! `image-runtime`'s `spec::verb`, and what lowers it.
 
 use super::model::Call;
-use super::rules;
-use super::{builder, dockerfile};
+use super::{builder, dockerfile, python, rules};
 use crate::diag::Errors;
 use crate::keyword::{Keyword, Kind, TextCheck};
+use crate::python::options;
 use crate::text;
 
 /// A base or a step.
@@ -109,8 +109,72 @@ pub(crate) const STEPS: &[Row] = &[
             check: text::pep508::requirement,
             example: "\"numpy==2.2.6\"",
         },
-        keywords: &[FORCE_BUILD],
+        keywords: &[
+            INDEX_URL,
+            EXTRA_INDEX_URL,
+            FIND_LINKS,
+            PRE,
+            EXTRA_OPTIONS,
+            SECRETS,
+            FORCE_BUILD,
+        ],
         finish: None,
+    },
+    Row {
+        name: "pip_install_from_requirements",
+        aliases: &[],
+        positional: Positional::Exactly(&[text(
+            "path",
+            text::local::text_file,
+            "\"requirements.txt\"",
+        )]),
+        keywords: &[
+            INDEX_URL,
+            EXTRA_INDEX_URL,
+            FIND_LINKS,
+            PRE,
+            EXTRA_OPTIONS,
+            SECRETS,
+            FORCE_BUILD,
+        ],
+        finish: Some(python::requirements),
+    },
+    Row {
+        name: "pip_install_from_pyproject",
+        aliases: &[],
+        positional: Positional::Exactly(&[text(
+            "path",
+            text::local::text_file,
+            "\"pyproject.toml\"",
+        )]),
+        keywords: &[
+            chosen("optional_dependencies", "[\"dev\"]"),
+            chosen("dependency_groups", "[\"test\"]"),
+            INDEX_URL,
+            EXTRA_INDEX_URL,
+            FIND_LINKS,
+            PRE,
+            EXTRA_OPTIONS,
+            SECRETS,
+            FORCE_BUILD,
+        ],
+        finish: Some(python::pyproject),
+    },
+    Row {
+        name: "uv_sync",
+        aliases: &[],
+        positional: Positional::Exactly(&[text("project", text::local::project, "\".\"")]),
+        keywords: &[
+            chosen("groups", "[\"test\"]"),
+            chosen("extras", "[\"gpu\"]"),
+            Keyword {
+                name: "frozen",
+                kind: Kind::Flag,
+            },
+            SECRETS,
+            FORCE_BUILD,
+        ],
+        finish: Some(python::uv_sync),
     },
     Row {
         name: "run_commands",
@@ -120,7 +184,7 @@ pub(crate) const STEPS: &[Row] = &[
             check: text::plain::command,
             example: "\"make\"",
         },
-        keywords: &[FORCE_BUILD],
+        keywords: &[SECRETS, FORCE_BUILD],
         finish: None,
     },
     Row {
@@ -156,6 +220,44 @@ pub(crate) const STEPS: &[Row] = &[
                     example: "[\"*.pyc\"]",
                 },
             },
+            FORCE_BUILD,
+        ],
+        finish: None,
+    },
+    Row {
+        name: "add_local_file",
+        aliases: &[],
+        positional: Positional::Exactly(&[
+            text("source", text::local::file, "\"config.yaml\""),
+            text(
+                "target",
+                text::container_path::file,
+                "\"/root/config.yaml\"",
+            ),
+        ]),
+        keywords: &[COPY, FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "add_local_dir",
+        aliases: &[],
+        positional: Positional::Exactly(&[
+            text("source", text::local::directory, "\"models\""),
+            text(
+                "target",
+                text::container_path::directory,
+                "\"/root/models\"",
+            ),
+        ]),
+        keywords: &[
+            Keyword {
+                name: "ignore",
+                kind: Kind::Texts {
+                    check: text::ignore::pattern,
+                    example: "[\"*.pyc\"]",
+                },
+            },
+            COPY,
             FORCE_BUILD,
         ],
         finish: None,
@@ -217,6 +319,45 @@ pub(crate) const STEPS: &[Row] = &[
 
 /// Where `COPY` takes its files from.
 const CONTEXT_DIR: Keyword = text("context_dir", text::local::directory, "\".\"");
+
+const INDEX_URL: Keyword = text(
+    "index_url",
+    options::index_url,
+    "\"https://pypi.example/simple\"",
+);
+const EXTRA_INDEX_URL: Keyword = Keyword {
+    name: "extra_index_url",
+    ..INDEX_URL
+};
+const FIND_LINKS: Keyword = text("find_links", options::find_links, "\"/wheels\"");
+const PRE: Keyword = Keyword {
+    name: "pre",
+    kind: Kind::Flag,
+};
+const EXTRA_OPTIONS: Keyword = Keyword {
+    name: "extra_options",
+    kind: Kind::Words {
+        split: options::words,
+        example: "\"--no-deps\"",
+    },
+};
+const SECRETS: Keyword = Keyword {
+    name: "secrets",
+    kind: Kind::Secrets,
+};
+
+/// Whether local files are baked into a layer.
+const COPY: Keyword = Keyword {
+    name: "copy",
+    kind: Kind::Flag,
+};
+
+/// Names of extras or of groups.
+const fn chosen(name: &'static str, example: &'static str) -> Keyword {
+    let check = text::pep508::extra;
+    let kind = Kind::Texts { check, example };
+    Keyword { name, kind }
+}
 
 /// What every step takes.
 const FORCE_BUILD: Keyword = Keyword {

@@ -1,5 +1,6 @@
 //! `image!`: parse → check → expand. What is checked is in [`grammar`], one row a base and one row a step.
 
+mod advice;
 mod ast;
 mod builder;
 mod check;
@@ -8,6 +9,7 @@ mod expand;
 mod grammar;
 mod model;
 mod parse;
+mod python;
 mod rules;
 
 use proc_macro2::TokenStream;
@@ -19,7 +21,16 @@ pub(crate) fn image(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let chain = parse::chain(input, &mut errors);
     match check::chain(&chain, &mut errors) {
-        Some(image) if errors.is_empty() => expand::image(&image),
+        Some(mut image) if errors.is_empty() => {
+            advice::look(&mut image);
+            if image.strict {
+                advice::refuse(&image, &mut errors);
+            }
+            match errors.is_empty() {
+                true => expand::image(&image),
+                false => expand::fallback(errors, &chain),
+            }
+        }
         _ => expand::fallback(errors, &chain),
     }
 }

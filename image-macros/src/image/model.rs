@@ -5,11 +5,25 @@ use syn::{Ident, LitStr, Path};
 use super::builder::{Builder, Python};
 use crate::dockerfile::Dockerfile;
 use crate::keyword::Checked;
+use crate::python::requirements::Requirements;
 
 /// What an `image!( … )` means.
 pub(crate) struct Image {
     pub(crate) base: Base,
     pub(crate) steps: Vec<Call>,
+    /// Whether advice is to be errors.
+    pub(crate) strict: bool,
+}
+
+impl Image {
+    /// The base, where it is a call, and the steps.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        let base = match &self.base {
+            Base::Call(call) => Some(call),
+            Base::Image(_) => None,
+        };
+        base.into_iter().chain(&self.steps)
+    }
 }
 
 /// What the chain starts from.
@@ -26,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) positional: Vec<Argument>,
     pub(crate) keywords: Vec<(Ident, Argument)>,
     pub(crate) advice: Vec<Advice>,
+    /// Files that were read, from the folder of the crate's Cargo.toml: an edit of one compiles again.
+    pub(crate) files: Vec<String>,
 }
 
 impl Call {
@@ -46,6 +62,14 @@ pub(crate) enum Argument {
     Python(Python),
     /// A Dockerfile that was read, and the file it was read from.
     Dockerfile(Dockerfile),
+    Requirements(Requirements),
+    Project(Project),
+}
+
+/// What `uv_sync` installs: the texts of its files.
+pub(crate) struct Project {
+    pub(crate) pyproject: String,
+    pub(crate) lock: Option<String>,
 }
 
 /// A warning.
@@ -53,5 +77,5 @@ pub(crate) struct Advice {
     /// What it is about; the span is where the warning points.
     pub(crate) name: Ident,
     /// What it says.
-    pub(crate) note: &'static str,
+    pub(crate) note: String,
 }

@@ -16,6 +16,10 @@ pub(crate) fn chain(input: TokenStream, errors: &mut Errors) -> Chain {
     let all = |input: ParseStream<'_>| {
         chain.base = base(input, errors)?;
         while !input.is_empty() {
+            if let Some(keywords) = keywords(input, errors)? {
+                chain.keywords = Some(keywords);
+                break;
+            }
             chain.steps.extend(step(input, errors)?);
         }
         Ok(())
@@ -74,6 +78,20 @@ fn step(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Call>
     let name = Ident::parse_any(input)?;
     let arguments = arguments(input, errors)?;
     Ok(Some(Call { name, arguments }))
+}
+
+/// `, strict = true`, after the chain.
+fn keywords(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Arguments>> {
+    let begins = input.peek(Token![,]) && input.peek2(Ident::peek_any) && input.peek3(Token![=]);
+    // A comma may end the list of one argument.
+    let ends =
+        input.peek(Token![,]) && input.fork().parse::<TokenStream>()?.into_iter().count() == 1;
+    if !begins && !ends {
+        return Ok(None);
+    }
+    let comma: Token![,] = input.parse()?;
+    let arguments = Arguments::parse(input.parse()?, comma.span, errors);
+    Ok(Some(arguments))
 }
 
 fn arguments(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Arguments>> {

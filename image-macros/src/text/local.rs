@@ -21,10 +21,7 @@ pub(crate) fn file(text: &str) -> Result<(), Fault> {
 /// A file that is read while compiling.
 pub(crate) fn text_file(text: &str) -> Result<(), Fault> {
     match resolve(text, "file")?.is_dir() {
-        true => {
-            Err(Fault::new(format!("`{text}` is a directory"))
-                .help("write the path of the file in it"))
-        }
+        true => Err(Fault::new(format!("`{text}` is a directory"))),
         false => Ok(()),
     }
 }
@@ -46,6 +43,28 @@ pub(crate) fn directory(text: &str) -> Result<(), Fault> {
     match path.is_dir() {
         true => Ok(()),
         false => Err(Fault::new(format!("`{text}` is a file")).help("`copy_local_file` copies it")),
+    }
+}
+
+/// The directory of a Python project.
+pub(crate) fn project(text: &str) -> Result<(), Fault> {
+    let path = resolve(text, "directory")?;
+    match (path.is_dir(), path.join("pyproject.toml").is_file()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(Fault::new(format!(
+            "there is no `pyproject.toml` in `{text}`"
+        ))),
+        (false, _) => {
+            Err(Fault::new(format!("`{text}` is a file")).help("name the directory of the project"))
+        }
+    }
+}
+
+/// A path to what need not be there while compiling.
+pub(crate) fn path(text: &str) -> Result<(), Fault> {
+    match text.is_empty() {
+        true => Err(Fault::new("a local path must not be empty")),
+        false => no_nul("a local path", text),
     }
 }
 

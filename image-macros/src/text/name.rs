@@ -38,6 +38,18 @@ pub(crate) fn of_variable(text: &str) -> Result<(), Fault> {
     })
 }
 
+/// The name of a secret in the local store: that of a file.
+pub(crate) fn of_secret(text: &str) -> Result<(), Fault> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    match starts && text.chars().all(fits) && text.len() <= 64 {
+        true => Ok(()),
+        false => Err(Fault::new(format!(
+            "{text:?} is not a name of a secret: up to 64 letters, digits, `.`, `_` and `-`, starting with a letter or a digit"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,6 +38,50 @@ pub(crate) fn requirement(text: &str) -> Result<(), Fault> {
     })
 }
 
+/// The name of an extra or of a dependency group.
+pub(crate) fn extra(text: &str) -> Result<(), Fault> {
+    let mut scanner = Scanner::new(text);
+    match identifier(&mut scanner, "a name") {
+        Ok(()) if scanner.is_empty() => Ok(()),
+        Ok(()) => Err(Fault::new(format!(
+            "{text:?} is no name: unexpected {}",
+            scanner.found()
+        ))),
+        Err(reason) => Err(Fault::new(reason)),
+    }
+}
+
+/// Whether a right requirement names one exact version, or a URL.
+pub(crate) fn is_pinned(text: &str) -> bool {
+    let text = text.split(';').next().unwrap_or(text);
+    let exact = |comparison: &str| {
+        let comparison = comparison.trim_matches(|c: char| c.is_whitespace() || "()".contains(c));
+        comparison.starts_with("===") || comparison.starts_with("==") && !comparison.ends_with(".*")
+    };
+    match text.find(['<', '>', '=', '!', '~', '@']) {
+        Some(at) => text[at..].starts_with('@') || text[at..].split(',').any(exact),
+        None => false,
+    }
+}
+
+/// The name and the extras of a right requirement.
+pub(crate) fn name_and_extras(text: &str) -> (&str, Vec<&str>) {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+        .unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let list = rest
+        .trim_start()
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
+    let extras = list
+        .map_or("", |(extras, _)| extras)
+        .split(',')
+        .map(str::trim);
+    (name, extras.filter(|extra| !extra.is_empty()).collect())
+}
+
 fn parse(text: &str) -> Result<(), String> {
     let mut scanner = Scanner::new(text);
     scanner.skip_space();
@@ -400,6 +444,40 @@ mod tests {
             let text = requirement(bad).unwrap_err().text();
             assert!(text.ends_with(&format!("help: {help}")), "{text}");
         }
+    }
+
+    #[test]
+    fn exact_versions_and_urls_are_pinned() {
+        for pinned in [
+            "a==1.0",
+            "a[b] == 1.0 ; os_name == 'x'",
+            "a===x",
+            "a (==1)",
+            "a @ https://x/y",
+            "a>=1,==1.2",
+        ] {
+            assert!(is_pinned(pinned), "{pinned}");
+        }
+        for loose in [
+            "a",
+            "a[b]",
+            "a>=1.0",
+            "a~=1.0",
+            "a==1.*",
+            "a!=1.0",
+            "a; python_version == '3.8'",
+        ] {
+            assert!(!is_pinned(loose), "{loose}");
+        }
+    }
+
+    #[test]
+    fn names_and_extras_are_found() {
+        assert_eq!(
+            name_and_extras("a.b-c [x, y]>=1"),
+            ("a.b-c", vec!["x", "y"])
+        );
+        assert_eq!(name_and_extras("a==1"), ("a", vec![]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::digest::{Digest, Encoder, LayerId};
 use crate::engine::{EngineError, FileSource, Mount, NewLayer};
 use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
 use crate::protocol::Command;
+use crate::secrets::Mask;
 use crate::spec::dockerfile::Source;
 use crate::store::StoreError;
 use crate::worker::{DEEP, FLAT, PACK};
@@ -297,7 +298,14 @@ impl Builder {
             read_only: false,
         };
         let worker = self
-            .run_in(image, layer, of, vec![command], vec![mount])
+            .run_in(
+                image,
+                layer,
+                of,
+                &Mask::default(),
+                vec![command],
+                vec![mount],
+            )
             .await?;
         worker.remove().await?;
         Ok(Packed::new(shared.join("files.tar"), folder))

@@ -9,6 +9,7 @@ use crate::context::ContextError;
 use crate::engine::EngineError;
 use crate::plan::WordError;
 use crate::protocol::RunOutcome;
+use crate::secrets::SecretError;
 use crate::spec::Place;
 use crate::store::StoreError;
 use crate::worker::{CallFailure, StartError, last_lines_text};
@@ -95,6 +96,27 @@ pub enum BuildError {
     /// The tool that installs Python packages could not be had.
     #[error("the tool that installs Python packages cannot be had")]
     Uv(#[from] UvError),
+    /// A secret of a step cannot be had.
+    #[error("step `{step}` of image `{image}` cannot be made")]
+    Secret {
+        /// The image, as people call it.
+        image: String,
+        /// The step, as people write it.
+        step: String,
+        /// Which, and why.
+        source: SecretError,
+    },
+    /// A variable stands for nothing.
+    #[error(
+        "step `{step}` names `${{{name}}}`, and neither its secrets nor the image’s environment have such a variable\n  \
+         help: add `secrets = [Secret::from_env(\"{name}\")]` to the step"
+    )]
+    NoVariable {
+        /// The step.
+        step: String,
+        /// The variable.
+        name: String,
+    },
     /// Another one waited for the same layer, and it failed.
     #[error(transparent)]
     Shared(Arc<BuildError>),

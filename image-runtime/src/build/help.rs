@@ -34,7 +34,7 @@ pub(super) fn help(
     let runs_apt = matches!(action, Action::AptInstall(_) | Action::SuitePython { .. });
     let runs_uv = matches!(
         action,
-        Action::PipInstall { .. } | Action::SuitePython { .. }
+        Action::PipInstall { .. } | Action::UvSync { .. } | Action::SuitePython { .. }
     );
     match (action, outcome) {
         (Action::AptInstall(_), RunOutcome::NotStarted(_)) => Some(
@@ -50,7 +50,7 @@ pub(super) fn help(
         (Action::AptInstall(_), _) if said("Unable to locate package") => Some(
             "look the name up in Debian’s package search; the suite follows from `builder_version`",
         ),
-        (Action::PipInstall { .. }, _) if said_one(&NO_PYTHON) => Some(
+        (Action::PipInstall { .. } | Action::UvSync { .. }, _) if said_one(&NO_PYTHON) => Some(
             "this base has no Python: use `debian_slim(python_version = \"3.11\")`, or install one in an earlier step",
         ),
         _ => None,
@@ -61,11 +61,13 @@ pub(super) fn help(
 mod tests {
     use super::*;
 
+    use crate::plan::Pip;
+
     const APT: Action = Action::AptInstall(&["jq"]);
 
     fn pip() -> Action {
         Action::PipInstall {
-            requirements: &["numpy"],
+            pip: Pip::from(&crate::spec::verb::pip_install(&["numpy"])),
             uv: "0".into(),
         }
     }

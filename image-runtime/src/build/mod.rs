@@ -1,5 +1,6 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
+mod added;
 mod archive;
 mod base;
 mod dockerfile;
@@ -8,6 +9,7 @@ mod help;
 mod network;
 mod once;
 mod owner;
+mod pip;
 mod placed;
 mod render;
 mod steps;
@@ -27,7 +29,7 @@ pub(crate) use network::{certificates, proxies};
 
 use crate::context::Tree;
 use crate::digest::LayerId;
-use crate::engine::Engine;
+use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events};
 use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
 use crate::registry::Names;
@@ -52,6 +54,8 @@ pub struct Built {
     pub layer: LayerId,
     /// What its containers get.
     pub config: Config,
+    /// Files of this machine that its containers see.
+    pub added: Vec<Mount>,
     /// What it stands on, for people.
     pub base: String,
     /// How many layers this run built for it.
@@ -73,6 +77,8 @@ pub struct Builder {
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
     layers: Once<LayerId, bool>,
+    /// Copies of directories that containers see without what is ignored.
+    staged: added::Staged,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -85,6 +91,7 @@ struct Prepared {
     trees: HashMap<usize, Tree>,
     /// What instructions copy, by their steps.
     copied: HashMap<usize, dockerfile::Files>,
+    added: Vec<Mount>,
 }
 
 impl Builder {
@@ -107,6 +114,7 @@ impl Builder {
             images: Once::default(),
             bases: Once::default(),
             layers: Once::default(),
+            staged: added::Staged::default(),
         }
     }
 
@@ -163,6 +171,10 @@ impl Builder {
         Box::pin(async move {
             let prepared = self.prepare(image).await?;
             let missing = self.missing(&prepared.plan).await?;
+            // Before anything is built that would be of no use without them.
+            for index in &missing {
+                self.secrets(&prepared, &prepared.plan.layers[*index])?;
+            }
             Ok((prepared, missing))
         })
     }
@@ -205,11 +217,13 @@ impl Builder {
                 layer.force = true;
             }
         }
+        let added = self.added(chain).await?;
         Ok(Prepared {
             name,
             plan,
             trees,
             copied,
+            added,
         })
     }
 
@@ -223,6 +237,8 @@ impl Builder {
             let (source, ignore) = match verb {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
+                Step::AddLocalFile(add) if add.copy => (add.source, None),
+                Step::AddLocalDir(add) if add.copy => (add.source, Some(add.ignore)),
                 _ => continue,
             };
             let path = std::path::Path::new(step.place.manifest_dir).join(source);
@@ -322,6 +338,7 @@ impl Builder {
             let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
+                added: image.added.clone(),
                 base: image.plan.layers[0].title.clone(),
                 built: made.len(),
             };

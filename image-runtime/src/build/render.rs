@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{BuildError, Builder, Prepared};
 use crate::context::{NodeKind, Tree};
-use crate::plan::{Action, BaseSource, Config, CopySpec, PlannedLayer};
+use crate::plan::{Action, BaseSource, Config, CopySpec, Pip, PlannedLayer};
 use crate::spec::Image;
 
 impl Builder {
@@ -238,6 +238,14 @@ impl Writer {
     }
 
     fn layer(&mut self, image: &Prepared, layer: &PlannedLayer, now: &mut Config) {
+        if !layer.secrets.all.is_empty() {
+            let names = layer.secrets.all.iter().map(|secret| secret.identity()[1]);
+            let names = names.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(
+                self.text,
+                "# The next step needs variables of secrets, which stand in no file: {names}."
+            );
+        }
         match &layer.action {
             Action::Base(_) | Action::SuitePython { .. } | Action::Workdir => {}
             Action::AptInstall(packages) => {
@@ -254,18 +262,28 @@ impl Writer {
                      /var/lib/dpkg/*-old /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache"
                 );
             }
-            Action::PipInstall { requirements, uv } => {
+            Action::PipInstall { pip, uv } => {
                 self.user(now, "");
-                let requirements = requirements
-                    .iter()
-                    .map(|one| word(one))
-                    .collect::<Vec<_>>()
-                    .join(" ");
-                let _ = writeln!(
-                    self.text,
-                    "RUN --mount=from=ghcr.io/astral-sh/uv:{uv},source=/uv,target=/usr/bin/uv \\\n    \
-                     uv pip install --system --break-system-packages --no-config --no-cache --link-mode=copy -- {requirements}"
-                );
+                self.pip_install(pip, uv);
+            }
+            Action::UvSync { sync, uv } => {
+                self.user(now, "");
+                let files = [
+                    ("pyproject.toml", sync.project.pyproject),
+                    ("uv.lock", sync.project.lock),
+                ];
+                let mut words = "UV_PROJECT_ENVIRONMENT=$(python3 -c 'import sys; print(sys.prefix)') uv sync --project \"$d\" \
+                                 --no-install-project --inexact --no-cache --link-mode=copy --no-default-groups"
+                    .to_owned();
+                if sync.frozen {
+                    words.push_str(" --frozen");
+                }
+                let groups = sync.groups.iter().map(|group| ("group", group));
+                for (option, name) in groups.chain(sync.extras.iter().map(|extra| ("extra", extra)))
+                {
+                    let _ = write!(words, " --{option} {name}");
+                }
+                self.uv(uv, &words, &files);
             }
             Action::RunCommands(commands) => {
                 self.user(now, "");
@@ -291,6 +309,68 @@ impl Writer {
             }
             Action::Copy { step, copy } => self.copy(image, *step, copy, now),
         }
+    }
+
+    fn pip_install(&mut self, pip: &Pip, uv: &str) {
+        let mut words =
+            "uv pip install --system --break-system-packages --no-config --no-cache --link-mode=copy".to_owned();
+        for (option, url) in [
+            ("--default-index", pip.index_url),
+            ("--extra-index-url", pip.extra_index_url),
+            ("--find-links", pip.find_links),
+        ] {
+            if !url.is_empty() {
+                let _ = write!(words, " {option} {}", expanding(url));
+            }
+        }
+        if pip.pre {
+            words.push_str(" --prerelease=allow");
+        }
+        let mut files = Vec::new();
+        let options = pip.file.iter().flat_map(|(file, _)| file.options);
+        for option in pip.extra_options.iter().chain(options) {
+            let _ = write!(words, " {}", expanding(option));
+        }
+        if let Some((file, _)) = &pip.file {
+            files.push(("requirements.txt", file.text));
+            words.push_str(" -r \"$d/requirements.txt\"");
+            if !file.constraints.is_empty() {
+                files.push(("constraints.txt", file.constraints));
+                words.push_str(" -c \"$d/constraints.txt\"");
+            }
+        }
+        if !pip.list.is_empty() {
+            words.push_str(" --");
+        }
+        for requirement in pip.list {
+            let _ = write!(words, " {}", expanding(requirement));
+        }
+        self.uv(uv, &words, &files);
+    }
+
+    /// Runs uv, with files in a directory `$d` that goes afterwards. Only BuildKit can lend a program to a command.
+    fn uv(&mut self, version: &str, line: &str, files: &[(&str, &str)]) {
+        let lent = format!(
+            "RUN --mount=from=ghcr.io/astral-sh/uv:{version},source=/uv,target=/usr/bin/uv"
+        );
+        let files: Vec<_> = files.iter().filter(|(_, text)| !text.is_empty()).collect();
+        if files.is_empty() {
+            let _ = writeln!(self.text, "{lent} \\\n    {line}");
+            return;
+        }
+        let mut script = "d=$(mktemp -d)".to_owned();
+        for (number, (name, _)) in (1..).zip(&files) {
+            let _ = write!(script, " && printf %s \"${number}\" > \"$d/{name}\"");
+        }
+        let _ = write!(script, " && {line}; s=$?; rm -rf \"$d\"; exit $s");
+        let mut argv = vec![
+            "/bin/sh".to_owned(),
+            "-c".to_owned(),
+            script,
+            "sh".to_owned(),
+        ];
+        argv.extend(files.iter().map(|(_, text)| (*text).to_owned()));
+        let _ = writeln!(self.text, "{lent} {}", json(&argv));
     }
 
     fn run(&mut self, now: &Config, line: &str) {
@@ -517,6 +597,18 @@ fn word(text: &str) -> String {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', "'\\''")),
     }
+}
+
+/// A word of a shell's line, in which `${NAME}` stands for a variable.
+fn expanding(text: &str) -> String {
+    if !text.contains("${") {
+        return word(text);
+    }
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('`', "\\`");
+    format!("\"{escaped}\"")
 }
 
 fn json(words: &[String]) -> String {

@@ -5,13 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::error::StepFailed;
 use super::help::help;
 use super::network::{CERTIFICATES_INSIDE, Network};
-use super::{BuildError, Builder, Prepared};
+use super::{BuildError, Builder, Prepared, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
 use crate::engine::{Mount, NewLayer};
 use crate::event::Event;
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
+use crate::secrets::{self, Mask, Values};
 use crate::store::StoreError;
 use crate::worker::{PACK, Worker, WorkerSpec};
 
@@ -20,8 +21,6 @@ const LINES_SHOWN: usize = 20;
 
 const APT_CACHE: &str = "/dev/image-runtime/apt";
 const SCRIPT: &str = "/dev/image-runtime/script";
-const UV: &str = "/dev/image-runtime/uv";
-const UV_CACHE: &str = "/dev/image-runtime/uv-cache";
 
 /// What apt and dpkg write beside the packages: records of when, and copies of what was there before.
 const APT_LEFTOVERS: &str = "rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \
@@ -35,6 +34,7 @@ impl Builder {
             return self.make_base(image, layer, source).await;
         }
         let parent = image.plan.layers[index - 1].id;
+        let secrets = self.secrets(image, layer)?;
         match &layer.action {
             Action::Base(_) => Ok(()),
             Action::CopyFiles { step, target } => {
@@ -50,7 +50,7 @@ impl Builder {
             }
             Action::RunCommands(commands) => {
                 let commands = in_shell(&layer.config.shell, commands);
-                self.run_step(image, layer, parent, commands, Vec::new())
+                self.run_step(image, layer, parent, &secrets, commands, Vec::new())
                     .await
             }
             Action::Copy { step, copy } => self.make_copy(image, layer, parent, *step, copy).await,
@@ -62,19 +62,19 @@ impl Builder {
             Action::AptInstall(packages) => {
                 let _lock = self.lock_apt().await?;
                 let mount = apt_cache();
-                self.run_step(image, layer, parent, apt_install(packages), vec![mount])
+                let commands = apt_install(packages);
+                self.run_step(image, layer, parent, &secrets, commands, vec![mount])
                     .await
             }
-            Action::PipInstall { requirements, uv } => {
-                let mounts = self.uv_mounts(uv).await?;
-                self.run_step(
-                    image,
-                    layer,
-                    parent,
-                    vec![pip_install(requirements)],
-                    mounts,
-                )
-                .await
+            Action::PipInstall { pip, uv } => {
+                let installation = pip::install(pip, layer, &secrets, &self.store)?;
+                self.install(image, layer, parent, &secrets, installation, uv)
+                    .await
+            }
+            Action::UvSync { sync, uv } => {
+                let installation = pip::sync(sync, &self.store)?;
+                self.install(image, layer, parent, &secrets, installation, uv)
+                    .await
             }
             Action::SuitePython {
                 suite,
@@ -89,8 +89,9 @@ impl Builder {
                 commands.push(shell(&format!(
                     "ln -s /usr/bin/python{series} /usr/local/bin/python && rm -f /usr/lib/python{series}/EXTERNALLY-MANAGED"
                 )));
-                commands.push(pip_install(&[&format!("pip=={pip}")]));
-                self.run_step(image, layer, parent, commands, mounts).await
+                commands.push(pip::packages(&[&format!("pip=={pip}")]));
+                self.run_step(image, layer, parent, &secrets, commands, mounts)
+                    .await
             }
         }
     }
@@ -130,8 +131,15 @@ impl Builder {
             });
             command.argv = vec![SCRIPT.into()];
         }
-        self.run_step(image, layer, parent, vec![command], mounts)
-            .await
+        self.run_step(
+            image,
+            layer,
+            parent,
+            &Values::default(),
+            vec![command],
+            mounts,
+        )
+        .await
     }
 
     /// apt allows one process at a time in its cache.
@@ -140,18 +148,36 @@ impl Builder {
     }
 
     async fn uv_mounts(&self, version: &str) -> Result<Vec<Mount>, BuildError> {
-        let program = uv::program(version, &self.store).await?;
-        Ok(vec![
-            Mount::Local {
-                source: program,
-                target: UV.into(),
-                read_only: true,
-            },
-            Mount::Cache {
-                name: "uv".into(),
-                target: UV_CACHE.into(),
-            },
-        ])
+        Ok(pip::mounts(uv::program(version, &self.store).await?))
+    }
+
+    async fn install(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        secrets: &Values,
+        installation: pip::Installation,
+        uv: &str,
+    ) -> Result<(), BuildError> {
+        let mut mounts = self.uv_mounts(uv).await?;
+        mounts.extend(installation.mounts.iter().cloned());
+        let commands = installation.commands.clone();
+        self.run_step(image, layer, parent, secrets, commands, mounts)
+            .await
+    }
+
+    /// The values of the secrets of a layer's step.
+    pub(super) fn secrets(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+    ) -> Result<Values, BuildError> {
+        secrets::values(&layer.secrets).map_err(|source| BuildError::Secret {
+            image: image.name.clone(),
+            step: layer.title.clone(),
+            source,
+        })
     }
 
     /// Runs commands with the network and the environment of the step, and saves what they wrote.
@@ -160,23 +186,25 @@ impl Builder {
         image: &Prepared,
         layer: &PlannedLayer,
         parent: LayerId,
+        secrets: &Values,
         mut commands: Vec<Command>,
         mut mounts: Vec<Mount>,
     ) -> Result<(), BuildError> {
         let network = Network::of_this_machine();
         for command in &mut commands {
             let own = std::mem::take(&mut command.env);
-            command.env = [network.env.clone(), layer.config.env.clone(), own].concat();
+            let (network, image) = (network.env.as_slice(), layer.config.env.as_slice());
+            command.env = [network, image, secrets.env(), own.as_slice()].concat();
             if command.workdir.is_empty() {
                 command.workdir.clone_from(&layer.config.workdir);
             }
         }
         mounts.extend(network.mounts);
-        self.run_and_save(image, layer, parent, commands, mounts)
+        self.run_hiding(image, layer, parent, &secrets.mask(), commands, mounts)
             .await
     }
 
-    /// Runs commands in a container of the parent, and saves what they wrote as the layer.
+    /// Runs commands that know no secret in a container of the parent, and saves what they wrote as the layer.
     pub(super) async fn run_and_save(
         &self,
         image: &Prepared,
@@ -185,7 +213,23 @@ impl Builder {
         commands: Vec<Command>,
         mounts: Vec<Mount>,
     ) -> Result<(), BuildError> {
-        let worker = self.run_in(image, layer, parent, commands, mounts).await?;
+        self.run_hiding(image, layer, parent, &Mask::default(), commands, mounts)
+            .await
+    }
+
+    /// Runs commands in a container of the parent, and saves what they wrote as the layer.
+    async fn run_hiding(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        mask: &Mask,
+        commands: Vec<Command>,
+        mounts: Vec<Mount>,
+    ) -> Result<(), BuildError> {
+        let worker = self
+            .run_in(image, layer, parent, mask, commands, mounts)
+            .await?;
         let new = NewLayer {
             id: layer.id,
             parent: Some(parent),
@@ -203,6 +247,7 @@ impl Builder {
         image: &Prepared,
         layer: &PlannedLayer,
         of: LayerId,
+        mask: &Mask,
         commands: Vec<Command>,
         mounts: Vec<Mount>,
     ) -> Result<Worker, BuildError> {
@@ -220,6 +265,7 @@ impl Builder {
                 purpose: format!("build {}", layer.title),
             })
             .await?;
+        worker.hide(mask.clone());
         for command in &commands {
             let mut last_lines = std::collections::VecDeque::new();
             let outcome = worker
@@ -244,7 +290,7 @@ impl Builder {
                 return Err(BuildError::Step(Box::new(StepFailed {
                     image: image.name.clone(),
                     step: layer.title.clone(),
-                    command: command_text(command),
+                    command: mask.apply(command_text(command)),
                     help: help(&layer.action, &outcome, &last_lines).map(str::to_owned),
                     outcome,
                     last_lines,
@@ -270,7 +316,7 @@ impl Builder {
     }
 }
 
-fn command(argv: &[&str]) -> Command {
+pub(super) fn command(argv: &[&str]) -> Command {
     Command {
         argv: argv.iter().map(ToString::to_string).collect(),
         env: Vec::new(),
@@ -278,7 +324,7 @@ fn command(argv: &[&str]) -> Command {
     }
 }
 
-fn shell(line: &str) -> Command {
+pub(super) fn shell(line: &str) -> Command {
     command(&["/bin/sh", "-c", line])
 }
 
@@ -343,31 +389,11 @@ fn apt_install(packages: &[&str]) -> Vec<Command> {
     vec![make_cache, apt(&["update"]), install, clean]
 }
 
-fn pip_install(requirements: &[&str]) -> Command {
-    let mut install = command(&[
-        UV,
-        "pip",
-        "install",
-        "--system",
-        "--break-system-packages",
-        "--no-config",
-        "--no-progress",
-        "--link-mode=copy",
-        "--system-certs",
-    ]);
-    install.argv.push("--".into());
-    install
-        .argv
-        .extend(requirements.iter().map(ToString::to_string));
-    install.env = vec![
-        ("UV_CACHE_DIR".into(), UV_CACHE.into()),
-        ("UV_PYTHON_DOWNLOADS".into(), "never".into()),
-    ];
-    install
-}
-
 /// The command as a person would type it: without our options.
 fn command_text(command: &Command) -> String {
+    if let Some(text) = pip::typed(command) {
+        return text;
+    }
     match command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["/bin/sh", "-c", line] => line.to_owned(),
         [PACK, _, _, ref paths @ ..] => paths.join(" "),
@@ -380,13 +406,6 @@ fn command_text(command: &Command) -> String {
             format!(
                 "apt-get install {}",
                 packages.copied().collect::<Vec<_>>().join(" ")
-            )
-        }
-        [UV, ref rest @ ..] => {
-            let requirements = rest.iter().skip_while(|word| **word != "--").skip(1);
-            format!(
-                "uv pip install {}",
-                requirements.copied().collect::<Vec<_>>().join(" ")
             )
         }
         ref words => words.join(" "),

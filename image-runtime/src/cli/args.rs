@@ -49,6 +49,9 @@ pub(super) enum Verb {
     Push(Push),
     /// Write an image as files that other tools take
     Export(Export),
+    /// Keep secrets that images and functions name with `Secret::from_name`
+    #[command(subcommand)]
+    Secret(Secret),
     /// Show what this program finds on this machine
     Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
@@ -105,6 +108,36 @@ pub(super) struct Export {
     /// What the image is to be called where it is loaded: `team/app:1`
     #[arg(long, short)]
     pub(super) tag: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Secret {
+    /// Keep a secret: variables and their values
+    Create(CreateSecret),
+    /// List the secrets, without their values
+    List,
+    /// Remove a secret
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateSecret {
+    /// What it is to be called
+    pub(super) name: String,
+
+    /// `NAME=value`; `NAME` alone takes the value of this variable here, `NAME=-` reads it from standard input
+    pub(super) variables: Vec<String>,
+
+    /// Take also the variables of a file of `NAME=value` lines
+    #[arg(long, value_name = "FILE")]
+    pub(super) from_dotenv: Option<PathBuf>,
+
+    /// Take the place of a secret of that name
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod list;
 mod printer;
 mod prune;
 mod render;
+mod secret;
 mod shelf;
 
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ impl Command {
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
+                Verb::Secret(arguments) => secret::run(&arguments, &printer),
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }

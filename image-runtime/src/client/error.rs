@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::build::BuildError;
 use crate::engine::EngineError;
 use crate::protocol::Failure;
+use crate::secrets::SecretError;
 use crate::worker::{CallFailure, StartError};
 
 /// What went wrong with a call, in kinds that a program can tell apart.
@@ -72,6 +73,11 @@ impl CallError {
             _ => CallErrorKind::Build,
         };
         Self::new(kind, chain(error))
+    }
+
+    pub(super) fn secret(function: &str, error: &SecretError) -> Self {
+        let text = format!("`{function}` cannot be called: {}", chain(error));
+        Self::new(CallErrorKind::Engine, text)
     }
 
     pub(super) fn start(error: &StartError) -> Self {

@@ -12,6 +12,7 @@ use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Events};
 use crate::registry::Program;
+use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::Store;
 use crate::ui::{Ui, UiOptions};
@@ -152,10 +153,16 @@ impl Host {
         arguments: &[u8],
         timeout: Option<Duration>,
     ) -> Result<Vec<u8>, CallError> {
+        // Before anything runs that would be of no use without them.
+        let secrets = secrets::values(&self.program.secrets_of(function))
+            .map_err(|error| CallError::secret(function.name, &error))?;
         let built = self.build(self.image_of(function)).await?;
         let options = self.program.options_of(function);
         let mut config = built.config;
         for (name, value) in options.env {
+            config.set(name, value);
+        }
+        for (name, value) in secrets.env() {
             config.set(name, value);
         }
         let key = PoolKey {
@@ -163,6 +170,7 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
+            mounts: built.added,
         };
         let mut worker = self
             .pools
@@ -170,6 +178,7 @@ impl Host {
             .await
             .map_err(|error| CallError::start(&error))?;
 
+        worker.hide(secrets.mask());
         let mut tell = self.output_of(function.name, worker.name());
         let call = worker.call(function.name, arguments, &mut *tell);
         let answer = match timeout.or(options.timeout) {

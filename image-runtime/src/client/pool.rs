@@ -16,6 +16,8 @@ pub(super) struct PoolKey {
     pub(super) env: Vec<(String, String)>,
     pub(super) workdir: String,
     pub(super) user: String,
+    /// Local files that are no part of the image.
+    pub(super) mounts: Vec<crate::engine::Mount>,
 }
 
 /// All pools of this process.
@@ -67,7 +69,7 @@ impl Pools {
                     env: key.env,
                     workdir: key.workdir,
                     user: key.user,
-                    mounts: Vec::new(),
+                    mounts: key.mounts,
                     purpose: purpose.to_owned(),
                 };
                 self.launcher.start(spec).await?

@@ -102,7 +102,7 @@ pub enum ContextError {
 
 impl ContextError {
     /// The error of reading a path.
-    pub(super) fn read(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read {
             path: path.to_owned(),
             source,

@@ -210,8 +210,9 @@ pub struct ContainerSpec {
     pub purpose: String,
 }
 
-/// Something put into a container. Targets lie under [`MOUNT_ROOT`], so that no mount point is ever part of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something put into a container. Targets lie under [`MOUNT_ROOT`], so that no mount point is ever part of a layer; only a container
+/// that is never saved has others, too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mount {
     /// A file or directory of this machine.
     Local {

@@ -169,5 +169,13 @@ fn push_stage(
 }
 
 fn needs_python(step: &ChainStep) -> bool {
-    matches!(step.part, Part::Verb(Step::PipInstall(_)))
+    matches!(
+        step.part,
+        Part::Verb(
+            Step::PipInstall(_)
+                | Step::PipInstallFromRequirements(_)
+                | Step::PipInstallFromPyproject(_)
+                | Step::UvSync(_)
+        )
+    )
 }

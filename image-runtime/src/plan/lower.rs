@@ -13,7 +13,11 @@
 //! | a step | tag, parent, verb, and: |
 //! | – `apt_install`, `run_commands` | list of arguments |
 //! | – `pip_install` | list of requirements, version of uv |
-//! | – `copy_local_file`, `copy_local_dir` | target, digest of the file tree |
+//! | – `pip_install_from_requirements`, `pip_install_from_pyproject` | text, constraints, list of options, version of uv |
+//! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
+//! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
+//! | … with secrets | `secrets`, number of them, then source and name of each |
+//! | – `copy_local_file`, `copy_local_dir`, `add_local_file`, `add_local_dir` | target, digest of the file tree |
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
 //! | – `entrypoint`, `cmd`, `shell` | list of arguments |
@@ -27,9 +31,9 @@
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
-use super::{BaseSource, Chain, CopySpec, Expanded, Part, ResolvedBase, Root};
+use super::{BaseSource, Chain, CopySpec, Expanded, Part, Pip, ResolvedBase, Root, Sync};
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::spec::Step;
+use crate::spec::{Secret, Secrets, Step};
 
 const TAG: &str = "image-runtime layer v1";
 
@@ -70,6 +74,8 @@ pub struct PlannedLayer {
     pub action: Action,
     /// Environment and working directory while it is made.
     pub config: Config,
+    /// What it is given while it is made, and nothing else is.
+    pub secrets: Secrets,
     /// Whether it is built in this run even if it exists.
     pub force: bool,
 }
@@ -94,8 +100,15 @@ pub enum Action {
     AptInstall(&'static [&'static str]),
     /// Python packages.
     PipInstall {
-        /// PEP 508 requirements.
-        requirements: &'static [&'static str],
+        /// Which, and how.
+        pip: Pip,
+        /// The version of uv that installs them.
+        uv: String,
+    },
+    /// The packages of a Python project.
+    UvSync {
+        /// Which.
+        sync: Sync,
         /// The version of uv that installs them.
         uv: String,
     },
@@ -249,6 +262,7 @@ pub fn lower(
                 uv: uv.into(),
             },
             config: config.clone(),
+            secrets: Secrets::NONE,
             force: false,
         });
     }
@@ -257,8 +271,8 @@ pub fn lower(
     let mut force = false;
     let mut own_cmd = false;
     let mut stage = None;
-    for (index, (step, expanded)) in chain.steps.iter().zip(instructions).enumerate() {
-        let step = match (step.part, expanded) {
+    for (index, (written, expanded)) in chain.steps.iter().zip(instructions).enumerate() {
+        let step = match (written.part, expanded) {
             (Part::Verb(step), _) => step,
             (Part::Instruction(_, _), None) => continue,
             (Part::Instruction(instruction, origin), Some(expanded)) => {
@@ -282,19 +296,32 @@ pub fn lower(
                         title: shortened(instruction.text),
                         action,
                         config: config.clone(),
+                        secrets: Secrets::NONE,
                         force,
                     });
                 }
                 continue;
             }
         };
+        // No part of the image: the containers get it.
+        if step.is_added() {
+            continue;
+        }
         force |= step.force_build();
         identity = child(&identity, step.verb(), |encoder| match step {
             Step::AptInstall(step) => encoder.list(step.packages.iter().copied()),
-            Step::PipInstall(step) => encoder.list(step.requirements.iter().copied()).text(uv),
-            Step::RunCommands(step) => encoder.list(step.commands.iter().copied()),
+            Step::PipInstall(step) => Pip::from(step).encode(uv, encoder),
+            Step::PipInstallFromRequirements(step) => Pip::from(step).encode(uv, encoder),
+            Step::PipInstallFromPyproject(step) => Pip::from(step).encode(uv, encoder),
+            Step::UvSync(step) => Sync::from(step).encode(uv, encoder),
+            Step::RunCommands(step) => {
+                encoder.list(step.commands.iter().copied());
+                secret_names(step.secrets, encoder)
+            }
             Step::CopyLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
             Step::CopyLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::AddLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
+            Step::AddLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
             Step::Env(step) => step.variables.iter().fold(
                 encoder.number(step.variables.len() as u64),
                 |encoder, (name, value)| encoder.text(name).text(value),
@@ -307,8 +334,11 @@ pub fn lower(
         });
         let action = match step {
             Step::AptInstall(step) => Action::AptInstall(step.packages),
-            Step::PipInstall(step) => Action::PipInstall {
-                requirements: step.requirements,
+            Step::PipInstall(step) => pip_install(step.into(), uv),
+            Step::PipInstallFromRequirements(step) => pip_install(step.into(), uv),
+            Step::PipInstallFromPyproject(step) => pip_install(step.into(), uv),
+            Step::UvSync(step) => Action::UvSync {
+                sync: step.into(),
                 uv: uv.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
@@ -317,6 +347,14 @@ pub fn lower(
                 target: step.target,
             },
             Step::CopyLocalDir(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::AddLocalFile(step) => Action::CopyFiles {
+                step: index,
+                target: step.target,
+            },
+            Step::AddLocalDir(step) => Action::CopyFiles {
                 step: index,
                 target: step.target,
             },
@@ -354,6 +392,10 @@ pub fn lower(
             title: title(step),
             action,
             config: config.clone(),
+            secrets: Secrets {
+                all: secrets(step),
+                folder: written.place.manifest_dir,
+            },
             force,
         });
     }
@@ -437,6 +479,7 @@ pub fn base_layer(source: &BaseSource) -> PlannedLayer {
         title: source.describe(),
         action: Action::Base(source.clone()),
         config: Config::default(),
+        secrets: Secrets::NONE,
         force: false,
     }
 }
@@ -465,6 +508,34 @@ fn child(
     encoder.finish()
 }
 
+fn pip_install(pip: Pip, uv: &str) -> Action {
+    let uv = uv.to_owned();
+    Action::PipInstall { pip, uv }
+}
+
+/// The secrets that a step names.
+fn secrets(step: &Step) -> &'static [Secret] {
+    match step {
+        Step::PipInstall(step) => step.secrets,
+        Step::PipInstallFromRequirements(step) => step.secrets,
+        Step::PipInstallFromPyproject(step) => step.secrets,
+        Step::UvSync(step) => step.secrets,
+        Step::RunCommands(step) => step.secrets,
+        _ => &[],
+    }
+}
+
+/// Secrets as part of an identity: where they come from and what they are called, never what they are.
+pub(super) fn secret_names<'a>(secrets: &[Secret], encoder: &'a mut Encoder) -> &'a mut Encoder {
+    if !secrets.is_empty() {
+        encoder.text("secrets").number(secrets.len() as u64);
+        for [source, name] in secrets.iter().map(|secret| secret.identity()) {
+            encoder.text(source).text(name);
+        }
+    }
+    encoder
+}
+
 fn owned(arguments: &[&str]) -> Vec<String> {
     arguments.iter().map(ToString::to_string).collect()
 }
@@ -474,9 +545,14 @@ fn title(step: &Step) -> String {
     let arguments = match step {
         Step::AptInstall(step) => step.packages.join(", "),
         Step::PipInstall(step) => step.requirements.join(", "),
+        Step::PipInstallFromRequirements(step) => step.path.to_owned(),
+        Step::PipInstallFromPyproject(step) => step.path.to_owned(),
+        Step::UvSync(step) => step.path.to_owned(),
         Step::RunCommands(step) => step.commands.join(", "),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
+        Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),
+        Step::AddLocalDir(step) => format!("{} → {}", step.source, step.target),
         Step::Env(_) | Step::Workdir(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Shell(_) => {
             String::new()
         }

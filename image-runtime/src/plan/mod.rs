@@ -7,6 +7,7 @@
 mod chain;
 mod dockerfile;
 mod lower;
+mod pip;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
 pub(crate) use lower::DEFAULT_PATH;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
+pub use pip::{Pip, Sync};
 
 use crate::digest::Digest;
 use crate::engine::ImageConfig;

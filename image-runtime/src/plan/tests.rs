@@ -186,6 +186,32 @@ fn every_field_of_a_step_reaches_its_identity() {
 }
 
 #[test]
+fn options_and_names_of_secrets_reach_an_identity() {
+    use crate::spec::Secret;
+    const PIP: crate::spec::verb::PipInstall = pip_install(&["a"]);
+    static IMAGES: [ImageSpec; 7] = [
+        image(scratch().base(), &[PIP.step()], 1),
+        image(scratch().base(), &[PIP.pre(true).step()], 1),
+        image(scratch().base(), &[PIP.index_url("https://a").step()], 1),
+        image(scratch().base(), &[PIP.find_links("https://a").step()], 1),
+        image(scratch().base(), &[PIP.extra_options(&["-U"]).step()], 1),
+        image(
+            scratch().base(),
+            &[PIP.secrets(&[Secret::from_env("A")]).step()],
+            1,
+        ),
+        image(
+            scratch().base(),
+            &[PIP.secrets(&[Secret::from_name("A")]).step()],
+            1,
+        ),
+    ];
+    let tops = IMAGES.iter().map(|spec| plan(spec, &registry_base()).top());
+    let tops: std::collections::BTreeSet<_> = tops.collect();
+    assert_eq!(tops.len(), IMAGES.len());
+}
+
+#[test]
 fn the_local_path_and_the_place_do_not_reach_an_identity_and_the_content_does() {
     static HERE: ImageSpec = image(scratch().base(), &[copy_local_dir("a", "/x").step()], 1);
     static THERE: ImageSpec = image(scratch().base(), &[copy_local_dir("b", "/x").step()], 77);

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ImageRef, Place};
+use super::{ImageRef, Place, Secret};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -43,6 +43,8 @@ pub struct FunctionOptions {
     pub timeout: Option<Duration>,
     /// [`env`](Self::env)
     pub env: &'static [(&'static str, &'static str)],
+    /// [`secrets`](Self::secrets)
+    pub secrets: &'static [Secret],
 }
 
 impl FunctionOptions {
@@ -51,6 +53,7 @@ impl FunctionOptions {
         Self {
             timeout: None,
             env: &[],
+            secrets: &[],
         }
     }
 
@@ -65,6 +68,14 @@ impl FunctionOptions {
     #[must_use]
     pub const fn env(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
         self.env = variables;
+        self
+    }
+
+    /// `secrets = [Secret::from_name("database")]`: variables of the function's environment, over `env` and the image's. Their values
+    /// are hidden in what the function prints and in its errors.
+    #[must_use]
+    pub const fn secrets(mut self, secrets: &'static [Secret]) -> Self {
+        self.secrets = secrets;
         self
     }
 }

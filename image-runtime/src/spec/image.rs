@@ -48,6 +48,17 @@ pub struct ImageSpec {
     pub place: Place,
 }
 
+impl ImageSpec {
+    /// Whether its last files are put in when a container starts: `copy = false`.
+    pub const fn ends_added(&self) -> bool {
+        match (self.steps, self.base) {
+            ([.., last], _) => last.is_added(),
+            ([], Base::Image(named)) => named.image.spec().ends_added(),
+            ([], _) => false,
+        }
+    }
+}
+
 /// An image as somebody named it: the value and the path that was written (`ML`, `images::ML`).
 #[derive(Clone, Copy, Debug)]
 pub struct ImageRef {

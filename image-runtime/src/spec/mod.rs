@@ -5,10 +5,14 @@ pub mod base;
 pub mod dockerfile;
 mod function;
 mod image;
+pub(crate) mod python;
+pub(crate) mod secret;
 pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use function::{FunctionOptions, FunctionSpec, Invoke, InvokeFuture, JsonBridge, Parameter};
 pub use image::{Image, ImageRef, ImageSpec, Place};
+pub use python::{Project, Requirements};
+pub use secret::{Secret, Secrets};
 pub use verb::Step;

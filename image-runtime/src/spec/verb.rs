@@ -1,6 +1,7 @@
 //! The steps of a chain: one documented item a verb, so that an editor shows it where the verb is written.
 
 use super::dockerfile::Dockerfile;
+use super::{Project, Requirements, Secret};
 
 /// One step of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -9,12 +10,22 @@ pub enum Step {
     AptInstall(AptInstall),
     /// [`pip_install`]
     PipInstall(PipInstall),
+    /// [`pip_install_from_requirements`]
+    PipInstallFromRequirements(PipInstallFromRequirements),
+    /// [`pip_install_from_pyproject`]
+    PipInstallFromPyproject(PipInstallFromPyproject),
+    /// [`uv_sync`]
+    UvSync(UvSync),
     /// [`run_commands`]
     RunCommands(RunCommands),
     /// [`copy_local_file`]
     CopyLocalFile(CopyLocalFile),
     /// [`copy_local_dir`]
     CopyLocalDir(CopyLocalDir),
+    /// [`add_local_file`]
+    AddLocalFile(AddLocalFile),
+    /// [`add_local_dir`]
+    AddLocalDir(AddLocalDir),
     /// [`env`](fn@env)
     Env(Env),
     /// [`workdir`]
@@ -29,11 +40,22 @@ pub enum Step {
     DockerfileCommands(DockerfileCommands),
 }
 
+impl Step {
+    /// Whether it is no part of the image, but of each container: `copy = false`.
+    pub const fn is_added(&self) -> bool {
+        match self {
+            Self::AddLocalFile(step) => !step.copy,
+            Self::AddLocalDir(step) => !step.copy,
+            _ => false,
+        }
+    }
+}
+
 /// Makes the type of a verb, its constructor and what every step has.
 macro_rules! verbs {
     ($(
         $(#[$doc:meta])*
-        $function:ident => $Type:ident { $($field:ident : $ty:ty),* $(,)? } $([ $($(#[$keyword_doc:meta])* $keyword:ident : $keyword_ty:ty),* ])?
+        $function:ident => $Type:ident { $($field:ident : $ty:ty),* $(,)? } $([ $($(#[$keyword_doc:meta])* $keyword:ident : $keyword_ty:ty = $unset:expr),* ])?
     )*) => {
         $(
             #[doc = concat!("The step made by [`", stringify!($function), "`](fn@", stringify!($function), ").")]
@@ -47,7 +69,7 @@ macro_rules! verbs {
 
             $(#[$doc])*
             pub const fn $function($($field: $ty),*) -> $Type {
-                $Type { $($field,)* $($($keyword: <$keyword_ty>::UNSET,)*)? force_build: false }
+                $Type { $($field,)* $($($keyword: $unset,)*)? force_build: false }
             }
 
             impl $Type {
@@ -88,19 +110,6 @@ macro_rules! verbs {
     };
 }
 
-/// What a keyword is when it is not written.
-trait Unset {
-    const UNSET: Self;
-}
-
-impl Unset for &'static [&'static str] {
-    const UNSET: Self = &[];
-}
-
-impl Unset for &'static str {
-    const UNSET: Self = "";
-}
-
 verbs! {
     /// `.apt_install("git", "curl=7.88.1-10+deb12u12")`: Debian packages, without recommended ones.
     ///
@@ -120,7 +129,99 @@ verbs! {
     /// # use image_runtime::{Image, image};
     /// const ML: Image = image!(debian_slim(python_version = "3.11").pip_install("numpy==2.2.6"));
     /// ```
-    pip_install => PipInstall { requirements: &'static [&'static str] }
+    pip_install => PipInstall { requirements: &'static [&'static str] } [
+        /// `index_url = "https://pypi.example/simple"`: the package index, in place of PyPI. `${NAME}` stands for a variable of the
+        /// step's `secrets` or of the image.
+        index_url: &'static str = "",
+        /// `extra_index_url = "https://pypi.example/simple"`: one more package index, asked first. A package is taken from the first
+        /// index that has it, unless `extra_options = "--index-strategy unsafe-best-match"` says otherwise.
+        extra_index_url: &'static str = "",
+        /// `find_links = "/wheels"`: a page of links, or a directory of the image, with more packages.
+        find_links: &'static str = "",
+        /// `pre = true`: versions before a release are taken, too.
+        pre: bool = false,
+        /// `extra_options = "--no-deps --no-binary numpy"`: further options of `uv pip install`, as a shell splits them.
+        extra_options: &'static [&'static str] = &[],
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.pip_install_from_requirements("requirements.txt")`: what a requirements file asks for.
+    ///
+    /// The file, and those that it includes with `-r` and `-c`, are read and checked while compiling; an edit compiles again and makes
+    /// the layer anew. Hashes, markers, comments, joined lines and `${VARIABLES}` of the environment are understood; local paths and
+    /// `-e` are refused. Paths start from the crate's folder, those in a file from the file's.
+    ///
+    /// ```ignore
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim().pip_install_from_requirements("requirements.txt"));
+    /// ```
+    pip_install_from_requirements => PipInstallFromRequirements { path: &'static str, requirements: Requirements } [
+        /// `index_url = "https://pypi.example/simple"`: the package index, in place of PyPI. `${NAME}` stands for a variable of the
+        /// step's `secrets` or of the image.
+        index_url: &'static str = "",
+        /// `extra_index_url = "https://pypi.example/simple"`: one more package index, asked first. A package is taken from the first
+        /// index that has it, unless `extra_options = "--index-strategy unsafe-best-match"` says otherwise.
+        extra_index_url: &'static str = "",
+        /// `find_links = "/wheels"`: a page of links, or a directory of the image, with more packages.
+        find_links: &'static str = "",
+        /// `pre = true`: versions before a release are taken, too.
+        pre: bool = false,
+        /// `extra_options = "--no-deps --no-binary numpy"`: further options of `uv pip install`, as a shell splits them.
+        extra_options: &'static [&'static str] = &[],
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.pip_install_from_pyproject("pyproject.toml", optional_dependencies = ["dev"])`: what a Python project depends on.
+    ///
+    /// That is its `project.dependencies`, the named extras and the named dependency groups; not the project itself. The file is read
+    /// and checked while compiling.
+    ///
+    /// ```ignore
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim().pip_install_from_pyproject("pyproject.toml"));
+    /// ```
+    pip_install_from_pyproject => PipInstallFromPyproject { path: &'static str, requirements: Requirements } [
+        /// `optional_dependencies = ["dev"]`: extras of the project, by their names in `project.optional-dependencies`.
+        optional_dependencies: &'static [&'static str] = &[],
+        /// `dependency_groups = ["test"]`: groups of the project, by their names in `dependency-groups`.
+        dependency_groups: &'static [&'static str] = &[],
+        /// `index_url = "https://pypi.example/simple"`: the package index, in place of PyPI. `${NAME}` stands for a variable of the
+        /// step's `secrets` or of the image.
+        index_url: &'static str = "",
+        /// `extra_index_url = "https://pypi.example/simple"`: one more package index, asked first. A package is taken from the first
+        /// index that has it, unless `extra_options = "--index-strategy unsafe-best-match"` says otherwise.
+        extra_index_url: &'static str = "",
+        /// `find_links = "/wheels"`: a page of links, or a directory of the image, with more packages.
+        find_links: &'static str = "",
+        /// `pre = true`: versions before a release are taken, too.
+        pre: bool = false,
+        /// `extra_options = "--no-deps --no-binary numpy"`: further options of `uv pip install`, as a shell splits them.
+        extra_options: &'static [&'static str] = &[],
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.uv_sync("./project", groups = ["test"], extras = ["gpu"])`: what a Python project's `uv.lock` pins.
+    ///
+    /// `pyproject.toml` and `uv.lock` are read and checked while compiling. The packages go to the image's own Python, as those of
+    /// `pip_install` do; not the project itself, and no group that is not named.
+    ///
+    /// ```ignore
+    /// # use image_runtime::{Image, image};
+    /// const ML: Image = image!(debian_slim().uv_sync(".", extras = ["gpu"]));
+    /// ```
+    uv_sync => UvSync { path: &'static str, project: Project } [
+        /// `groups = ["test"]`: dependency groups; without it none, not even `dev`.
+        groups: &'static [&'static str] = &[],
+        /// `extras = ["gpu"]`: extras of the project.
+        extras: &'static [&'static str] = &[],
+        /// `frozen = false`: the lock is renewed while building where it is missing or does not fit; else it is taken as it is.
+        frozen: bool = true,
+        /// `secrets = [Secret::from_env("UV_INDEX_PRIVATE_PASSWORD")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
 
     /// `.run_commands("make", "make install")`: each through `/bin/sh -c`, in order, while building; stops at the first failure.
     ///
@@ -128,7 +229,10 @@ verbs! {
     /// # use image_runtime::{Image, image};
     /// const IMAGE: Image = image!(debian_slim().run_commands("echo ready > /etc/motd"));
     /// ```
-    run_commands => RunCommands { commands: &'static [&'static str] }
+    run_commands => RunCommands { commands: &'static [&'static str] } [
+        /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
+        secrets: &'static [Secret] = &[]
+    ]
 
     /// `.copy_local_file("config.yaml", "/root/config.yaml")`: one file of this machine, baked into a layer.
     ///
@@ -150,7 +254,38 @@ verbs! {
     /// ```
     copy_local_dir => CopyLocalDir { source: &'static str, target: &'static str } [
         /// `ignore = ["*.pyc"]`: patterns of `.dockerignore`, matched from the copied directory.
-        ignore: &'static [&'static str]
+        ignore: &'static [&'static str] = &[]
+    ]
+
+    /// `.add_local_file("config.yaml", "/root/config.yaml", copy = false)`: one file of this machine.
+    ///
+    /// Without `copy = false` this is [`copy_local_file`]. With it, functions see the file itself, read-only: an edit needs no build,
+    /// and is seen at once. No other step can follow, and the file is no part of an exported image.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().add_local_file("Cargo.toml", "/root/Cargo.toml", copy = false));
+    /// ```
+    add_local_file => AddLocalFile { source: &'static str, target: &'static str } [
+        /// `copy = false`: put in when a container starts, in place of what the image has there.
+        copy: bool = true
+    ]
+
+    /// `.add_local_dir("data", "/root/data", copy = false)`: a directory of this machine.
+    ///
+    /// Without `copy = false` this is [`copy_local_dir`]. With it, functions see the directory itself, read-only; where `ignore` or a
+    /// `.dockerignore` leaves something out, a copy of the rest that is made once in each run of the program. No other step can
+    /// follow, and the files are no part of an exported image.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().add_local_dir("src", "/root/src", copy = false));
+    /// ```
+    add_local_dir => AddLocalDir { source: &'static str, target: &'static str } [
+        /// `ignore = ["*.pyc"]`: patterns of `.dockerignore`, matched from the directory.
+        ignore: &'static [&'static str] = &[],
+        /// `copy = false`: put in when a container starts, in place of what the image has there.
+        copy: bool = true
     ]
 
     /// `.env({ "PYTHONUNBUFFERED": "1" })`: environment of the steps that follow and of the functions. No files.
@@ -206,6 +341,6 @@ verbs! {
     /// ```
     dockerfile_commands => DockerfileCommands { instructions: Dockerfile } [
         /// `context_dir = "."`: the directory that `COPY` and `ADD` take their files from.
-        context_dir: &'static str
+        context_dir: &'static str = ""
     ]
 }

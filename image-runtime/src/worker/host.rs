@@ -6,7 +6,8 @@ use super::error::{CallFailure, EXIT_LIMIT};
 use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
-use crate::protocol::{self, Command, Kind, RunOutcome, value};
+use crate::protocol::{self, Command, Failure, Kind, RunOutcome, value};
+use crate::secrets::Mask;
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct Worker {
     line: Line,
     output: Output,
     requests: u64,
+    mask: Mask,
 }
 
 impl Worker {
@@ -24,6 +26,7 @@ impl Worker {
             line,
             output,
             requests: 0,
+            mask: Mask::default(),
         }
     }
 
@@ -35,6 +38,12 @@ impl Worker {
     /// The container, to save it.
     pub fn container(&self) -> &dyn Container {
         &*self.container
+    }
+
+    /// Hides the values of secrets in everything that it prints, and in the errors of its functions, from here on.
+    pub fn hide(&mut self, mask: Mask) {
+        self.mask = mask.clone();
+        self.output.hide(mask);
     }
 
     /// Whether it still waits for requests: the kernel has not heard of its end.
@@ -58,7 +67,7 @@ impl Worker {
             .await?;
         match kind {
             Kind::Returned => Ok(body),
-            Kind::Failed => Err(CallFailure::Failed(decoded(&body)?)),
+            Kind::Failed => Err(CallFailure::Failed(self.hidden(decoded(&body)?))),
             other => Err(unexpected(other)),
         }
     }
@@ -128,6 +137,26 @@ impl Worker {
                 Err(self.end().await)
             }
             Err(error) => Err(CallFailure::Connection(error)),
+        }
+    }
+
+    /// A failure without the values of secrets.
+    fn hidden(&self, failure: Failure) -> Failure {
+        let hide = |text| self.mask.apply(text);
+        match failure {
+            Failure::Returned { chain } => Failure::Returned {
+                chain: chain.into_iter().map(hide).collect(),
+            },
+            Failure::Panicked {
+                message,
+                place,
+                backtrace,
+            } => Failure::Panicked {
+                message: hide(message),
+                place,
+                backtrace: hide(backtrace),
+            },
+            other => other,
         }
     }
 

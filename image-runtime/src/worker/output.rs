@@ -8,6 +8,7 @@ use rustix::fs::{Mode, mkfifoat};
 use tokio::net::unix::pipe::{OpenOptions, Receiver};
 
 use super::PIPES;
+use crate::secrets::Mask;
 
 /// Lines are told in pieces of this size where a program prints none.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -20,6 +21,8 @@ const LINES_KEPT: usize = 30;
 pub(super) struct Output {
     streams: [Stream; 2],
     last_lines: std::collections::VecDeque<String>,
+    /// What no line may show.
+    mask: Mask,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,7 @@ impl Output {
         Ok(Self {
             streams: [open(PIPES[0])?, open(PIPES[1])?],
             last_lines: std::collections::VecDeque::new(),
+            mask: Mask::default(),
         })
     }
 
@@ -77,6 +81,11 @@ impl Output {
                 self.tell(&rest, tell);
             }
         }
+    }
+
+    /// Hides texts in all lines from here on.
+    pub(super) fn hide(&mut self, mask: Mask) {
+        self.mask = mask;
     }
 
     /// The last lines that were told, oldest first.
@@ -115,6 +124,7 @@ impl Output {
 
     fn tell(&mut self, line: &[u8], tell: &mut (dyn FnMut(String) + Send)) {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+        let line = self.mask.apply(line);
         if self.last_lines.len() == LINES_KEPT {
             self.last_lines.pop_front();
         }

@@ -29,11 +29,13 @@ const SLOW: Image = image!(
         )
 );
 const THERE: Image = image!(scratch().copy_local_file("cli/data/there.txt", "/there"));
+#[allow(deprecated, reason = "the install is to be made anew")]
 const PIP: Image = image!(
     debian_slim(python_version = "3.11")
         .copy_local_dir("cli/data/changing", "/changing")
         .pip_install("six==1.17.0")
 );
+#[allow(deprecated, reason = "the install is to be made anew")]
 const APT: Image = image!(
     debian_slim()
         .copy_local_dir("cli/data/changing", "/changing")

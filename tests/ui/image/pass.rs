@@ -1,13 +1,13 @@
 //! `image!` wherever an expression can stand.
 
-use image_runtime::spec::{Base, Image, ImageSpec, Step};
+use image_runtime::spec::{Base, Image, ImageSpec, Secret, Step};
 use image_runtime::{__private::RegisteredImage, __private::inventory, image};
 
 const LINE_OF_ML: u32 = line!() + 1;
 const ML: Image = image!(
     debian_slim(python_version = "3.12", builder_version = "2025.06")
         .apt_install("git", "curl=7.88.1-10+deb12u12", force_build = true)
-        .uv_pip_install("numpy==2.2.6", "pandas")
+        .uv_pip_install("numpy==2.2.6", "pandas==2.0.2")
         .run_commands("make", "make install",)
         .copy_local_file("Cargo.toml", "/root/Cargo.toml")
         .copy_local_dir("ui", "/root/ui", ignore = ["*.stderr", "!keep"])
@@ -16,8 +16,39 @@ const ML: Image = image!(
         .entrypoint([])
         .cmd(["serve", "--port=80"])
         .shell(["/bin/bash", "-c"])
+        .add_local_file("Cargo.toml", "/etc/added/"),
+    strict = false,
 );
-const MORE: Image = image!(self::ML.pip_install("torch"));
+const ADDED: Image = image!(
+    NOTHING
+        .add_local_dir("ui", "/ui", ignore = ["*.stderr"], copy = false)
+        .add_local_file("Cargo.toml", "/Cargo.toml", copy = false),
+    strict = true
+);
+const OPTIONS: Image = image!(
+    debian_slim()
+        .pip_install(
+            "numpy==2.2.6",
+            index_url = "https://pypi.example/simple",
+            extra_index_url = "https://${USER}:${TOKEN}@pypi.example/simple",
+            find_links = "/wheels",
+            pre = true,
+            extra_options = "--no-deps --no-binary 'a b'",
+            secrets = [
+                Secret::from_env("TOKEN"),
+                image_runtime::Secret::from_name("credentials")
+            ],
+        )
+        .pip_install_from_requirements("functions/data/requirements.txt")
+        .pip_install_from_pyproject(
+            "functions/data/project/pyproject.toml",
+            optional_dependencies = ["ALL"]
+        )
+        .uv_sync("functions/data/project", groups = ["test"])
+        .uv_sync("functions/data/project", frozen = false)
+        .run_commands("make", secrets = [Secret::from_dotenv("no/such/.env")])
+);
+const MORE: Image = image!(self::ML.pip_install("torch==2.1.0"));
 const SAME: Image = image!(MORE);
 const NOTHING: Image = image!(scratch());
 const DOCKERFILE: Image = image!(
@@ -91,6 +122,7 @@ fn a_chain_becomes_its_steps_in_order() {
         "entrypoint",
         "cmd",
         "shell",
+        "add_local_file",
     ];
     assert_eq!(verbs(ML), all);
     let steps = ML.spec().steps;
@@ -106,10 +138,43 @@ fn a_chain_becomes_its_steps_in_order() {
         (copy.source, copy.target, copy.ignore),
         ("ui", "/root/ui", &["*.stderr", "!keep"][..])
     );
+    let [Step::AddLocalDir(dir), Step::AddLocalFile(file)] = ADDED.spec().steps else {
+        panic!()
+    };
+    assert!(!dir.copy && !file.copy && dir.ignore == ["*.stderr"]);
+    assert!(matches!(steps[10], Step::AddLocalFile(file) if file.copy));
     let Step::Cmd(cmd) = steps[8] else { panic!() };
     assert_eq!(cmd.arguments, ["serve", "--port=80"]);
     let Step::Env(env) = steps[5] else { panic!() };
     assert_eq!(env.variables, [("A", "1"), ("B", "")]);
+}
+
+#[test]
+fn options_and_files_of_python_steps_are_read_while_compiling() {
+    let steps = OPTIONS.spec().steps;
+    let Step::PipInstall(pip) = steps[0] else {
+        panic!()
+    };
+    assert_eq!(pip.extra_options, ["--no-deps", "--no-binary", "a b"]);
+    assert_eq!(
+        pip.secrets,
+        [Secret::from_env("TOKEN"), Secret::from_name("credentials")]
+    );
+    let Step::PipInstallFromRequirements(file) = steps[1] else {
+        panic!()
+    };
+    let lines: Vec<_> = file.requirements.text.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "toolz==1.0.0"));
+    assert_eq!(file.requirements.constraints, "idna==3.7\n");
+    let Step::PipInstallFromPyproject(project) = steps[2] else {
+        panic!()
+    };
+    assert_eq!(project.requirements.text, "idna==3.7\ntoolz==1.0.0\n");
+    let Step::UvSync(sync) = steps[3] else {
+        panic!()
+    };
+    assert!(sync.frozen && sync.project.lock.contains("toolz"));
+    assert!(matches!(steps[4], Step::UvSync(sync) if !sync.frozen));
 }
 
 #[test]
@@ -183,6 +248,8 @@ fn every_image_is_registered_once_with_its_place() {
         PAIR[1],
         nested::BASE,
         OLD,
+        ADDED,
+        OPTIONS,
     ] {
         assert_eq!(registered(image.spec()), 1, "{image:?}");
     }

@@ -403,7 +403,7 @@ impl Steps {
             resolving(io::Error::new(error.kind(), text))
         })?;
         let is_device = bind.target.starts_with("/dev/") && !source.is_file() && !source.is_dir();
-        if bind.target.starts_with("/dev/") {
+        if !bind.optional {
             for path in ancestors(parent(&bind.target)) {
                 self.add("making mount points", Act::Directory(text(path)?));
             }

@@ -1,0 +1,124 @@
+//! Advice: what is right, and still not what one wants. Warnings at the tokens, or errors where the image is `strict`.
+
+use quote::format_ident;
+
+use super::model::{Advice, Argument, Call, Image};
+use crate::diag::{Errors, Fault};
+use crate::keyword::Checked;
+use crate::python::requirements::Requirements;
+use crate::text::pep508;
+
+/// Steps that put files of this machine into the image.
+const COPIES: [&str; 4] = [
+    "copy_local_file",
+    "copy_local_dir",
+    "add_local_file",
+    "add_local_dir",
+];
+
+/// Steps that are slow, and need not be done again because of an edit.
+const INSTALLS: [&str; 5] = [
+    "apt_install",
+    "pip_install",
+    "pip_install_from_requirements",
+    "pip_install_from_pyproject",
+    "uv_sync",
+];
+
+/// Adds the advice on an image to its steps.
+pub(super) fn look(image: &mut Image) {
+    for index in 0..image.steps.len() {
+        let mut advice = unpinned(&image.steps[index]);
+        advice.extend(copied_before(
+            &image.steps[index],
+            &image.steps[index + 1..],
+        ));
+        image.steps[index].advice.extend(advice);
+    }
+}
+
+/// Makes all advice on an image errors.
+pub(super) fn refuse(image: &Image, errors: &mut Errors) {
+    for advice in image.calls().flat_map(|call| &call.advice) {
+        errors.at(&advice.name, Fault::new(advice.note.as_str()));
+    }
+}
+
+/// Requirements that name no exact version: another one may be installed tomorrow.
+fn unpinned(call: &Call) -> Vec<Advice> {
+    let one = |span, note| Advice {
+        name: format_ident!("unpinned_requirement", span = span),
+        note,
+    };
+    match &call.positional[..] {
+        [Argument::Strings(texts)] if call.name == "pip_install" => {
+            let loose = texts
+                .iter()
+                .filter(|text| !pep508::is_pinned(&text.value()));
+            loose
+                .map(|text| {
+                    let requirement = text.value();
+                    let (name, _) = pep508::name_and_extras(&requirement);
+                    one(text.span(), format!("`{name}` names no exact version, so a later build may install another one; write `{name}==…`"))
+                })
+                .collect()
+        }
+        [
+            Argument::Checked(Checked::Text(path)),
+            Argument::Requirements(read),
+        ] => loose_lines(read)
+            .map(|note| one(path.span(), note))
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn loose_lines(read: &Requirements) -> Option<String> {
+    let (first, more) = read.unpinned.split_first()?;
+    let and_more = match more.len() {
+        0 => String::new(),
+        count => format!(", and {count} more,"),
+    };
+    Some(format!(
+        "{first}{and_more} names no exact version, so a later build may install another one; `uv pip compile` pins all of them"
+    ))
+}
+
+/// A copy whose every edit makes a later install anew.
+fn copied_before(call: &Call, later: &[Call]) -> Option<Advice> {
+    if !COPIES.iter().any(|copy| call.name == copy) {
+        return None;
+    }
+    let target = match call.positional.get(1) {
+        Some(Argument::Checked(Checked::Text(target))) => target.value(),
+        _ => return None,
+    };
+    let install = later
+        .iter()
+        .find(|step| INSTALLS.iter().any(|name| step.name == name))?;
+    if install.takes_from(&target) {
+        return None;
+    }
+    let (copy, install) = (&call.name, &install.name);
+    Some(Advice {
+        name: format_ident!("copy_before_install", span = call.name.span()),
+        note: format!(
+            "`{copy}` stands before `{install}`, so each edit of the files installs again; let the copy follow the install"
+        ),
+    })
+}
+
+impl Call {
+    /// Whether it is told to install from a path of the image.
+    fn takes_from(&self, path: &str) -> bool {
+        let names =
+            |text: String| text.contains(path) || text.starts_with('/') && path.starts_with(&text);
+        let named = |value: &Argument| match value {
+            Argument::Checked(Checked::Text(text)) => names(text.value()),
+            Argument::Strings(texts) => texts.iter().any(|text| names(text.value())),
+            _ => false,
+        };
+        self.keywords.iter().any(|(_, value)| named(value)) || self.positional.iter().any(named)
+    }
+}

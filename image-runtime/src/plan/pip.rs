@@ -1,0 +1,129 @@
+//! Steps that install Python packages: what they ask for, and what of it identifies their layers.
+
+use super::lower::secret_names;
+use crate::digest::Encoder;
+use crate::spec::verb::{PipInstall, PipInstallFromPyproject, PipInstallFromRequirements, UvSync};
+use crate::spec::{Project, Requirements, Secret};
+
+/// Packages to install, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pip {
+    /// PEP 508 requirements.
+    pub list: &'static [&'static str],
+    /// What a file asks for, and what people call the file.
+    pub file: Option<(Requirements, &'static str)>,
+    /// `index_url`; empty where it is not given, and so the next two.
+    pub index_url: &'static str,
+    /// `extra_index_url`
+    pub extra_index_url: &'static str,
+    /// `find_links`
+    pub find_links: &'static str,
+    /// `pre`
+    pub pre: bool,
+    /// `extra_options`
+    pub extra_options: &'static [&'static str],
+    secrets: &'static [Secret],
+}
+
+/// A project to install the packages of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// Its files.
+    pub project: Project,
+    /// Dependency groups.
+    pub groups: &'static [&'static str],
+    /// Extras.
+    pub extras: &'static [&'static str],
+    /// Whether the lock is taken as it is.
+    pub frozen: bool,
+    secrets: &'static [Secret],
+}
+
+macro_rules! pip {
+    ($step:ident, $list:expr, $file:expr) => {
+        Pip {
+            list: $list,
+            file: $file,
+            index_url: $step.index_url,
+            extra_index_url: $step.extra_index_url,
+            find_links: $step.find_links,
+            pre: $step.pre,
+            extra_options: $step.extra_options,
+            secrets: $step.secrets,
+        }
+    };
+}
+
+impl From<&PipInstall> for Pip {
+    fn from(step: &PipInstall) -> Self {
+        pip!(step, step.requirements, None)
+    }
+}
+
+impl From<&PipInstallFromRequirements> for Pip {
+    fn from(step: &PipInstallFromRequirements) -> Self {
+        pip!(step, &[], Some((step.requirements, step.path)))
+    }
+}
+
+impl From<&PipInstallFromPyproject> for Pip {
+    fn from(step: &PipInstallFromPyproject) -> Self {
+        pip!(step, &[], Some((step.requirements, step.path)))
+    }
+}
+
+impl From<&UvSync> for Sync {
+    fn from(step: &UvSync) -> Self {
+        Self {
+            project: step.project,
+            groups: step.groups,
+            extras: step.extras,
+            frozen: step.frozen,
+            secrets: step.secrets,
+        }
+    }
+}
+
+impl Pip {
+    /// What of it identifies a layer. Options that are not given are no part of it.
+    pub(super) fn encode<'a>(&self, uv: &str, encoder: &'a mut Encoder) -> &'a mut Encoder {
+        match self.file {
+            None => encoder.list(self.list.iter().copied()),
+            Some((
+                Requirements {
+                    text,
+                    constraints,
+                    options,
+                },
+                _,
+            )) => encoder
+                .text(text)
+                .text(constraints)
+                .list(options.iter().copied()),
+        };
+        encoder.text(uv);
+        let texts = [self.index_url, self.extra_index_url, self.find_links];
+        if texts.iter().any(|text| !text.is_empty()) || self.pre || !self.extra_options.is_empty() {
+            encoder
+                .text("options")
+                .list(texts.into_iter())
+                .number(self.pre.into())
+                .list(self.extra_options.iter().copied());
+        }
+        secret_names(self.secrets, encoder)
+    }
+}
+
+impl Sync {
+    /// What of it identifies a layer.
+    pub(super) fn encode<'a>(&self, uv: &str, encoder: &'a mut Encoder) -> &'a mut Encoder {
+        encoder
+            .text(self.project.pyproject)
+            .text(self.project.lock)
+            .list(self.groups.iter().copied())
+            .list(self.extras.iter().copied())
+            .number(self.frozen.into())
+            .text(uv);
+        secret_names(self.secrets, encoder)
+    }
+}

@@ -1,0 +1,22 @@
+"""Makes wheels: a package index with `sample`, and a directory with `loose`, which needs what is nowhere."""
+
+import os
+import zipfile
+
+
+def wheel(folder, name, version, requires=""):
+    os.makedirs(folder, exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(f"{folder}/{name}-{version}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}.py", "")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+
+
+for version in ["1.0", "2.0rc1"]:
+    wheel("index/sample", "sample", version)
+with open("index/sample/index.html", "w") as page:
+    for name in os.listdir("index/sample"):
+        page.write(f'<a href="{name}">{name}</a>')
+wheel("loose", "loose", "1.0", "Requires-Dist: missing\n")

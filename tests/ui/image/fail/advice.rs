@@ -1,0 +1,18 @@
+#![deny(deprecated)]
+
+use image_runtime::{Image, image};
+
+const LOOSE: Image = image!(debian_slim().pip_install("a", "b==1.0", "c[x]>=2 ; os_name == 'posix'"));
+const COPIED: Image = image!(
+    debian_slim()
+        .copy_local_dir(".", "/src")
+        .copy_local_file("Cargo.toml", "/Cargo.toml")
+        .run_commands("true")
+        .apt_install("git")
+);
+const AFTER: Image = image!(debian_slim().apt_install("git").copy_local_dir(".", "/src"),);
+
+#[allow(deprecated)]
+const SILENCED: Image = image!(debian_slim().copy_local_dir(".", "/src").pip_install("a"));
+
+fn main() {}
