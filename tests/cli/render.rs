@@ -8,6 +8,9 @@ use image_runtime::digest::Digest;
 
 use crate::support::{engine_name, program, subject};
 
+/// What images that these tests build are known by.
+const MARK: &str = "image-runtime.test=render";
+
 /// What a file of an image is, but for its time.
 type Files = BTreeMap<String, String>;
 
@@ -86,6 +89,8 @@ fn docker_makes_the_same_files_of_what_is_printed() {
     let image = docker(&[
         "build",
         "--quiet",
+        "--label",
+        MARK,
         "--file",
         file.to_str().unwrap(),
         context,
@@ -96,6 +101,14 @@ fn docker_makes_the_same_files_of_what_is_printed() {
     );
     let (ours, theirs) = (files(&ours), files(&image));
     docker(&["rmi", &image]);
+    // Of the stages below.
+    docker(&[
+        "image",
+        "prune",
+        "--force",
+        "--filter",
+        &format!("label={MARK}"),
+    ]);
     let differ: Vec<_> = ours
         .keys()
         .chain(theirs.keys())

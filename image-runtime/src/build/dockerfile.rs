@@ -146,6 +146,7 @@ impl Builder {
         copy: &CopySpec,
     ) -> Result<(), BuildError> {
         let mut parts: Vec<Box<dyn FileSource>> = Vec::new();
+        let mut unpacked: Vec<Box<dyn FileSource>> = Vec::new();
         let mut place = Place {
             owner: None,
             target: copy.target.clone(),
@@ -164,10 +165,10 @@ impl Builder {
                 let is_file = is_file || !copy.documents.is_empty();
                 place = self.place(image, layer, parent, copy, is_file).await?;
                 for (taken, archive) in taken.iter().zip(archives) {
-                    parts.push(match archive {
-                        Some(archive) => Box::new(archive),
-                        None => taken.tree.source(&place.target),
-                    });
+                    match archive {
+                        Some(archive) => unpacked.push(Box::new(archive)),
+                        None => parts.push(taken.tree.source(&place.target)),
+                    }
                 }
             }
             Some(What::Image(source)) => {
@@ -188,6 +189,7 @@ impl Builder {
             Box::new(Document::new(path, content)) as _
         }));
         let files = Placed {
+            archives: unpacked,
             above: inside(&place.target),
             parts,
             owner: place.owner,
@@ -207,6 +209,7 @@ impl Builder {
         let path = inside(&layer.config.workdir);
         let owner = self.owner(image, layer, parent, &layer.config.user).await?;
         let files = Placed {
+            archives: Vec::new(),
             above: path.clone(),
             parts: vec![Box::new(Directory(path))],
             owner,

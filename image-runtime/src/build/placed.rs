@@ -18,6 +18,8 @@ pub(super) fn inside(path: &str) -> PathBuf {
 
 /// Trees one after the other.
 pub(super) struct Placed {
+    /// Archives, which keep their owners and permissions.
+    pub(super) archives: Vec<Box<dyn FileSource>>,
     pub(super) parts: Vec<Box<dyn FileSource>>,
     /// Where they go: directories above it keep their permissions.
     pub(super) above: PathBuf,
@@ -27,6 +29,9 @@ pub(super) struct Placed {
 
 impl FileSource for Placed {
     fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
+        for archive in self.archives {
+            archive.walk(sink)?;
+        }
         let mut placing = Placing {
             sink,
             above: &self.above,

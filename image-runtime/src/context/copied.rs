@@ -10,7 +10,7 @@ use crate::digest::{Digest, Encoder};
 use crate::store::Store;
 
 /// The first field of what identifies copied files. Another encoding gets another tag.
-const TAG: &str = "image-runtime copied 1";
+const TAG: &str = "image-runtime copied files 1";
 
 /// A context directory.
 #[derive(Debug)]

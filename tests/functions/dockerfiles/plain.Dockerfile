@@ -9,7 +9,7 @@ ENV NAME=world \
 WORKDIR /srv/app
 RUN echo "$GREETING $NAME" > said \
  && id -un >> said
-COPY functions/[fi]*.rs Cargo.toml copied/
+COPY functions/[v]*.rs functions/im*.rs Cargo.toml copied/
 COPY src /srv/src
 COPY <<EOF /etc/motd
 text: ${TEXT}
