@@ -82,6 +82,36 @@ pub(crate) fn warm_call() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+pub(crate) fn map() -> Result<Vec<Row>> {
+    let mut echo = Echo::start()?;
+    let mut rows = Vec::new();
+    for engine in ENGINES {
+        let [debug, release] = Subject::both(engine)?;
+        debug.build_base()?;
+        let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+        let [ours, ours_release, raw] = in_turn(
+            20,
+            [
+                &mut || debug.more("map"),
+                &mut || release.more("map"),
+                &mut || echo.ten_thousand(),
+            ],
+        )?;
+        rows.push(Row {
+            what: "10 000 inputs, by one `map`",
+            engine,
+            peer: "as many messages, sent ahead, through a unix socket",
+            against: raw,
+            debug: ours,
+            release: Some(ours_release),
+            goal: 3.0,
+        });
+        debug.end()?;
+        release.end()?;
+    }
+    Ok(rows)
+}
+
 /// A container that does nothing, by its name; removed when dropped.
 struct Idle(String);
 
@@ -136,6 +166,23 @@ impl Echo {
             }],
         )?;
         Ok(median)
+    }
+
+    /// How long ten thousand rounds take that do not wait for each other.
+    fn ten_thousand(&mut self) -> Result<std::time::Duration> {
+        const COUNT: usize = 10_000;
+        let mut writer = self.socket.try_clone()?;
+        time(|| {
+            let writing = std::thread::spawn(move || {
+                (0..COUNT).try_for_each(|_| writer.write_all(&Message::default()))
+            });
+            let mut message = Message::default();
+            for _ in 0..COUNT {
+                self.socket.read_exact(&mut message)?;
+            }
+            writing.join().expect("writing does not panic")?;
+            Ok(())
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 mod base;
 mod build;
 mod call;
+mod chain;
 mod compile;
 mod measure;
 mod subject;
@@ -16,10 +17,12 @@ use measure::Row;
 /// A measurement: its name on the command line, and what it gives.
 type Measurement = (&'static str, fn() -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 5] = [
+const MEASUREMENTS: [Measurement; 7] = [
     ("build", build::second_build),
     ("first-call", call::first_call),
     ("warm-call", call::warm_call),
+    ("chain", chain::of_packages),
+    ("map", call::map),
     ("base", base::from_the_archive),
     ("compile", compile::clean_and_edited),
 ];

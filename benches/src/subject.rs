@@ -62,11 +62,16 @@ impl Subject {
 
     /// The Docker image that the Debian base is, for Docker's own measurements.
     pub(crate) fn base_image() -> Result<String> {
-        Self::build("docker", "debug", "dev")?.base_layer()
+        Self::docker_image("BASE")
     }
 
-    fn base_layer(&self) -> Result<String> {
-        let report = run(&mut self.command(&["build", "BASE", "--quiet", "--json"]))?;
+    /// The Docker image that one of the program's images is.
+    pub(crate) fn docker_image(image: &str) -> Result<String> {
+        Self::build("docker", "debug", "dev")?.top_layer(image)
+    }
+
+    fn top_layer(&self, image: &str) -> Result<String> {
+        let report = run(&mut self.command(&["build", image, "--quiet", "--json"]))?;
         let report: serde_json::Value = serde_json::from_str(&report)?;
         let layer = report[0]["layer"].as_str().context("no layer is told")?;
         Ok(format!("image-runtime/layer:{layer}"))

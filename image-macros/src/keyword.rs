@@ -1,10 +1,12 @@
 //! Keywords as rows of a table, and reading what was written for them: shared by the steps of an image, the arguments of
 //! `#[app::function]` and `app::config!`.
 
+mod retries;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
-use syn::{Expr, Ident, Lit, LitStr, Path};
+use syn::{Expr, ExprCall, Ident, Lit, LitInt, LitStr, Path};
 
 use crate::diag::{Errors, Fault, did_you_mean};
 use crate::syntax::Value;
@@ -41,8 +43,18 @@ pub(crate) enum Kind {
         value: TextCheck,
         example: &'static str,
     },
-    /// A string that is a duration, longer than nothing.
-    Duration,
+    /// A string that is a duration.
+    Duration {
+        /// Whether it may be nothing at all.
+        or_nothing: bool,
+        example: &'static str,
+    },
+    /// A whole number.
+    Count { least: u32, example: &'static str },
+    /// A number from 1.0 to 10.0.
+    Factor,
+    /// A whole number, or `retries(max = 3, …)`.
+    Retries,
     /// A path to a `const Image`.
     Image,
 }
@@ -57,7 +69,18 @@ pub(crate) enum Checked {
     Secrets(Vec<Secret>),
     Map(Vec<(LitStr, LitStr)>),
     Duration(Duration),
+    Count(u32, LitInt),
+    Factor(f64),
+    Retries(Retries),
     Image(Path),
+}
+
+/// How often a call is made again, and after how long.
+#[derive(Clone, Default)]
+pub(crate) struct Retries {
+    pub(crate) max: u32,
+    /// Nothing where only a number was written.
+    pub(crate) pace: Option<(Duration, f64)>,
 }
 
 /// A secret.
@@ -81,6 +104,17 @@ pub(crate) const ENVIRONMENT: Kind = Kind::Map {
     value: text::plain::env_value,
     example: "{ \"KEY\": \"value\" }",
 };
+
+/// How often a call is made again.
+const RETRIES_MAX: Kind = Kind::Count {
+    least: 0,
+    example: "3",
+};
+
+/// Whether the function of a call is written as this one word.
+pub(crate) fn is_called(call: &ExprCall, word: &str) -> bool {
+    matches!(&*call.func, Expr::Path(path) if path.path.is_ident(word))
+}
 
 /// Reads the keywords of one call of `subject`. What is wrong is reported and left out.
 pub(crate) fn read_all(
@@ -148,9 +182,9 @@ impl Kind {
             (Self::Map { key, value, .. }, Value::Map(_, entries)) => {
                 read_map(name, entries, key, value, errors).map(Checked::Map)
             }
-            (Self::Duration, Value::Literal(Lit::Str(text))) => {
+            (Self::Duration { or_nothing, .. }, Value::Literal(Lit::Str(text))) => {
                 match text::duration::parse(&text.value()) {
-                    Ok(Duration::ZERO) => {
+                    Ok(Duration::ZERO) if !or_nothing => {
                         let fault = Fault::new(format!("`{name}` must be longer than nothing"));
                         errors.at(text, fault);
                         None
@@ -161,6 +195,35 @@ impl Kind {
                         None
                     }
                 }
+            }
+            (Self::Count { least, .. }, Value::Literal(Lit::Int(number))) => {
+                match number.base10_parse::<u32>() {
+                    Ok(count) if count >= least => Some(Checked::Count(count, number.clone())),
+                    Ok(_) => {
+                        let fault = Fault::new(format!("`{name}` must be at least {least}"));
+                        errors.at(number, fault);
+                        None
+                    }
+                    Err(_) => {
+                        let fault = Fault::new(format!("`{name}` is too large: `{number}`"));
+                        errors.at(number, fault.help(format!("at most {}", u32::MAX)));
+                        None
+                    }
+                }
+            }
+            (Self::Factor, Value::Literal(literal @ (Lit::Float(_) | Lit::Int(_)))) => {
+                retries::factor(name, literal, errors).map(Checked::Factor)
+            }
+            (Self::Retries, Value::Literal(Lit::Int(_))) => {
+                match RETRIES_MAX.read(name, value, errors) {
+                    Some(Checked::Count(max, _)) => {
+                        Some(Checked::Retries(Retries { max, pace: None }))
+                    }
+                    _ => None,
+                }
+            }
+            (Self::Retries, Value::Other(Expr::Call(call))) if is_called(call, name) => {
+                retries::read(call, errors).map(Checked::Retries)
             }
             (Self::Image, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
                 Some(Checked::Image(path.path.clone()))
@@ -179,7 +242,9 @@ impl Kind {
             Self::Text { example, .. } | Self::Texts { example, .. } => example,
             Self::Words { example, .. } | Self::Map { example, .. } => example,
             Self::Secrets => "[Secret::from_env(\"TOKEN\")]",
-            Self::Duration => "\"5m\"",
+            Self::Duration { example, .. } | Self::Count { example, .. } => example,
+            Self::Factor => "2.0",
+            Self::Retries => "3",
             Self::Image => "ML",
         }
     }
@@ -187,7 +252,12 @@ impl Kind {
     fn wrong_type(self, name: &str, found: &Value) -> Fault {
         let wanted = match self {
             Self::Flag => "`true` or `false`",
-            Self::Text { .. } | Self::Words { .. } | Self::Duration => "a string",
+            Self::Text { .. } | Self::Words { .. } | Self::Duration { .. } => "a string",
+            Self::Count { .. } => "a whole number",
+            Self::Factor => "a number",
+            Self::Retries => {
+                "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
+            }
             Self::Secrets => "a list of secrets",
             Self::Texts { .. } => "a list of strings",
             Self::Map { .. } => "a map of strings",
@@ -215,9 +285,14 @@ impl Kind {
             (Self::Text { .. }, Value::Literal(Lit::Int(number))) => {
                 fault.help(format!("put it in quotes: `\"{number}\"`"))
             }
-            (Self::Duration, Value::Literal(Lit::Int(number))) => fault.help(format!(
+            (Self::Duration { .. }, Value::Literal(Lit::Int(number))) => fault.help(format!(
                 "put it in quotes and add its unit: `\"{number}s\"`"
             )),
+            (Self::Count { .. } | Self::Retries, Value::Literal(Lit::Str(text)))
+                if text.value().parse::<u32>().is_ok() =>
+            {
+                fault.help(format!("leave out the quotes: `{}`", text.value()))
+            }
             (Self::Texts { .. }, Value::Literal(Lit::Str(text))) => {
                 fault.help(format!("put it in brackets: `[{:?}]`", text.value()))
             }

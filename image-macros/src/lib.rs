@@ -42,8 +42,18 @@ pub fn image(input: TokenStream) -> TokenStream {
 
 /// Lets a function run inside the image it names.
 ///
-/// Keywords: `image = ML`, `timeout = "5m"`, `env = { "KEY": "value" }`, `name = "train"`. The function stays what it is;
-/// `train::remote(…)` calls it in a container, `train::local(…)` here.
+/// Keywords: `image = ML`, `timeout = "5m"`, `env = { "KEY": "value" }`, `name = "train"`;
+/// `retries = 3` or `retries(max = 3, initial_delay = "1s", backoff = 2.0)`;
+/// `concurrency = 4`, `min_containers = 1`, `max_containers = 8`, `idle_timeout = "60s"`: a function with one of these has
+/// containers of its own, all others with the same image and environment share theirs.
+///
+/// The function stays what it is; `train::local(…)` runs it here, and in containers run
+/// * `train::remote(…)`: one call,
+/// * `train::map(inputs)` and `train::map_stream(inputs)`: one call for each input of an iterator or a stream; of a function with several
+///   parameters an input is a tuple, and `train::starmap(inputs)` takes tuples in every case,
+/// * `train::spawn(…)`: a call in the background,
+/// * `train::stream(…)`, in place of all these, where the result is `impl Iterator<Item = T>` or `impl Stream<Item = T>`, alone or
+///   in a `Result`: items as they are made. Where an item is a `Result`, the first `Err` ends them.
 ///
 /// Arguments are serde types by value, `&T`, `&str`, `&[T]` or `&Path`. What a call gives is the function's result `T`, or the `T`
 /// of its `Result<T, E>`. The rule looks at the written type: where its last name is `Result`, the first generic argument is
@@ -89,7 +99,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     entry::test(arguments.into(), item.into()).into()
 }
 
-/// The name of the program and the defaults of its functions: `name`, `image`, `timeout`, `env`. At most one a program.
+/// The name of the program and the defaults of its functions: `name` and the keywords of [`macro@function`]. At most one a program.
 ///
 /// ```ignore
 /// app::config! { name = "etl", image = ML, timeout = "5m" }

@@ -1,10 +1,12 @@
 //! Pieces of code that several expansions share: places, images as they are named, environments.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
-use crate::keyword::{Checked, Secret};
+use crate::keyword::{Checked, Retries, Secret};
 use crate::paths::private;
 use crate::syntax::path_text;
 
@@ -29,6 +31,12 @@ pub(crate) fn image_reference(path: &Path) -> TokenStream {
     quote!(#p::ImageRef { image: #path, path: #text, module: ::core::module_path!() })
 }
 
+fn duration(duration: Duration) -> TokenStream {
+    let milliseconds =
+        u64::try_from(duration.as_millis()).expect("a duration is parsed as milliseconds that fit");
+    quote!(::core::time::Duration::from_millis(#milliseconds))
+}
+
 impl Checked {
     /// The value as it is handed to `image-runtime`.
     pub(crate) fn tokens(&self) -> TokenStream {
@@ -51,10 +59,18 @@ impl Checked {
                 let entries = entries.iter().map(|(key, value)| quote!((#key, #value)));
                 quote!(&[#(#entries),*])
             }
-            Self::Duration(duration) => {
-                let milliseconds = u64::try_from(duration.as_millis())
-                    .expect("a duration is parsed as milliseconds that fit");
-                quote!(::core::time::Duration::from_millis(#milliseconds))
+            Self::Duration(duration) => self::duration(*duration),
+            Self::Count(count, _) => quote!(#count),
+            Self::Factor(factor) => quote!(#factor),
+            Self::Retries(Retries { max, pace }) => {
+                let p = private();
+                match pace {
+                    None => quote!(#p::Retries::times(#max)),
+                    Some((delay, backoff)) => {
+                        let delay = self::duration(*delay);
+                        quote!(#p::Retries { max: #max, initial_delay: #delay, backoff: #backoff })
+                    }
+                }
             }
             Self::Image(path) => image_reference(path),
         }

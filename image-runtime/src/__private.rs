@@ -1,6 +1,7 @@
 //! What the macros' expansions name. Not for anybody else: it changes without notice.
 
 mod crossing;
+mod items;
 
 use std::fmt::Display;
 
@@ -11,7 +12,10 @@ pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, json_arguments};
 pub use inventory;
 pub use serde_json;
 
-pub use crate::client::Call;
+pub use futures_util::{Stream, StreamExt};
+pub use items::{send_items, send_stream};
+
+pub use crate::client::{Call, Handle, Items, Map};
 pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
@@ -22,7 +26,7 @@ pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Project, Requirements, Secret, Step, TestEntry,
+    Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.

@@ -31,7 +31,7 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
     });
     Host::set(HostSettings {
         worker_arguments: Some(Vec::new()),
-        events: ui.events(),
+        events: line.events(&ui),
         build: line.build_options(),
     });
     // Known before anything runs, so that nobody learns of it by a call that comes late.

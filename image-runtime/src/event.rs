@@ -40,6 +40,15 @@ pub enum Event {
         /// One line, without its end.
         line: String,
     },
+    /// A part of the work on a layer is done.
+    LayerSpent {
+        /// The layer.
+        layer: LayerId,
+        /// What was done.
+        on: Work,
+        /// How long it took.
+        elapsed: Duration,
+    },
     /// A layer is complete.
     LayerFinished {
         /// The layer.
@@ -84,6 +93,19 @@ pub enum Event {
     },
 }
 
+/// A part of the work on a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// Waiting for another process, or another layer, that has what this one needs.
+    Waiting,
+    /// Starting the container that its commands run in.
+    Starting,
+    /// Running its commands.
+    Running,
+    /// Making a layer of what they wrote.
+    Saving,
+}
+
 impl Event {
     /// The layer that it is about.
     pub fn layer(&self) -> Option<LayerId> {
@@ -91,6 +113,7 @@ impl Event {
             Self::LayerStarted { layer, .. }
             | Self::LayerProgress { layer, .. }
             | Self::LayerOutput { layer, .. }
+            | Self::LayerSpent { layer, .. }
             | Self::LayerFinished { layer, .. }
             | Self::LayerFailed { layer, .. }
             | Self::LayerWaiting { layer } => Some(*layer),

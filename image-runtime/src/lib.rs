@@ -21,7 +21,8 @@
 //! ```
 //!
 //! * [`image!`] defines an image; [`spec::base`] and [`spec::verb`] list what can stand in it.
-//! * [`app::function`] adds `f::remote(…)`, a [`Call`], to a function.
+//! * [`app::function`] adds to a function `f::remote(…)`, a [`Call`]; `f::map(…)`, many calls, a [`Map`]; `f::spawn(…)`, a call in
+//!   the background, a [`Handle`]; and to one that returns an iterator or a stream `f::stream(…)`, its [`Items`].
 //! * [`app::main`] and [`app::test`] make a program that can be the host of calls and the worker that serves them.
 //! * [`CallError`] says why a call gave no result.
 
@@ -64,7 +65,9 @@ pub mod ui;
 #[doc(hidden)]
 pub mod worker;
 
-pub use client::{Call, CallError, CallErrorKind};
+pub use client::{
+    BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Handle, Items, Map,
+};
 pub use image_macros::image;
 pub use spec::{Image, Secret};
 

@@ -131,18 +131,24 @@ impl Program {
     /// A function's options, with the program's where it sets none.
     pub fn options_of(&self, function: &FunctionSpec) -> FunctionOptions {
         let defaults = self.app.map(|app| app.options).unwrap_or_default();
+        let own = function.options;
         FunctionOptions {
-            timeout: function.options.timeout.or(defaults.timeout),
-            env: if function.options.env.is_empty() {
+            timeout: own.timeout.or(defaults.timeout),
+            env: if own.env.is_empty() {
                 defaults.env
             } else {
-                function.options.env
+                own.env
             },
-            secrets: if function.options.secrets.is_empty() {
+            secrets: if own.secrets.is_empty() {
                 defaults.secrets
             } else {
-                function.options.secrets
+                own.secrets
             },
+            retries: own.retries.or(defaults.retries),
+            concurrency: own.concurrency.or(defaults.concurrency),
+            min_containers: own.min_containers.or(defaults.min_containers),
+            max_containers: own.max_containers.or(defaults.max_containers),
+            idle_timeout: own.idle_timeout.or(defaults.idle_timeout),
         }
     }
 

@@ -19,8 +19,7 @@ fn built() -> Option<World> {
 /// The directory of the only layer whose title holds a word.
 #[track_caller]
 fn layer(world: &World, word: &str) -> PathBuf {
-    let layers = ["embedded", "embedded-user"].map(|form| world.store().join("v1").join(form));
-    let layers = layers.iter().map(|form| form.join("layers"));
+    let layers = world.forms().into_iter().map(|form| form.join("layers"));
     let places = layers
         .filter_map(|layers| fs::read_dir(layers).ok())
         .flatten();

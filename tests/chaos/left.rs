@@ -12,14 +12,9 @@ use crate::world::World;
 const GONE: Duration = Duration::from_secs(10);
 
 /// Folders of the store that hold something only while programs run.
-const FOLDERS: [&str; 6] = [
-    "embedded/containers",
-    "embedded/drafts",
-    "embedded/retired",
-    "run",
-    "tmp",
-    "locks",
-];
+const FOLDERS: [&str; 3] = ["run", "tmp", "locks"];
+/// The same of those of the engine, which has one for each form.
+const ENGINE_FOLDERS: [&str; 3] = ["containers", "drafts", "retired"];
 
 /// Nothing runs or is mounted any more, and nothing lies around.
 #[track_caller]
@@ -110,8 +105,11 @@ fn marked(world: &World) -> Vec<(Pid, String)> {
 
 fn lying(world: &World) -> Vec<String> {
     let bucket = world.store().join("v1");
-    let folders = FOLDERS.iter().flat_map(|folder| {
-        let entries = fs::read_dir(bucket.join(folder)).into_iter().flatten();
+    let forms = world.forms().into_iter();
+    let of_engine = forms.flat_map(|form| ENGINE_FOLDERS.map(|name| form.join(name)));
+    let folders = FOLDERS.map(|name| bucket.join(name)).into_iter();
+    let folders = folders.chain(of_engine).flat_map(|folder| {
+        let entries = fs::read_dir(folder).into_iter().flatten();
         entries
             .flatten()
             .map(|entry| entry.path().display().to_string())

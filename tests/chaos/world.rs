@@ -45,6 +45,20 @@ impl World {
         self.folder.path().join("store")
     }
 
+    /// The folders of the engine: one for each form that ever worked here.
+    pub(crate) fn forms(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.store().join("v1")).into_iter().flatten();
+        let is_one = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            name.starts_with(b"embedded")
+        };
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(is_one)
+            .collect()
+    }
+
     /// What marks the processes of this store.
     pub(crate) fn mark(&self) -> String {
         self.folder.path().display().to_string()
@@ -102,6 +116,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Some files may belong to numbers that this user was given, and only the program can remove those.
+        let _ = self.run(&["prune", "--all"]);
         crate::left::nobody_uses(self);
     }
 }

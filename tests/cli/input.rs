@@ -391,3 +391,9 @@ fn a_store_may_lie_deep() {
         .good();
     assert_eq!(tidy(&ended.stdout), "5\n");
 }
+
+#[test]
+fn a_limit_of_the_store_that_is_no_size_is_told() {
+    let ended = subject(&["build"]).env("IMAGE_STORE_LIMIT", "much").run();
+    insta::assert_snapshot!(ended.with(1, &[]).stderr, @"error: `IMAGE_STORE_LIMIT` is `much`, but a size is a number with a unit: `20GB`, `1.5GiB`, `500MB`");
+}

@@ -8,6 +8,7 @@
 mod bench;
 mod daemon;
 mod docker;
+mod embedded;
 mod registry;
 mod suite;
 mod tree;
@@ -79,12 +80,14 @@ on_every_engine! {
         running_out_of_memory_is_told
         no_more_processes_are_started_than_the_limit_says
         containers_within_their_limits_run_as_others_do
+        a_program_finds_its_own_limits_where_it_looks_for_them
         a_limit_that_makes_no_sense_is_an_error
     }
     walls {
         root_has_few_capabilities_and_others_none
         system_calls_are_filtered
         what_tells_of_the_machine_is_hidden
+        nothing_is_hidden_elsewhere_than_it_is
         the_kernel_cannot_be_changed_from_inside
         device_files_that_are_made_inside_do_not_work
         processes_of_others_are_not_seen

@@ -1,9 +1,10 @@
 //! A registry on this machine, of one image, as a daemon asks it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use image_runtime::digest::Digest;
 use image_runtime::engine::EntryKind;
@@ -20,18 +21,26 @@ pub(crate) struct Registry {
     /// Of the manifest: `sha256:…`
     pub(crate) digest: String,
     requests: Arc<Mutex<Vec<String>>>,
+    /// The paths of the layers, the lowest first.
+    layers: Vec<String>,
+    held: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Registry {
     /// Serves `tree`, with `config` as the image's own configuration, under the name `path` and the tag `1`.
     pub(crate) fn serve(path: &str, tree: &Tree, config: Value) -> Self {
-        let layer = archive(tree);
-        let diff = named(&layer);
+        Self::serve_layers(path, &[tree], config)
+    }
+
+    /// The same of an image with several layers, the lowest first.
+    pub(crate) fn serve_layers(path: &str, trees: &[&Tree], config: Value) -> Self {
+        let layers: Vec<_> = trees.iter().map(|tree| archive(tree)).collect();
+        let diffs: Vec<_> = layers.iter().map(|layer| named(layer)).collect();
         let config = json!({
             "architecture": if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" },
             "os": "linux",
             "config": config,
-            "rootfs": { "type": "layers", "diff_ids": [diff] },
+            "rootfs": { "type": "layers", "diff_ids": diffs },
         });
         let config = config.to_string().into_bytes();
         let manifest = json!({
@@ -42,11 +51,11 @@ impl Registry {
                 "size": config.len(),
                 "digest": named(&config),
             },
-            "layers": [{
+            "layers": layers.iter().map(|layer| json!({
                 "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
                 "size": layer.len(),
-                "digest": diff,
-            }],
+                "digest": named(layer),
+            })).collect::<Vec<_>>(),
         });
         let manifest = manifest.to_string().into_bytes();
         let digest = named(&manifest);
@@ -57,24 +66,42 @@ impl Registry {
                 manifest.clone(),
             );
         }
-        for blob in [config, layer] {
-            pages.insert(format!("/v2/{path}/blobs/{}", named(&blob)), blob);
+        let place = |blob: &[u8]| format!("/v2/{path}/blobs/{}", named(blob));
+        let paths = layers.iter().map(|layer| place(layer)).collect();
+        for blob in layers.into_iter().chain([config]) {
+            pages.insert(place(&blob), blob);
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let held = Arc::<Mutex<HashSet<String>>>::default();
         let (pages, seen) = (Arc::new(pages), Arc::clone(&requests));
+        let waiting = Arc::clone(&held);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (pages, seen) = (Arc::clone(&pages), Arc::clone(&seen));
-                std::thread::spawn(move || answer(stream, &pages, &seen));
+                let held = Arc::clone(&waiting);
+                std::thread::spawn(move || answer(stream, &pages, &seen, &held));
             }
         });
         Self {
             address,
             digest,
             requests,
+            layers: paths,
+            held,
         }
+    }
+
+    /// Answers no request for a layer until it is let go.
+    pub(crate) fn hold(&self, layer: usize) {
+        let path = self.layers[layer].clone();
+        self.held.lock().unwrap().insert(path);
+    }
+
+    /// Answers all requests again.
+    pub(crate) fn let_go(&self) {
+        self.held.lock().unwrap().clear();
     }
 
     /// The paths that were asked for.
@@ -83,7 +110,12 @@ impl Registry {
     }
 }
 
-fn answer(stream: TcpStream, pages: &HashMap<String, Vec<u8>>, seen: &Mutex<Vec<String>>) {
+fn answer(
+    stream: TcpStream,
+    pages: &HashMap<String, Vec<u8>>,
+    seen: &Mutex<Vec<String>>,
+    held: &Mutex<HashSet<String>>,
+) {
     let mut reader = BufReader::new(&stream).lines();
     while let Some(Ok(request)) = reader.next() {
         // The headers; requests here have no body.
@@ -98,6 +130,9 @@ fn answer(stream: TcpStream, pages: &HashMap<String, Vec<u8>>, seen: &Mutex<Vec<
             words.next().unwrap_or_default(),
         );
         seen.lock().unwrap().push(path.to_owned());
+        while held.lock().unwrap().contains(path) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let unknown =
             json!({ "errors": [{ "code": "MANIFEST_UNKNOWN", "message": "manifest unknown" }] });
         let unknown = unknown.to_string().into_bytes();

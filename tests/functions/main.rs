@@ -1,11 +1,15 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
+mod background;
 mod dockerfile;
 mod failures;
 mod files;
 mod images;
+mod many;
 mod output;
+mod pools;
 mod python;
+mod streams;
 mod values;
 
 use image_runtime::{Image, image};

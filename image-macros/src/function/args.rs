@@ -1,11 +1,12 @@
 //! The keywords of `#[app::function(…)]` and of `app::config!`.
 
 use proc_macro2::{Span, TokenStream};
-use syn::Ident;
+use syn::spanned::Spanned as _;
+use syn::{Expr, Ident};
 
 use crate::diag::{Errors, Fault};
 use crate::keyword::{self, Checked, Keyword, Kind};
-use crate::syntax::Arguments;
+use crate::syntax::{Arguments, Value};
 use crate::text;
 
 /// Keywords, by where they end up.
@@ -26,7 +27,27 @@ const IMAGE: Keyword = Keyword {
 
 const TIMEOUT: Keyword = Keyword {
     name: "timeout",
-    kind: Kind::Duration,
+    kind: Kind::Duration {
+        or_nothing: false,
+        example: "\"5m\"",
+    },
+};
+
+const RETRIES: Keyword = Keyword {
+    name: "retries",
+    kind: Kind::Retries,
+};
+
+const CONCURRENCY: Keyword = count("concurrency", 1, "4");
+const MIN_CONTAINERS: Keyword = count("min_containers", 0, "1");
+const MAX_CONTAINERS: Keyword = count("max_containers", 1, "8");
+
+const IDLE_TIMEOUT: Keyword = Keyword {
+    name: "idle_timeout",
+    kind: Kind::Duration {
+        or_nothing: true,
+        example: "\"60s\"",
+    },
 };
 
 const ENV: Keyword = Keyword {
@@ -49,11 +70,40 @@ const fn name(example: &'static str) -> Keyword {
     }
 }
 
+const fn count(name: &'static str, least: u32, example: &'static str) -> Keyword {
+    Keyword {
+        name,
+        kind: Kind::Count { least, example },
+    }
+}
+
 /// What a function takes.
-pub(crate) const FUNCTION: &[Keyword] = &[IMAGE, TIMEOUT, ENV, SECRETS, name("\"train\"")];
+pub(crate) const FUNCTION: &[Keyword] = &[
+    IMAGE,
+    TIMEOUT,
+    RETRIES,
+    ENV,
+    SECRETS,
+    CONCURRENCY,
+    MIN_CONTAINERS,
+    MAX_CONTAINERS,
+    IDLE_TIMEOUT,
+    name("\"train\""),
+];
 
 /// What the program takes: its own name, and defaults of its functions.
-pub(crate) const CONFIG: &[Keyword] = &[name("\"etl\""), IMAGE, TIMEOUT, ENV, SECRETS];
+pub(crate) const CONFIG: &[Keyword] = &[
+    name("\"etl\""),
+    IMAGE,
+    TIMEOUT,
+    RETRIES,
+    ENV,
+    SECRETS,
+    CONCURRENCY,
+    MIN_CONTAINERS,
+    MAX_CONTAINERS,
+    IDLE_TIMEOUT,
+];
 
 /// Reads all of a macro's arguments.
 pub(crate) fn read(
@@ -62,9 +112,13 @@ pub(crate) fn read(
     tokens: TokenStream,
     errors: &mut Errors,
 ) -> Settings {
-    let arguments = Arguments::parse(tokens, Span::call_site(), errors);
+    let mut arguments = Arguments::parse(tokens, Span::call_site(), errors);
     let subject = format!("`{subject}`");
-    for value in &arguments.positional {
+    for value in std::mem::take(&mut arguments.positional) {
+        if let Some(name) = named_by_call(&value, table) {
+            arguments.keywords.push((name, value));
+            continue;
+        }
         let fault = Fault::new(format!("{subject} takes keywords only"));
         errors.at(value, fault.help("write `name = value`"));
     }
@@ -76,5 +130,37 @@ pub(crate) fn read(
             _ => settings.options.push((keyword, value)),
         }
     }
+    check_containers(&settings, errors);
     settings
+}
+
+/// The keyword of a value that is written `keyword(…)`.
+fn named_by_call(value: &Value, table: &[Keyword]) -> Option<Ident> {
+    let Value::Other(Expr::Call(call)) = value else {
+        return None;
+    };
+    let has_options = |keyword: &&Keyword| matches!(keyword.kind, Kind::Retries);
+    let mut names = table.iter().filter(has_options);
+    let keyword = names.find(|keyword| keyword::is_called(call, keyword.name))?;
+    Some(Ident::new(keyword.name, call.func.span()))
+}
+
+/// What the numbers of containers contradict each other in.
+fn check_containers(settings: &Settings, errors: &mut Errors) {
+    let written = |name: &str| {
+        let mut options = settings.options.iter();
+        options.find_map(|(keyword, value)| match value {
+            Checked::Count(count, literal) if keyword == name => Some((*count, literal)),
+            _ => None,
+        })
+    };
+    if let (Some((min, literal)), Some((max, _))) =
+        (written("min_containers"), written("max_containers"))
+        && min > max
+    {
+        let fault = Fault::new(format!(
+            "`min_containers` must not be more than `max_containers`: {min} and {max}"
+        ));
+        errors.at(literal, fault.help(format!("at most {max}")));
+    }
 }

@@ -13,6 +13,8 @@ use syn::{Ident, Token};
 
 use super::model::Function;
 use super::signature::{Output, Parameter};
+use super::stream::Making;
+use super::verbs::verbs;
 use crate::paths::private;
 use crate::tokens;
 
@@ -22,9 +24,13 @@ pub(crate) fn function(function: &Function) -> TokenStream {
     let cfg: Vec<_> = item.attributes_named("cfg").collect();
     let visibility = &item.visibility;
     let name = &item.signature.ident;
-    let doc = format!("Calls of `{name}()` in a container of its image, by `{name}::remote(…)`.");
+    let verb = match function.signature.output.making {
+        None => "remote",
+        Some(_) => "stream",
+    };
+    let doc = format!("Calls of `{name}()` in a container of its image, by `{name}::{verb}(…)`.");
     let local = local(function);
-    let remote = remote(function);
+    let verbs = verbs(function);
     let spec = spec(function);
     quote! {
         #item
@@ -35,10 +41,10 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         #visibility struct #name {}
 
         #(#cfg)*
-        #[allow(dead_code, deprecated, unreachable_pub, private_interfaces, clippy::all, clippy::pedantic, clippy::nursery)]
+        #[allow(dead_code, deprecated, unreachable_pub, private_interfaces, private_bounds, clippy::all, clippy::pedantic, clippy::nursery)]
         impl #name {
             #local
-            #remote
+            #verbs
             #spec
         }
     }
@@ -51,7 +57,7 @@ fn hygienic(name: &Ident) -> Ident {
     name
 }
 
-fn arguments(function: &Function) -> (Vec<Ident>, TokenStream) {
+pub(super) fn arguments(function: &Function) -> (Vec<Ident>, TokenStream) {
     let parameters = &function.signature.parameters;
     let names: Vec<_> = parameters.iter().map(|p| hygienic(&p.name)).collect();
     let types = parameters.iter().map(|p| &p.ty);
@@ -77,23 +83,6 @@ fn local(function: &Function) -> TokenStream {
 
 fn waits(asyncness: Option<&Token![async]>) -> Option<TokenStream> {
     asyncness.map(|_| quote!(.await))
-}
-
-fn remote(function: &Function) -> TokenStream {
-    let p = private();
-    let name = &function.item.signature.ident;
-    let (names, declared) = arguments(function);
-    let value = &function.signature.output.value;
-    let doc = format!(
-        "Runs `{name}()` in a container of its image, once the call is awaited or `.blocking()`."
-    );
-    quote! {
-        #[doc = #doc]
-        pub fn remote(#declared) -> #p::Call<#value> {
-            use #p::CannotEncode as _;
-            #p::Call::new(Self::spec__(), #p::Encode(&(#(#names,)*)).encode())
-        }
-    }
 }
 
 /// The function's entry in the registry, and what the worker runs.
@@ -212,7 +201,7 @@ fn invoke(function: &Function) -> TokenStream {
         .iter()
         .zip(&names)
         .map(|(parameter, name)| {
-            let and = parameter.by_reference.then(|| quote!(&));
+            let and = parameter.loan.as_ref().map(|_| quote!(&));
             quote!(#and #name)
         });
     let asyncness = function.item.signature.asyncness.as_ref();
@@ -221,22 +210,66 @@ fn invoke(function: &Function) -> TokenStream {
     let returned = quote!(#name(#(#handed),*) #waits);
     let [bytes, arguments, result, error] =
         ["bytes", "arguments", "result", "error"].map(|name| Ident::new(name, Span::mixed_site()));
-    let encoded = match signature.output.error {
-        Some(_) => quote! {
-            match #returned {
-                ::core::result::Result::Ok(#result) => #p::Crossing::<#value>::encode(&#result),
-                ::core::result::Result::Err(#error) => {
-                    use #p::{NoText as _, ViaDisplay as _, ViaError as _};
-                    ::core::result::Result::Err((&#p::Returned(&#error)).failure())
-                }
-            }
-        },
-        None => quote!(#p::Crossing::<#value>::encode(&#returned)),
-    };
+    let failed = quote!({
+        use #p::{NoText as _, ViaDisplay as _, ViaError as _};
+        ::core::result::Result::Err((&#p::Returned(&#error)).failure())
+    });
     let decoded = quote!(#p::Crossing::<(#(#types,)*)>::decode(#bytes));
     let outcome = quote! {
         ::core::result::Result<::std::vec::Vec<u8>, #p::Failure>
     };
+    let encoded_value = |fallible: bool, returned: TokenStream| match fallible {
+        true => quote! {
+            match #returned {
+                ::core::result::Result::Ok(#result) => #p::Crossing::<#value>::encode(&#result),
+                ::core::result::Result::Err(#error) => #failed,
+            }
+        },
+        false => quote!(#p::Crossing::<#value>::encode(&#returned)),
+    };
+    if let Some(Making {
+        waits: items_wait,
+        item,
+        fallible_items,
+        fallible,
+    }) = &signature.output.making
+    {
+        let [sink, items] = ["sink", "items"].map(|name| Ident::new(name, Span::mixed_site()));
+        let items_of = match fallible {
+            true => quote! {
+                match #returned {
+                    ::core::result::Result::Ok(#items) => #items,
+                    ::core::result::Result::Err(#error) => return #failed,
+                }
+            },
+            false => returned,
+        };
+        let encoded = encoded_value(*fallible_items, quote!(#result));
+        let encode = quote!(|#result: #item| #encoded);
+        return match (items_wait, asyncness) {
+            (false, None) => quote!({
+                use #p::CannotCross as _;
+                #p::Invoke::Items(|#bytes, #sink| {
+                    let (#(#names,)*) = #decoded?;
+                    #p::send_items(#items_of, #sink, #encode)
+                })
+            }),
+            _ => {
+                let send = match items_wait {
+                    true => quote!(#p::send_stream(#items_of, #sink, #encode).await),
+                    false => quote!(#p::send_items(#items_of, #sink, #encode)),
+                };
+                quote!({
+                    use #p::CannotCross as _;
+                    #p::Invoke::Stream(|#bytes, #sink| ::std::boxed::Box::pin(async move {
+                        let (#(#names,)*) = #decoded?;
+                        #send
+                    }))
+                })
+            }
+        };
+    }
+    let encoded = encoded_value(signature.output.error.is_some(), returned);
     match asyncness {
         Some(_) => quote!({
             use #p::CannotCross as _;

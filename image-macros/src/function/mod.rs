@@ -4,16 +4,32 @@ pub(crate) mod args;
 mod expand;
 mod model;
 mod signature;
+mod stream;
+mod verbs;
 
 pub(crate) use expand::options;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::diag::Errors;
+use crate::diag::{Errors, Fault};
 use crate::item::Item;
 
 /// What the attribute is called in messages.
 const ATTRIBUTE: &str = "#[app::function]";
+
+/// Items that were taken cannot be taken back, so a stream is made once.
+fn no_retries(settings: &args::Settings, errors: &mut Errors) {
+    let mut options = settings.options.iter();
+    if let Some((keyword, _)) = options.find(|(keyword, _)| keyword == "retries") {
+        let fault = Fault::new(
+            "a function that makes a stream cannot have `retries`: items that were taken cannot be taken back",
+        );
+        errors.at(
+            keyword,
+            fault.help("return a `Vec`, or leave out `retries`"),
+        );
+    }
+}
 
 /// Expands `#[app::function(…)]`.
 pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
@@ -26,7 +42,12 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
     };
     let code = match signature::check(&item, &mut errors) {
         // With wrong arguments only, the verbs are still there: calls of them add no errors.
-        Some(signature) => expand::function(&model::Function::new(item, signature, arguments)),
+        Some(signature) => {
+            if signature.output.making.is_some() {
+                no_retries(&arguments, &mut errors);
+            }
+            expand::function(&model::Function::new(item, signature, arguments))
+        }
         // Without a body the compiler would report the function once more.
         None if item.body.is_none() => TokenStream::new(),
         None => tokens,

@@ -8,6 +8,7 @@ use syn::{
 };
 
 use super::ATTRIBUTE;
+use super::stream::{self, Making};
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
 
@@ -27,17 +28,28 @@ pub(crate) struct Parameter {
     pub(crate) ty: Type,
     /// What travels: `String` for `&str`, `Vec<T>` for `&[T]`, `PathBuf` for `&Path`, `T` for `&T` and `T`.
     pub(crate) owned: TokenStream,
-    pub(crate) by_reference: bool,
+    /// What it refers to, where it is a reference.
+    pub(crate) loan: Option<Loan>,
+}
+
+/// What a reference refers to, and so what an input of many calls can be.
+pub(crate) enum Loan {
+    /// `str`, `[T]` or `Path`: whatever is `AsRef` of it.
+    AsRef(TokenStream),
+    /// Any other type: whatever is `Borrow` of it.
+    Borrow(TokenStream),
 }
 
 /// A result.
 pub(crate) struct Output {
     /// As written; `()` where nothing is.
     pub(crate) ty: TokenStream,
-    /// What travels.
+    /// What travels: of a stream, each of its items.
     pub(crate) value: TokenStream,
     /// The error type, where the function returns a `Result`.
     pub(crate) error: Option<TokenStream>,
+    /// How the values are made, where there are many.
+    pub(crate) making: Option<Making>,
 }
 
 /// Checks the head of a function; all that is wrong is reported.
@@ -88,21 +100,21 @@ fn parameter(input: &FnArg, errors: &mut Errors) -> Option<Parameter> {
             None
         }
     };
-    let (owned, by_reference) = travelling(ty, errors)?;
+    let (owned, loan) = travelling(ty, errors)?;
     Some(Parameter {
         name: name?.clone(),
         ty: (**ty).clone(),
         owned,
-        by_reference,
+        loan,
     })
 }
 
-/// The type that travels for a parameter's type, and whether the function gets it by reference.
-fn travelling(ty: &Type, errors: &mut Errors) -> Option<(TokenStream, bool)> {
+/// The type that travels for a parameter's type, and what that refers to.
+fn travelling(ty: &Type, errors: &mut Errors) -> Option<(TokenStream, Option<Loan>)> {
     let ty = bare(ty);
     let Type::Reference(reference) = ty else {
         no_hidden_types(ty, errors)?;
-        return Some((quote!(#ty), false));
+        return Some((quote!(#ty), None));
     };
     let TypeReference {
         lifetime,
@@ -126,20 +138,21 @@ fn travelling(ty: &Type, errors: &mut Errors) -> Option<(TokenStream, bool)> {
     let inner = bare(elem);
     no_hidden_types(inner, errors)?;
     let span = inner.span();
-    let owned = match inner {
+    let as_ref = Loan::AsRef(quote!(#inner));
+    let (owned, loan) = match inner {
         Type::Slice(slice) => {
             let item = &slice.elem;
-            quote_spanned!(span=> ::std::vec::Vec<#item>)
+            (quote_spanned!(span=> ::std::vec::Vec<#item>), as_ref)
         }
         Type::Path(path) if path.path.is_ident("str") => {
-            quote_spanned!(span=> ::std::string::String)
+            (quote_spanned!(span=> ::std::string::String), as_ref)
         }
         Type::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "Path") => {
-            quote_spanned!(span=> ::std::path::PathBuf)
+            (quote_spanned!(span=> ::std::path::PathBuf), as_ref)
         }
-        _ => quote!(#inner),
+        _ => (quote!(#inner), Loan::Borrow(quote!(#inner))),
     };
-    Some((owned, true))
+    Some((owned, Some(loan)))
 }
 
 /// Reports what cannot travel whatever it is: references further inside, `impl` and `dyn`.
@@ -172,9 +185,13 @@ fn output(written: &ReturnType, errors: &mut Errors) -> Output {
             ty: quote!(()),
             value: quote!(()),
             error: None,
+            making: None,
         };
     };
     let ty = bare(ty);
+    if let Some(output) = stream::output(ty, errors) {
+        return output;
+    }
     check_result(ty, errors);
     let tokens = quote!(#ty);
     let result = match ty {
@@ -187,6 +204,7 @@ fn output(written: &ReturnType, errors: &mut Errors) -> Output {
             ty: tokens.clone(),
             value: tokens,
             error: None,
+            making: None,
         };
     };
     let p = crate::paths::private();
@@ -217,11 +235,12 @@ fn output(written: &ReturnType, errors: &mut Errors) -> Output {
         value,
         error: Some(error),
         ty: tokens,
+        making: None,
     }
 }
 
 /// Reports a `&'static` in what travels; any other reference is reported by [`check_result`].
-fn check_owned(value: &TokenStream, errors: &mut Errors) {
+pub(super) fn check_owned(value: &TokenStream, errors: &mut Errors) {
     let found = find(value.clone(), &|tokens| match tokens {
         [TokenTree::Punct(and), rest @ ..] if and.as_char() == '&' && is_static(rest) => Some(
             Fault::new("a result cannot be a reference: it is received by another process")
@@ -244,17 +263,18 @@ fn is_static(tokens: &[TokenTree]) -> bool {
 }
 
 /// A result outlives the call, so it cannot borrow; and its type must be known.
-fn check_result(ty: &Type, errors: &mut Errors) {
+pub(super) fn check_result(ty: &Type, errors: &mut Errors) {
     if let Type::Never(never) = ty {
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` must return"));
         errors.at(never, fault);
     }
-    let found = find(ty.to_token_stream(), &|tokens| match tokens {
+    let found = find(ty.to_token_stream(), &|tokens| {
+        match tokens {
         [TokenTree::Ident(word), ..] if word == "impl" => Some(
             Fault::new(format!(
                 "a result cannot be `{word}`: its type must be known"
             ))
-            .help("name a type"),
+            .help("name a type; for many values, return `impl Iterator<Item = T>` or `impl Stream<Item = T>`"),
         ),
         [TokenTree::Punct(and), rest @ ..] if and.as_char() == '&' && !is_static(rest) => Some(
             Fault::new("a result cannot borrow from the arguments")
@@ -264,6 +284,7 @@ fn check_result(ty: &Type, errors: &mut Errors) {
             Fault::new("a result cannot borrow from the arguments").help("return an owned type"),
         ),
         _ => None,
+    }
     });
     if let Some((token, fault)) = found {
         errors.at(token, fault);
@@ -288,7 +309,7 @@ fn find(
 }
 
 /// Without invisible groups and parentheses around it.
-fn bare(mut ty: &Type) -> &Type {
+pub(super) fn bare(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {
             Type::Group(group) => &group.elem,

@@ -12,13 +12,14 @@ mod owner;
 mod pip;
 mod placed;
 mod render;
+mod shelf;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
@@ -26,11 +27,12 @@ use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
+pub use shelf::Shelf;
 
 use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::{Engine, Mount};
-use crate::event::{Event, Events};
+use crate::event::{Event, Events, Work};
 use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
 use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
@@ -45,6 +47,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build every layer, whether it exists or not, and replace it.
     pub no_cache: bool,
+    /// How many bytes all layers may take after a build: those that were not used for the longest time go.
+    pub limit: Option<u64>,
 }
 
 /// An image that can be run.
@@ -71,6 +75,8 @@ pub struct Builder {
     events: Events,
     names: Names,
     options: BuildOptions,
+    /// What was used since is not removed.
+    opened: SystemTime,
     /// Images that this process built or found built.
     images: Once<Place, Built>,
     /// What bases are today, by what identifies their request.
@@ -111,6 +117,7 @@ impl Builder {
             events,
             names,
             options,
+            opened: SystemTime::now(),
             images: Once::default(),
             bases: Once::default(),
             layers: Once::default(),
@@ -291,6 +298,9 @@ impl Builder {
             .iter()
             .map(|(image, missing)| self.make_image(image, missing));
         let made = try_join_all(made).await;
+        if made.is_ok() && !layers.is_empty() {
+            self.keep_within_limit().await;
+        }
         if !layers.is_empty() {
             self.events.tell(match &made {
                 Ok(made) => Event::BuildFinished {
@@ -305,6 +315,30 @@ impl Builder {
             });
         }
         Ok(made?.into_iter().map(|(built, _)| built).collect())
+    }
+
+    /// Removes the layers that were not used for the longest time, while all of them take more than they may.
+    async fn keep_within_limit(&self) {
+        let Some(most) = self.options.limit else {
+            return;
+        };
+        let (engine, store) = (&*self.engine, &*self.store);
+        let removed = async {
+            let mut shelf = Shelf::of(engine, store).await?;
+            shelf
+                .remove_while(engine, store, |shelf, used| {
+                    shelf.size() > most && used < self.opened
+                })
+                .await
+        };
+        // The build is good all the same.
+        if let Err(error) = removed.await {
+            self.events.tell(Event::Notice {
+                text: format!(
+                    "layers could not be removed to keep within the store's limit: {error}"
+                ),
+            });
+        }
     }
 
     /// Makes what is missing of an image; answers which layers this process made.
@@ -415,11 +449,22 @@ impl Builder {
 
     async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
         let waiting = || self.events.tell(Event::LayerWaiting { layer });
-        Ok(self
-            .store
-            .locks()
-            .lock(&format!("layer-{layer}"), waiting)
-            .await?)
+        let name = format!("layer-{layer}");
+        let locks = self.store.locks();
+        let lock = locks.lock(&name, waiting);
+        Ok(self.timed(layer, Work::Waiting, lock).await?)
+    }
+
+    /// Does a part of the work on a layer, and tells how long it took.
+    async fn timed<T>(&self, layer: LayerId, on: Work, work: impl Future<Output = T>) -> T {
+        let begin = Instant::now();
+        let done = work.await;
+        self.events.tell(Event::LayerSpent {
+            layer,
+            on,
+            elapsed: begin.elapsed(),
+        });
+        done
     }
 
     /// Does something to a layer, and tells of its begin and its end.

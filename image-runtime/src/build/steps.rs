@@ -9,7 +9,7 @@ use super::{BuildError, Builder, Prepared, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
 use crate::engine::{Mount, NewLayer};
-use crate::event::Event;
+use crate::event::{Event, Work};
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{self, Mask, Values};
@@ -60,7 +60,7 @@ impl Builder {
                     .await
             }
             Action::AptInstall(packages) => {
-                let _lock = self.lock_apt().await?;
+                let _lock = self.lock_apt(layer).await?;
                 let mount = apt_cache();
                 let commands = apt_install(packages);
                 self.run_step(image, layer, parent, &secrets, commands, vec![mount])
@@ -82,7 +82,7 @@ impl Builder {
                 pip,
                 uv,
             } => {
-                let _lock = self.lock_apt().await?;
+                let _lock = self.lock_apt(layer).await?;
                 let mut mounts = self.uv_mounts(uv).await?;
                 mounts.push(apt_cache());
                 let mut commands = apt_install(python::suite_packages(suite));
@@ -143,8 +143,10 @@ impl Builder {
     }
 
     /// apt allows one process at a time in its cache.
-    async fn lock_apt(&self) -> Result<crate::store::Lock, BuildError> {
-        Ok(self.store.locks().lock("cache-apt", || {}).await?)
+    async fn lock_apt(&self, layer: &PlannedLayer) -> Result<crate::store::Lock, BuildError> {
+        let locks = self.store.locks();
+        let lock = locks.lock("cache-apt", || {});
+        Ok(self.timed(layer.id, Work::Waiting, lock).await?)
     }
 
     async fn uv_mounts(&self, version: &str) -> Result<Vec<Mount>, BuildError> {
@@ -235,7 +237,8 @@ impl Builder {
             parent: Some(parent),
             title: layer.title.clone(),
         };
-        let saved = worker.container().save(&new).await;
+        let save = worker.container().save(&new);
+        let saved = self.timed(layer.id, Work::Saving, save).await;
         let removed = worker.remove().await;
         saved?;
         Ok(removed?)
@@ -251,38 +254,36 @@ impl Builder {
         commands: Vec<Command>,
         mounts: Vec<Mount>,
     ) -> Result<Worker, BuildError> {
-        let mut worker = self
-            .launcher
-            .start(WorkerSpec {
-                layer: of,
-                env: Vec::new(),
-                workdir: "/".into(),
-                user: match layer.action {
-                    Action::Run { .. } => layer.config.user.clone(),
-                    _ => String::new(),
-                },
-                mounts,
-                purpose: format!("build {}", layer.title),
-            })
-            .await?;
-        worker.hide(mask.clone());
+        let start = self.launcher.start(WorkerSpec {
+            layer: of,
+            env: Vec::new(),
+            workdir: "/".into(),
+            user: match layer.action {
+                Action::Run { .. } => layer.config.user.clone(),
+                _ => String::new(),
+            },
+            mounts,
+            mask: mask.clone(),
+            purpose: format!("build {}", layer.title),
+        });
+        let mut worker = self.timed(layer.id, Work::Starting, start).await?;
         for command in &commands {
             let mut last_lines = std::collections::VecDeque::new();
-            let outcome = worker
-                .run(command, &mut |line| {
-                    if last_lines.len() == LINES_SHOWN {
-                        last_lines.pop_front();
-                    }
-                    last_lines.push_back(line.clone());
-                    // Dpkg talks a lot while it sets up a system from nothing; it matters only if that fails.
-                    if !matches!(layer.action, Action::Base(_)) {
-                        self.events.tell(Event::LayerOutput {
-                            layer: layer.id,
-                            line,
-                        });
-                    }
-                })
-                .await?;
+            let mut tell = |line: String| {
+                if last_lines.len() == LINES_SHOWN {
+                    last_lines.pop_front();
+                }
+                last_lines.push_back(line.clone());
+                // Dpkg talks a lot while it sets up a system from nothing; it matters only if that fails.
+                if !matches!(layer.action, Action::Base(_)) {
+                    self.events.tell(Event::LayerOutput {
+                        layer: layer.id,
+                        line,
+                    });
+                }
+            };
+            let run = worker.run(command, &mut tell);
+            let outcome = self.timed(layer.id, Work::Running, run).await?;
             if outcome != RunOutcome::Exited(0) {
                 // The failed step is what is to be told.
                 let _ = worker.remove().await;

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
-use crate::engine::ImageConfig;
 use crate::engine::fake::{Call, FakeEngine};
+use crate::engine::{ImageConfig, NewLayer};
 use crate::spec::ImageSpec;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 use crate::spec::verb::run_commands;
@@ -193,4 +193,34 @@ async fn what_another_program_takes_away_while_an_image_is_made_is_made_again() 
     let base_made = |call: &&Call| matches!(call, Call::AddFiles(_));
     assert_eq!(engine.calls().iter().filter(base_made).count(), 2);
     assert_eq!(trial.notices.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn after_a_build_old_layers_go_while_all_take_more_than_they_may() {
+    let (folder, store) = store();
+    let engine = FakeEngine::default();
+    let old = NewLayer {
+        id: crate::digest::Digest::of(b"old"),
+        parent: None,
+        title: "old".into(),
+    };
+    let file = folder.path().join("file");
+    std::fs::write(&file, "0123456789").unwrap();
+    let files = Tree::file(&store, &file).unwrap().source("/file");
+    engine.add_files(&old, files).await.unwrap();
+    for (limit, is_kept) in [(Some(10), true), (None, true), (Some(9), false)] {
+        let options = BuildOptions {
+            no_cache: true,
+            limit,
+            ..BuildOptions::default()
+        };
+        let trial = trial(&engine, &store, options);
+        let built = trial
+            .builder
+            .build(Image::from_spec(&NOTHING))
+            .await
+            .unwrap();
+        assert_eq!(engine.layer(&old.id).is_some(), is_kept, "{limit:?}");
+        assert!(engine.layer(&built.layer).is_some());
+    }
 }

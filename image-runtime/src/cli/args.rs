@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::bytes::Bytes;
+use super::timings::Timings;
+use crate::store::Bytes;
 
 /// Runs this program: its functions run inside the container images they name.
 #[derive(Debug, Parser)]
@@ -31,6 +32,7 @@ pub(crate) struct Command {
     pub(super) verb: Verb,
     pub(super) json: bool,
     pub(super) package: &'static str,
+    pub(super) timings: Timings,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,6 +72,10 @@ pub(super) struct Build {
     /// Build every layer, and replace those that exist
     #[arg(long)]
     pub(super) no_cache: bool,
+
+    /// Say where the time went, layer by layer
+    #[arg(long)]
+    pub(super) timings: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::args::Build;
 use super::printer::{Printer, counted, table};
+use super::timings::{Report, Timings};
 use super::{Fault, host, list, unknown};
 
 #[derive(Serialize)]
@@ -14,7 +15,18 @@ struct Row {
     built: usize,
 }
 
-pub(super) async fn run(arguments: &Build, printer: &Printer) -> Result<(), Fault> {
+/// What `--timings` adds.
+#[derive(Serialize)]
+struct Timed<'a> {
+    images: &'a [Row],
+    timings: Report,
+}
+
+pub(super) async fn run(
+    arguments: &Build,
+    timings: &Timings,
+    printer: &Printer,
+) -> Result<(), Fault> {
     let mut images = list::program()?.images();
     let known: Vec<_> = images.iter().map(|(name, _)| name.clone()).collect();
     if let Some(name) = arguments.images.iter().find(|name| !known.contains(name)) {
@@ -35,7 +47,7 @@ pub(super) async fn run(arguments: &Build, printer: &Printer) -> Result<(), Faul
             built: built.built,
         })
         .collect();
-    printer.report(&rows, || {
+    let text = || {
         let cells: Vec<_> = rows
             .iter()
             .map(|row| {
@@ -52,6 +64,15 @@ pub(super) async fn run(arguments: &Build, printer: &Printer) -> Result<(), Faul
             })
             .collect();
         table(["IMAGE", "LAYER", "BASE", "BUILT"], &cells)
-    });
+    };
+    if arguments.timings {
+        let timed = Timed {
+            images: &rows,
+            timings: timings.report(),
+        };
+        printer.report(&timed, || format!("{}\n{}", text(), timed.timings.text()));
+    } else {
+        printer.report(&rows, text);
+    }
     Ok(())
 }

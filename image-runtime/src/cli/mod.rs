@@ -2,7 +2,6 @@
 
 mod args;
 mod build;
-mod bytes;
 mod call;
 mod doctor;
 mod export;
@@ -11,7 +10,7 @@ mod printer;
 mod prune;
 mod render;
 mod secret;
-mod shelf;
+mod timings;
 
 use std::process::ExitCode;
 
@@ -21,9 +20,11 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use args::Command;
 use args::{Arguments, Verb};
 use printer::Printer;
+use timings::Timings;
 
 use crate::build::BuildOptions;
 use crate::client::{CallError, Host, runtime};
+use crate::event::Events;
 use crate::ui::Ui;
 
 /// What stands on the command line.
@@ -49,6 +50,7 @@ pub(crate) fn parse(package: &'static str) -> Line {
             verb,
             json: arguments.json,
             package,
+            timings: Timings::default(),
         }),
     }
 }
@@ -60,6 +62,18 @@ pub(crate) fn fail(text: &str) -> ExitCode {
 }
 
 impl Line {
+    /// Who is told what happens.
+    pub(crate) fn events(&self, ui: &Ui) -> Events {
+        match &self.command {
+            Some(Command {
+                verb: Verb::Build(build),
+                timings,
+                ..
+            }) if build.timings => timings.listen(ui.events()),
+            _ => ui.events(),
+        }
+    }
+
     /// How images are to be built.
     pub(crate) fn build_options(&self) -> BuildOptions {
         match &self.command {
@@ -69,6 +83,7 @@ impl Line {
             }) => BuildOptions {
                 pull: build.pull,
                 no_cache: build.no_cache,
+                limit: None,
             },
             _ => BuildOptions::default(),
         }
@@ -82,7 +97,7 @@ impl Command {
         let printer = Printer::new(self.json);
         let work = async {
             match self.verb {
-                Verb::Build(arguments) => build::run(&arguments, &printer).await,
+                Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Render(arguments) => render::run(&arguments, &printer).await,

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::args::Prune;
-use super::bytes::Bytes;
 use super::printer::{Printer, counted};
-use super::shelf::Shelf;
 use super::{Fault, host};
+use crate::build::Shelf;
 use crate::engine::EngineError;
+use crate::store::Bytes;
 use crate::ui::format;
 use crate::worker::bundle;
 

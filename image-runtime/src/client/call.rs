@@ -8,15 +8,17 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::future::Anywhere;
+use super::handle::Handle;
+use super::job::Wishes;
 use super::{CallError, Host};
 use crate::protocol::value;
-use crate::spec::FunctionSpec;
+use crate::spec::{FunctionSpec, Retries};
 
 /// A call of an annotated function: `.await` it, or use [`.blocking()`](Self::blocking) without a runtime.
 ///
 /// Nothing happens before that. Then the image is built if it has to be, a container is started if none is free, and the
 /// function runs in it. The future can be awaited on any runtime, spawned, joined, selected. Dropping it while the function
-/// runs ends the container it runs in.
+/// runs ends the container it runs in; where other calls run in it, too, as soon as these have ended.
 ///
 /// Large byte buffers cross fastest as `serde_bytes::ByteBuf`: serde takes a `Vec<u8>` for a list of numbers.
 #[must_use = "a call is made when it is awaited or by `.blocking()`"]
@@ -24,7 +26,7 @@ use crate::spec::FunctionSpec;
 pub struct Call<T> {
     function: &'static FunctionSpec,
     arguments: Result<Vec<u8>, String>,
-    timeout: Option<Duration>,
+    wishes: Wishes,
     /// Its encoded result, once it has been polled.
     running: Option<Anywhere<Result<Vec<u8>, CallError>>>,
     result: PhantomData<fn() -> T>,
@@ -37,16 +39,29 @@ impl<T> Call<T> {
         Self {
             function,
             arguments,
-            timeout: None,
+            wishes: Wishes::default(),
             running: None,
             result: PhantomData,
         }
     }
 
-    /// How long the function may run, instead of what its `timeout` keyword says. Building and starting do not count.
+    /// How long the function may run, instead of what its `timeout` keyword says. Building and starting do not count, nor does
+    /// waiting for a free container.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
+        self.wishes.timeout = Some(limit);
         self
+    }
+
+    /// How often a call that failed is made again, instead of what the function's `retries` keyword says: each time after a
+    /// second. See [`FunctionOptions::retries`](crate::spec::FunctionOptions::retries) for what is retried.
+    pub fn retries(mut self, times: u32) -> Self {
+        self.wishes.retries = Some(Retries::times(times));
+        self
+    }
+
+    /// Makes the call at once, in the background. `f::spawn(…)` is short for `f::remote(…).spawn()`.
+    pub fn spawn(self) -> Handle<T> {
+        Handle::new(self.function, self.arguments, self.wishes)
     }
 }
 
@@ -56,9 +71,7 @@ impl<T: DeserializeOwned> Call<T> {
     /// # Errors
     /// See [`CallErrorKind`](super::CallErrorKind).
     pub fn blocking(self) -> Result<T, CallError> {
-        // Inside an async function of the user, tokio would let no future go on that has been polled often without a
-        // pause; here is nobody to pause for.
-        pollster::block_on(tokio::task::unconstrained(self))
+        block_on(self)
     }
 }
 
@@ -69,34 +82,52 @@ impl<T: DeserializeOwned> Future for Call<T> {
         let Self {
             function,
             arguments,
-            timeout,
+            wishes,
             running,
             ..
         } = self.get_mut();
         let running = running.get_or_insert_with(|| {
             let arguments = std::mem::replace(arguments, Ok(Vec::new()));
-            Anywhere::new(run(function, arguments, *timeout))
+            Anywhere::new(run(function, arguments, *wishes))
         });
         let result = ready!(Pin::new(running).poll(context))?;
-        Poll::Ready(value::decode(&result).map_err(|reason| {
-            CallError::encoding(
-                function.name,
-                &format!("the result could not be decoded: {reason}"),
-            )
-        }))
+        Poll::Ready(decoded(function, &result))
     }
 }
 
-async fn run(
+/// Makes a call, and waits for its encoded result.
+pub(super) async fn run(
     function: &'static FunctionSpec,
     arguments: Result<Vec<u8>, String>,
-    timeout: Option<Duration>,
+    wishes: Wishes,
 ) -> Result<Vec<u8>, CallError> {
-    let arguments = arguments.map_err(|reason| {
+    let arguments = arguments.map_err(|reason| not_encoded(function, &reason))?;
+    let target = Host::get().await?.target(function, wishes).await?;
+    target.call(arguments).await
+}
+
+pub(super) fn not_encoded(function: &FunctionSpec, reason: &str) -> CallError {
+    CallError::encoding(
+        function.name,
+        &format!("the arguments could not be encoded: {reason}"),
+    )
+}
+
+pub(super) fn decoded<T: DeserializeOwned>(
+    function: &FunctionSpec,
+    result: &[u8],
+) -> Result<T, CallError> {
+    value::decode(result).map_err(|reason| {
         CallError::encoding(
             function.name,
-            &format!("the arguments could not be encoded: {reason}"),
+            &format!("the result could not be decoded: {reason}"),
         )
-    })?;
-    Host::get().await?.call(function, &arguments, timeout).await
+    })
+}
+
+/// Waits on this thread.
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    // Inside an async function of the user, tokio would let no future go on that has been polled often without a
+    // pause; here is nobody to pause for.
+    pollster::block_on(tokio::task::unconstrained(future))
 }

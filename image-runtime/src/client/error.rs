@@ -88,9 +88,34 @@ impl CallError {
         Self::new(CallErrorKind::Engine, chain(error))
     }
 
-    pub(super) fn failure(function: &str, failure: CallFailure) -> Self {
+    /// Whether another try may succeed: the function ran, and did not end well.
+    pub(super) fn is_worth_retrying(&self) -> bool {
+        use CallErrorKind::{Died, OutOfMemory, Panicked, Returned, TimedOut};
+        matches!(
+            self.kind,
+            Returned | Panicked | TimedOut | Died | OutOfMemory
+        )
+    }
+
+    /// The error of the last of several tries.
+    pub(super) fn after(mut self, tries: u32) -> Self {
+        if tries > 1 {
+            self.text
+                .push_str(&format!("\n  note: this was the last of {tries} tries"));
+        }
+        self
+    }
+
+    pub(super) fn cancelled(function: &str, by: &str, after: Duration) -> Self {
+        Self::new(
+            CallErrorKind::Cancelled,
+            format!("`{function}` was cancelled by {by} after {after:.1?}"),
+        )
+    }
+
+    pub(super) fn failure(function: &str, failure: &CallFailure) -> Self {
         match failure {
-            CallFailure::Failed(failure) => Self::failed(function, failure),
+            CallFailure::Failed(failure) => Self::failed(function, failure.clone()),
             CallFailure::Died { exit, .. } if exit.out_of_memory => Self::new(
                 CallErrorKind::OutOfMemory,
                 format!("`{function}` ran out of memory: {failure}"),
@@ -102,7 +127,7 @@ impl CallError {
             CallFailure::Frame(_) => Self::encoding(function, &failure.to_string()),
             CallFailure::Lost(_) | CallFailure::Connection(_) => Self::new(
                 CallErrorKind::Engine,
-                format!("`{function}`: {}", chain(&failure)),
+                format!("`{function}`: {}", chain(failure)),
             ),
         }
     }

@@ -1,20 +1,20 @@
 //! The host: this process, with its engine, its store, its images and its warm workers.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use super::CallErrorKind;
 use super::error::CallError;
-use super::pool::{PoolKey, Pools};
+use super::job::{Target, Wishes};
+use super::pool::{PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
-use crate::event::{Event, Events};
+use crate::event::Events;
 use crate::registry::Program;
 use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
-use crate::store::Store;
+use crate::store::{self, Bytes, Store};
 use crate::ui::{Ui, UiOptions};
 use crate::worker::{self, Launcher, Reaper};
 
@@ -63,7 +63,7 @@ impl Host {
                  help: call it on the host, and hand its result over",
             ));
         }
-        let settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
+        let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
             build: BuildOptions::default(),
@@ -72,6 +72,9 @@ impl Host {
             .map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
         let store = Store::open()
             .map_err(|error| CallError::new(CallErrorKind::Engine, super::error::chain(&error)))?;
+        let limit = store::limit()
+            .map_err(|error| CallError::new(CallErrorKind::Engine, error.to_string()))?;
+        settings.build.limit = limit.map(|Bytes(most)| most);
         let store = Arc::new(store);
         // A program that would not become one is started by nobody.
         let arguments = settings.worker_arguments.as_deref();
@@ -108,7 +111,7 @@ impl Host {
                 program.names(),
                 settings.build,
             ),
-            pools: Pools::new(launcher),
+            pools: Pools::new(launcher, settings.events.clone()),
             events: settings.events,
             engine,
             store,
@@ -150,9 +153,18 @@ impl Host {
     pub(crate) async fn call(
         &self,
         function: &'static FunctionSpec,
-        arguments: &[u8],
-        timeout: Option<Duration>,
+        arguments: Vec<u8>,
     ) -> Result<Vec<u8>, CallError> {
+        let target = self.target(function, Wishes::default()).await?;
+        target.call(arguments).await
+    }
+
+    /// Makes a function ready to be called: its image is there, and it knows its pool.
+    pub(super) async fn target(
+        &self,
+        function: &'static FunctionSpec,
+        wishes: Wishes,
+    ) -> Result<Arc<Target>, CallError> {
         // Before anything runs that would be of no use without them.
         let secrets = secrets::values(&self.program.secrets_of(function))
             .map_err(|error| CallError::secret(function.name, &error))?;
@@ -165,55 +177,26 @@ impl Host {
         for (name, value) in secrets.env() {
             config.set(name, value);
         }
+        let own = options.concurrency.is_some()
+            || options.min_containers.is_some()
+            || options.max_containers.is_some()
+            || options.idle_timeout.is_some();
         let key = PoolKey {
             layer: built.layer,
             env: config.env,
             workdir: config.workdir,
             user: config.user,
             mounts: built.added,
+            mask: secrets.mask(),
+            size: Size::of(&options),
+            owner: own.then_some(function.name),
         };
-        let mut worker = self
-            .pools
-            .check_out(key, &format!("call {}", function.name))
-            .await
-            .map_err(|error| CallError::start(&error))?;
-
-        worker.hide(secrets.mask());
-        let mut tell = self.output_of(function.name, worker.name());
-        let call = worker.call(function.name, arguments, &mut *tell);
-        let answer = match timeout.or(options.timeout) {
-            None => call.await,
-            // Dropping the worker, which is in the middle of the call, ends its container.
-            Some(limit) => tokio::time::timeout(limit, call)
-                .await
-                .map_err(|_| CallError::timed_out(function.name, limit))?,
-        };
-        match answer {
-            Ok(result) => {
-                worker.give_back();
-                Ok(result)
-            }
-            Err(failure) => {
-                if failure.worker_goes_on() {
-                    worker.give_back();
-                }
-                Err(CallError::failure(function.name, failure))
-            }
-        }
-    }
-
-    /// Takes what a function prints.
-    fn output_of(&self, function: &'static str, container: &str) -> Box<dyn FnMut(String) + Send> {
-        let events = self.events.clone();
-        // Names begin with what all of ours have in common; the end tells them apart.
-        let container = container.rsplit('-').next().unwrap_or(container).to_owned();
-        Box::new(move |line| {
-            events.tell(Event::FunctionOutput {
-                function,
-                container: container.clone(),
-                line,
-            });
-        })
+        Ok(Arc::new(Target {
+            function,
+            pool: self.pools.get(key),
+            timeout: wishes.timeout.or(options.timeout),
+            retries: wishes.retries.or(options.retries),
+        }))
     }
 
     fn check_can_serve(&self) -> Result<(), CallError> {

@@ -3,11 +3,19 @@
 mod call;
 mod error;
 mod future;
+mod handle;
 mod host;
+mod inbox;
+mod items;
+mod job;
+mod map;
 mod pool;
 
 pub use call::Call;
 pub(crate) use error::chain;
 pub use error::{CallError, CallErrorKind};
 pub(crate) use future::runtime;
+pub use handle::{CallId, Handle};
 pub(crate) use host::{Host, HostSettings};
+pub use items::{BlockingItems, Items};
+pub use map::{BlockingMap, Map};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Both sides must speak the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,29 @@ pub enum Kind {
     Run = 5,
     /// Worker to host: how the command ended, a [`RunOutcome`].
     Ran = 6,
+    /// Host to worker: how many of the calls that follow may run at once. The number of the frame is that number.
+    Crew = 7,
+    /// Host to worker: as [`Kind::Call`], but behind those that were queued before. They begin in the order they came, and one
+    /// begins only after the answer of the one in whose place it runs has been written: so of those without an answer,
+    /// only the first few (as many as run at once) can have begun.
+    Queue = 8,
+    /// Host to worker: give back what has not begun.
+    Recall = 9,
+    /// Worker to host: the numbers of what was given back, eight bytes each, big endian. None of these has begun, and all other
+    /// calls that were queued before the recall have.
+    Recalled = 10,
+    /// Host to worker: as [`Kind::Queue`], for a function that makes a stream. It may make [`CREDIT`] items ahead.
+    Stream = 11,
+    /// Worker to host: an encoded item of the stream. The end is a [`Kind::Returned`] without body, or a [`Kind::Failed`].
+    Item = 12,
+    /// Host to worker: the stream may make so many items more: four bytes, big endian.
+    More = 13,
+    /// Host to worker: nobody wants the rest of the stream.
+    Stop = 14,
 }
+
+/// How many items a stream may make before the first is asked for.
+pub const CREDIT: u32 = 16;
 
 impl TryFrom<u8> for Kind {
     type Error = u8;
@@ -34,6 +56,14 @@ impl TryFrom<u8> for Kind {
             4 => Self::Failed,
             5 => Self::Run,
             6 => Self::Ran,
+            7 => Self::Crew,
+            8 => Self::Queue,
+            9 => Self::Recall,
+            10 => Self::Recalled,
+            11 => Self::Stream,
+            12 => Self::Item,
+            13 => Self::More,
+            14 => Self::Stop,
             other => return Err(other),
         })
     }

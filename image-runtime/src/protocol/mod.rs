@@ -5,4 +5,4 @@ mod message;
 pub mod value;
 
 pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
-pub use message::{Command, Failure, Hello, Kind, RunOutcome, VERSION};
+pub use message::{CREDIT, Command, Failure, Hello, Kind, RunOutcome, VERSION};

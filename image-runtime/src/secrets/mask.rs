@@ -4,7 +4,7 @@
 const HIDDEN: &str = "***";
 
 /// Texts that must not be seen.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Mask(Vec<String>);
 
 impl Mask {

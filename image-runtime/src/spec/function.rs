@@ -1,5 +1,6 @@
 //! An annotated function: its name, its image, its options, and how to call it with encoded arguments.
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -45,6 +46,46 @@ pub struct FunctionOptions {
     pub env: &'static [(&'static str, &'static str)],
     /// [`secrets`](Self::secrets)
     pub secrets: &'static [Secret],
+    /// [`retries`](Self::retries)
+    pub retries: Option<Retries>,
+    /// [`concurrency`](Self::concurrency)
+    pub concurrency: Option<u32>,
+    /// [`min_containers`](Self::min_containers)
+    pub min_containers: Option<u32>,
+    /// [`max_containers`](Self::max_containers)
+    pub max_containers: Option<u32>,
+    /// [`idle_timeout`](Self::idle_timeout)
+    pub idle_timeout: Option<Duration>,
+}
+
+/// How often a failed call is made again, and after how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retries {
+    /// How often at most; the first time does not count.
+    pub max: u32,
+    /// How long to wait before the first time.
+    pub initial_delay: Duration,
+    /// By how much each further wait is longer. No wait is longer than a minute.
+    pub backoff: f64,
+}
+
+impl Retries {
+    /// What `retries = 3` means: each time after a second.
+    pub const fn times(max: u32) -> Self {
+        Self {
+            max,
+            initial_delay: Duration::from_secs(1),
+            backoff: 1.0,
+        }
+    }
+
+    /// How long to wait before the retry of this number, from 0.
+    pub fn delay(&self, earlier: u32) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(60);
+        let factor = self.backoff.powi(earlier.try_into().unwrap_or(i32::MAX));
+        Duration::try_from_secs_f64(self.initial_delay.as_secs_f64() * factor)
+            .map_or(LONGEST, |delay| delay.min(LONGEST))
+    }
 }
 
 impl FunctionOptions {
@@ -54,6 +95,11 @@ impl FunctionOptions {
             timeout: None,
             env: &[],
             secrets: &[],
+            retries: None,
+            concurrency: None,
+            min_containers: None,
+            max_containers: None,
+            idle_timeout: None,
         }
     }
 
@@ -78,6 +124,46 @@ impl FunctionOptions {
         self.secrets = secrets;
         self
     }
+
+    /// `retries = 3`, or `retries(max = 3, initial_delay = "1s", backoff = 2.0)`: how often a call that failed is made again.
+    ///
+    /// Without it a call is made at most once; with it, at least once: a function may then run again although an earlier run
+    /// has done its work. An error that the function returned, a panic, a time limit and a container that ended are
+    /// retried; values that cannot be encoded, an image that cannot be built, a missing GPU and a cancelled call are not.
+    #[must_use]
+    pub const fn retries(mut self, retries: Retries) -> Self {
+        self.retries = Some(retries);
+        self
+    }
+
+    /// `concurrency = 4`: how many calls run at once in one container, each in a thread of its own. Without it, 1.
+    #[must_use]
+    pub const fn concurrency(mut self, calls: u32) -> Self {
+        self.concurrency = Some(calls);
+        self
+    }
+
+    /// `min_containers = 1`: containers that are started with the first call and stay until the program ends.
+    #[must_use]
+    pub const fn min_containers(mut self, containers: u32) -> Self {
+        self.min_containers = Some(containers);
+        self
+    }
+
+    /// `max_containers = 8`: how many containers there are at most; further calls wait. Without it, as many as the machine has
+    /// cores, and 4 on small machines.
+    #[must_use]
+    pub const fn max_containers(mut self, containers: u32) -> Self {
+        self.max_containers = Some(containers);
+        self
+    }
+
+    /// `idle_timeout = "60s"`: how long a container stays without a call. `"0s"` is a fresh container for every call.
+    #[must_use]
+    pub const fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = Some(limit);
+        self
+    }
 }
 
 /// Decodes arguments, runs the function, encodes its result.
@@ -87,7 +173,23 @@ pub enum Invoke {
     Blocking(fn(&[u8]) -> Result<Vec<u8>, Failure>),
     /// An `async fn`.
     Async(fn(&[u8]) -> InvokeFuture),
+    /// A `fn` whose result is an iterator; each item goes to the sink.
+    Items(fn(&[u8], &dyn ItemSink) -> Result<(), Failure>),
+    /// An `async fn`, or a result that is a stream.
+    Stream(for<'a> fn(&'a [u8], &'a dyn ItemSink) -> StreamFuture<'a>),
 }
+
+/// Takes the items of a function's stream.
+pub trait ItemSink {
+    /// Sends an encoded item once there is room for it. Breaks where nobody wants it any more.
+    fn put(&self, item: Vec<u8>) -> ControlFlow<()>;
+
+    /// Ends when nobody wants the rest.
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+}
+
+/// The run of a function that makes a stream.
+pub type StreamFuture<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>>;
 
 /// The run of an `async fn`.
 pub type InvokeFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, Failure>>>>;

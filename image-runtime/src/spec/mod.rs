@@ -11,7 +11,10 @@ pub mod verb;
 
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
-pub use function::{FunctionOptions, FunctionSpec, Invoke, InvokeFuture, JsonBridge, Parameter};
+pub use function::{
+    FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
+    StreamFuture,
+};
 pub use image::{Image, ImageRef, ImageSpec, Place};
 pub use python::{Project, Requirements};
 pub use secret::{Secret, Secrets};

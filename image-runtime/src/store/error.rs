@@ -13,6 +13,14 @@ pub enum StoreError {
         "there is no place for the local store: no home directory is known\n  help: set `IMAGE_STORE` to a directory that can be written to"
     )]
     NoPlace,
+    /// `IMAGE_STORE_LIMIT` is no size.
+    #[error("`IMAGE_STORE_LIMIT` is `{text}`, but {expected}")]
+    Limit {
+        /// What it is.
+        text: String,
+        /// What it has to be.
+        expected: String,
+    },
     /// It lies on a file system that cannot be written to.
     #[error("cannot {doing} `{}`: the file system is read-only\n  help: set `IMAGE_STORE` to a directory that can be written to", path.display())]
     ReadOnly {

@@ -6,6 +6,7 @@
 //! files. All of it can be deleted while no program runs; it is made again.
 
 mod bucket;
+mod bytes;
 mod error;
 mod lock;
 mod run;
@@ -17,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use bucket::Folder;
+pub use bytes::Bytes;
 pub use error::StoreError;
 pub use lock::{Lock, Locks};
 pub use run::{RunDir, sweep as sweep_runs};
@@ -185,6 +187,21 @@ impl Store {
         ]
         .map(|name| self.folder(name))
     }
+}
+
+/// How much all layers may take: `IMAGE_STORE_LIMIT`, where it is set.
+///
+/// # Errors
+/// It is no size.
+pub fn limit() -> Result<Option<Bytes>, StoreError> {
+    let text = std::env::var("IMAGE_STORE_LIMIT").unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let limit = text.parse();
+    limit
+        .map(Some)
+        .map_err(|expected| StoreError::Limit { text, expected })
 }
 
 /// Where the store is. Relative XDG paths are to be ignored, as the XDG specification says.

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::error::{CallFailure, EXIT_LIMIT};
+use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
@@ -20,13 +21,19 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(container: Box<dyn Container>, line: Line, output: Output) -> Self {
+    pub(super) fn new(
+        container: Box<dyn Container>,
+        line: Line,
+        mut output: Output,
+        mask: Mask,
+    ) -> Self {
+        output.hide(mask.clone());
         Self {
             container,
             line,
             output,
             requests: 0,
-            mask: Mask::default(),
+            mask,
         }
     }
 
@@ -35,15 +42,14 @@ impl Worker {
         self.container.name()
     }
 
+    /// Whether nothing was asked of it yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.requests == 0
+    }
+
     /// The container, to save it.
     pub fn container(&self) -> &dyn Container {
         &*self.container
-    }
-
-    /// Hides the values of secrets in everything that it prints, and in the errors of its functions, from here on.
-    pub fn hide(&mut self, mask: Mask) {
-        self.mask = mask.clone();
-        self.output.hide(mask);
     }
 
     /// Whether it still waits for requests: the kernel has not heard of its end.
@@ -67,7 +73,7 @@ impl Worker {
             .await?;
         match kind {
             Kind::Returned => Ok(body),
-            Kind::Failed => Err(CallFailure::Failed(self.hidden(decoded(&body)?))),
+            Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
             other => Err(unexpected(other)),
         }
     }
@@ -88,6 +94,21 @@ impl Worker {
             Kind::Ran => decoded(&body),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// The worker as one that serves many calls, `places` of them at once. No other request may be under way.
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    pub(crate) fn flow(&mut self, places: usize) -> io::Result<Flow<'_>> {
+        let Self {
+            line,
+            output,
+            requests,
+            mask,
+            ..
+        } = self;
+        Flow::new(line, output, requests, mask, places)
     }
 
     /// Ends the worker and removes its container.
@@ -140,28 +161,8 @@ impl Worker {
         }
     }
 
-    /// A failure without the values of secrets.
-    fn hidden(&self, failure: Failure) -> Failure {
-        let hide = |text| self.mask.apply(text);
-        match failure {
-            Failure::Returned { chain } => Failure::Returned {
-                chain: chain.into_iter().map(hide).collect(),
-            },
-            Failure::Panicked {
-                message,
-                place,
-                backtrace,
-            } => Failure::Panicked {
-                message: hide(message),
-                place,
-                backtrace: hide(backtrace),
-            },
-            other => other,
-        }
-    }
-
     /// How a worker that closed its socket ended.
-    async fn end(&mut self) -> CallFailure {
+    pub(crate) async fn end(&mut self) -> CallFailure {
         let exit = tokio::time::timeout(EXIT_LIMIT, self.container.wait()).await;
         self.output.drain(&mut |_| {});
         let mut last_lines: Vec<_> = self.output.last_lines().map(ToOwned::to_owned).collect();
@@ -176,6 +177,26 @@ impl Worker {
             )),
         }
     }
+}
+
+/// A failure as the worker tells it, without what the mask hides.
+pub(super) fn failure(body: &[u8], mask: &Mask) -> Result<Failure, CallFailure> {
+    let hide = |text| mask.apply(text);
+    Ok(match decoded(body)? {
+        Failure::Returned { chain } => Failure::Returned {
+            chain: chain.into_iter().map(hide).collect(),
+        },
+        Failure::Panicked {
+            message,
+            place,
+            backtrace,
+        } => Failure::Panicked {
+            message: hide(message),
+            place,
+            backtrace: hide(backtrace),
+        },
+        other => other,
+    })
 }
 
 fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {

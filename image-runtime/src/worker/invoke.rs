@@ -5,15 +5,16 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::OnceLock;
 
 use crate::protocol::Failure;
 use crate::registry;
-use crate::spec::{FunctionSpec, Invoke};
+use crate::spec::{FunctionSpec, Invoke, ItemSink};
 
 /// The functions of this program, and the runtime of those that are async.
 pub(super) struct Functions {
     by_name: HashMap<&'static str, &'static FunctionSpec>,
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: OnceLock<tokio::runtime::Runtime>,
 }
 
 thread_local! {
@@ -47,44 +48,69 @@ impl Functions {
             by_name: registry::functions()
                 .map(|function| (function.name, function))
                 .collect(),
-            runtime: None,
+            runtime: OnceLock::new(),
         }
     }
 
-    /// Answers one [`Kind::Call`](crate::protocol::Kind::Call).
-    pub(super) fn call(&mut self, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// Answers one call: its body is that of a [`Kind::Call`](crate::protocol::Kind::Call).
+    pub(super) fn call(&self, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let (function, arguments) = self.find(body)?;
+        guarded(|| match function.invoke {
+            Invoke::Blocking(invoke) => invoke(arguments),
+            Invoke::Async(invoke) => self.runtime().block_on(invoke(arguments)),
+            Invoke::Items(_) | Invoke::Stream(_) => Err(Failure::Encoding {
+                reason: "its result is a stream, and it was called for a single value".into(),
+            }),
+        })
+    }
+
+    /// Runs a function that makes a stream, into the sink.
+    pub(super) fn stream(&self, body: &[u8], sink: &dyn ItemSink) -> Result<(), Failure> {
+        let (function, arguments) = self.find(body)?;
+        guarded(|| match function.invoke {
+            Invoke::Items(invoke) => invoke(arguments, sink),
+            Invoke::Stream(invoke) => self.runtime().block_on(invoke(arguments, sink)),
+            Invoke::Blocking(_) | Invoke::Async(_) => Err(Failure::Encoding {
+                reason: "its result is a single value, and it was called for a stream".into(),
+            }),
+        })
+    }
+
+    fn find<'a>(&self, body: &'a [u8]) -> Result<(&'static FunctionSpec, &'a [u8]), Failure> {
         let split = body
             .iter()
             .position(|byte| *byte == 0)
             .unwrap_or(body.len());
         let name = String::from_utf8_lossy(&body[..split]);
-        let arguments = body.get(split + 1..).unwrap_or_default();
-        let Some(function) = self.by_name.get(&*name) else {
-            return Err(Failure::UnknownFunction {
+        match self.by_name.get(&*name) {
+            Some(function) => Ok((function, body.get(split + 1..).unwrap_or_default())),
+            None => Err(Failure::UnknownFunction {
                 name: name.into_owned(),
-            });
-        };
-        PANICS.set(Some(Vec::new()));
-        let outcome = catch_unwind(AssertUnwindSafe(|| match function.invoke {
-            Invoke::Blocking(invoke) => invoke(arguments),
-            Invoke::Async(invoke) => self
-                .runtime
-                .get_or_insert_with(new_runtime)
-                .block_on(invoke(arguments)),
-        }));
-        let panics = PANICS.take();
-        outcome.unwrap_or_else(|payload| {
-            // `resume_unwind` calls no hook.
-            let unheard = || Failure::Panicked {
-                message: message(&*payload),
-                place: "an unknown place".into(),
-                backtrace: String::new(),
-            };
-            Err(panics
-                .and_then(|mut panics| panics.pop())
-                .unwrap_or_else(unheard))
-        })
+            }),
+        }
     }
+
+    fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.get_or_init(new_runtime)
+    }
+}
+
+/// Runs a function; what it panics with is its failure.
+fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    PANICS.set(Some(Vec::new()));
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    let panics = PANICS.take();
+    outcome.unwrap_or_else(|payload| {
+        // `resume_unwind` calls no hook.
+        let unheard = || Failure::Panicked {
+            message: message(&*payload),
+            place: "an unknown place".into(),
+            backtrace: String::new(),
+        };
+        Err(panics
+            .and_then(|mut panics| panics.pop())
+            .unwrap_or_else(unheard))
+    })
 }
 
 fn new_runtime() -> tokio::runtime::Runtime {
@@ -140,7 +166,8 @@ fn of_the_function(backtrace: &str) -> String {
     text
 }
 
-fn message(payload: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
         .map(ToString::to_string)
@@ -158,7 +185,7 @@ mod tests {
                      1: std::panicking::panic_with_hook\n   2: core::panicking::panic_fmt\n   \
                      3: app::train\n             at ./main.rs:7:9\n   4: core::ops::function::FnOnce::call_once\n   \
                      5: std::panicking::catch_unwind\n   \
-                     6: image_runtime::worker::invoke::Functions::call\n   7: main\n";
+                     6: image_runtime::worker::invoke::guarded\n   7: main\n";
         assert_eq!(
             of_the_function(whole),
             "   0: app::train\n             at ./main.rs:7:9\n   1: core::ops::function::FnOnce::call_once\n   2: std::panicking::catch_unwind\n"

@@ -20,6 +20,7 @@ use super::output::Output;
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, Engine, Limits, Mount};
 use crate::protocol::{self, Hello, Kind, value};
+use crate::secrets::Mask;
 use crate::store::Store;
 
 /// What a worker is started in.
@@ -35,6 +36,8 @@ pub struct WorkerSpec {
     pub user: String,
     /// What else the container sees.
     pub mounts: Vec<Mount>,
+    /// What is hidden in all that it prints, and in the errors of its functions.
+    pub mask: Mask,
     /// What it is for, for people.
     pub purpose: String,
 }
@@ -117,7 +120,7 @@ impl Launcher {
         match agree(&listener, &*container, bundle.build_id()).await {
             Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
-                Ok(Worker::new(container, line, output))
+                Ok(Worker::new(container, line, output, spec.mask))
             }
             Err(error) => {
                 // The reason for the start's failure is the one to tell.

@@ -89,6 +89,11 @@ impl Line {
         heard
     }
 
+    /// The socket, and that the runtime watches it in both directions.
+    pub(super) fn watched(&self) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+        watched(&self.socket, Interest::READABLE | Interest::WRITABLE)
+    }
+
     /// Receives a frame; nothing where the other side has closed the socket.
     pub(super) async fn hear(&self) -> io::Result<Option<(Header, Vec<u8>)>> {
         let mut waiting = Waiting::new(&self.socket);
@@ -125,6 +130,15 @@ impl Line {
     }
 }
 
+fn watched(socket: &UnixStream, interest: Interest) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    #[expect(
+        unsafe_code,
+        reason = "tokio cannot see that a borrowed socket stays open"
+    )]
+    // SAFETY: the socket is borrowed for longer than the value lives, so it is open until then.
+    unsafe { AsyncFd::register_with_interest(socket.as_fd(), interest) }.map_err(Into::into)
+}
+
 /// Waits for a socket, and is registered with the runtime from the first time on.
 struct Waiting<'a> {
     socket: &'a UnixStream,
@@ -142,16 +156,7 @@ impl<'a> Waiting<'a> {
     async fn until(&mut self, interest: Interest) -> io::Result<()> {
         let registered = match &mut self.registered {
             Some(registered) => registered,
-            none => {
-                #[expect(
-                    unsafe_code,
-                    reason = "tokio cannot see that a borrowed socket stays open"
-                )]
-                // SAFETY: the socket is borrowed for longer than this value lives, so it is open until then.
-                let registered =
-                    unsafe { AsyncFd::register_with_interest(self.socket.as_fd(), interest) };
-                none.insert(registered?)
-            }
+            none => none.insert(watched(self.socket, interest)?),
         };
         registered.ready(interest).await?.clear_ready();
         Ok(())

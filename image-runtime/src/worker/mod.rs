@@ -3,7 +3,9 @@
 
 pub mod bundle;
 mod commands;
+mod crew;
 mod error;
+mod flow;
 mod host;
 mod invoke;
 mod launcher;
@@ -13,11 +15,14 @@ mod pack;
 mod reaper;
 mod serve;
 mod supervise;
+mod tap;
 
 pub use bundle::{Bundle, BundleError};
 pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};
+pub(crate) use flow::{Flow, Frame};
 pub use host::Worker;
+pub(crate) use invoke::message as panic_message;
 pub use launcher::{Launcher, WorkerSpec};
 pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};

@@ -71,15 +71,22 @@ impl Output {
 
     /// Tells what is there now, and ends the last lines.
     pub(super) fn drain(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
+        self.drain_lines(tell);
+        for index in 0..self.streams.len() {
+            let rest = std::mem::take(&mut self.streams[index].partial);
+            if !rest.is_empty() {
+                self.tell(&rest, tell);
+            }
+        }
+    }
+
+    /// Tells the lines that are there now; one that has no end yet waits for it.
+    pub(super) fn drain_lines(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
         for index in 0..self.streams.len() {
             // Of the pipe itself: the runtime may not have heard yet of what the worker wrote just before its answer. An
             // error here would have been told by `forward`; there is nothing more to read.
             let read = |pipe: &Receiver, buffer: &mut [u8]| Ok(rustix::io::read(pipe, buffer)?);
             while matches!(self.read(index, read, tell), Ok(true)) {}
-            let rest = std::mem::take(&mut self.streams[index].partial);
-            if !rest.is_empty() {
-                self.tell(&rest, tell);
-            }
         }
     }
 

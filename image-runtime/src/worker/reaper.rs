@@ -92,7 +92,7 @@ pub fn reap() -> ! {
     supervise::let_go();
     let _ = wait_for_host();
     clear_up();
-    supervise::exit_at_once();
+    supervise::exit_at_once(0);
 }
 
 /// Ends this process. One with threads has no copy yet: it is started again.
@@ -100,7 +100,7 @@ fn leave_to_second() -> ! {
     if !supervise::is_alone() {
         let _ = command(SECOND).args(std::env::args_os().skip(1)).spawn();
     }
-    supervise::exit_at_once();
+    supervise::exit_at_once(0);
 }
 
 /// The standard input is the host.

@@ -1,7 +1,7 @@
 //! A worker's life: find the host, agree on the build, answer until the host is gone.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::crew::Crew;
 use super::invoke::Functions;
 use super::{PIPES, bundle, commands, inside, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
@@ -17,6 +18,9 @@ use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
 pub fn is_worker() -> bool {
     Path::new(inside::SOCKET).exists()
 }
+
+/// Many small calls that were sent together are read together.
+const READ_AT_ONCE: usize = 64 * 1024;
 
 static SERVING: AtomicBool = AtomicBool::new(false);
 
@@ -51,21 +55,24 @@ fn answer_until_the_end() -> io::Result<()> {
     redirect_output(&pipes)?;
     end_with(&socket)?;
 
-    let mut functions = Functions::new();
+    let crew = Crew::new(Functions::new(), socket.try_clone()?);
+    let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
     while let Some((header, body)) = read_frame(&mut socket)? {
-        let (kind, answer) = match header.kind {
-            Kind::Call => match functions.call(&body) {
-                Ok(result) => (Kind::Returned, result),
-                Err(failure) => (Kind::Failed, encode(&failure)?),
-            },
+        match header.kind {
+            Kind::Call => crew.call(header.number, &body)?,
+            Kind::Crew => crew.grow(header.number),
+            Kind::Queue | Kind::Stream => crew.queue(header, body)?,
+            Kind::Recall => crew.recall(header.number)?,
+            Kind::More => crew.more(header.number, &body)?,
+            Kind::Stop => crew.stop(header.number),
             Kind::Run => {
                 let command = value::decode(&body).map_err(io::Error::other)?;
-                (Kind::Ran, encode(&commands::run(&command)?)?)
+                let outcome = encode(&commands::run(&command)?)?;
+                io::stdout().flush()?;
+                crew.write(Kind::Ran, header.number, &outcome)?;
             }
             other => return Err(io::Error::other(format!("unexpected message {other:?}"))),
-        };
-        io::stdout().flush()?;
-        write_frame(&mut socket, kind, header.number, &answer)?;
+        }
     }
     Ok(())
 }
@@ -128,12 +135,12 @@ fn end_with(socket: &UnixStream) -> io::Result<()> {
                     Err(_) => break,
                 }
             }
-            supervise::exit_at_once();
+            supervise::exit_at_once(0);
         })?;
     Ok(())
 }
 
-fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u8>)>> {
+fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, Vec<u8>)>> {
     let mut header = [0; HEADER_LENGTH];
     match socket.read_exact(&mut header) {
         Ok(()) => {}
@@ -146,7 +153,12 @@ fn read_frame(socket: &mut UnixStream) -> io::Result<Option<(Header, Vec<u8>)>> 
     Ok((read == header.length as usize).then_some((header, body)))
 }
 
-fn write_frame(socket: &mut UnixStream, kind: Kind, number: u64, body: &[u8]) -> io::Result<()> {
+pub(super) fn write_frame(
+    socket: &mut UnixStream,
+    kind: Kind,
+    number: u64,
+    body: &[u8],
+) -> io::Result<()> {
     let header = Header::new(kind, number, body.len()).map_err(io::Error::other)?;
     let mut parts = [io::IoSlice::new(&[]), io::IoSlice::new(body)];
     let header = header.to_bytes();
@@ -159,6 +171,6 @@ fn write_frame(socket: &mut UnixStream, kind: Kind, number: u64, body: &[u8]) ->
     Ok(())
 }
 
-fn encode<T: serde::Serialize>(message: &T) -> io::Result<Vec<u8>> {
+pub(super) fn encode<T: serde::Serialize>(message: &T) -> io::Result<Vec<u8>> {
     value::encode(message).map_err(io::Error::other)
 }

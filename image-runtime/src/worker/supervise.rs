@@ -93,9 +93,9 @@ pub(super) fn end_everything_else() -> io::Result<()> {
     unsafe_code,
     reason = "std has no exit that leaves exit handlers alone"
 )]
-pub(super) fn exit_at_once() -> ! {
+pub(super) fn exit_at_once(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions.
-    unsafe { libc::_exit(0) }
+    unsafe { libc::_exit(code) }
 }
 
 /// Lets go of all that this process was given but its standard streams, and of who could end it by a signal to many.

@@ -277,6 +277,32 @@ pub(crate) async fn containers_within_their_limits_run_as_others_do(bench: &Benc
     assert!(!exit.out_of_memory);
 }
 
+pub(crate) async fn a_program_finds_its_own_limits_where_it_looks_for_them(bench: &Bench) {
+    // The first and the second version of control groups; of the others the machine's own may be there.
+    let read = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes pids/pids.max cpu/cpu.cfs_quota_us 2> /dev/null || \
+                cat memory.max pids.max cpu.max";
+    let change = "for file in memory*/memory.limit_in_bytes memory.ma*; do [ -e $file ] && (echo -1 > $file) 2> /dev/null && echo changed $file; done";
+    let mut spec = shell(bench.system().await, &format!("{read}; {change}"));
+    spec.limits = Limits {
+        memory: Some(64 << 20),
+        pids: Some(50),
+        cpus: Some(0.5),
+    };
+    if !bench.keeps_limits(&spec).await {
+        return;
+    }
+    for network in [false, true] {
+        spec.network = network;
+        let (_, mut lines) = bench.run(&spec).await;
+        let quota = lines.pop().unwrap_or_default();
+        assert_eq!(lines, [(64 << 20).to_string(), "50".to_owned()]);
+        assert!(
+            matches!(quota.as_str(), "50000" | "50000 100000"),
+            "{quota}"
+        );
+    }
+}
+
 pub(crate) async fn a_limit_that_makes_no_sense_is_an_error(bench: &Bench) {
     let mut spec = shell(bench.system().await, "exit 0");
     spec.limits.memory = Some(1);

@@ -65,10 +65,13 @@ async fn starts_a_container_and_waits() {
     };
     let (engine, layer) = told.split_once(' ').unwrap();
     let engine = connect(engine).await.unwrap();
-    let _container = engine
-        .start(&idle(layer.parse().unwrap(), ""))
-        .await
-        .unwrap();
+    // What it leaves belongs to others, who let nobody look.
+    let write = "mkdir -p /own/in; cat /etc/passwd > /own/in/file; chmod 700 /own/in /own; chown 1000:1000 /own/in/file /own/in /own";
+    let spec = idle(layer.parse().unwrap(), write);
+    let container = engine.start(&spec).await.unwrap();
+    while !container.last_output().iter().any(|line| line == "ready") {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     println!("\nstarted");
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
 }

@@ -1,6 +1,7 @@
 //! What a process in a container may not do and does not see.
 
 use crate::bench::{Bench, shell};
+use crate::tree::{directory, link};
 
 /// The capabilities that Docker leaves to root, as the kernel shows them.
 const FEW: &str = "00000000a80425fb";
@@ -60,6 +61,19 @@ pub(crate) async fn what_tells_of_the_machine_is_hidden(bench: &Bench) {
     for folder in ["/proc/acpi", "/proc/scsi", "/sys/firmware"] {
         let list = format!("[ ! -e {folder} ] || ls {folder}");
         assert!(on_any_network(bench, &list, &[]).await, "{folder}");
+    }
+}
+
+pub(crate) async fn nothing_is_hidden_elsewhere_than_it_is(bench: &Bench) {
+    let system = bench.system().await;
+    for name in ["proc", "sys"] {
+        let made = [directory("elsewhere"), link(name, "elsewhere")];
+        // Docker makes no such layer.
+        let Ok(layer) = bench.layer(Some(system), made).await else {
+            continue;
+        };
+        let refused = bench.engine.start(&shell(layer, "echo in")).await;
+        assert!(refused.is_err(), "a link stands for `/{name}`");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use image_runtime::__private::{Failure, Invoke, RegisteredFunction, block_on, inventory};
 use image_runtime::protocol::value;
-use image_runtime::spec::FunctionSpec;
+use image_runtime::spec::{FunctionSpec, Retries};
 use image_runtime::{Image, app, image};
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +172,7 @@ fn call_encoded(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
     match spec(name).invoke {
         Invoke::Blocking(invoke) => invoke(arguments),
         Invoke::Async(invoke) => block_on(invoke(arguments)),
+        Invoke::Items(_) | Invoke::Stream(_) => unreachable!("`{name}` gives one value"),
     }
 }
 
@@ -190,6 +191,28 @@ fn returned(texts: &[&str]) -> Failure {
     Failure::Returned {
         chain: texts.iter().map(|text| (*text).to_owned()).collect(),
     }
+}
+
+#[app::function(
+    retries = 3,
+    concurrency = 4,
+    min_containers = 0,
+    max_containers = 8,
+    idle_timeout = "0s"
+)]
+fn sized() {}
+
+#[app::function(retries(max = 2, initial_delay = "250ms", backoff = 2.0))]
+fn patient() {}
+
+#[app::function]
+fn lent(text: &str) -> usize {
+    text.len()
+}
+
+#[app::function]
+fn several(number: u32, text: &str, point: &Point, bytes: &[u8]) -> bool {
+    (number, text.len(), bytes.len()) == (1, 1, 1) && point.x > 0.0
 }
 
 #[test]
@@ -327,6 +350,34 @@ fn a_function_is_registered_with_what_was_written() {
         self::spec("asynchronous").image.unwrap().path,
         "crate::image::nested::Owner::IMAGE"
     );
+}
+
+#[test]
+fn how_calls_are_made_is_registered_as_it_was_written() {
+    let options = spec("sized").options;
+    assert_eq!(options.retries, Some(Retries::times(3)));
+    assert_eq!(options.concurrency, Some(4));
+    assert_eq!(options.min_containers, Some(0));
+    assert_eq!(options.max_containers, Some(8));
+    assert_eq!(options.idle_timeout, Some(Duration::ZERO));
+    let retries = spec("patient").options.retries.unwrap();
+    let waits: Vec<_> = (0..3).map(|earlier| retries.delay(earlier)).collect();
+    assert_eq!(waits, [250, 500, 1000].map(Duration::from_millis));
+    assert_eq!(retries.delay(1_000_000), Duration::from_secs(60));
+}
+
+#[test]
+fn map_takes_what_can_be_lent_and_starmap_tuples_of_it() {
+    let text = String::from("a");
+    drop(lent::map(["a", "b"]));
+    drop(lent::map([&text]));
+    drop(lent::map(vec![text.clone()]));
+    drop(lent::starmap([(&text,)]));
+    drop(lent::map_stream(futures_util::stream::iter([text.clone()])));
+    let point = Point { x: 1.0 };
+    drop(several::map([(1, "a", &point, [1_u8].as_slice())]));
+    drop(several::starmap([(1, text, point, vec![1_u8])]));
+    drop(nothing::map([(), ()]));
 }
 
 #[test]

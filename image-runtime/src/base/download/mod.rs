@@ -150,6 +150,19 @@ impl Downloads {
         wanted: &[Wanted],
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<(), DownloadError> {
+        self.each(wanted, progress, &|_| {}).await
+    }
+
+    /// The same, and `arrived` is told the index of each file as soon as it is there.
+    ///
+    /// # Errors
+    /// See [`Downloads::all`].
+    pub(in crate::base) async fn each(
+        &self,
+        wanted: &[Wanted],
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+        arrived: &(dyn Fn(usize) + Send + Sync),
+    ) -> Result<(), DownloadError> {
         let total = wanted.iter().map(|file| file.size).sum();
         let done: Vec<AtomicU64> = wanted.iter().map(|_| AtomicU64::new(0)).collect();
         let tell = |index: usize, bytes: u64| {
@@ -163,9 +176,9 @@ impl Downloads {
         let one = |(index, file): (usize, &'_ Wanted)| {
             let file = file.clone();
             async move {
-                self.one(&file, &move |bytes| tell(index, bytes))
-                    .await
-                    .map(drop)
+                self.one(&file, &move |bytes| tell(index, bytes)).await?;
+                arrived(index);
+                Ok(())
             }
             .boxed()
         };

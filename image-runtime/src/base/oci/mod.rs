@@ -69,7 +69,28 @@ pub struct Client {
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
-/// An image whose layers are on this machine, packed.
+/// Who takes the layers of an image while they arrive.
+pub trait Receive: Send + Sync {
+    /// The image is known, and where the files of its layers will be. Answers of each layer whether it is needed: others are
+    /// not fetched. Asked again, with the same image, where one source broke off and the next one is tried.
+    fn begin(&self, image: &Fetched) -> Vec<bool>;
+
+    /// The file of the layer with this index is there.
+    fn arrived(&self, index: usize);
+}
+
+/// Needs all layers, and waits until they are there.
+struct Everything;
+
+impl Receive for Everything {
+    fn begin(&self, image: &Fetched) -> Vec<bool> {
+        vec![true; image.layers.len()]
+    }
+
+    fn arrived(&self, _: usize) {}
+}
+
+/// An image, and where the files of its layers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// What the image says of its own environment.
@@ -78,7 +99,7 @@ pub struct Fetched {
     pub layers: Vec<FetchedLayer>,
 }
 
-/// A layer that is on this machine, packed.
+/// A packed layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedLayer {
     /// Of the file. It was verified when the file arrived.
@@ -161,10 +182,25 @@ impl Client {
         digest: &str,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<Fetched, EngineError> {
+        self.fetch_to(reference, digest, progress, &Everything)
+            .await
+    }
+
+    /// The same, and somebody takes the layers while they arrive.
+    ///
+    /// # Errors
+    /// See [`Client::fetch`].
+    pub async fn fetch_to(
+        &self,
+        reference: &str,
+        digest: &str,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+        to: &dyn Receive,
+    ) -> Result<Fetched, EngineError> {
         let told = |failure: Failure| failure.told("pulling", reference);
         let digest = manifest::sha256(digest).map_err(told)?;
         let fetch = |session: Arc<Session>, _: Reference| {
-            async move { self.fetch_through(&session, digest, progress).await }.boxed()
+            async move { self.fetch_through(&session, digest, progress, to).await }.boxed()
         };
         self.first(Reference::parse(reference), fetch)
             .await
@@ -244,6 +280,7 @@ impl Client {
         session: &Arc<Session>,
         digest: Digest,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
+        to: &dyn Receive,
     ) -> Result<Fetched, Failure> {
         let here = Platform::of_this_program();
         let manifest = self.manifest(session, digest, &here).await?;
@@ -267,11 +304,10 @@ impl Client {
             .iter()
             .map(wanted)
             .collect::<Result<_, _>>()?;
-        downloads.all(&layers, progress).await?;
-        let layers = layers.iter().zip(image.diff_ids);
-        Ok(Fetched {
+        let described = layers.iter().zip(image.diff_ids);
+        let fetched = Fetched {
             config: image.config,
-            layers: layers
+            layers: described
                 .map(|(layer, diff_id)| FetchedLayer {
                     digest: layer.sha256,
                     diff_id,
@@ -279,7 +315,15 @@ impl Client {
                     size: layer.size,
                 })
                 .collect(),
-        })
+        };
+        let needed = to.begin(&fetched);
+        let needed = layers.into_iter().enumerate().zip(needed);
+        let (indices, needed): (Vec<_>, Vec<_>) = needed
+            .filter_map(|(layer, is_needed)| is_needed.then_some(layer))
+            .unzip();
+        let arrived = |index: usize| to.arrived(indices[index]);
+        downloads.each(&needed, progress, &arrived).await?;
+        Ok(fetched)
     }
 
     /// The manifest for a platform, through the indexes that lead to it.

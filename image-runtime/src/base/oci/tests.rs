@@ -204,6 +204,41 @@ async fn a_layer_that_is_cut_is_taken_up_where_it_broke() {
     );
 }
 
+/// Needs the second layer only, and notes what arrives.
+#[derive(Default)]
+struct Second(Mutex<Vec<usize>>);
+
+impl Receive for Second {
+    fn begin(&self, image: &Fetched) -> Vec<bool> {
+        assert_eq!(image.layers.len(), 3);
+        vec![false, true, false]
+    }
+
+    fn arrived(&self, index: usize) {
+        self.0.lock().unwrap().push(index);
+    }
+}
+
+#[tokio::test]
+async fn layers_that_nobody_needs_are_not_fetched() {
+    let image = Image::new(&[b"first", b"second", b"third"]);
+    let served = image.clone();
+    let server = Server::start(move |_, request| served.answer(request)).await;
+    let to = Second::default();
+    let (_folder, client) = client();
+    let fetched = client
+        .fetch_to(&reference(&server), &image.digest(), &|_, _| {}, &to)
+        .await
+        .unwrap();
+    assert_eq!(*to.0.lock().unwrap(), [1]);
+    let is_there: Vec<_> = fetched
+        .layers
+        .iter()
+        .map(|layer| layer.path.exists())
+        .collect();
+    assert_eq!(is_there, [false, true, false]);
+}
+
 #[tokio::test]
 async fn what_a_registry_sends_is_not_believed() {
     let image = Image::new(&[b"layer"]);

@@ -185,7 +185,9 @@ impl Container for EmbeddedContainer {
         // Nothing may write to a layer, and what was written is what the process leaves behind.
         self.0.end().await?;
         let (layers, new) = (self.0.layers.clone(), new.clone());
-        on_thread(move || layers.publish(&scratch, &new))
+        self.0
+            .layers
+            .on_thread(move || layers.publish(&scratch, &new))
             .await
             .map_err(failed(doing))
             .map_err(|error| error.on_disk_of(self.0.layers.path()))

@@ -16,10 +16,10 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rustix::fs::{Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
+use super::failed;
 use super::files;
 use super::form::Form;
 use super::layers::{FILES, Layers, Scratch};
-use super::{failed, on_thread};
 use crate::digest::{Digest, LayerId};
 use crate::engine::{EngineError, LayerSink, PackedLayer, packing};
 
@@ -49,7 +49,7 @@ pub(super) async fn export(
     progress: &(dyn Fn(u64, u64) + Send + Sync),
 ) -> Result<Vec<PackedLayer>, EngineError> {
     let (of, id) = (layers.clone(), *top);
-    let begun = on_thread(move || {
+    let begun = layers.on_thread(move || {
         let stack = of.stack(&id)?;
         // Nothing of it is removed meanwhile, and what is packed has a place.
         let lease = of.lease(&stack, &[])?;
@@ -99,7 +99,7 @@ async fn pack_one(
     done: Arc<AtomicU64>,
 ) -> Result<(PackedLayer, Option<PathBuf>), EngineError> {
     let of = layers.clone();
-    let opened = on_thread(move || {
+    let opened = layers.on_thread(move || {
         let (directory, title) = of.open_layer(&id)?;
         let known = read_note(&directory);
         Ok((directory, title, known, of.size(&id)))
@@ -114,7 +114,7 @@ async fn pack_one(
         return Ok((known.clone(), None));
     }
     let (target, counter, form) = (file.clone(), done, layers.form());
-    let packed = on_thread(move || {
+    let packed = layers.on_thread(move || {
         let note = pack(&directory, form, &target, &counter)?;
         // Packed again the next time where it cannot be kept.
         let _ = write_note(&directory, &note);

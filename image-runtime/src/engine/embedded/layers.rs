@@ -16,14 +16,17 @@ mod verify;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::form::Form;
 use super::overlay::Overlay;
+use super::users::Users;
 use crate::digest::LayerId;
 use crate::engine::{LayerInfo, NewLayer};
 use crate::store::{RunDir, Store, StoreError};
@@ -60,6 +63,8 @@ const POINT_FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 pub(super) struct Layers {
     root: PathBuf,
     form: Form,
+    /// Of [`Form::Range`].
+    users: Option<Arc<Users>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,9 +82,13 @@ struct Record {
 pub(super) type Stack = Vec<LayerId>;
 
 impl Layers {
-    /// Those of a store; the folders are made where they are missing.
-    pub(super) fn open(store: &Store, form: Form) -> Result<Self, StoreError> {
-        let root = store.path().join(form.folder());
+    /// Those of a store; the folders are made where they are missing. `users` are those of [`Form::Range`].
+    pub(super) fn open(
+        store: &Store,
+        form: Form,
+        users: Option<Arc<Users>>,
+    ) -> Result<Self, StoreError> {
+        let Self { root, form, users } = Self::at(store, form, users);
         let made = FOLDERS
             .into_iter()
             .map(str::to_owned)
@@ -96,17 +105,56 @@ impl Layers {
                 })
             });
         made.map_err(|source| StoreError::io("make the layers' folders in", &root, source))?;
-        Ok(Self { root, form })
+        Ok(Self { root, form, users })
     }
 
     /// Those that a store has, of every form. Nothing is made.
     pub(super) fn existing(store: &Store) -> impl Iterator<Item = Self> {
-        let of = |form: Form| Self {
-            root: store.path().join(form.folder()),
-            form,
+        let of = |form| Self::at(store, form, None);
+        let users = Users::find().ok().map(Arc::new);
+        let range = users.map(|users| Self::at(store, Form::Range, Some(users)));
+        let all = [Form::Root, Form::User].map(of).into_iter().chain(range);
+        all.filter(|layers| layers.root.is_dir())
+    }
+
+    /// Layers of one form would have wrong owners in another.
+    fn at(store: &Store, form: Form, users: Option<Arc<Users>>) -> Self {
+        let folder = match &users {
+            None if form == Form::Root => "embedded".to_owned(),
+            None => "embedded-user".to_owned(),
+            Some(users) => format!("embedded-range-{}", users.key()),
         };
-        let all = [Form::Root, Form::User].map(of);
-        all.into_iter().filter(|layers| layers.root.is_dir())
+        Self {
+            root: store.path().join(folder),
+            form,
+            users,
+        }
+    }
+
+    /// Does something that blocks as who owns the files of layers.
+    ///
+    /// # Errors
+    /// What it fails with, or that it cannot be done as those.
+    pub(super) async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let users = self.users.clone();
+        super::on_thread(move || inside(users.as_deref(), work)?).await
+    }
+
+    /// The user namespace of all containers, where they have one in common.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn namespace(&self) -> io::Result<Option<BorrowedFd<'static>>> {
+        let users = self.users.as_deref();
+        users.map(Users::namespace).transpose()
+    }
+
+    /// The users of containers, where they are those of a range.
+    pub(super) fn users(&self) -> Option<&Users> {
+        self.users.as_deref()
     }
 
     /// As whom they are made and used.
@@ -192,14 +240,23 @@ impl Layers {
             .iter()
             .map(|layer| format!("{}/{FILES}", short(layer)))
             .chain(["../skeleton".to_owned()]);
-        let scratch = format!("../{}/{}", scratch.kind, scratch.run.id());
+        let scratch = format!("../{}/{}", scratch.kind, scratch.id());
         let directory = self.root.join("layers");
         Overlay::new(&directory, layers, &scratch, self.form, volatile)
     }
 
+    fn scratch(&self, kind: &'static str) -> Result<Scratch, StoreError> {
+        Ok(Scratch {
+            run: Some(RunDir::create(&self.root.join(kind))?),
+            kind,
+            stands_on: None,
+            users: self.users.clone(),
+        })
+    }
+
     /// A place where a layer is made.
     pub(super) fn draft(&self) -> Result<Scratch, StoreError> {
-        Scratch::create(&self.root, "drafts")
+        self.scratch("drafts")
     }
 
     /// The same with an empty directory to write into.
@@ -215,10 +272,10 @@ impl Layers {
     /// Makes the directories of an overlay over a stack. Its root has the time, mode and owner that the stack's has.
     pub(super) fn prepare(&self, scratch: &Scratch, below: &Path) -> io::Result<()> {
         for name in ["upper", "work", "root"] {
-            fs::create_dir(scratch.run.path().join(name))?;
+            fs::create_dir(scratch.path().join(name))?;
         }
         let root = fs::metadata(below)?;
-        if self.form == Form::Root {
+        if self.form.has_users() {
             chown(scratch.upper(), Some(root.uid()), Some(root.gid()))?;
         }
         File::open(scratch.upper())?.set_modified(root.modified()?)?;
@@ -231,7 +288,7 @@ impl Layers {
     /// # Errors
     /// A layer does not exist, or the place cannot be made.
     pub(super) fn lease(&self, stack: &[LayerId], caches: &[&str]) -> io::Result<Scratch> {
-        let mut scratch = Scratch::create(&self.root, "containers").map_err(io::Error::other)?;
+        let mut scratch = self.scratch("containers").map_err(io::Error::other)?;
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
@@ -245,7 +302,7 @@ impl Layers {
         for cache in caches {
             fs::create_dir_all(self.cache(cache))?;
         }
-        fs::write(scratch.run.path().join(LEASE), lease)?;
+        fs::write(scratch.path().join(LEASE), lease)?;
         for layer in stack {
             if !self.directory(layer).join(RECORD).exists() {
                 return Err(io::Error::other(format!(
@@ -273,7 +330,7 @@ impl Layers {
     /// What the file system says; the layer is then not there, or still the old one.
     pub(super) fn publish(&self, scratch: &Scratch, new: &NewLayer) -> io::Result<()> {
         let ready = self.draft().map_err(io::Error::other)?;
-        let draft = ready.run.path().join("layer");
+        let draft = ready.path().join("layer");
         fs::create_dir(&draft)?;
         move_directory(&scratch.upper(), &draft.join(FILES))?;
         let record = Record {
@@ -305,7 +362,7 @@ impl Layers {
     }
 
     fn retired(&self) -> io::Result<Scratch> {
-        Scratch::create(&self.root, "retired").map_err(io::Error::other)
+        self.scratch("retired").map_err(io::Error::other)
     }
 
     /// Takes a layer out of sight.
@@ -422,6 +479,24 @@ impl Layers {
 
     /// Removes what dead programs left; answers how many containers that were.
     pub(super) fn sweep(&self) -> usize {
+        // Most often there is nothing to do, and it takes a while to become who may do it.
+        if self.users.is_some() && self.is_clean() {
+            return 0;
+        }
+        // What cannot be removed now is swept later.
+        inside(self.users.as_deref(), || self.sweep_inside()).unwrap_or_default()
+    }
+
+    /// Whether nobody has anything here but layers.
+    fn is_clean(&self) -> bool {
+        let entries = |folder| fs::read_dir(self.root.join(folder)).into_iter().flatten();
+        let mut layers = entries("layers").flatten();
+        let mut places = ["containers", "drafts", "retired"].into_iter();
+        places.all(|folder| entries(folder).next().is_none())
+            && !layers.any(|layer| is_wreck(&layer.path()))
+    }
+
+    fn sweep_inside(&self) -> usize {
         let containers = crate::store::sweep_runs(&self.root.join("containers"));
         crate::store::sweep_runs(&self.root.join("drafts"));
         // What is here is to go, and is not missed by those who run if it stays.
@@ -478,39 +553,56 @@ impl Layers {
 /// A place in the store for what lives no longer than this program: it holds `upper`, `work` and `root` of an overlay.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    run: RunDir,
+    /// There until this goes.
+    run: Option<RunDir>,
     kind: &'static str,
     /// When the topmost layer below it was made.
     stands_on: Option<SystemTime>,
+    /// Who owns what lies in it.
+    users: Option<Arc<Users>>,
 }
 
 impl Scratch {
-    fn create(root: &Path, kind: &'static str) -> Result<Self, StoreError> {
-        let run = RunDir::create(&root.join(kind))?;
-        Ok(Self {
-            run,
-            kind,
-            stands_on: None,
-        })
+    fn run(&self) -> &RunDir {
+        self.run.as_ref().expect("it is taken when this goes")
     }
 
     /// What is written over the layers.
     pub(super) fn upper(&self) -> PathBuf {
-        self.run.path().join("upper")
+        self.path().join("upper")
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.run.path()
+        self.run().path()
     }
 
     /// Eight hexadecimal digits.
     pub(super) fn id(&self) -> &str {
-        self.run.id()
+        self.run().id()
     }
 
     /// Leaves it to a later sweep.
-    fn keep_for_sweep(self) {
-        self.run.leave();
+    fn keep_for_sweep(mut self) {
+        if let Some(run) = self.run.take() {
+            run.leave();
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept later.
+        if let Some(run) = self.run.take() {
+            let _ = inside(self.users.as_deref(), || drop(run));
+        }
+    }
+}
+
+/// Does something as those users, where there are any.
+fn inside<T>(users: Option<&Users>, work: impl FnOnce() -> T) -> io::Result<T> {
+    match users {
+        Some(users) => users.run(work),
+        None => Ok(work()),
     }
 }
 

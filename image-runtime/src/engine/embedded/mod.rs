@@ -2,19 +2,23 @@
 //! processes in namespaces of their own.
 
 mod add;
-mod cgroup;
+#[doc(hidden)]
+pub mod cgroup;
 mod container;
 mod export;
 mod files;
 mod form;
+mod kernel;
 mod layers;
 mod network;
 mod overlay;
 mod probe;
 mod pull;
-mod sandbox;
+#[doc(hidden)]
+pub mod sandbox;
 mod seccomp;
 mod user;
+mod users;
 
 use std::io;
 use std::sync::Arc;
@@ -98,6 +102,7 @@ impl EmbeddedEngine {
             binds,
             network: spec.network,
             form: self.layers.form(),
+            users: self.layers.namespace()?,
         };
         Ok((scratch, sandbox))
     }
@@ -146,7 +151,7 @@ impl Engine for EmbeddedEngine {
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let mut facts = vec![
             fact("kernel", kernel.release().to_string_lossy().into_owned()),
-            fact("runs as", probe::runs_as(self.layers.form())),
+            fact("runs as", probe::runs_as(&self.layers)),
         ];
         facts.extend(self.cgroups.facts());
         Ok(EngineInfo {
@@ -165,14 +170,15 @@ impl Engine for EmbeddedEngine {
 
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {
         let layers = self.layers.clone();
-        on_thread(move || layers.list())
+        self.layers
+            .on_thread(move || layers.list())
             .await
             .map_err(failed("listing layers"))
     }
 
     async fn remove_layer(&self, layer: &LayerId) -> Result<(), EngineError> {
         let (layers, id) = (self.layers.clone(), *layer);
-        let removed = on_thread(move || layers.remove(&id)).await;
+        let removed = self.layers.on_thread(move || layers.remove(&id)).await;
         if removed.map_err(failed("removing a layer"))? {
             return Ok(());
         }
@@ -194,8 +200,9 @@ impl Engine for EmbeddedEngine {
             given_up: Arc::clone(&given_up),
         };
         let _told = SetOnDrop(given_up);
-        let made = on_thread(move || addition.make()).await;
-        made.map_err(|error| error.on_disk_of(self.layers.path()))
+        let made = self.layers.on_thread(move || Ok(addition.make())).await;
+        made.map_err(failed(format!("making `{}`", new.title)))?
+            .map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
@@ -209,12 +216,9 @@ impl Engine for EmbeddedEngine {
         digest: &str,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
-        let image = self.registries.fetch(reference, digest, progress).await?;
-        let (layers, new) = (self.layers.clone(), new.clone());
-        let config = image.config.clone();
-        let unpacked = on_thread(move || pull::unpack(&layers, &new, &image)).await;
-        unpacked.map_err(|error| error.on_disk_of(self.layers.path()))?;
-        Ok(config)
+        let image = (reference, digest);
+        let pulled = pull::pull(&self.registries, &self.layers, new, image, progress).await;
+        pulled.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
     async fn export(
@@ -231,7 +235,8 @@ impl Engine for EmbeddedEngine {
         let doing = format!("starting a container for `{}`", spec.purpose);
         let engine = self.clone();
         let wanted = spec.clone();
-        let prepared = on_thread(move || engine.prepare(&wanted)).await;
+        let prepare = self.layers.on_thread(move || engine.prepare(&wanted));
+        let prepared = prepare.await;
         let (scratch, sandbox) = prepared
             .map_err(failed(doing.clone()))
             .map_err(|error| error.on_disk_of(self.layers.path()))?;
@@ -257,7 +262,8 @@ impl Engine for EmbeddedEngine {
 
     async fn verify(&self) -> Result<Option<Verified>, EngineError> {
         let layers = self.layers.clone();
-        on_thread(move || layers.verify())
+        self.layers
+            .on_thread(move || layers.verify())
             .await
             .map(Some)
             .map_err(failed("verifying layers"))
@@ -265,7 +271,8 @@ impl Engine for EmbeddedEngine {
 
     async fn remove_caches(&self) -> Result<usize, EngineError> {
         let layers = self.layers.clone();
-        on_thread(move || layers.remove_caches())
+        self.layers
+            .on_thread(move || layers.remove_caches())
             .await
             .map_err(failed("removing a cache"))
     }

@@ -1,13 +1,16 @@
-//! How layers are stacked: the options of an overlay mount. Paths in them are short and relative, since the kernel takes one
-//! page of options.
+//! How layers are stacked: what an overlay mount is told. Paths in it are short and relative, since the kernel takes one page of
+//! options. Stacks that need more are told it layer by layer, which takes a newer kernel.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::form::Form;
+use super::kernel;
 
 /// The kernel takes a page of options, and ends it with a NUL.
 const LONGEST: usize = 4095;
+/// `OVL_MAX_STACK` of the kernel.
+const MOST: usize = 500;
 
 /// A stack of layers with a place for what is written.
 #[derive(Clone, Debug)]
@@ -16,7 +19,16 @@ pub(super) struct Overlay {
     pub(super) directory: PathBuf,
     /// Where the mount goes, from there.
     pub(super) target: String,
-    pub(super) options: String,
+    pub(super) options: Options,
+}
+
+/// What the mount is told, a key with a value or a key alone each.
+#[derive(Clone, Debug)]
+pub(super) enum Options {
+    /// At once, by `mount`: one system call.
+    Page(String),
+    /// One after the other, by `fsconfig`.
+    Each(Vec<(String, Option<String>)>),
 }
 
 impl Overlay {
@@ -32,31 +44,70 @@ impl Overlay {
         volatile: bool,
     ) -> io::Result<Self> {
         let layers: Vec<_> = layers.into_iter().collect();
-        let mut options = format!(
-            "lowerdir={},upperdir={scratch}/upper,workdir={scratch}/work,index=off",
-            layers.join(":")
-        );
-        options += match form {
+        let set = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+        let mut rest = vec![
+            set("upperdir", &format!("{scratch}/upper")),
+            set("workdir", &format!("{scratch}/work")),
+            set("index", "off"),
+        ];
+        match form {
             // What a distribution switches on would make layers that cannot be stacked anew.
-            Form::Root => ",metacopy=off,redirect_dir=off",
+            Form::Root => rest.extend([set("metacopy", "off"), set("redirect_dir", "off")]),
             // Both are off with it, and may not be named.
-            Form::User => ",userxattr",
-        };
+            Form::Range | Form::User => rest.push(("userxattr".to_owned(), None)),
+        }
         if volatile {
-            options += ",volatile";
+            rest.push(("volatile".to_owned(), None));
         }
-        if options.len() > LONGEST {
-            return Err(io::Error::other(format!(
-                "{} layers are more than Linux can stack\n  help: join steps: each verb of an image is a layer",
-                layers.len()
-            )));
-        }
+        let page = page(&layers, &rest);
+        let options = if page.len() <= LONGEST {
+            Options::Page(page)
+        } else if kernel::is_at_least(APPENDING) && layers.len() <= MOST {
+            let layers = layers.iter().map(|layer| set("lowerdir+", layer));
+            Options::Each(layers.chain(rest).collect())
+        } else {
+            return Err(too_many(&layers, &rest));
+        };
         Ok(Self {
             directory: directory.to_owned(),
             target: format!("{scratch}/root"),
             options,
         })
     }
+}
+
+/// The Linux that takes layers one by one.
+const APPENDING: (u32, u32) = (6, 8);
+
+fn page(layers: &[String], rest: &[(String, Option<String>)]) -> String {
+    let mut page = format!("lowerdir={}", layers.join(":"));
+    for (key, value) in rest {
+        page.push(',');
+        page.push_str(key);
+        if let Some(value) = value {
+            page.push('=');
+            page.push_str(value);
+        }
+    }
+    page
+}
+
+fn too_many(layers: &[String], rest: &[(String, Option<String>)]) -> io::Error {
+    // The last one is below every image, and is none of its layers.
+    let (count, most) = (layers.len() - 1, MOST - 1);
+    let limit = if kernel::is_at_least(APPENDING) {
+        format!("can stack: it takes {most}")
+    } else {
+        let fit = (0..layers.len()).rev();
+        let fit = fit
+            .map(|count| count.saturating_sub(1))
+            .find(|fit| page(&layers[..=*fit], rest).len() <= LONGEST)
+            .unwrap_or_default();
+        format!("can stack before 6.8: this one takes {fit}, a newer one {most}")
+    };
+    io::Error::other(format!(
+        "{count} layers are more than Linux {limit}\n  help: join steps: each verb of an image is a layer"
+    ))
 }
 
 #[cfg(test)]
@@ -75,15 +126,30 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_and_fifty_layers_fit_into_the_options() {
-        assert!(stack(150).unwrap().options.len() <= LONGEST);
+    fn a_hundred_and_fifty_layers_fit_into_a_page_of_options() {
+        let Options::Page(page) = stack(150).unwrap().options else {
+            panic!("it takes one system call")
+        };
+        assert!(page.ends_with(
+            ",upperdir=../containers/01234567/upper,workdir=../containers/01234567/work,index=off,metacopy=off,redirect_dir=off,volatile"
+        ));
+    }
+
+    #[test]
+    fn more_layers_are_told_one_by_one_where_the_kernel_knows_that() {
+        match stack(500) {
+            Ok(overlay) => {
+                assert!(matches!(overlay.options, Options::Each(each) if each.len() == 506));
+            }
+            Err(error) => assert!(error.to_string().contains("before 6.8: this one takes 1")),
+        }
     }
 
     #[test]
     fn too_many_layers_are_told_with_what_to_do() {
-        let error = stack(400).unwrap_err().to_string();
+        let error = stack(501).unwrap_err().to_string();
         assert!(
-            error.starts_with("400 layers") && error.contains("help:"),
+            error.starts_with("500 layers") && error.contains("499") && error.contains("help:"),
             "{error}"
         );
     }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 use rustix::fs::XattrFlags;
 
@@ -11,6 +12,7 @@ use super::form::Form;
 use super::layers::{Layers, Scratch};
 use super::sandbox::{APART, BIRTH, MAPPING, PROC, STACKING, Sandbox, SandboxError};
 use super::user::Identity;
+use super::users::Users;
 use crate::engine::EngineError;
 use crate::store::Store;
 
@@ -26,10 +28,19 @@ const OTHER_ENGINE: &str = "use `IMAGE_ENGINE=docker`";
 pub(super) async fn probe(store: &Store) -> Result<(Layers, bool), EngineError> {
     let mut first: Option<Fault> = None;
     for form in Form::possible() {
-        let layers = Layers::open(store, *form)
+        let users = match form {
+            Form::Range => match Users::find() {
+                Ok(users) => Some(Arc::new(users)),
+                Err(_) => continue,
+            },
+            Form::Root | Form::User => None,
+        };
+        let layers = Layers::open(store, *form, users)
             .map_err(|error| failed("opening the store")(io::Error::other(error)))?;
         match volatile(&layers).await {
             Ok(volatile) => return Ok((layers, volatile)),
+            // One user is less than many, and takes less.
+            Err(_) if *form == Form::Range => {}
             // Root in a container may lack the right to make namespaces, which an ordinary user may have.
             Err(fault) if fault.doing == BIRTH => {
                 first.get_or_insert(fault);
@@ -44,14 +55,35 @@ pub(super) async fn probe(store: &Store) -> Result<(Layers, bool), EngineError> 
     Err(fault.unsupported())
 }
 
-/// As whom containers run, for `doctor`.
-pub(super) fn runs_as(form: Form) -> String {
-    match form {
-        Form::Root => "root".to_owned(),
-        Form::User => format!(
-            "user {}, single uid: this process is not the machine's root, so root is the only user inside and owns all files",
-            rustix::process::geteuid().as_raw()
+/// As whom containers run, and why, for `doctor`.
+pub(super) fn runs_as(layers: &Layers) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    match (layers.form(), layers.users()) {
+        (Form::Root, _) => "root".to_owned(),
+        (_, Some(users)) => format!(
+            "user {user}, who is root inside, and the numbers {} of `/etc/subuid`, who are all others",
+            users.told()
         ),
+        (_, None) => {
+            let only = "root is the only user inside and owns all files";
+            let why = why_not_more();
+            format!("user {user}, single uid: {only}, because {why}")
+        }
+    }
+}
+
+/// Why there is no user but root.
+fn why_not_more() -> String {
+    if rustix::process::geteuid().is_root() {
+        return "this root is not the machine's".to_owned();
+    }
+    let made = Users::find().and_then(|users| {
+        let made = users.namespace();
+        made.map(drop).map_err(|error| error.to_string())
+    });
+    match made {
+        Err(why) => why,
+        Ok(()) => "a container with more did not start here".to_owned(),
     }
 }
 
@@ -98,6 +130,10 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
     let form = layers.form();
     let fault = |doing, error| Fault { form, doing, error };
     let preparing = |error| fault("preparing a container in the store", error);
+    // In the background: it takes programs and files.
+    let of = layers.clone();
+    let entered = layers.on_thread(move || of.namespace().map(drop)).await;
+    entered.map_err(|error| fault(MAPPING, error))?;
     let scratch = layers.lease(&[], &[]).map_err(preparing)?;
     let sandbox = of_nothing(layers, &scratch, volatile).map_err(preparing)?;
     can_hide(&scratch, form).map_err(|error| fault(STACKING, error))?;
@@ -132,6 +168,7 @@ fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<
         binds: Vec::new(),
         network: false,
         form: layers.form(),
+        users: layers.namespace()?,
     })
 }
 

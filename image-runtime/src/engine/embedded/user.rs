@@ -6,13 +6,15 @@ use super::form::Form;
 
 /// The numbers of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub struct Identity {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
     /// Supplementary groups.
-    pub(super) groups: Vec<u32>,
+    pub groups: Vec<u32>,
     /// The home directory, where the image knows it.
-    pub(super) home: Option<String>,
+    pub home: Option<String>,
 }
 
 impl Identity {
@@ -81,14 +83,14 @@ impl Identity {
     /// It is not root.
     pub(super) fn within(self, form: Form) -> io::Result<Self> {
         match form {
-            Form::Root => Ok(self),
+            Form::Root | Form::Range => Ok(self),
             Form::User if (self.uid, self.gid) == (0, 0) => Ok(Self {
                 groups: Vec::new(),
                 ..self
             }),
             Form::User => Err(io::Error::other(format!(
-                "user {}:{} does not exist: this program runs as an ordinary user, whose containers have no user but root\n  \
-                 help: run it as root, or use `IMAGE_ENGINE=docker`",
+                "user {}:{} does not exist: this program runs as an ordinary user, whose containers have no user but root here\n  \
+                 help: run it as root, use `IMAGE_ENGINE=docker`, or see `doctor` for how this user gets more of them",
                 self.uid, self.gid
             ))),
         }

@@ -6,8 +6,8 @@ fn never() -> ! {
 }
 
 #[app::function]
-fn some_type() -> impl Iterator<Item = u8> {
-    0..3
+fn some_type() -> impl Fn() -> u8 {
+    || 3
 }
 
 #[app::function]

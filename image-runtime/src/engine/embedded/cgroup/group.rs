@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::find::{Place, Version};
 use super::processes::PAUSES;
@@ -14,16 +14,55 @@ use super::{Controller, Directories};
 
 /// The control groups of a container, one a hierarchy. Without limits there are none. They are removed when this is dropped.
 #[derive(Debug, Default)]
-pub(in crate::engine::embedded) struct Cgroup {
+pub struct Cgroup {
     pub(super) groups: Vec<Group>,
 }
 
+/// The way into a group, and what of it the container is to see.
+#[derive(Debug)]
+pub struct Entrance {
+    /// The file to which the container's first process writes `0` before it runs the program. Closed on exec.
+    pub procs: OwnedFd,
+    /// The group's own folder.
+    path: PathBuf,
+    version: Version,
+    controllers: Vec<Controller>,
+}
+
+impl Entrance {
+    /// Where a program looks for the limits that it has: the folder on this machine, and its path in a container. One hierarchy of the
+    /// second version is alone at the top; those of the first lie below it.
+    pub(in crate::engine::embedded) fn shown(&self) -> impl Iterator<Item = (&Path, String)> {
+        let names = match self.version {
+            Version::V1 => self.controllers.as_slice(),
+            Version::V2 => &[],
+        };
+        let below = names.iter().map(|name| format!("{SHOWN}/{}", name.name()));
+        let alone = names.is_empty().then(|| SHOWN.to_owned());
+        alone
+            .into_iter()
+            .chain(below)
+            .map(|target| (self.path.as_path(), target))
+    }
+}
+
+/// Where containers see their groups.
+pub(in crate::engine::embedded) const SHOWN: &str = "/sys/fs/cgroup";
+
 impl Cgroup {
-    /// Files to which the container's first process writes `0` before it runs the program, to be in the groups. Closed on exec.
-    pub(in crate::engine::embedded) fn entrances(&self) -> io::Result<Vec<OwnedFd>> {
+    /// The ways into the groups.
+    ///
+    /// # Errors
+    /// A group is gone.
+    pub fn entrances(&self) -> io::Result<Vec<Entrance>> {
         let entrance = |group: &Group| {
             let file = OpenOptions::new().write(true).open(group.procs())?;
-            Ok(file.into())
+            Ok(Entrance {
+                procs: file.into(),
+                path: group.path.clone(),
+                version: group.version,
+                controllers: group.controllers.clone(),
+            })
         };
         self.groups.iter().map(entrance).collect()
     }

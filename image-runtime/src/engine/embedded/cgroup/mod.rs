@@ -15,8 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use self::find::{Hierarchy, Obstacle, Place, Version};
-pub(super) use self::group::Cgroup;
 use self::group::Group;
+pub(super) use self::group::SHOWN;
+pub use self::group::{Cgroup, Entrance};
 use crate::engine::{EngineError, Limits};
 
 const OTHER_ENGINE: &str = "or use an engine with a daemon: `IMAGE_ENGINE=docker`";
@@ -76,7 +77,7 @@ struct Directories {
 
 /// The control groups of this machine, as this process may use them.
 #[derive(Clone, Debug)]
-pub(super) struct Cgroups {
+pub struct Cgroups {
     hierarchies: Vec<Hierarchy>,
     proc: PathBuf,
     directories: Directories,
@@ -84,7 +85,7 @@ pub(super) struct Cgroups {
 
 impl Cgroups {
     /// Looks what there is. Changes nothing.
-    pub(super) fn detect() -> Self {
+    pub fn detect() -> Self {
         let (make, remove) = (
             |path: &_| fs::create_dir(path),
             |path: &_| fs::remove_dir(path),
@@ -104,7 +105,7 @@ impl Cgroups {
     ///
     /// # Errors
     /// [`EngineError::Limit`] for a limit that cannot be kept; then nothing was made.
-    pub(super) fn create(&self, name: &str, limits: &Limits) -> Result<Cgroup, EngineError> {
+    pub fn create(&self, name: &str, limits: &Limits) -> Result<Cgroup, EngineError> {
         limits.check()?;
         let asked = Controller::ALL
             .into_iter()
@@ -207,7 +208,7 @@ impl Cgroups {
                     "`{}` was not given the `{name}` controller",
                     place.path.display()
                 ),
-                "have systemd give it (`Delegate=yes` in the service), run this as root",
+                "have systemd give it (`Delegate=yes` in the service; to a user: `Delegate=cpu memory pids` in `user@.service`), run this as root",
             ),
             _ if self.hierarchies.is_empty() => cannot(
                 "no control groups are mounted here".to_owned(),

@@ -30,7 +30,7 @@ impl Attributes {
         let (uid, gid) = self.owner()?;
         // Most files are made right, and a change costs more than a look.
         let made = rustix::fs::fstat(file)?;
-        let is_owned = form == Form::User || (made.st_uid, made.st_gid) == (self.uid, self.gid);
+        let is_owned = !form.has_users() || (made.st_uid, made.st_gid) == (self.uid, self.gid);
         if !is_owned {
             rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| self.no_owner(error))?;
         }
@@ -38,7 +38,7 @@ impl Attributes {
             rustix::fs::fchmod(file, self.mode())?;
         }
         for (name, value) in &self.extended {
-            if form == Form::User && name == CAPABILITY {
+            if !form.has_users() && name == CAPABILITY {
                 continue;
             }
             match rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()) {
@@ -69,7 +69,7 @@ impl Attributes {
     ) -> io::Result<()> {
         let (uid, gid) = self.owner()?;
         let itself = AtFlags::SYMLINK_NOFOLLOW;
-        if form == Form::Root {
+        if form.has_users() {
             rustix::fs::chownat(directory, name, Some(uid), Some(gid), itself)
                 .map_err(|error| self.no_owner(error))?;
         }

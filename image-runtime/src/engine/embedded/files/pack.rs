@@ -198,7 +198,7 @@ impl Packer<'_> {
 
     fn header(&self, path: &Path, stat: &Stat) -> Header {
         let (uid, gid) = match self.form {
-            Form::Root => (stat.st_uid, stat.st_gid),
+            Form::Root | Form::Range => (stat.st_uid, stat.st_gid),
             // Who is root inside.
             Form::User => (0, 0),
         };
@@ -215,7 +215,7 @@ impl Packer<'_> {
     /// Opens a file. An ordinary user may have to give it rights for that, which root inside needs not.
     fn file_at(&self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
         let mode = Mode::from_raw_mode(mode);
-        if self.form == Form::Root || mode.contains(Mode::RUSR) {
+        if self.form.has_users() || mode.contains(Mode::RUSR) {
             return self.open(path, OFlags::empty());
         }
         let chmod = |mode| rustix::fs::chmodat(self.root, path, mode, AtFlags::empty());
@@ -228,7 +228,7 @@ impl Packer<'_> {
     /// The same with a directory, which must stay open to what is in it.
     fn directory_at(&mut self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
         let (mode, needed) = (Mode::from_raw_mode(mode), Mode::RUSR | Mode::XUSR);
-        if self.form == Form::Root || mode.contains(needed) {
+        if self.form.has_users() || mode.contains(needed) {
             return self.open(path, OFlags::DIRECTORY);
         }
         rustix::fs::chmodat(self.root, path, mode | needed, AtFlags::empty())?;

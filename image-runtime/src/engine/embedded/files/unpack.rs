@@ -205,7 +205,7 @@ impl Layer {
             // An ordinary user makes none, and no container sees those of its layer in `/dev`.
             Err(error)
                 if error.kind() == io::ErrorKind::PermissionDenied
-                    && (self.tree.form == Form::User || path.starts_with("dev")) =>
+                    && (self.tree.form != Form::Root || path.starts_with("dev")) =>
             {
                 return Ok(());
             }

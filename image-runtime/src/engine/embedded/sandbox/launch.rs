@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "std cannot clone into new namespaces")]
 
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 
@@ -26,6 +26,8 @@ pub(super) struct Birth {
     pub(super) own_network: bool,
     /// Whether it gets a user namespace of its own.
     pub(super) own_users: bool,
+    /// The user namespace in which it is born, where that is another one.
+    pub(super) users: Option<BorrowedFd<'static>>,
     /// What it needs open until it is born.
     #[expect(dead_code, reason = "open until it is dropped")]
     pub(super) kept: Vec<OwnedFd>,
@@ -42,7 +44,7 @@ pub(super) struct Stillbirth {
 
 /// A process that runs its program.
 #[derive(Debug)]
-pub(in crate::engine::embedded) struct Process(AsyncFd<OwnedFd>);
+pub struct Process(AsyncFd<OwnedFd>);
 
 /// How a process ended: its exit code, or 128 and the number of the signal.
 type Code = i64;
@@ -79,12 +81,12 @@ fn midwife() -> io::Result<Sender<Order>> {
         return Ok(sender.clone());
     }
     let (sender, orders) = channel::<Order>();
-    let stack = Stack::new()?;
+    let stacks = [Stack::new(STACK)?, Stack::new(STACK)?];
     std::thread::Builder::new()
         .name("image-runtime-midwife".into())
         .spawn(move || {
             for (mut birth, reply) in orders {
-                let born = give_birth(&mut birth, &stack);
+                let born = give_birth(&mut birth, &stacks);
                 if let Err(Ok(orphan)) = reply.send(born) {
                     // Nobody waits for it any more.
                     let _ = signal(&orphan, libc::SIGKILL);
@@ -95,7 +97,7 @@ fn midwife() -> io::Result<Sender<Order>> {
     Ok(MIDWIFE.get_or_init(|| sender).clone())
 }
 
-fn give_birth(birth: &mut Birth, stack: &Stack) -> Result<OwnedFd, Stillbirth> {
+fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<OwnedFd, Stillbirth> {
     let network = if birth.own_network {
         libc::CLONE_NEWNET
     } else {
@@ -108,30 +110,19 @@ fn give_birth(birth: &mut Birth, stack: &Stack) -> Result<OwnedFd, Stillbirth> {
     };
     let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
     let flags = how | NAMESPACES | network | users;
-    let mut pidfd: c_int = -1;
-    let pid = {
+    let born = {
         let _quiet = Quiet::new();
-        // SAFETY: the stack is the child's alone, since this thread, the only one that uses it, sleeps until the child has
-        // ended or become its program; the script lives longer than that.
-        unsafe {
-            libc::clone(
-                live,
-                stack.top(),
-                flags,
-                (&raw mut birth.script).cast(),
-                &raw mut pidfd,
-            )
+        let _open = StaysOpen::new();
+        match birth.users {
+            None => clone(&mut birth.script, stack, flags),
+            Some(users) => clone_in(users, &mut birth.script, [stack, assistant], flags),
         }
     };
-    if pid < 0 {
-        return Err(Stillbirth {
-            doing: super::BIRTH,
-            is_program: false,
-            error: io::Error::last_os_error(),
-        });
-    }
-    // SAFETY: the kernel has just opened it for us.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let pidfd = born.map_err(|error| Stillbirth {
+        doing: super::BIRTH,
+        is_program: false,
+        error,
+    })?;
     let Some((step, errno)) = birth.script.failed else {
         return Ok(pidfd);
     };
@@ -141,6 +132,101 @@ fn give_birth(birth: &mut Birth, stack: &Stack) -> Result<OwnedFd, Stillbirth> {
         is_program: step + 1 == birth.script.steps.len(),
         error: io::Error::from_raw_os_error(errno),
     })
+}
+
+fn clone(script: &mut Script, stack: &Stack, flags: c_int) -> io::Result<OwnedFd> {
+    let mut pidfd: c_int = -1;
+    // SAFETY: the stack is the child's alone, since this thread, the only one that uses it, sleeps until the child has ended or
+    // become its program; the script lives longer than that.
+    let pid = unsafe {
+        libc::clone(
+            live,
+            stack.top(),
+            flags,
+            (&raw mut *script).cast(),
+            &raw mut pidfd,
+        )
+    };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
+}
+
+/// Does a script that comes to its end in new namespaces, and waits for that. It dies with this thread.
+pub(super) fn hatch(mut script: Script, namespaces: c_int) -> io::Result<()> {
+    let stack = Stack::new(STACK)?;
+    let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+    let pidfd = {
+        let _quiet = Quiet::new();
+        clone(&mut script, &stack, how | namespaces)?
+    };
+    reap(&pidfd, 0)?;
+    match script.failed {
+        Some((_, errno)) => Err(io::Error::from_raw_os_error(errno)),
+        None => Ok(()),
+    }
+}
+
+/// What a process needs to give birth in a user namespace that this program is not in.
+struct Assistant {
+    users: RawFd,
+    script: *mut c_void,
+    stack: *mut c_void,
+    flags: c_int,
+    pidfd: c_int,
+    errno: c_int,
+}
+
+/// The same in a user namespace. A process goes there and gives birth to a child of this thread.
+fn clone_in(
+    users: BorrowedFd<'_>,
+    script: &mut Script,
+    [stack, own_stack]: [&Stack; 2],
+    flags: c_int,
+) -> io::Result<OwnedFd> {
+    let mut assistant = Assistant {
+        users: users.as_raw_fd(),
+        script: (&raw mut *script).cast(),
+        stack: stack.top(),
+        flags: flags | libc::CLONE_PARENT,
+        pidfd: -1,
+        errno: 0,
+    };
+    let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+    // SAFETY: as for `clone`. It shares our open files, so that what the kernel opens for it is ours.
+    let pid = unsafe { libc::clone(assist, own_stack.top(), how, (&raw mut assistant).cast()) };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    reap_pid(pid)?;
+    if assistant.pidfd < 0 {
+        return Err(io::Error::from_raw_os_error(assistant.errno));
+    }
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(assistant.pidfd) })
+}
+
+extern "C" fn assist(assistant: *mut c_void) -> c_int {
+    // SAFETY: the parent passed its assistant and sleeps, and so does this process until its child needs the memory no more.
+    unsafe {
+        let assistant = &mut *assistant.cast::<Assistant>();
+        let is_there = libc::setns(assistant.users, libc::CLONE_NEWUSER) >= 0;
+        let is_born = is_there
+            && libc::clone(
+                live,
+                assistant.stack,
+                assistant.flags,
+                assistant.script,
+                &raw mut assistant.pidfd,
+            ) >= 0;
+        if !is_born {
+            assistant.errno = *libc::__errno_location();
+            assistant.pidfd = -1;
+        }
+        libc::_exit(0)
+    }
 }
 
 extern "C" fn live(script: *mut c_void) -> c_int {
@@ -153,7 +239,10 @@ extern "C" fn live(script: *mut c_void) -> c_int {
 
 impl Process {
     /// Waits until it has ended. Only one may wait.
-    pub(in crate::engine::embedded) async fn wait(&self) -> io::Result<Code> {
+    ///
+    /// # Errors
+    /// Somebody else waited for it.
+    pub async fn wait(&self) -> io::Result<Code> {
         loop {
             let mut ready = self.0.readable().await?;
             if let Some(code) = reap(self.0.get_ref(), libc::WNOHANG)? {
@@ -164,7 +253,10 @@ impl Process {
     }
 
     /// Kills it, and with it all processes of its container. One that has ended is no fault.
-    pub(in crate::engine::embedded) fn kill(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn kill(&self) -> io::Result<()> {
         match signal(self.0.get_ref(), libc::SIGKILL) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             other => other,
@@ -198,12 +290,21 @@ fn signal(pidfd: &OwnedFd, signal: c_int) -> io::Result<()> {
 
 /// The end of a process; without `WNOHANG` waits for it.
 fn reap(pidfd: &OwnedFd, how: c_int) -> io::Result<Option<Code>> {
+    wait_for(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, how)
+}
+
+/// The end of a child that has no descriptor; waits for it.
+pub(super) fn reap_pid(pid: c_int) -> io::Result<Option<Code>> {
+    wait_for(libc::P_PID, pid as libc::id_t, 0)
+}
+
+fn wait_for(kind: libc::idtype_t, id: libc::id_t, how: c_int) -> io::Result<Option<Code>> {
     // SAFETY: `info` is a whole structure that the kernel fills in.
     let (done, info) = unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let done = libc::waitid(
-            libc::P_PIDFD,
-            pidfd.as_raw_fd() as libc::id_t,
+            kind,
+            id,
             &raw mut info,
             // Their end is told to nobody else, so only who asks for all kinds of children is told of them.
             libc::WEXITED | how | libc::__WALL,
@@ -226,23 +327,25 @@ fn reap(pidfd: &OwnedFd, how: c_int) -> io::Result<Option<Code>> {
     Ok(Some(base + i64::from(status)))
 }
 
-/// A stack for a child, with a page below it that nobody may touch.
-struct Stack {
+/// A stack for a child, with pages below it that nobody may touch.
+pub(super) struct Stack {
     bottom: *mut c_void,
+    size: usize,
 }
 
 const STACK: usize = 128 * 1024;
 const GUARD: usize = 64 * 1024;
 
 impl Stack {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new(size: usize) -> io::Result<Self> {
+        let size = size + GUARD;
         // SAFETY: a new mapping touches no other memory.
         let bottom = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                STACK + GUARD,
+                size,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE,
                 -1,
                 0,
             )
@@ -250,7 +353,7 @@ impl Stack {
         if bottom == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let stack = Self { bottom };
+        let stack = Self { bottom, size };
         // SAFETY: the range is part of the mapping.
         if unsafe { libc::mprotect(bottom, GUARD, libc::PROT_NONE) } < 0 {
             return Err(io::Error::last_os_error());
@@ -258,16 +361,16 @@ impl Stack {
         Ok(stack)
     }
 
-    fn top(&self) -> *mut c_void {
+    pub(super) fn top(&self) -> *mut c_void {
         // SAFETY: the end of the mapping. It grows down from there.
-        unsafe { self.bottom.byte_add(STACK + GUARD) }
+        unsafe { self.bottom.byte_add(self.size) }
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: no child runs on it any more.
-        unsafe { libc::munmap(self.bottom, STACK + GUARD) };
+        unsafe { libc::munmap(self.bottom, self.size) };
     }
 }
 
@@ -275,10 +378,10 @@ impl Drop for Stack {
 unsafe impl Send for Stack {}
 
 /// While it lives, this thread takes no signals: a handler would run in the child, with this program's memory.
-struct Quiet(libc::sigset_t);
+pub(super) struct Quiet(libc::sigset_t);
 
 impl Quiet {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: both sets are whole and live during the call.
         unsafe {
             let mut all: libc::sigset_t = std::mem::zeroed();
@@ -295,6 +398,26 @@ impl Drop for Quiet {
         // SAFETY: the set is the one that the thread had.
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut());
+        }
+    }
+}
+
+/// A child that becomes another user while it has this program's memory closes that memory to who looks from outside, tools and
+/// this program's own children among them. When this goes, it is as open as it was.
+struct StaysOpen(c_int);
+
+impl StaysOpen {
+    fn new() -> Self {
+        // SAFETY: takes numbers.
+        Self(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) })
+    }
+}
+
+impl Drop for StaysOpen {
+    fn drop(&mut self) {
+        if self.0 == 1 {
+            // SAFETY: takes numbers.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
         }
     }
 }

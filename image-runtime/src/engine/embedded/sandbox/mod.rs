@@ -2,27 +2,34 @@
 //! files that a container makes work nowhere, and nothing that it executes gains privileges.
 //!
 //! In [`Form::User`] all of it happens in a user namespace of its own, in which this user is root: that root has rights over
-//! what the namespace owns, and over nothing of the machine.
+//! what the namespace owns, and over nothing of the machine. In [`Form::Range`] one such namespace is there for all of them.
 
+mod errand;
 mod launch;
+mod namespace;
 mod script;
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 use rustix::fs::OFlags;
 
-pub(super) use self::launch::Process;
+pub(super) use self::errand::errand;
+pub use self::launch::Process;
 use self::launch::{Birth, Stillbirth, launch};
-use self::script::{Act, Program, Script, Step};
-use super::form::Form;
-use super::overlay::Overlay;
+pub(super) use self::namespace::user_namespace;
+pub use self::script::Act;
+use self::script::{Program, Script, Step};
+use super::cgroup::{Entrance, SHOWN};
+pub use super::form::Form;
+use super::kernel;
+use super::overlay::{Options, Overlay};
 use super::seccomp;
-use super::user::Identity;
+pub use super::user::Identity;
 
 /// The capabilities that Docker leaves to a container's root.
 const CAPABILITIES: u64 = 1 << 0 // CAP_CHOWN
@@ -61,6 +68,8 @@ pub(super) const STACKING: &str = "stacking the layers";
 pub(super) const MAPPING: &str = "becoming root in a user namespace";
 /// The step that needs a `/proc` of which nothing is hidden.
 pub(super) const PROC: &str = "mounting /proc";
+/// The step that an image fails at whose `/proc` or `/sys` is a link: what is hidden there would be looked for elsewhere.
+pub const ORDINARY: &str = "finding `/proc` and `/sys` of the image, which must be directories";
 /// The first step that needs the rights of root.
 pub(super) const APART: &str = "keeping mounts to itself";
 /// The step that needs the right to make namespaces.
@@ -96,12 +105,15 @@ const ONLY_READ: [&str; 5] = [
 
 /// Something of the machine that a container sees.
 #[derive(Debug)]
-pub(super) struct Bind {
-    pub(super) source: PathBuf,
+pub struct Bind {
+    /// Its path on the machine.
+    pub source: PathBuf,
     /// Where in the container. What has no place there is left out where it is `optional`.
-    pub(super) target: String,
-    pub(super) read_only: bool,
-    pub(super) optional: bool,
+    pub target: String,
+    /// Whether the container may only read it.
+    pub read_only: bool,
+    /// Whether it may be left out.
+    pub optional: bool,
 }
 
 /// A container to be.
@@ -116,160 +128,136 @@ pub(super) struct Sandbox {
     pub(super) binds: Vec<Bind>,
     pub(super) network: bool,
     pub(super) form: Form,
+    /// The user namespace of [`Form::Range`].
+    pub(super) users: Option<BorrowedFd<'static>>,
 }
 
 /// Why a container could not be started.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SandboxError {
+pub enum SandboxError {
     /// What the kernel refused.
     #[error("{doing}: {error}")]
     Step {
+        /// The step.
         doing: &'static str,
+        /// What the system said.
         error: io::Error,
     },
     /// The program is not there, or is none.
     #[error("`{program}` cannot be executed: {error}")]
-    Program { program: String, error: io::Error },
+    Program {
+        /// Its path.
+        program: String,
+        /// What the system said.
+        error: io::Error,
+    },
     /// A text with a NUL.
     #[error("{text:?} contains a NUL, which no argument, variable or path may")]
-    Nul { text: String },
+    Nul {
+        /// The text.
+        text: String,
+    },
 }
 
 impl Sandbox {
-    /// Starts the process, in the cgroups of these `cgroup.procs`, with this standard output and standard error.
+    /// Starts the process, in these cgroups, with this standard output and standard error.
     ///
     /// # Errors
     /// See [`SandboxError`]; nothing runs then.
     pub(super) async fn start(
         self,
-        cgroups: Vec<OwnedFd>,
+        cgroups: Vec<Entrance>,
         output: [OwnedFd; 2],
     ) -> Result<Process, SandboxError> {
-        let program = self.argv.first().cloned().unwrap_or_default();
-        let birth = self.prepare(cgroups, output)?;
-        launch(birth).await.map_err(|stillbirth| {
-            let Stillbirth {
-                doing,
-                is_program,
-                error,
-            } = stillbirth;
-            if is_program {
-                SandboxError::Program { program, error }
-            } else {
-                SandboxError::Step { doing, error }
-            }
-        })
+        let (steps, start) = self.prepare(cgroups, output)?;
+        steps.start(start).await
     }
 
     fn prepare(
         self,
-        cgroups: Vec<OwnedFd>,
+        cgroups: Vec<Entrance>,
         [out, err]: [OwnedFd; 2],
-    ) -> Result<Birth, SandboxError> {
-        let setting_up = |error| SandboxError::Step {
-            doing: "opening what a container needs",
-            error,
-        };
+    ) -> Result<(Steps, Start), SandboxError> {
         let input = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, 0.into());
-        let myself = rustix::process::pidfd_open(
-            rustix::process::getpid(),
-            rustix::process::PidfdFlags::empty(),
-        );
-        let mut kept = vec![
-            input.map_err(|error| setting_up(error.into()))?,
-            out,
-            err,
-            myself.map_err(|error| setting_up(error.into()))?,
-        ];
-        // Out of the way of the three numbers that they are to have.
-        for fd in &mut kept {
-            let moved = rustix::io::fcntl_dupfd_cloexec(&*fd, 3);
-            *fd = moved.map_err(|error| setting_up(error.into()))?;
-        }
-        let [stdin, stdout, stderr, myself] = [0, 1, 2, 3].map(|index| kept[index].as_raw_fd());
+        let input = input.map_err(|error| setting_up(error.into()))?;
 
         let mut steps = Steps::default();
-        for group in &cgroups {
-            steps.add("entering a cgroup", Act::EnterCgroup(group.as_raw_fd()));
-        }
-        kept.extend(cgroups);
+        steps.enter_cgroups(&cgroups);
         if self.form == Form::User {
             steps.map_user()?;
         }
         steps.mount_root(&self.root)?;
         steps.mount_system(self.form, self.network)?;
+        steps.show_cgroups(&cgroups)?;
         steps.count_processes()?;
-        for device in DEVICES {
-            steps.bind(&Bind {
-                source: format!("/dev/{device}").into(),
-                target: format!("/dev/{device}"),
-                read_only: false,
-                optional: false,
-            })?;
-        }
-        for (target, path) in LINKS {
-            let (target, path) = (text(target)?, text(path)?);
-            steps.add("making /dev", Act::Link { target, path });
-        }
+        steps.show_devices()?;
         for bind in &self.binds {
             steps.bind(bind)?;
         }
         steps.add("leaving the old root", Act::LeaveOldRoot);
-        steps.hide(self.form == Form::User && self.network)?;
+        steps.hide(self.form != Form::Root && self.network, !cgroups.is_empty())?;
         steps.add("naming the host", Act::HostName(text(&self.host_name)?));
         if !self.network {
             steps.add("switching the loopback device on", Act::Loopback);
         }
-        for path in ancestors(&self.workdir) {
-            steps.add("making the working directory", Act::Directory(text(path)?));
-        }
-        let workdir = Act::Enter(text(&self.workdir)?);
-        steps.add("entering the working directory", workdir);
-        steps.add("taking a session keyring", Act::Keyring);
-        steps.add("bounding capabilities", Act::Bound(CAPABILITIES));
-        steps.become_user(&self.identity, self.form);
-        steps.add("giving up privileges", Act::NoNewPrivileges);
-        let stdio = Act::Stdio([stdin, stdout, stderr]);
-        steps.add("opening standard input and output", stdio);
-        steps.add("tying it to this program", Act::DieWith(myself));
-        steps.add(
-            "loading the seccomp filter",
-            Act::Seccomp(seccomp::filter(self.form)),
-        );
-        steps.add("closing what is open (needs Linux 5.9)", Act::Clean);
-        steps.add("executing the program", Act::Execute);
-
-        let argv = self.argv.iter().map(|word| text(word));
-        let argv = argv.collect::<Result<_, _>>()?;
-        let env = self.env.iter();
-        let env = env.map(|(name, value)| text(&format!("{name}={value}")));
-        let env = env.collect::<Result<_, _>>()?;
-        Ok(Birth {
-            script: Script {
-                steps: steps.steps,
-                slots: vec![-1; steps.slots],
-                program: Program::new(argv, env),
-                failed: None,
-            },
+        steps.enter_workdir(&self.workdir)?;
+        steps.become_user(&self.identity, self.form, CAPABILITIES);
+        steps.finish(cgroups, [input, out, err], self.form)?;
+        let start = Start {
+            argv: self.argv,
+            env: self.env,
             own_network: !self.network,
             own_users: self.form == Form::User,
-            kept,
-        })
+            users: self.users,
+        };
+        Ok((steps, start))
     }
 }
 
-#[derive(Default)]
-struct Steps {
+fn setting_up(error: io::Error) -> SandboxError {
+    SandboxError::Step {
+        doing: "opening what a container needs",
+        error,
+    }
+}
+
+/// The program that a container is for, and which namespaces it has of its own besides those that each has.
+#[derive(Debug)]
+pub struct Start {
+    /// The program's absolute path in the container, and its arguments.
+    pub argv: Vec<String>,
+    /// All of its environment.
+    pub env: Vec<(String, String)>,
+    /// Whether it has a network of its own.
+    pub own_network: bool,
+    /// Whether it has users of its own.
+    pub own_users: bool,
+    /// The user namespace that it is born in instead, if there is one for all.
+    pub users: Option<BorrowedFd<'static>>,
+}
+
+/// What a container's process does before it becomes its program, in order.
+///
+/// [`Sandbox`] is what this crate makes of it; the OCI command line of this workspace's tests makes other containers of the same steps.
+#[derive(Debug, Default)]
+pub struct Steps {
     steps: Vec<Step>,
     slots: usize,
+    /// What must be open until the program runs.
+    kept: Vec<OwnedFd>,
 }
 
 impl Steps {
-    fn add(&mut self, why: &'static str, act: Act) {
+    /// Adds one.
+    pub fn add(&mut self, why: &'static str, act: Act) {
         self.steps.push(Step { why, act });
     }
 
-    fn mount(
+    /// Adds a mount. A target that is not there is no fault of an `optional` one.
+    ///
+    /// # Errors
+    /// As all that take texts: [`SandboxError::Nul`].
+    pub fn mount(
         &mut self,
         why: &'static str,
         [kind, source, target]: [&str; 3],
@@ -290,7 +278,10 @@ impl Steps {
     }
 
     /// This user becomes root. Nobody else exists then, so no group can be left either, which the kernel wants to be said first.
-    fn map_user(&mut self) -> Result<(), SandboxError> {
+    ///
+    /// # Errors
+    /// See [`Self::mount`].
+    pub fn map_user(&mut self) -> Result<(), SandboxError> {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         for (path, words) in [
@@ -310,25 +301,103 @@ impl Steps {
         self.mount(APART, ["", "none", "/"], private, "", false)?;
         let directory = root.directory.to_string_lossy();
         self.add("entering the store", Act::Enter(text(&directory)?));
-        self.mount(
-            STACKING,
-            ["overlay", "overlay", &root.target],
-            MS_NODEV,
-            &root.options,
-            false,
-        )?;
+        match &root.options {
+            Options::Page(page) => {
+                let words = ["overlay", "overlay", &root.target];
+                self.mount(STACKING, words, MS_NODEV, page, false)?;
+            }
+            Options::Each(options) => self.stack_each(options, &root.target)?,
+        }
         self.add("entering the root", Act::Enter(text(&root.target)?));
         self.add("changing the root", Act::Pivot);
         Ok(())
     }
 
+    /// Enters cgroups, which it sees no others above.
+    pub fn enter_cgroups(&mut self, cgroups: &[Entrance]) {
+        for group in cgroups {
+            self.add(
+                "entering a cgroup",
+                Act::EnterCgroup(group.procs.as_raw_fd()),
+            );
+        }
+        if !cgroups.is_empty() {
+            self.add("seeing its own cgroups only", Act::OwnCgroups);
+        }
+    }
+
+    /// Shows cgroups where programs look for the limits that they have: how many threads to start, how large a heap to take.
+    /// Comes after `/sys` was mounted.
+    ///
+    /// # Errors
+    /// See [`Self::bind`].
+    pub fn show_cgroups(&mut self, cgroups: &[Entrance]) -> Result<(), SandboxError> {
+        let shown: Vec<_> = cgroups.iter().flat_map(Entrance::shown).collect();
+        let why = "showing its cgroups";
+        let strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        // `/sys` has a place for one hierarchy.
+        let are_below = shown.iter().any(|(_, target)| target != SHOWN);
+        if are_below {
+            let words = ["tmpfs", "tmpfs", SHOWN];
+            self.mount(why, words, strict, "mode=755,size=64k", false)?;
+        }
+        for (path, target) in shown {
+            if are_below {
+                self.add(why, Act::Directory(text(&target)?));
+            }
+            self.bind(&Bind {
+                source: path.to_owned(),
+                target,
+                read_only: true,
+                optional: false,
+            })?;
+        }
+        if are_below {
+            let flags = strict | MS_BIND | MS_REMOUNT | MS_RDONLY;
+            self.mount(why, ["", "none", SHOWN], flags, "", false)?;
+        }
+        Ok(())
+    }
+
+    /// The layers are named one by one.
+    fn stack_each(
+        &mut self,
+        options: &[(String, Option<String>)],
+        target: &str,
+    ) -> Result<(), SandboxError> {
+        let (slot, target) = (self.slots, text(target)?);
+        self.slots += 1;
+        self.add(
+            STACKING,
+            Act::Filesystem {
+                kind: c"overlay",
+                slot,
+            },
+        );
+        for (key, value) in options {
+            let key = text(key)?;
+            let value = value.as_deref().map(text).transpose()?;
+            self.add(STACKING, Act::Configure { slot, key, value });
+        }
+        self.add(STACKING, Act::Create(slot));
+        let attach = Act::Attach {
+            slot,
+            target,
+            flags: MS_NODEV,
+            optional: false,
+        };
+        self.add(STACKING, attach);
+        Ok(())
+    }
+
     fn mount_system(&mut self, form: Form, network: bool) -> Result<(), SandboxError> {
         let strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-        for directory in ["/proc", "/sys", "/dev"] {
-            self.add("making mount points", Act::Directory(text(directory)?));
+        for directory in ["/proc", "/sys"] {
+            self.add(ORDINARY, Act::MountPoint(text(directory)?));
         }
+        self.add("making mount points", Act::Directory(text("/dev")?));
         self.mount(PROC, ["proc", "proc", "/proc"], strict, "", false)?;
-        if form == Form::User && network {
+        if form != Form::Root && network {
             // Only who owns the network may mount one of its own.
             self.bind(&Bind {
                 source: "/sys".into(),
@@ -359,7 +428,7 @@ impl Steps {
             ["devpts", "devpts", "/dev/pts"],
             MS_NOSUID | MS_NOEXEC,
             match form {
-                Form::Root => "newinstance,ptmxmode=0666,mode=0620,gid=5",
+                Form::Root | Form::Range => "newinstance,ptmxmode=0666,mode=0620,gid=5",
                 // There is no group 5.
                 Form::User => "newinstance,ptmxmode=0666,mode=0620",
             },
@@ -384,15 +453,39 @@ impl Steps {
     /// Limits how many processes there are at a time, where the kernel counts them for each container: a cgroup does so
     /// everywhere, but entering one can take as long as all the rest, so that is for limits that are asked for.
     fn count_processes(&mut self) -> Result<(), SandboxError> {
-        if counts_by_namespace() {
+        // Before Linux 6.14 it is the machine's, and not a namespace's own.
+        if kernel::is_at_least((6, 14)) {
             let (path, text) = (text("/proc/sys/kernel/pid_max")?, text(MOST_PROCESSES)?);
             self.add("limiting processes", Act::Write { path, text });
         }
         Ok(())
     }
 
-    /// Shows something of the machine.
-    fn bind(&mut self, bind: &Bind) -> Result<(), SandboxError> {
+    /// Shows the devices that every container has, and makes the links beside them. Comes after `/dev` was mounted.
+    ///
+    /// # Errors
+    /// See [`Self::bind`].
+    pub fn show_devices(&mut self) -> Result<(), SandboxError> {
+        for device in DEVICES {
+            self.bind(&Bind {
+                source: format!("/dev/{device}").into(),
+                target: format!("/dev/{device}"),
+                read_only: false,
+                optional: false,
+            })?;
+        }
+        for (target, path) in LINKS {
+            let (target, path) = (text(target)?, text(path)?);
+            self.add("making /dev", Act::Link { target, path });
+        }
+        Ok(())
+    }
+
+    /// Shows something of the machine. Comes before the old root is left.
+    ///
+    /// # Errors
+    /// It is not there; see also [`Self::mount`].
+    pub fn bind(&mut self, bind: &Bind) -> Result<(), SandboxError> {
         let resolving = |error| SandboxError::Step {
             doing: "finding what a container is to see",
             error,
@@ -444,60 +537,144 @@ impl Steps {
         Ok(())
     }
 
-    fn hide(&mut self, is_of_machine: bool) -> Result<(), SandboxError> {
-        let more: &[&str] = if is_of_machine {
-            &HIDDEN_OF_MACHINE
-        } else {
-            &[]
-        };
+    fn hide(&mut self, sys_is_of_machine: bool, shows_cgroups: bool) -> Result<(), SandboxError> {
+        let more = HIDDEN_OF_MACHINE
+            .iter()
+            .filter(|path| sys_is_of_machine && !(shows_cgroups && **path == SHOWN));
         for path in hidden().iter().chain(more) {
-            let why = "hiding parts of /proc and /sys";
-            if Path::new(path).is_dir() {
-                self.mount(
-                    why,
-                    ["tmpfs", "tmpfs", path],
-                    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                    "size=0",
-                    true,
-                )?;
-            } else {
-                self.mount(why, ["", "/dev/null", path], MS_BIND, "", true)?;
-            }
+            self.hide_path(path, Path::new(path).is_dir())?;
         }
         for path in ONLY_READ {
-            let why = "protecting parts of /proc";
-            self.mount(why, ["", path, path], MS_BIND | MS_REC, "", true)?;
-            let flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
-            self.mount(why, ["", "none", path], flags, "", true)?;
+            self.protect_path(path)?;
         }
         Ok(())
     }
 
-    fn become_user(&mut self, identity: &Identity, form: Form) {
+    /// Hides something, if it is there: a directory is empty then, and a file is `/dev/null`.
+    ///
+    /// # Errors
+    /// See [`Self::mount`].
+    pub fn hide_path(&mut self, path: &str, is_directory: bool) -> Result<(), SandboxError> {
+        let why = "hiding parts of /proc and /sys";
+        if !is_directory {
+            return self.mount(why, ["", "/dev/null", path], MS_BIND, "", true);
+        }
+        let flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        self.mount(why, ["tmpfs", "tmpfs", path], flags, "size=0", true)
+    }
+
+    /// Makes something read-only, if it is there.
+    ///
+    /// # Errors
+    /// See [`Self::mount`].
+    pub fn protect_path(&mut self, path: &str) -> Result<(), SandboxError> {
+        let why = "protecting parts of /proc";
+        self.mount(why, ["", path, path], MS_BIND | MS_REC, "", true)?;
+        let flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        self.mount(why, ["", "none", path], flags, "", true)
+    }
+
+    /// Enters the working directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// See [`Self::mount`].
+    pub fn enter_workdir(&mut self, path: &str) -> Result<(), SandboxError> {
+        for path in ancestors(path) {
+            self.add("making the working directory", Act::Directory(text(path)?));
+        }
+        self.add("entering the working directory", Act::Enter(text(path)?));
+        Ok(())
+    }
+
+    /// Becomes the user, with these capabilities at most: root has them, others have none.
+    pub fn become_user(&mut self, identity: &Identity, form: Form, capabilities: u64) {
         let Identity { uid, gid, .. } = *identity;
-        if form == Form::Root {
+        self.add("taking a session keyring", Act::Keyring);
+        self.add("bounding capabilities", Act::Bound(capabilities));
+        if form.has_users() {
             self.add("taking groups", Act::Groups(identity.groups.clone()));
         }
         self.add("becoming the user", Act::Become { uid, gid });
-        let kept = if uid == 0 { CAPABILITIES } else { 0 };
+        let kept = if uid == 0 { capabilities } else { 0 };
         self.add("keeping few capabilities", Act::Capabilities(kept));
     }
-}
 
-/// Whether `pid_max` is a namespace's own, which it is since Linux 6.14. Before that it is the machine's.
-fn counts_by_namespace() -> bool {
-    static HERE: OnceLock<bool> = OnceLock::new();
-    *HERE.get_or_init(|| {
-        let kernel = rustix::system::uname();
-        version(&kernel.release().to_string_lossy()).is_some_and(|version| version >= (6, 14))
-    })
-}
+    /// What all containers do last, with this standard input, output and error. They have entered these cgroups.
+    ///
+    /// # Errors
+    /// Too many files are open.
+    pub fn finish(
+        &mut self,
+        cgroups: Vec<Entrance>,
+        stdio: [OwnedFd; 3],
+        form: Form,
+    ) -> Result<(), SandboxError> {
+        self.kept
+            .extend(cgroups.into_iter().map(|group| group.procs));
+        let myself = rustix::process::pidfd_open(
+            rustix::process::getpid(),
+            rustix::process::PidfdFlags::empty(),
+        );
+        let [stdin, stdout, stderr] = stdio;
+        let myself = myself.map_err(|error| setting_up(error.into()))?;
+        let mut numbers = [0; 4];
+        for (number, fd) in numbers.iter_mut().zip([stdin, stdout, stderr, myself]) {
+            // Out of the way of the three numbers that they are to have.
+            let moved = rustix::io::fcntl_dupfd_cloexec(&fd, 3);
+            let moved = moved.map_err(|error| setting_up(error.into()))?;
+            *number = moved.as_raw_fd();
+            self.kept.push(moved);
+        }
+        let [stdin, stdout, stderr, myself] = numbers;
+        self.add("giving up privileges", Act::NoNewPrivileges);
+        let stdio = Act::Stdio([stdin, stdout, stderr]);
+        self.add("opening standard input and output", stdio);
+        self.add("tying it to this program", Act::DieWith(myself));
+        self.add(
+            "loading the seccomp filter",
+            Act::Seccomp(seccomp::filter(form)),
+        );
+        self.add("closing what is open (needs Linux 5.9)", Act::Clean);
+        self.add("executing the program", Act::Execute);
+        Ok(())
+    }
 
-/// `6.14.0-1-amd64` begins with two numbers.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(['.', '-', '+']);
-    let mut number = || numbers.next()?.parse().ok();
-    Some((number()?, number()?))
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// See [`SandboxError`]; nothing runs then.
+    pub async fn start(self, start: Start) -> Result<Process, SandboxError> {
+        let program = start.argv.first().cloned().unwrap_or_default();
+        let argv = start.argv.iter().map(|word| text(word));
+        let argv = argv.collect::<Result<_, _>>()?;
+        let env = start.env.iter();
+        let env = env.map(|(name, value)| text(&format!("{name}={value}")));
+        let env = env.collect::<Result<_, _>>()?;
+        let birth = Birth {
+            script: Script {
+                steps: self.steps,
+                slots: vec![-1; self.slots],
+                program: Program::new(argv, env),
+                failed: None,
+            },
+            own_network: start.own_network,
+            own_users: start.own_users,
+            users: start.users,
+            kept: self.kept,
+        };
+        launch(birth).await.map_err(|stillbirth| {
+            let Stillbirth {
+                doing,
+                is_program,
+                error,
+            } = stillbirth;
+            if is_program {
+                SandboxError::Program { program, error }
+            } else {
+                SandboxError::Step { doing, error }
+            }
+        })
+    }
 }
 
 /// Those that this kernel has.
@@ -525,7 +702,10 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A text for the kernel.
-fn text(text: &str) -> Result<CString, SandboxError> {
+///
+/// # Errors
+/// [`SandboxError::Nul`].
+pub fn text(text: &str) -> Result<CString, SandboxError> {
     CString::new(text).map_err(|_| SandboxError::Nul {
         text: text.to_owned(),
     })
@@ -541,14 +721,6 @@ mod tests {
         assert_eq!(above("/a/b/c/"), ["/a", "/a/b", "/a/b/c"]);
         assert_eq!(above("/a"), ["/a"]);
         assert!(above("/").is_empty() && above("").is_empty());
-    }
-
-    #[test]
-    fn a_kernels_version_is_read_from_any_release() {
-        assert_eq!(version("6.14.0-1-amd64"), Some((6, 14)));
-        assert_eq!(version("5.10-rc1+"), Some((5, 10)));
-        assert_eq!(version("7.1"), Some((7, 1)));
-        assert_eq!(version("odd"), None);
     }
 
     #[test]

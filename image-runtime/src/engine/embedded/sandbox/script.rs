@@ -24,9 +24,15 @@ pub(super) struct Step {
 
 /// A system call, or a few that belong together.
 #[derive(Debug)]
-pub(super) enum Act {
+pub enum Act {
     /// Writes `0` into a `cgroup.procs`: this process.
     EnterCgroup(RawFd),
+    /// Control groups of its own: those that it is in are the topmost that it sees.
+    OwnCgroups,
+    /// Writes the number of this process, four bytes.
+    Tell(RawFd),
+    /// Waits until there is a byte to read.
+    Await(RawFd),
     /// Writes a text into a file that is there, at once.
     Write { path: CString, text: CString },
     /// `chdir`.
@@ -41,9 +47,19 @@ pub(super) enum Act {
         /// Whether a target that is not there is no fault.
         optional: bool,
     },
+    /// A file system that is to be made: `fsopen`.
+    Filesystem { kind: &'static CStr, slot: Slot },
+    /// Tells it something: a key with a value, or alone.
+    Configure {
+        slot: Slot,
+        key: CString,
+        value: Option<CString>,
+    },
+    /// Makes it. The descriptor is one of a mount from here on, for [`Act::Attach`].
+    Create(Slot),
     /// A private copy of a mount of the machine: opened from the old root, for [`Act::Attach`].
     Copy { source: CString, slot: Slot },
-    /// Puts a copied mount in its place.
+    /// Puts a mount in its place.
     Attach {
         slot: Slot,
         target: CString,
@@ -53,6 +69,8 @@ pub(super) enum Act {
     },
     /// Makes a directory that is to be there; one that is there stays as it is.
     Directory(CString),
+    /// Makes a directory that is to be there, and that no link may stand for.
+    MountPoint(CString),
     /// Makes an empty file that is to be there.
     File(CString),
     /// Makes a symbolic link.
@@ -93,7 +111,7 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Script {
     pub(super) steps: Vec<Step>,
-    /// Room for the descriptors of [`Act::Copy`].
+    /// Room for the descriptors of [`Act::Copy`] and [`Act::Filesystem`].
     pub(super) slots: Vec<RawFd>,
     pub(super) program: Program,
     /// Where it failed: the step and the error number.
@@ -169,6 +187,15 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
     unsafe {
         match act {
             Act::EnterCgroup(procs) => libc::write(*procs, c"0".as_ptr().cast(), 1) as c_long,
+            Act::OwnCgroups => libc::unshare(libc::CLONE_NEWCGROUP).into(),
+            Act::Tell(to) => {
+                let pid = libc::getpid();
+                libc::write(*to, (&raw const pid).cast(), size_of_val(&pid)) as c_long
+            }
+            Act::Await(from) => {
+                let mut byte = 0_u8;
+                libc::read(*from, (&raw mut byte).cast(), 1) as c_long
+            }
             Act::Write { path, text } => {
                 let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
                 if file < 0 {
@@ -195,6 +222,20 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 )
                 .into(),
             ),
+            Act::Filesystem { kind, slot } => {
+                let fd = libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC);
+                slots[*slot] = fd as RawFd;
+                fd
+            }
+            Act::Configure { slot, key, value } => {
+                let (command, value) = match value {
+                    Some(value) => (FSCONFIG_SET_STRING, value.as_ptr()),
+                    None => (FSCONFIG_SET_FLAG, null()),
+                };
+                let fd = slots[*slot];
+                libc::syscall(libc::SYS_fsconfig, fd, command, key.as_ptr(), value, 0)
+            }
+            Act::Create(slot) => create(&mut slots[*slot]),
             Act::Copy { source, slot } => {
                 let fd = libc::syscall(
                     libc::SYS_open_tree,
@@ -212,6 +253,7 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 optional,
             } => forgive(*optional, attach(slots[*slot], target, *flags)),
             Act::Directory(path) => there(libc::mkdir(path.as_ptr(), 0o755)),
+            Act::MountPoint(path) => mount_point(path),
             Act::File(path) => there(libc::mknod(path.as_ptr(), libc::S_IFREG | 0o644, 0)),
             Act::Link { target, path } => libc::symlink(target.as_ptr(), path.as_ptr()).into(),
             Act::Pivot => {
@@ -311,6 +353,26 @@ unsafe fn there(result: c_int) -> c_long {
     result.into()
 }
 
+unsafe fn mount_point(path: &CStr) -> c_long {
+    // SAFETY: the path lives during the calls; the rest are numbers.
+    unsafe {
+        if libc::mkdir(path.as_ptr(), 0o755) == 0 {
+            return 0;
+        }
+        let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let found = libc::open(path.as_ptr(), flags);
+        if found < 0 {
+            return -1;
+        }
+        libc::close(found).into()
+    }
+}
+
+const FSOPEN_CLOEXEC: u32 = 1;
+const FSMOUNT_CLOEXEC: u32 = 1;
+const FSCONFIG_SET_FLAG: u32 = 0;
+const FSCONFIG_SET_STRING: u32 = 1;
+const FSCONFIG_CMD_CREATE: u32 = 6;
 const OPEN_TREE_CLONE: u32 = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
 const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
@@ -325,7 +387,22 @@ struct MountAttr {
     userns: u64,
 }
 
-/// Restricts a copied mount and puts it in its place.
+/// Makes a file system of what was said, and a mount of it.
+unsafe fn create(slot: &mut RawFd) -> c_long {
+    let no = null::<libc::c_char>();
+    // SAFETY: takes numbers and null pointers.
+    unsafe {
+        let made = libc::syscall(libc::SYS_fsconfig, *slot, FSCONFIG_CMD_CREATE, no, no, 0);
+        if made < 0 {
+            return made;
+        }
+        let mount = libc::syscall(libc::SYS_fsmount, *slot, FSMOUNT_CLOEXEC, 0);
+        *slot = mount as RawFd;
+        mount
+    }
+}
+
+/// Restricts a mount and puts it in its place.
 unsafe fn attach(mount: RawFd, target: &CStr, flags: c_ulong) -> c_long {
     // The kernel's attributes of mounts have the values of the flags of `mount`.
     let set = MountAttr {
@@ -434,7 +511,11 @@ unsafe fn capabilities(set: u64) -> c_long {
     unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }
 }
 
-unsafe fn die_with(parent: RawFd) -> c_long {
+/// See [`Act::DieWith`].
+///
+/// # Safety
+/// To be called in a process of its own, which it may end.
+pub(super) unsafe fn die_with(parent: RawFd) -> c_long {
     // SAFETY: `watched` lives during the call.
     unsafe {
         if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_ulong, 0, 0, 0) < 0 {

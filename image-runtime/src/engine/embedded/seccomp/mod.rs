@@ -15,7 +15,8 @@
 //! An ordinary user can be nobody but root inside ([`Form::User`]): files cannot be given to other users, and no process can
 //! become one. Package managers do both all the time, and stop when it fails. So there those calls succeed and do nothing,
 //! and so does making a device: `chown`, `setuid`, `setgroups`, `mknod` and their kin. A program that looks afterwards sees the truth:
-//! every file in every layer belongs to root, and every process is root's. (The idea is Charliecloud's.)
+//! every file in every layer belongs to root, and every process is root's. (The idea is Charliecloud's.) With a range of users
+//! ([`Form::Range`]) only making a device is like that.
 //!
 //! Loading it takes `CAP_SYS_ADMIN` or no-new-privileges; Docker does the former. `SECCOMP_FILTER_FLAG_SPEC_ALLOW` spares
 //! kernels before 5.16 a slow guard against speculation, as runc does.
@@ -36,10 +37,11 @@ use super::form::Form;
 /// The first call computes it and allocates; later ones only read. So a child that shares our memory must not be the
 /// first to call.
 pub(super) fn filter(form: Form) -> &'static [sock_filter] {
-    static PROGRAMS: [OnceLock<Vec<sock_filter>>; 2] = [OnceLock::new(), OnceLock::new()];
+    static PROGRAMS: [OnceLock<Vec<sock_filter>>; 3] = [const { OnceLock::new() }; 3];
     let program = match form {
         Form::Root => &PROGRAMS[0],
-        Form::User => &PROGRAMS[1],
+        Form::Range => &PROGRAMS[1],
+        Form::User => &PROGRAMS[2],
     };
     program.get_or_init(|| bpf::compile(rules::ARCHITECTURE, &rules::ranges(form)))
 }

@@ -181,6 +181,7 @@ pub(super) fn rules(form: Form) -> impl Iterator<Item = (u32, Verdict)> {
         .map(move |number| {
             let verdict = match form {
                 Form::Root => Verdict::Allow,
+                Form::Range => without_devices(*number),
                 Form::User => as_user(*number),
             };
             (*number, verdict)
@@ -193,6 +194,11 @@ fn as_user(number: u32) -> Verdict {
     if PRETENDED.contains(&number) || PRETENDED_HERE.contains(&number) {
         return Verdict::Pretend;
     }
+    without_devices(number)
+}
+
+/// What becomes of it where nobody may make devices.
+fn without_devices(number: u32) -> Verdict {
     match DEVICES.iter().find(|(device, _)| *device == number) {
         Some((_, argument)) => Verdict::PretendDevices(*argument),
         None => Verdict::Allow,

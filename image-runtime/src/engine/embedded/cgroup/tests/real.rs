@@ -65,7 +65,7 @@ fn enter(cgroup: &Cgroup, script: &str) -> Child {
         |shell, fd| shell.stderr(fd),
     ];
     for (number, entrance) in entrances.into_iter().enumerate() {
-        streams[number](&mut shell, entrance);
+        streams[number](&mut shell, entrance.procs);
         steps += &format!("echo 0 >&{number} || exit 99; ");
     }
     let steps = format!("{steps} exec < /dev/null > /dev/null 2>&1; {script}");

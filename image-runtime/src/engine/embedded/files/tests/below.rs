@@ -55,7 +55,7 @@ fn seen(form: Form, layers: &[Tar], entries: &[Entry]) -> Option<Result<Vec<Stri
     writer.finish().unwrap();
     let attributes = match form {
         Form::Root => "trusted",
-        Form::User => "user",
+        Form::Range | Form::User => "user",
     };
     let mut all = below;
     all.insert(0, above);
@@ -64,7 +64,7 @@ fn seen(form: Form, layers: &[Tar], entries: &[Entry]) -> Option<Result<Vec<Stri
 }
 
 fn check(layers: &[Tar], entries: &[Entry], expected: &[&str]) {
-    for form in [Form::Root, Form::User] {
+    for form in [Form::Root, Form::Range, Form::User] {
         match seen(form, layers, entries) {
             Some(seen) => assert_eq!(seen.unwrap(), expected, "{form:?}"),
             None => return,
@@ -73,7 +73,7 @@ fn check(layers: &[Tar], entries: &[Entry], expected: &[&str]) {
 }
 
 fn refused(layers: &[Tar], refused: Entry, why: &str) {
-    for form in [Form::Root, Form::User] {
+    for form in [Form::Root, Form::Range, Form::User] {
         match seen(form, layers, std::slice::from_ref(&refused)) {
             Some(seen) => {
                 let error = seen.unwrap_err();

@@ -25,14 +25,14 @@ fn seen(form: Form, layers: &[Tar]) -> Option<Vec<String>> {
     fs::create_dir(&work).unwrap();
     let attributes = match form {
         Form::Root => "trusted",
-        Form::User => "user",
+        Form::Range | Form::User => "user",
     };
     let mounted = overlay(&paths, &upper, &work, attributes)?;
     Some(tree(&path_of(&mounted)))
 }
 
 fn check(layers: &[Tar], expected: &[&str]) {
-    for form in [Form::Root, Form::User] {
+    for form in [Form::Root, Form::Range, Form::User] {
         let Some(seen) = seen(form, layers) else {
             return;
         };
@@ -161,7 +161,7 @@ fn a_later_layer_brings_back_what_one_hid() {
 
 #[test]
 fn a_layer_that_hides_all_below_is_known() {
-    for form in [Form::Root, Form::User] {
+    for form in [Form::Root, Form::Range, Form::User] {
         for hides in [true, false] {
             let Some(ground) = Ground::new() else { return };
             let name = if hides {

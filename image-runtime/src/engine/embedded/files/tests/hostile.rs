@@ -449,7 +449,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn nothing_outside_the_root_is_touched_whatever_an_archive_says() {
-    for form in [Form::Root, Form::User] {
+    for form in [Form::Root, Form::Range, Form::User] {
         for (what, make, must) in CASES {
             let Some(ground) = Ground::new() else { return };
             let beside = ground.beside().to_str().unwrap().to_owned();

@@ -14,7 +14,7 @@ use super::super::{pack, unpack};
 use super::archive::Tar;
 use super::{Ground, walk};
 
-const FORMS: [Form; 2] = [Form::Root, Form::User];
+const FORMS: [Form; 3] = [Form::Root, Form::Range, Form::User];
 
 fn packed(root: &Path, form: Form) -> std::io::Result<(Vec<u8>, u64)> {
     let mut bytes = Vec::new();
@@ -155,10 +155,10 @@ fn the_form_of_whiteouts_on_the_disk_is_not_seen_in_the_archive() {
         unpack(layer.end().as_slice(), ground.open().as_fd(), form).unwrap();
         Some(packed(&ground.root(), form).unwrap().0)
     });
-    let [Some(root), Some(user)] = archives else {
+    let [Some(root), Some(range), Some(user)] = archives else {
         return;
     };
-    assert!(root == user);
+    assert!(root == range && root == user);
     assert!(!root.windows(8).any(|part| part == b".overlay"));
 }
 

@@ -270,6 +270,11 @@ fn owners_and_users_are_pretended_where_there_is_one_user_only() {
         libc::SYS_setgroups,
     ] {
         assert_eq!(user(number, [0; 3]), PRETEND, "{number}");
+        assert_eq!(
+            result(Form::Range, number as u32, [0; 3]),
+            ALLOW,
+            "{number}"
+        );
         assert_eq!(native(number as u32, 0), ALLOW, "{number}");
     }
     for (kind, expected) in [

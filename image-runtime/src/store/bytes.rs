@@ -1,10 +1,10 @@
-//! Sizes on the command line: `20GB`, `1.5 GiB`, `500000`.
+//! Sizes as people write them: `20GB`, `1.5 GiB`, `500000`.
 
 use std::str::FromStr;
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bytes(pub(super) u64);
+pub struct Bytes(pub u64);
 
 const UNITS: [(&str, u64); 9] = [
     ("B", 1),

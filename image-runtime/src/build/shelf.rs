@@ -9,14 +9,19 @@ use crate::engine::{Engine, EngineError, LayerInfo};
 use crate::store::Store;
 
 /// Layers and when they were used.
-pub(super) struct Shelf {
+#[derive(Debug)]
+pub struct Shelf {
     layers: Vec<(LayerInfo, SystemTime)>,
     /// Those that the engine does not let go.
     in_use: HashSet<LayerId>,
 }
 
 impl Shelf {
-    pub(super) async fn of(engine: &dyn Engine, store: &Store) -> Result<Self, EngineError> {
+    /// All layers of an engine.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn of(engine: &dyn Engine, store: &Store) -> Result<Self, EngineError> {
         let layers = engine.layers().await?;
         Ok(Self::new(layers.into_iter().map(|layer| {
             let used = store.last_use(&layer.id).unwrap_or(layer.created);
@@ -32,7 +37,7 @@ impl Shelf {
     }
 
     /// Bytes of all layers, each counted once.
-    pub(super) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         let own = |layer: &LayerInfo| {
             let below = layer.parent.and_then(|parent| self.get(&parent));
             layer
@@ -46,7 +51,7 @@ impl Shelf {
     ///
     /// # Errors
     /// What the engine says, but for layers in use: those stay.
-    pub(super) async fn remove_while(
+    pub async fn remove_while(
         &mut self,
         engine: &dyn Engine,
         store: &Store,
@@ -72,12 +77,12 @@ impl Shelf {
     }
 
     /// The layers that are there.
-    pub(super) fn identities(&self) -> Vec<LayerId> {
+    pub fn identities(&self) -> Vec<LayerId> {
         self.layers.iter().map(|(layer, _)| layer.id).collect()
     }
 
     /// How many layers are there whose last use is such.
-    pub(super) fn count(&self, such: impl Fn(SystemTime) -> bool) -> usize {
+    pub fn count(&self, such: impl Fn(SystemTime) -> bool) -> usize {
         self.layers.iter().filter(|(_, used)| such(*used)).count()
     }
 

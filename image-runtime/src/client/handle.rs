@@ -1,0 +1,194 @@
+//! A call that runs in the background.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use super::call::{block_on, decoded, run};
+use super::future::{Anywhere, runtime};
+use super::job::Wishes;
+use super::{CallError, CallErrorKind};
+use crate::spec::FunctionSpec;
+
+/// A call that was made by `f::spawn(…)` and runs in the background, whether or not anybody waits for it.
+///
+/// Dropping it lets the call run on, unheard. When the program ends, so do its calls.
+pub struct Handle<T> {
+    state: Arc<State>,
+    result: PhantomData<fn() -> T>,
+}
+
+struct State {
+    id: CallId,
+    function: &'static FunctionSpec,
+    /// Encoded.
+    result: OnceLock<Result<Vec<u8>, CallError>>,
+    /// Told when the result is there.
+    finished: Notify,
+    /// Told when the call is to end.
+    cancelled: Notify,
+}
+
+/// What tells a spawned call from all others of this machine, of this and of earlier programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId {
+    process: u32,
+    number: u64,
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call-{:x}-{}", self.process, self.number)
+    }
+}
+
+impl CallId {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            process: std::process::id(),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl<T> Handle<T> {
+    pub(super) fn new(
+        function: &'static FunctionSpec,
+        arguments: Result<Vec<u8>, String>,
+        wishes: Wishes,
+    ) -> Self {
+        let state = Arc::new(State {
+            id: CallId::new(),
+            function,
+            result: OnceLock::new(),
+            finished: Notify::new(),
+            cancelled: Notify::new(),
+        });
+        let told = Arc::clone(&state);
+        let begun = Instant::now();
+        runtime().spawn(async move {
+            let result = tokio::select! {
+                result = run(function, arguments, wishes) => result,
+                () = told.cancelled.notified() => {
+                    Err(CallError::cancelled(function.name, "`Handle::cancel`", begun.elapsed()))
+                }
+            };
+            let _ = told.result.set(result);
+            told.finished.notify_waiters();
+        });
+        Self {
+            state,
+            result: PhantomData,
+        }
+    }
+
+    /// What tells the call from all others.
+    pub fn id(&self) -> CallId {
+        self.state.id
+    }
+
+    /// Whether there is a result, or an error.
+    pub fn is_finished(&self) -> bool {
+        self.state.result.get().is_some()
+    }
+
+    /// Ends the call, wherever it is: it does not begin, or the container it runs in ends. [`get`](Self::get) then gives
+    /// [`CallErrorKind::Cancelled`]. A call that has ended keeps its result.
+    pub fn cancel(&self) -> impl Future<Output = ()> + Send + use<T> {
+        self.state.cancelled.notify_one();
+        let state = Arc::clone(&self.state);
+        async move {
+            state.finished().await;
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Handle<T> {
+    /// Waits for the result. It can be had more than once.
+    ///
+    /// # Errors
+    /// See [`CallErrorKind`].
+    pub fn get(&self) -> impl Future<Output = Result<T, CallError>> + Send + use<T> {
+        let state = Arc::clone(&self.state);
+        async move {
+            state.finished().await;
+            state.decoded()
+        }
+    }
+
+    /// Waits for the result for so long, and no longer. The call runs on, however this ends.
+    ///
+    /// # Errors
+    /// [`CallErrorKind::TimedOut`] where there is no result yet; else see [`CallErrorKind`].
+    pub fn get_timeout(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<T, CallError>> + Send + use<T> {
+        let state = Arc::clone(&self.state);
+        Anywhere::new(async move {
+            match tokio::time::timeout(limit, state.finished()).await {
+                Ok(()) => state.decoded(),
+                Err(_) => Err(CallError::new(
+                    CallErrorKind::TimedOut,
+                    format!(
+                        "`{}` has no result after {limit:?} of waiting; it runs on\n  \
+                         help: wait for it again, or end it with `.cancel()`",
+                        state.function.name
+                    ),
+                )),
+            }
+        })
+    }
+
+    /// Waits for the result on this thread. For programs and threads without an async runtime.
+    ///
+    /// # Errors
+    /// See [`CallErrorKind`].
+    pub fn get_blocking(&self) -> Result<T, CallError> {
+        block_on(self.get())
+    }
+
+    /// Waits for the result on this thread for so long, and no longer.
+    ///
+    /// # Errors
+    /// As [`get_timeout`](Self::get_timeout).
+    pub fn get_timeout_blocking(&self, limit: Duration) -> Result<T, CallError> {
+        block_on(self.get_timeout(limit))
+    }
+}
+
+impl State {
+    async fn finished(&self) {
+        loop {
+            let finished = self.finished.notified();
+            if self.result.get().is_some() {
+                return;
+            }
+            finished.await;
+        }
+    }
+
+    fn decoded<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        match self.result.get() {
+            Some(Ok(result)) => decoded(self.function, result),
+            Some(Err(error)) => Err(error.clone()),
+            None => unreachable!("it was waited for"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("id", &self.state.id)
+            .field("function", &self.state.function.name)
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}

@@ -1,0 +1,96 @@
+//! Where answers arrive: a pool puts them in, one consumer takes them out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+
+use super::CallError;
+
+/// What arrives of a call.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    /// An encoded item of a stream.
+    Item(Vec<u8>),
+    /// The encoded result, or why there is none. Nothing comes after it.
+    End(Result<Vec<u8>, CallError>),
+}
+
+/// The answers to some calls. The number of each says which one it is about.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    arrived: Mutex<VecDeque<(u64, Delivery)>>,
+    waker: AtomicWaker,
+    is_closed: AtomicBool,
+    /// Items that were taken out and whose maker has not heard of it.
+    taken: AtomicU32,
+}
+
+impl Inbox {
+    pub(super) fn put(&self, number: u64, delivery: Delivery) {
+        if !self.is_closed() {
+            self.lock().push_back((number, delivery));
+            self.waker.wake();
+        }
+    }
+
+    /// Whether nobody waits for an answer any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// How many items were taken out since this was asked last.
+    pub(super) fn taken(&self) -> u32 {
+        self.taken.swap(0, Ordering::AcqRel)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, Delivery)>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The consumer's end. Dropping it says that nobody waits any more.
+#[derive(Debug, Default)]
+pub(super) struct Receiver(Arc<Inbox>);
+
+impl Receiver {
+    /// The end that answers are put in.
+    pub(super) fn inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.0)
+    }
+
+    /// What has arrived.
+    pub(super) fn take(&self) -> Option<(u64, Delivery)> {
+        self.0.lock().pop_front()
+    }
+
+    /// Says that nobody waits any more.
+    pub(super) fn close(&self) {
+        self.0.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Counts an item that was taken out; answers how many have been since the maker asked.
+    pub(super) fn count(&self) -> u32 {
+        self.0.taken.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Waits for the next arrival.
+    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<(u64, Delivery)> {
+        if let Some(arrived) = self.take() {
+            return Poll::Ready(arrived);
+        }
+        self.0.waker.register(context.waker());
+        match self.take() {
+            Some(arrived) => Poll::Ready(arrived),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

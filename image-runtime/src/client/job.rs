@@ -1,0 +1,170 @@
+//! A call on its way: what it needs, where it may run, and whether it is made again when it fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::inbox::{Delivery, Inbox, Receiver};
+use super::pool::Pool;
+use super::{CallError, future};
+use crate::spec::{FunctionSpec, Retries};
+
+/// What a caller says of a call, over what the function's keywords say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wishes {
+    pub(super) timeout: Option<Duration>,
+    pub(super) retries: Option<Retries>,
+}
+
+/// A function, ready to be called: its image is there.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) function: &'static FunctionSpec,
+    pub(super) pool: Arc<Pool>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) retries: Option<Retries>,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) target: Arc<Target>,
+    /// Encoded.
+    pub(super) arguments: Vec<u8>,
+    inbox: Arc<Inbox>,
+    /// Which of the inbox's calls it is.
+    number: u64,
+    /// Whether the function makes a stream.
+    pub(super) is_stream: bool,
+    /// How often it has failed.
+    failures: u32,
+    /// Since when it waits.
+    pub(super) since: Instant,
+}
+
+impl Target {
+    /// Makes a call, and waits for its encoded result.
+    pub(super) async fn call(self: Arc<Self>, arguments: Vec<u8>) -> Result<Vec<u8>, CallError> {
+        let receiver = Receiver::default();
+        let job = Job::new(&self, arguments, &receiver, 0, false);
+        // Waiting for the answer on this thread is quicker than being told of it by another.
+        let Some(mut worker) = self.pool.take_idle() else {
+            Pool::submit(job);
+            return self.answer(&receiver).await;
+        };
+        let mut tell = self.pool.output_of(self.function.name, worker.name());
+        let call = worker.call(self.function.name, &job.arguments, &mut *tell);
+        let answer = match self.timeout {
+            None => call.await,
+            // Dropping the worker, which is in the middle of the call, ends its container.
+            Some(limit) => match tokio::time::timeout(limit, call).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    drop(worker);
+                    job.end(Err(CallError::timed_out(self.function.name, limit)));
+                    return self.answer(&receiver).await;
+                }
+            },
+        };
+        let failure = match answer {
+            Ok(result) => {
+                worker.give_back();
+                return Ok(result);
+            }
+            Err(failure) => failure,
+        };
+        if failure.worker_goes_on() {
+            worker.give_back();
+        } else {
+            drop(worker);
+        }
+        job.end(Err(CallError::failure(self.function.name, &failure)));
+        self.answer(&receiver).await
+    }
+
+    async fn answer(&self, receiver: &Receiver) -> Result<Vec<u8>, CallError> {
+        let on_drop = Abandon(&self.pool, receiver);
+        let delivery = std::future::poll_fn(|context| on_drop.1.poll(context)).await;
+        std::mem::forget(on_drop);
+        match delivery.1 {
+            Delivery::End(result) => result,
+            Delivery::Item(_) => unreachable!("only streams have items"),
+        }
+    }
+}
+
+/// Tells the pool when a caller goes before the answer came.
+struct Abandon<'a>(&'a Arc<Pool>, &'a Receiver);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.1.close();
+        self.0.look_up();
+    }
+}
+
+impl Job {
+    pub(super) fn new(
+        target: &Arc<Target>,
+        arguments: Vec<u8>,
+        receiver: &Receiver,
+        number: u64,
+        is_stream: bool,
+    ) -> Self {
+        Self {
+            target: Arc::clone(target),
+            arguments,
+            inbox: receiver.inbox(),
+            number,
+            is_stream,
+            failures: 0,
+            since: Instant::now(),
+        }
+    }
+
+    /// The function's name.
+    pub(super) fn name(&self) -> &'static str {
+        self.target.function.name
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// How many items its consumer has taken since this was asked last.
+    pub(super) fn items_taken(&self) -> u32 {
+        self.inbox.taken()
+    }
+
+    /// Hands on an item of its stream.
+    pub(super) fn item(&self, item: Vec<u8>) {
+        self.inbox.put(self.number, Delivery::Item(item));
+    }
+
+    /// It has ended: the caller hears it, or it is made again.
+    pub(super) fn end(mut self, result: Result<Vec<u8>, CallError>) {
+        let (Err(error), Some(retries), false) = (&result, self.target.retries, self.is_stream)
+        else {
+            self.inbox.put(self.number, Delivery::End(result));
+            return;
+        };
+        if self.is_abandoned() {
+            return;
+        }
+        if self.failures == retries.max || !error.is_worth_retrying() {
+            let tries = self.failures + 1;
+            let result = result.map_err(|error| error.after(tries));
+            self.inbox.put(self.number, Delivery::End(result));
+            return;
+        }
+        let delay = retries.delay(self.failures);
+        self.failures += 1;
+        future::runtime().spawn(async move {
+            tokio::time::sleep(delay).await;
+            if !self.is_abandoned() {
+                self.since = Instant::now();
+                Pool::submit(self);
+            }
+        });
+    }
+}

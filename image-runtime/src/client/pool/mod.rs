@@ -1,0 +1,211 @@
+//! Pools of warm workers: a queue of calls, and containers that grow with it and go when they are idle.
+//!
+//! A call that finds an idle worker takes it and asks it directly (`checked_out`). All others wait in the pool's queue; there a
+//! worker is driven by a task (`lane`) for as long as calls wait.
+
+mod checked_out;
+mod lane;
+mod start;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+pub(super) use self::checked_out::CheckedOut;
+use self::state::State;
+use super::future::runtime;
+use super::job::Job;
+use crate::event::{Event, Events};
+use crate::secrets::Mask;
+use crate::spec::FunctionOptions;
+use crate::worker::{Launcher, Worker};
+
+/// What containers have in common that can serve each other's calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PoolKey {
+    pub(super) layer: crate::digest::LayerId,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) workdir: String,
+    pub(super) user: String,
+    /// Local files that are no part of the image.
+    pub(super) mounts: Vec<crate::engine::Mount>,
+    /// What is hidden in all that is printed.
+    pub(super) mask: Mask,
+    pub(super) size: Size,
+    /// The function that has containers of its own: one that says how many, how long or how busy they are.
+    pub(super) owner: Option<&'static str>,
+}
+
+/// How many containers, how busy, for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Size {
+    /// Calls that run at once in one container.
+    pub(super) concurrency: usize,
+    /// Containers that stay.
+    pub(super) min: usize,
+    /// Containers that there may be.
+    pub(super) max: usize,
+    /// How long one stays without a call; nothing where it is used for one call only.
+    pub(super) idle: Duration,
+}
+
+/// Without an `idle_timeout`.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Containers without a `max_containers`. Asking for it takes as long as a call.
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(4, |cores| cores.get().max(4)));
+
+impl Size {
+    /// What the keywords say.
+    pub(super) fn of(options: &FunctionOptions) -> Self {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let min = options.min_containers.map_or(0, count);
+        let max = options
+            .max_containers
+            .map_or_else(|| (*CORES).max(min), count);
+        Self {
+            concurrency: options.concurrency.map_or(1, count).max(1),
+            // What a function says may contradict a default of the program.
+            min: min.min(max),
+            max: max.max(1),
+            idle: options.idle_timeout.unwrap_or(IDLE),
+        }
+    }
+
+    /// Whether a container serves one call only.
+    pub(super) fn is_single_use(&self) -> bool {
+        self.idle.is_zero()
+    }
+}
+
+/// All pools of this process.
+#[derive(Debug)]
+pub(super) struct Pools {
+    launcher: Arc<Launcher>,
+    events: Events,
+    pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
+}
+
+/// The workers of one kind of container, and the calls that wait for one.
+#[derive(Debug)]
+pub(super) struct Pool {
+    key: PoolKey,
+    launcher: Arc<Launcher>,
+    events: Events,
+    state: Mutex<State>,
+}
+
+impl Pools {
+    pub(super) fn new(launcher: Arc<Launcher>, events: Events) -> Self {
+        Self {
+            launcher,
+            events,
+            pools: Mutex::default(),
+        }
+    }
+
+    pub(super) fn get(&self, key: PoolKey) -> Arc<Pool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&key) {
+            return Arc::clone(pool);
+        }
+        let pool = Arc::new(Pool {
+            key: key.clone(),
+            launcher: Arc::clone(&self.launcher),
+            events: self.events.clone(),
+            state: Mutex::default(),
+        });
+        pools.insert(key, Arc::clone(&pool));
+        pool
+    }
+}
+
+impl Pool {
+    /// Puts a call into the queue.
+    pub(super) fn submit(job: Job) {
+        let pool = Arc::clone(&job.target.pool);
+        let mut state = pool.lock();
+        state.queue.push_back(job);
+        pool.advance(&mut state);
+    }
+
+    /// An idle worker for a call that takes it alone; none where other calls wait already.
+    pub(super) fn take_idle(self: &Arc<Self>) -> Option<CheckedOut> {
+        if self.key.size.concurrency > 1 {
+            return None;
+        }
+        let mut state = self.lock();
+        if !state.queue.is_empty() {
+            return None;
+        }
+        let worker = self.pop_idle(&mut state)?;
+        state.direct += 1;
+        Some(CheckedOut::new(Arc::clone(self), worker))
+    }
+
+    /// Lets every lane see what its callers want now.
+    pub(super) fn look_up(&self) {
+        for lane in &self.lock().lanes {
+            lane.bell.notify_one();
+        }
+    }
+
+    /// How many calls can run at once.
+    pub(super) fn places(&self) -> usize {
+        let Size {
+            concurrency, max, ..
+        } = self.key.size;
+        concurrency.saturating_mul(max)
+    }
+
+    /// How many inputs of a map are read before the first answers are taken.
+    pub(super) fn inputs_ahead(&self) -> usize {
+        /// Enough for what is quick: a hundredth of a second's work.
+        const AHEAD: Duration = Duration::from_millis(10);
+        const MOST: u128 = 1024;
+        let quick = match self.lock().pace {
+            Some(pace) => (AHEAD.as_nanos() / pace.as_nanos().max(1)).min(MOST),
+            None => 0,
+        };
+        let quick = usize::try_from(quick).unwrap_or(0);
+        self.places().saturating_mul(2).saturating_add(quick)
+    }
+
+    /// Takes what a function prints.
+    pub(super) fn output_of(
+        &self,
+        function: &'static str,
+        container: &str,
+    ) -> Box<dyn FnMut(String) + Send> {
+        let events = self.events.clone();
+        // Names begin with what all of ours have in common; the end tells them apart.
+        let container = container.rsplit('-').next().unwrap_or(container).to_owned();
+        Box::new(move |line| {
+            events.tell(Event::FunctionOutput {
+                function,
+                container: container.clone(),
+                line,
+            });
+        })
+    }
+
+    /// Removes a worker's container in the background; its place is free when that is done.
+    fn retire(self: &Arc<Self>, state: &mut State, worker: Worker) {
+        state.ending += 1;
+        let pool = Arc::clone(self);
+        runtime().spawn(async move {
+            // Its process has lost its socket and ends by itself; an error of the engine changes nothing for anybody.
+            let _ = worker.remove().await;
+            let mut state = pool.lock();
+            state.ending -= 1;
+            pool.advance(&mut state);
+        });
+    }
+
+    /// No holder of this lock can panic half-way.
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

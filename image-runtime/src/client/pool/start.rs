@@ -1,0 +1,173 @@
+//! How a pool grows and shrinks.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::CallError;
+use super::super::future::runtime;
+use super::Pool;
+use super::state::State;
+use crate::worker::{Worker, WorkerSpec};
+
+impl Pool {
+    /// Brings the calls that wait and the workers together, and starts containers where there are too few.
+    pub(super) fn advance(self: &Arc<Self>, state: &mut State) {
+        let size = self.key.size;
+        let mut waiting = state.queue.len();
+        for lane in state.lanes.iter().filter(|lane| lane.room > 0) {
+            if waiting == 0 {
+                break;
+            }
+            lane.bell.notify_one();
+            waiting = waiting.saturating_sub(lane.room);
+        }
+        while waiting > 0
+            && let Some(worker) = self.pop_idle(state)
+        {
+            let lane = state.add_lane(size.concurrency);
+            runtime().spawn(Arc::clone(self).drive(worker, lane));
+            waiting = waiting.saturating_sub(size.concurrency);
+        }
+
+        let coming = state.starting * size.concurrency;
+        let wanted = match waiting.saturating_sub(coming) {
+            0 => 0,
+            // Those that are there will be done sooner than another could begin.
+            more if self.will_soon_be_done(state, more) => 0,
+            more => more.div_ceil(size.concurrency),
+        };
+        let there = state.containers();
+        let wanted = wanted
+            .max(size.min.saturating_sub(there - state.ending))
+            .min(size.max.saturating_sub(there));
+        for _ in 0..wanted {
+            self.start(state);
+        }
+    }
+
+    /// The idle worker that was used last, if one still lives.
+    pub(super) fn pop_idle(self: &Arc<Self>, state: &mut State) -> Option<Worker> {
+        while let Some((worker, _)) = state.idle.pop() {
+            if worker.is_alive() {
+                return Some(worker);
+            }
+            self.retire(state, worker);
+        }
+        None
+    }
+
+    /// Keeps a worker that has nothing to do.
+    pub(super) fn rest(self: &Arc<Self>, state: &mut State, worker: Worker) {
+        if self.key.size.is_single_use() && !worker.is_unused() {
+            self.retire(state, worker);
+            return;
+        }
+        state.idle.push((worker, Instant::now()));
+        if !state.queue.is_empty() {
+            self.advance(state);
+        }
+        if !state.is_watched && state.living() > self.key.size.min {
+            state.is_watched = true;
+            runtime().spawn(Arc::clone(self).remove_idle());
+        }
+    }
+
+    /// Whether the lanes that there are will have done so many calls before a container has started, as far as one can tell.
+    fn will_soon_be_done(self: &Arc<Self>, state: &mut State, calls: usize) -> bool {
+        let workers = state.lanes.len() + state.direct + state.starting;
+        let Some(pace) = state.pace.filter(|_| workers > 0) else {
+            return false;
+        };
+        let has_waited = |since: Instant| since.elapsed() >= state.start_took;
+        if state.queue.front().is_some_and(|job| has_waited(job.since)) {
+            return false;
+        }
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        if pace.saturating_mul(calls) / workers >= state.start_took {
+            return false;
+        }
+        if !state.is_rechecked {
+            state.is_rechecked = true;
+            let (pool, wait) = (Arc::clone(self), state.start_took);
+            runtime().spawn(async move {
+                tokio::time::sleep(wait).await;
+                let mut state = pool.lock();
+                state.is_rechecked = false;
+                pool.advance(&mut state);
+            });
+        }
+        true
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) {
+        state.starting += 1;
+        let function = state.queue.front().map(|job| job.name());
+        let function = function.or(self.key.owner).unwrap_or("function");
+        let spec = WorkerSpec {
+            layer: self.key.layer,
+            env: self.key.env.clone(),
+            workdir: self.key.workdir.clone(),
+            user: self.key.user.clone(),
+            mounts: self.key.mounts.clone(),
+            mask: self.key.mask.clone(),
+            purpose: format!("call {function}"),
+        };
+        let pool = Arc::clone(self);
+        runtime().spawn(async move {
+            let begun = Instant::now();
+            let started = pool.launcher.start(spec).await;
+            match started {
+                Ok(worker) => {
+                    let lane = {
+                        let mut state = pool.lock();
+                        state.starting -= 1;
+                        state.start_took = begun.elapsed();
+                        state.add_lane(pool.key.size.concurrency)
+                    };
+                    pool.drive(worker, lane).await;
+                }
+                Err(error) => pool.did_not_start(&CallError::start(&error)),
+            }
+        });
+    }
+
+    /// Fails the calls that wait, unless others still come to them.
+    fn did_not_start(&self, error: &CallError) {
+        let failed = {
+            let mut state = self.lock();
+            state.starting -= 1;
+            match state.lanes.len() + state.direct + state.starting {
+                0 => std::mem::take(&mut state.queue),
+                _ => return,
+            }
+        };
+        for job in failed {
+            job.end(Err(error.clone()));
+        }
+    }
+
+    /// Removes workers that have been idle for too long, until none is left that may go.
+    async fn remove_idle(self: Arc<Self>) {
+        let size = self.key.size;
+        loop {
+            let wait = {
+                let mut state = self.lock();
+                loop {
+                    let since = state.idle.first().map(|(_, since)| *since);
+                    let Some(since) = since.filter(|_| state.living() > size.min) else {
+                        state.is_watched = false;
+                        return;
+                    };
+                    let left = size.idle.saturating_sub(since.elapsed());
+                    if !left.is_zero() {
+                        break left;
+                    }
+                    let (worker, _) = state.idle.remove(0);
+                    self.retire(&mut state, worker);
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a pool knows: who waits, who works, who is idle. Under one lock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::super::job::Job;
+use crate::worker::Worker;
+
+/// The state of a pool.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Calls that wait, oldest first.
+    pub(super) queue: VecDeque<Job>,
+    /// Workers without a call, and since when; the one that was used last is the last.
+    pub(super) idle: Vec<(Worker, Instant)>,
+    /// Workers that take calls from the queue.
+    pub(super) lanes: Vec<Lane>,
+    /// Workers that one caller asks directly.
+    pub(super) direct: usize,
+    /// Containers that are being started.
+    pub(super) starting: usize,
+    /// Containers that are being removed.
+    pub(super) ending: usize,
+    /// How long a lane takes for a call, where that is known.
+    pub(super) pace: Option<Duration>,
+    /// How long the last start took.
+    pub(super) start_took: Duration,
+    /// Whether somebody will look again whether the pool has to grow.
+    pub(super) is_rechecked: bool,
+    /// Whether somebody removes workers that have been idle for too long.
+    pub(super) is_watched: bool,
+    next_lane: u64,
+}
+
+/// A worker that takes calls from the queue.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) id: u64,
+    /// Rung when there is something to look at.
+    pub(super) bell: Arc<Notify>,
+    /// How many calls it could take now.
+    pub(super) room: usize,
+}
+
+impl State {
+    /// All containers there are.
+    pub(super) fn containers(&self) -> usize {
+        self.idle.len() + self.lanes.len() + self.direct + self.starting + self.ending
+    }
+
+    /// Containers that are not being removed.
+    pub(super) fn living(&self) -> usize {
+        self.containers() - self.ending
+    }
+
+    /// A lane for a worker that has room for so many calls.
+    pub(super) fn add_lane(&mut self, room: usize) -> (u64, Arc<Notify>) {
+        self.next_lane += 1;
+        let bell = Arc::new(Notify::new());
+        self.lanes.push(Lane {
+            id: self.next_lane,
+            bell: Arc::clone(&bell),
+            room,
+        });
+        (self.next_lane, bell)
+    }
+
+    /// Takes up to `room` calls for a lane; where one of them, or `beside`, is a function's, only calls of this function. Those
+    /// that nobody waits for are left out.
+    pub(super) fn take(&mut self, lane: u64, room: usize, beside: Option<&str>) -> Vec<Job> {
+        let mut taken: Vec<Job> = Vec::new();
+        let mut left = room;
+        while left > 0 {
+            let Some(next) = self.queue.front() else {
+                break;
+            };
+            let function = beside.or(taken.first().map(Job::name));
+            if function.is_some_and(|function| function != next.name()) {
+                left = 0;
+                break;
+            }
+            let next = self.queue.pop_front().filter(|job| !job.is_abandoned());
+            left -= usize::from(next.is_some());
+            taken.extend(next);
+        }
+        self.set_room(lane, left);
+        taken
+    }
+
+    /// Notes how many calls a lane could take.
+    pub(super) fn set_room(&mut self, lane: u64, room: usize) {
+        if let Some(lane) = self.lanes.iter_mut().find(|other| other.id == lane) {
+            lane.room = room;
+        }
+    }
+
+    /// Notes how long a lane took for a call.
+    pub(super) fn note_pace(&mut self, new: Duration) {
+        self.pace = Some(match self.pace {
+            Some(old) => (old * 3 + new) / 4,
+            None => new,
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! The calls inside a worker: one that comes alone runs in the thread that reads; those that were queued run in a crew of
+//! threads, as many as may run at once, while the first thread goes on reading.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::invoke::Functions;
+use super::serve::{encode, write_frame};
+use super::supervise;
+use super::tap::Tap;
+use crate::protocol::{Failure, Header, Kind};
+
+/// As much as a first thread has, so that a function finds the same room wherever it runs.
+const STACK: usize = 8 << 20;
+
+/// The functions of this program, and the threads that run them.
+#[derive(Clone)]
+pub(super) struct Crew(Arc<Shared>);
+
+struct Shared {
+    functions: Functions,
+    socket: Mutex<UnixStream>,
+    queue: Mutex<Queue>,
+    called: Condvar,
+    /// Streams that are queued or run.
+    taps: Mutex<HashMap<u64, Arc<Tap>>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Header, Vec<u8>)>,
+    /// How many threads there may be.
+    places: usize,
+    threads: usize,
+    idle: usize,
+}
+
+impl Crew {
+    pub(super) fn new(functions: Functions, socket: UnixStream) -> Self {
+        Self(Arc::new(Shared {
+            functions,
+            socket: Mutex::new(socket),
+            queue: Mutex::new(Queue {
+                places: 1,
+                ..Queue::default()
+            }),
+            called: Condvar::new(),
+            taps: Mutex::default(),
+        }))
+    }
+
+    /// Runs a call here.
+    pub(super) fn call(&self, number: u64, body: &[u8]) -> io::Result<()> {
+        self.answer(number, self.0.functions.call(body))
+    }
+
+    /// Lets so many calls of the queue run at once.
+    pub(super) fn grow(&self, places: u64) {
+        lock(&self.0.queue).places = usize::try_from(places).unwrap_or(usize::MAX).max(1);
+    }
+
+    /// Puts a call behind those that wait.
+    pub(super) fn queue(&self, header: Header, body: Vec<u8>) -> io::Result<()> {
+        if header.kind == Kind::Stream {
+            lock(&self.0.taps).insert(header.number, Arc::default());
+        }
+        let mut queue = lock(&self.0.queue);
+        queue.waiting.push_back((header, body));
+        if queue.idle >= queue.waiting.len() {
+            self.0.called.notify_one();
+        } else if queue.threads < queue.places {
+            queue.threads += 1;
+            drop(queue);
+            let crew = self.clone();
+            std::thread::Builder::new()
+                .name("image-runtime-call".into())
+                .stack_size(STACK)
+                .spawn(move || crew.work())?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what has not begun.
+    pub(super) fn recall(&self, number: u64) -> io::Result<()> {
+        let waiting = std::mem::take(&mut lock(&self.0.queue).waiting);
+        let mut body = Vec::with_capacity(waiting.len() * 8);
+        for (header, _) in waiting {
+            lock(&self.0.taps).remove(&header.number);
+            body.extend_from_slice(&header.number.to_be_bytes());
+        }
+        self.write(Kind::Recalled, number, &body)
+    }
+
+    /// Lets a stream make more items.
+    pub(super) fn more(&self, number: u64, body: &[u8]) -> io::Result<()> {
+        let count = body
+            .try_into()
+            .map_err(|_| io::Error::other("a count has four bytes"))?;
+        // One that has just ended is nobody's fault.
+        if let Some(tap) = lock(&self.0.taps).get(&number) {
+            tap.more(u32::from_be_bytes(count));
+        }
+        Ok(())
+    }
+
+    /// Lets a stream end at its next item.
+    pub(super) fn stop(&self, number: u64) {
+        if let Some(tap) = lock(&self.0.taps).get(&number) {
+            tap.stop();
+        }
+    }
+
+    /// Writes a frame; frames of several threads do not mix.
+    pub(super) fn write(&self, kind: Kind, number: u64, body: &[u8]) -> io::Result<()> {
+        write_frame(&mut lock(&self.0.socket), kind, number, body)
+    }
+
+    /// A thread's life. Each answer is written before the next call begins.
+    fn work(&self) {
+        loop {
+            let (header, body) = self.next();
+            let answered = if header.kind == Kind::Stream {
+                self.stream(header.number, &body)
+            } else {
+                self.call(header.number, &body)
+            };
+            or_end(answered);
+        }
+    }
+
+    fn next(&self) -> (Header, Vec<u8>) {
+        let mut queue = lock(&self.0.queue);
+        loop {
+            if let Some(next) = queue.waiting.pop_front() {
+                return next;
+            }
+            queue.idle += 1;
+            queue = self
+                .0
+                .called
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    fn stream(&self, number: u64, body: &[u8]) -> io::Result<()> {
+        let tap = lock(&self.0.taps).get(&number).cloned().unwrap_or_default();
+        let sink = tap.sink(|item| {
+            let flushed = io::stdout().flush();
+            or_end(flushed.and_then(|()| self.write(Kind::Item, number, item)));
+        });
+        let ended = self.0.functions.stream(body, &sink);
+        lock(&self.0.taps).remove(&number);
+        self.answer(number, ended.map(|()| Vec::new()))
+    }
+
+    fn answer(&self, number: u64, outcome: Result<Vec<u8>, Failure>) -> io::Result<()> {
+        let (kind, body) = match outcome {
+            Ok(result) => (Kind::Returned, result),
+            Err(failure) => (Kind::Failed, encode(&failure)?),
+        };
+        io::stdout().flush()?;
+        self.write(kind, number, &body)
+    }
+}
+
+/// Ends the worker where it cannot tell its host something: the host hears of that.
+fn or_end(told: io::Result<()>) {
+    if let Err(error) = told {
+        supervise::complain(&error);
+        supervise::exit_at_once(1);
+    }
+}
+
+/// No holder of these locks can panic half-way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
