@@ -2,6 +2,7 @@
 
 mod app;
 pub mod base;
+pub mod dockerfile;
 mod function;
 mod image;
 pub(crate) mod python;
