@@ -237,6 +237,9 @@ pub(super) fn failure(body: &[u8], mask: &Mask) -> Result<Failure, CallFailure> 
             place,
             backtrace: hide(backtrace),
         },
+        Failure::Encoding { reason } => Failure::Encoding {
+            reason: hide(reason),
+        },
         other => other,
     })
 }

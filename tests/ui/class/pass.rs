@@ -85,6 +85,8 @@ fn methods_register_by_the_name_of_their_class() {
         .collect();
     names.sort_unstable();
     let expected = [
+        ("Inner", "Inner.get"),
+        ("Local", "Local.nothing"),
         ("Plain", "Plain.joined"),
         ("renamed", "renamed.handle_nothing"),
         ("renamed", "renamed.match"),
@@ -126,4 +128,51 @@ fn the_verbs_have_the_types_of_the_method() {
         .expect_err("nothing serves");
     assert_eq!(error.kind(), CallErrorKind::Engine);
     assert!(format!("{handle:?}").contains("renamed"));
+}
+
+mod nested {
+    use super::{Model, app};
+
+    /// A class of another module, and a state with a name of its own kind.
+    pub(super) mod deep {
+        #[derive(Default)]
+        pub(crate) struct Inner<T>(pub(crate) T);
+    }
+
+    #[app::cls]
+    impl deep::Inner<u8> {
+        #[enter]
+        fn make() -> Self {
+            Self(1)
+        }
+
+        #[method]
+        pub(super) fn get(&self) -> u8 {
+            self.0
+        }
+    }
+
+    pub(super) async fn from_elsewhere() {
+        drop(deep::Inner::<u8>::handle().get.remote());
+        drop(Model::handle(1, "x").predict.remote(1.0));
+    }
+}
+
+#[test]
+fn a_class_can_stand_in_a_function() {
+    struct Local;
+
+    #[app::cls]
+    impl Local {
+        #[enter]
+        fn new() -> Self {
+            Self
+        }
+
+        #[method]
+        fn nothing(&self) {}
+    }
+
+    drop(Local::handle().nothing.remote());
+    drop(nested::from_elsewhere());
 }

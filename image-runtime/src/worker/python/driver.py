@@ -94,7 +94,10 @@ class Encoder:
             return value.isoformat()
         if "enum" in sys.modules and isinstance(value, sys.modules["enum"].Enum):
             return value.value
-        raise TypeError("a value of type `%s` cannot be sent" % type(value).__name__)
+        said = "a value of type `%s` cannot be sent" % type(value).__name__
+        if hasattr(value, "__next__"):
+            said += "\n  help: return a list, or say in Rust that the result is `impl Iterator<Item = T>`"
+        raise TypeError(said)
 
     def tagged(self, value):
         if isinstance(value, float) and not math.isfinite(value):
