@@ -3,6 +3,7 @@
 mod class;
 mod config;
 mod diag;
+mod dockerfile;
 mod entry;
 mod function;
 mod image;
@@ -22,7 +23,7 @@ use proc_macro::TokenStream;
 
 /// A container image: a base and a chain of steps, checked while compiling.
 ///
-/// Bases are `debian_slim(…)`, `from_registry("…")`, `scratch()` and the path of another `const Image`. The documentation of a
+/// Bases are `debian_slim(…)`, `from_registry("…")`, `from_dockerfile("…")`, `scratch()` and the path of another `const Image`. The documentation of a
 /// base, a step or a keyword is shown where it is written in an editor.
 ///
 /// ```ignore

@@ -44,6 +44,21 @@ fn an_image_of_a_registry() {
 }
 
 #[test]
+fn an_image_of_a_dockerfile() {
+    insta::assert_snapshot!(expression(image::image(quote! {
+        from_dockerfile("src/dockerfile/testdata/right.Dockerfile", build_args = { "JOBS": "4" }, context_dir = ".")
+            .dockerfile_commands("ENV A=1", "RUN echo $A")
+    })));
+}
+
+#[test]
+fn a_wrong_dockerfile_is_told_with_its_lines() {
+    insta::assert_snapshot!(expression(image::image(quote! {
+        from_dockerfile("src/dockerfile/testdata/wrong.Dockerfile", target = "build")
+    })));
+}
+
+#[test]
 fn a_wrong_image_stays_a_value_and_shows_an_editor_what_was_written() {
     insta::assert_snapshot!(expression(image::image(quote! {
         debian_slim(pyth = "3.11").apt_install("git", forc).pip

@@ -21,7 +21,10 @@ pub use crate::client::{Call, Callee, Class, Handle, Instance, Items, Map};
 pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
-pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
+pub use crate::spec::base::{
+    BuilderVersion, PythonVersion, debian_slim, from_dockerfile, from_registry, scratch,
+};
+pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec,

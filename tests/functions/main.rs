@@ -2,6 +2,7 @@
 
 mod background;
 mod classes;
+mod dockerfile;
 mod failures;
 mod files;
 mod images;

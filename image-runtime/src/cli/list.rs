@@ -42,6 +42,7 @@ pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
                     },
                 },
                 Base::FromRegistry(base) => base.reference.into(),
+                Base::FromDockerfile(base) => base.path.into(),
                 Base::Scratch => "scratch".into(),
                 Base::Image(image) => image.path.into(),
             },

@@ -135,6 +135,12 @@ impl Host {
             .map_err(|error| CallError::build(&error))
     }
 
+    /// An image as a Dockerfile.
+    pub(crate) async fn render(&self, image: Image) -> Result<String, CallError> {
+        let rendered = self.builder.render(image).await;
+        rendered.map_err(|error| CallError::build(&error))
+    }
+
     /// Builds what is missing of several images. Where some cannot even be planned, it tells of each why.
     pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<CallError>> {
         self.check_can_serve().map_err(|error| vec![error])?;

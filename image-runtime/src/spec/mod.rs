@@ -3,6 +3,7 @@
 mod app;
 pub mod base;
 mod class;
+pub mod dockerfile;
 mod function;
 mod image;
 pub(crate) mod python;
