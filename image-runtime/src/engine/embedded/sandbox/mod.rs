@@ -253,7 +253,7 @@ pub struct Start {
 
 /// What a container's process does before it becomes its program, in order.
 ///
-/// [`Sandbox`] is what this crate makes of it; the OCI command line of this workspace's tests makes other containers of the same steps.
+/// `Sandbox` is what this crate makes of it; the OCI command line of this workspace's tests makes other containers of the same steps.
 #[derive(Debug, Default)]
 pub struct Steps {
     steps: Vec<Step>,
