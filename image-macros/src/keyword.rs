@@ -53,6 +53,10 @@ pub(crate) enum Kind {
     Count { least: u32, example: &'static str },
     /// A number from 1.0 to 10.0.
     Factor,
+    /// A number of CPUs.
+    Cpus,
+    /// A string that is an amount of memory.
+    Memory,
     /// A whole number, or `retries(max = 3, …)`.
     Retries,
     /// A path to a `const Image`.
@@ -71,6 +75,8 @@ pub(crate) enum Checked {
     Duration(Duration),
     Count(u32, LitInt),
     Factor(f64),
+    Cpus(f64),
+    Memory(u64),
     Retries(Retries),
     Image(Path),
 }
@@ -214,6 +220,18 @@ impl Kind {
             (Self::Factor, Value::Literal(literal @ (Lit::Float(_) | Lit::Int(_)))) => {
                 retries::factor(name, literal, errors).map(Checked::Factor)
             }
+            (Self::Cpus, Value::Literal(literal @ (Lit::Float(_) | Lit::Int(_)))) => {
+                cpus(name, literal, errors).map(Checked::Cpus)
+            }
+            (Self::Memory, Value::Literal(Lit::Str(text))) => {
+                match text::memory::parse(&text.value()) {
+                    Ok(bytes) => Some(Checked::Memory(bytes)),
+                    Err(fault) => {
+                        errors.at(text, fault);
+                        None
+                    }
+                }
+            }
             (Self::Retries, Value::Literal(Lit::Int(_))) => {
                 match RETRIES_MAX.read(name, value, errors) {
                     Some(Checked::Count(max, _)) => {
@@ -243,7 +261,8 @@ impl Kind {
             Self::Words { example, .. } | Self::Map { example, .. } => example,
             Self::Secrets => "[Secret::from_env(\"TOKEN\")]",
             Self::Duration { example, .. } | Self::Count { example, .. } => example,
-            Self::Factor => "2.0",
+            Self::Factor | Self::Cpus => "2.0",
+            Self::Memory => "\"4GiB\"",
             Self::Retries => "3",
             Self::Image => "ML",
         }
@@ -252,9 +271,11 @@ impl Kind {
     fn wrong_type(self, name: &str, found: &Value) -> Fault {
         let wanted = match self {
             Self::Flag => "`true` or `false`",
-            Self::Text { .. } | Self::Words { .. } | Self::Duration { .. } => "a string",
+            Self::Text { .. } | Self::Words { .. } | Self::Duration { .. } | Self::Memory => {
+                "a string"
+            }
             Self::Count { .. } => "a whole number",
-            Self::Factor => "a number",
+            Self::Factor | Self::Cpus => "a number",
             Self::Retries => {
                 "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
             }
@@ -288,6 +309,14 @@ impl Kind {
             (Self::Duration { .. }, Value::Literal(Lit::Int(number))) => fault.help(format!(
                 "put it in quotes and add its unit: `\"{number}s\"`"
             )),
+            (Self::Memory, Value::Literal(Lit::Int(number))) => fault.help(format!(
+                "put it in quotes and add its unit: `\"{number}MiB\"`"
+            )),
+            (Self::Cpus, Value::Literal(Lit::Str(text)))
+                if text.value().parse::<f64>().is_ok_and(f64::is_finite) =>
+            {
+                fault.help(format!("leave out the quotes: `{}`", text.value()))
+            }
             (Self::Count { .. } | Self::Retries, Value::Literal(Lit::Str(text)))
                 if text.value().parse::<u32>().is_ok() =>
             {
@@ -320,6 +349,26 @@ pub(crate) fn read_texts(
             _ => None,
         }
     })
+}
+
+/// How many CPUs' time. The kernel gives no less, and knows no more.
+fn cpus(name: &str, literal: &Lit, errors: &mut Errors) -> Option<f64> {
+    let number = match literal {
+        Lit::Float(number) => number.base10_parse::<f64>(),
+        Lit::Int(number) => number.base10_parse::<f64>(),
+        _ => return None,
+    };
+    match number {
+        Ok(cpus) if (0.01..=8192.0).contains(&cpus) => Some(cpus),
+        _ => {
+            let fault = Fault::new(format!("`{name}` must be between 0.01 and 8192"));
+            errors.at(
+                literal,
+                fault.help("a number of CPUs: `0.5` is half of one"),
+            );
+            None
+        }
+    }
 }
 
 fn read_map(

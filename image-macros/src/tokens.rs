@@ -61,7 +61,8 @@ impl Checked {
             }
             Self::Duration(duration) => self::duration(*duration),
             Self::Count(count, _) => quote!(#count),
-            Self::Factor(factor) => quote!(#factor),
+            Self::Factor(number) | Self::Cpus(number) => quote!(#number),
+            Self::Memory(bytes) => quote!(#bytes),
             Self::Retries(Retries { max, pace }) => {
                 let p = private();
                 match pace {

@@ -144,6 +144,9 @@ impl Program {
             } else {
                 own.secrets
             },
+            cpu: own.cpu.or(defaults.cpu),
+            memory: own.memory.or(defaults.memory),
+            network: own.network.or(defaults.network),
             retries: own.retries.or(defaults.retries),
             concurrency: own.concurrency.or(defaults.concurrency),
             min_containers: own.min_containers.or(defaults.min_containers),

@@ -4,6 +4,7 @@ mod background;
 mod failures;
 mod files;
 mod images;
+mod limits;
 mod many;
 mod output;
 mod pools;

@@ -38,6 +38,21 @@ const RETRIES: Keyword = Keyword {
     kind: Kind::Retries,
 };
 
+const CPU: Keyword = Keyword {
+    name: "cpu",
+    kind: Kind::Cpus,
+};
+
+const MEMORY: Keyword = Keyword {
+    name: "memory",
+    kind: Kind::Memory,
+};
+
+const NETWORK: Keyword = Keyword {
+    name: "network",
+    kind: Kind::Flag,
+};
+
 const CONCURRENCY: Keyword = count("concurrency", 1, "4");
 const MIN_CONTAINERS: Keyword = count("min_containers", 0, "1");
 const MAX_CONTAINERS: Keyword = count("max_containers", 1, "8");
@@ -84,6 +99,9 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     RETRIES,
     ENV,
     SECRETS,
+    CPU,
+    MEMORY,
+    NETWORK,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,
@@ -99,6 +117,9 @@ pub(crate) const CONFIG: &[Keyword] = &[
     RETRIES,
     ENV,
     SECRETS,
+    CPU,
+    MEMORY,
+    NETWORK,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,

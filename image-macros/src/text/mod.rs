@@ -5,6 +5,7 @@ pub(crate) mod container_path;
 pub(crate) mod duration;
 pub(crate) mod ignore;
 pub(crate) mod local;
+pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod pep440;
 pub(crate) mod pep508;

@@ -6,7 +6,7 @@ use super::network::{CERTIFICATES_INSIDE, Network};
 use super::{BuildError, Builder, Prepared, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
-use crate::engine::{Mount, NewLayer};
+use crate::engine::{Limits, Mount, NewLayer};
 use crate::event::{Event, Work};
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
@@ -179,6 +179,8 @@ impl Builder {
             workdir: "/".into(),
             user: String::new(),
             mounts,
+            network: true,
+            limits: Limits::default(),
             mask: mask.clone(),
             purpose: format!("build {}", layer.title),
         });

@@ -34,6 +34,9 @@ pub enum CallErrorKind {
     Engine,
 }
 
+/// What to do about too little memory.
+const MORE_MEMORY: &str = "\n  help: give it more with `memory = \"…\"`";
+
 /// A call that gave no result. Its text is for people: it says what happened and, where something can be done, what.
 #[derive(Clone, Debug)]
 pub struct CallError {
@@ -81,7 +84,13 @@ impl CallError {
     }
 
     pub(super) fn start(error: &StartError) -> Self {
-        Self::new(CallErrorKind::Engine, chain(error))
+        match error {
+            StartError::Ended { exit, .. } if exit.out_of_memory => Self::new(
+                CallErrorKind::OutOfMemory,
+                format!("a container ran out of memory: {error}{MORE_MEMORY}"),
+            ),
+            _ => Self::new(CallErrorKind::Engine, chain(error)),
+        }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {
@@ -118,7 +127,7 @@ impl CallError {
             CallFailure::Failed(failure) => Self::failed(function, failure.clone()),
             CallFailure::Died { exit, .. } if exit.out_of_memory => Self::new(
                 CallErrorKind::OutOfMemory,
-                format!("`{function}` ran out of memory: {failure}"),
+                format!("`{function}` ran out of memory: {failure}{MORE_MEMORY}"),
             ),
             CallFailure::Died { .. } => Self::new(
                 CallErrorKind::Died,

@@ -9,7 +9,7 @@ use super::error::CallError;
 use super::job::{Target, Wishes};
 use super::pool::{PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Limits};
 use crate::event::Events;
 use crate::registry::Program;
 use crate::secrets;
@@ -181,6 +181,12 @@ impl Host {
             workdir: config.workdir,
             user: config.user,
             mounts: built.added,
+            network: options.network.unwrap_or(true),
+            limits: Limits {
+                memory: options.memory,
+                cpus: options.cpu,
+                pids: None,
+            },
             mask: secrets.mask(),
             size: Size::of(&options),
             owner: own.then_some(function.name),

@@ -81,7 +81,7 @@ pub enum EngineError {
     /// A limit of a container makes no sense, or cannot be kept on this machine.
     #[error("the `{limit}` limit cannot be kept: {reason}\n  help: {help}")]
     Limit {
-        /// Which: `memory`, `pids`, `cpus`.
+        /// Which: `memory`, `pids`, `cpu`.
         limit: &'static str,
         /// Why not.
         reason: String,

@@ -317,7 +317,7 @@ impl Container for FakeContainer {
         if self.ended.borrow().is_none() {
             self.end(Exit {
                 code: 137,
-                out_of_memory: false,
+                ..Exit::default()
             });
         }
         lock(&self.engine.0.calls).push(Call::Remove(self.purpose.clone()));
@@ -346,7 +346,7 @@ mod tests {
             container.print("hello");
             container.end(Exit {
                 code: 3,
-                out_of_memory: false,
+                ..Exit::default()
             });
             Ok(())
         });

@@ -236,12 +236,14 @@ pub enum Mount {
 pub const MOUNT_ROOT: &str = "/dev/image-runtime";
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// The exit code; 128 and the signal's number where a signal ended it.
     pub code: i64,
     /// Whether the kernel ended it for want of memory.
     pub out_of_memory: bool,
+    /// The most memory that was used at a time, in bytes, where that was limited and the engine knows.
+    pub memory_peak: Option<u64>,
 }
 
 /// What [`Engine::sweep`] removed.

@@ -46,6 +46,12 @@ pub struct FunctionOptions {
     pub env: &'static [(&'static str, &'static str)],
     /// [`secrets`](Self::secrets)
     pub secrets: &'static [Secret],
+    /// [`cpu`](Self::cpu)
+    pub cpu: Option<f64>,
+    /// [`memory`](Self::memory)
+    pub memory: Option<u64>,
+    /// [`network`](Self::network)
+    pub network: Option<bool>,
     /// [`retries`](Self::retries)
     pub retries: Option<Retries>,
     /// [`concurrency`](Self::concurrency)
@@ -95,6 +101,9 @@ impl FunctionOptions {
             timeout: None,
             env: &[],
             secrets: &[],
+            cpu: None,
+            memory: None,
+            network: None,
             retries: None,
             concurrency: None,
             min_containers: None,
@@ -122,6 +131,28 @@ impl FunctionOptions {
     #[must_use]
     pub const fn secrets(mut self, secrets: &'static [Secret]) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// `cpu = 2.0`: how many CPUs' time each container gets at most; `0.5` is half of one. Who wants more is slowed. Without it, no limit.
+    #[must_use]
+    pub const fn cpu(mut self, cpus: f64) -> Self {
+        self.cpu = Some(cpus);
+        self
+    }
+
+    /// `memory = "4GiB"`: how much memory each container gets at most, in bytes, swap included (`MiB`, `GiB`; `MB`, `GB` are powers of ten).
+    /// Who needs more is ended: [`CallErrorKind::OutOfMemory`](crate::CallErrorKind::OutOfMemory). Without it, no limit.
+    #[must_use]
+    pub const fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// `network = false`: the function reaches no network but its container's own loopback.
+    #[must_use]
+    pub const fn network(mut self, reaches: bool) -> Self {
+        self.network = Some(reaches);
         self
     }
 

@@ -18,6 +18,7 @@ pub struct Worker {
     output: Output,
     requests: u64,
     mask: Mask,
+    memory: Option<u64>,
 }
 
 impl Worker {
@@ -26,6 +27,7 @@ impl Worker {
         line: Line,
         mut output: Output,
         mask: Mask,
+        memory: Option<u64>,
     ) -> Self {
         output.hide(mask.clone());
         Self {
@@ -34,6 +36,7 @@ impl Worker {
             output,
             requests: 0,
             mask,
+            memory,
         }
     }
 
@@ -170,7 +173,11 @@ impl Worker {
             last_lines = self.container.last_output();
         }
         match exit {
-            Ok(Ok(exit)) => CallFailure::Died { exit, last_lines },
+            Ok(Ok(exit)) => CallFailure::Died {
+                exit,
+                last_lines,
+                memory: self.memory,
+            },
             Ok(Err(error)) => CallFailure::Lost(error),
             Err(_) => CallFailure::Connection(io::Error::other(
                 "the worker closed it but goes on running",

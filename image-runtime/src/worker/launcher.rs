@@ -36,6 +36,10 @@ pub struct WorkerSpec {
     pub user: String,
     /// What else the container sees.
     pub mounts: Vec<Mount>,
+    /// Whether it reaches the network.
+    pub network: bool,
+    /// What it may use of the machine.
+    pub limits: Limits,
     /// What is hidden in all that it prints, and in the errors of its functions.
     pub mask: Mask,
     /// What it is for, for people.
@@ -102,6 +106,7 @@ impl Launcher {
             },
         ];
         mounts.extend(spec.mounts);
+        let memory = spec.limits.memory;
         let container = self
             .engine
             .start(&ContainerSpec {
@@ -111,15 +116,15 @@ impl Launcher {
                 workdir: spec.workdir,
                 user: spec.user,
                 mounts,
-                network: true,
-                limits: Limits::default(),
+                network: spec.network,
+                limits: spec.limits,
                 purpose: spec.purpose,
             })
             .await?;
-        match agree(&listener, &*container, bundle.build_id()).await {
+        match agree(&listener, &*container, bundle.build_id(), memory).await {
             Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
-                Ok(Worker::new(container, line, output, spec.mask))
+                Ok(Worker::new(container, line, output, spec.mask, memory))
             }
             Err(error) => {
                 // The reason for the start's failure is the one to tell.
@@ -157,11 +162,12 @@ async fn agree(
     listener: &UnixListener,
     container: &dyn Container,
     build: &str,
+    memory: Option<u64>,
 ) -> Result<Line, StartError> {
     let accepted = tokio::select! {
         biased;
         accepted = hello(listener, build) => accepted,
-        exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output() }),
+        exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output(), memory }),
         () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
     };
     match accepted {
@@ -171,6 +177,7 @@ async fn agree(
                 Ok(Ok(exit)) => Err(StartError::Ended {
                     exit,
                     last_lines: container.last_output(),
+                    memory,
                 }),
                 _ => Err(StartError::Protocol(reason)),
             }

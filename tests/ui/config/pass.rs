@@ -12,6 +12,9 @@ app::config! {
     image = ML,
     timeout = "1h",
     env = { "K": "V" },
+    cpu = 2,
+    memory = "512MiB",
+    network = true,
 }
 
 #[test]
@@ -27,5 +30,8 @@ fn the_settings_are_registered() {
     assert_eq!(app.image.unwrap().path, "ML");
     assert_eq!(app.options.timeout, Some(Duration::from_secs(3600)));
     assert_eq!(app.options.env, [("K", "V")]);
+    assert_eq!(app.options.cpu, Some(2.0));
+    assert_eq!(app.options.memory, Some(512 << 20));
+    assert_eq!(app.options.network, Some(true));
     assert!(app.place.file.ends_with("ui/config/pass.rs"));
 }

@@ -196,6 +196,9 @@ fn returned(texts: &[&str]) -> Failure {
 #[app::function(
     retries = 3,
     concurrency = 4,
+    cpu = 1.5,
+    memory = "1.5GiB",
+    network = false,
     min_containers = 0,
     max_containers = 8,
     idle_timeout = "0s"
@@ -357,6 +360,9 @@ fn how_calls_are_made_is_registered_as_it_was_written() {
     let options = spec("sized").options;
     assert_eq!(options.retries, Some(Retries::times(3)));
     assert_eq!(options.concurrency, Some(4));
+    assert_eq!(options.cpu, Some(1.5));
+    assert_eq!(options.memory, Some(3 << 29));
+    assert_eq!(options.network, Some(false));
     assert_eq!(options.min_containers, Some(0));
     assert_eq!(options.max_containers, Some(8));
     assert_eq!(options.idle_timeout, Some(Duration::ZERO));

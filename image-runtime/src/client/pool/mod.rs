@@ -16,6 +16,7 @@ pub(super) use self::checked_out::CheckedOut;
 use self::state::State;
 use super::future::runtime;
 use super::job::Job;
+use crate::engine::Limits;
 use crate::event::{Event, Events};
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
@@ -30,6 +31,8 @@ pub(super) struct PoolKey {
     pub(super) user: String,
     /// Local files that are no part of the image.
     pub(super) mounts: Vec<crate::engine::Mount>,
+    pub(super) network: bool,
+    pub(super) limits: Limits,
     /// What is hidden in all that is printed.
     pub(super) mask: Mask,
     pub(super) size: Size,

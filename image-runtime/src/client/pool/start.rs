@@ -110,6 +110,8 @@ impl Pool {
             workdir: self.key.workdir.clone(),
             user: self.key.user.clone(),
             mounts: self.key.mounts.clone(),
+            network: self.key.network,
+            limits: self.key.limits,
             mask: self.key.mask.clone(),
             purpose: format!("call {function}"),
         };

@@ -66,7 +66,9 @@ impl Daemon {
                 said: format!("layer {} does not exist", spec.layer.short()),
             })?;
         let docker = &self.docker;
-        let guard = Guard::create(self, &spec.purpose, create_body(spec, &image))
+        let mut body = create_body(spec, &image);
+        self.fit_cpus(spec.limits.cpus, &mut body).await?;
+        let guard = Guard::create(self, &spec.purpose, body)
             .await
             .map_err(self.failed(doing()))?;
         all_kept(guard.warnings())?;
@@ -109,6 +111,25 @@ impl Daemon {
         let running = Arc::clone(&container.0);
         tokio::spawn(async move { running.exit().await.map(|_| ()) });
         Ok(container)
+    }
+}
+
+impl Daemon {
+    /// A daemon refuses more CPUs than its machine has, although no container could have more than these.
+    async fn fit_cpus(
+        &self,
+        asked: Option<f64>,
+        body: &mut ContainerCreateBody,
+    ) -> Result<(), EngineError> {
+        let (Some(asked), Some(host)) = (asked, &mut body.host_config) else {
+            return Ok(());
+        };
+        let asking = "asking how many CPUs there are";
+        let info = self.docker.info().await.map_err(self.failed(asking))?;
+        if info.ncpu.is_some_and(|there| asked > there as f64) {
+            host.nano_cpus = None;
+        }
+        Ok(())
     }
 }
 
@@ -179,7 +200,7 @@ fn all_kept(warnings: &[String]) -> Result<(), EngineError> {
     let limit = match () {
         () if words.contains("memory") => "memory",
         () if words.contains("pids") => "pids",
-        () => "cpus",
+        () => "cpu",
     };
     Err(EngineError::Limit {
         limit,
@@ -250,10 +271,7 @@ impl Running {
             .filters(&filters)
             .build();
         let mut events = self.daemon.docker.events(Some(options));
-        let mut exit = Exit {
-            code: 0,
-            out_of_memory: false,
-        };
+        let mut exit = Exit::default();
         loop {
             let event = events
                 .try_next()
@@ -347,7 +365,7 @@ mod tests {
                 "support PIDs limit capabilities LACKS PIDs limit discarded.",
                 "`pids`",
             ),
-            ("support CPU CFS quota LACKS Quota discarded.", "`cpus`"),
+            ("support CPU CFS quota LACKS Quota discarded.", "`cpu`"),
         ] {
             let warning = format!("Your kernel does not {}", warning.replace("LACKS", lacks));
             let error = all_kept(&[String::new(), warning.clone()]).unwrap_err();

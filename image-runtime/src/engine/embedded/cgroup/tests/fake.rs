@@ -373,7 +373,7 @@ fn in_v2_a_part_that_was_given_to_us_is_used() {
         drop(cgroup);
         says(
             cgroups.create("one", &ALL),
-            &["`cpus`", "Delegate=yes", "user@1000"],
+            &["`cpu`", "Delegate=yes", "user@1000"],
         );
     });
 }
