@@ -9,6 +9,7 @@ use std::time::Duration;
 use syn::{Expr, ExprCall, Ident, Lit, LitInt, LitStr, Path};
 
 use crate::diag::{Errors, Fault, did_you_mean};
+use crate::made::{self, Made};
 use crate::syntax::Value;
 use crate::text;
 
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     },
     /// A list of secrets.
     Secrets,
+    /// A map of volumes.
+    Volumes,
     /// A map of strings.
     Map {
         key: TextCheck,
@@ -70,7 +73,9 @@ pub(crate) enum Checked {
     Text(LitStr),
     Texts(Vec<LitStr>),
     Words(Vec<String>),
-    Secrets(Vec<Secret>),
+    Secrets(Vec<Made>),
+    /// Each with its directory in the container.
+    Volumes(Vec<(LitStr, Made)>),
     Map(Vec<(LitStr, LitStr)>),
     Duration(Duration),
     Count(u32, LitInt),
@@ -87,15 +92,6 @@ pub(crate) struct Retries {
     pub(crate) max: u32,
     /// Nothing where only a number was written.
     pub(crate) pace: Option<(Duration, f64)>,
-}
-
-/// A secret.
-#[derive(Clone)]
-pub(crate) enum Secret {
-    /// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
-    Made(Ident, LitStr),
-    /// A path to a `const Secret`.
-    Named(Path),
 }
 
 /// A keyword: its name and what its value must be.
@@ -183,7 +179,10 @@ impl Kind {
                 }
             }
             (Self::Secrets, Value::List(_, items)) => {
-                each(items, |item| crate::secret::read(item, errors)).map(Checked::Secrets)
+                each(items, |item| made::SECRET.read(item, errors)).map(Checked::Secrets)
+            }
+            (Self::Volumes, Value::Map(_, entries)) => {
+                read_volumes(entries, errors).map(Checked::Volumes)
             }
             (Self::Map { key, value, .. }, Value::Map(_, entries)) => {
                 read_map(name, entries, key, value, errors).map(Checked::Map)
@@ -260,6 +259,7 @@ impl Kind {
             Self::Text { example, .. } | Self::Texts { example, .. } => example,
             Self::Words { example, .. } | Self::Map { example, .. } => example,
             Self::Secrets => "[Secret::from_env(\"TOKEN\")]",
+            Self::Volumes => "{ \"/data\": Volume::from_name(\"data\") }",
             Self::Duration { example, .. } | Self::Count { example, .. } => example,
             Self::Factor | Self::Cpus => "2.0",
             Self::Memory => "\"4GiB\"",
@@ -280,6 +280,7 @@ impl Kind {
                 "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
             }
             Self::Secrets => "a list of secrets",
+            Self::Volumes => "a map of directories to volumes",
             Self::Texts { .. } => "a list of strings",
             Self::Map { .. } => "a map of strings",
             Self::Image => "the path of a `const Image`",
@@ -410,6 +411,28 @@ fn read_map(
             return None;
         }
         Some((key, value))
+    })
+}
+
+/// Volumes, each with its directory in the container.
+fn read_volumes(entries: &[(Value, Value)], errors: &mut Errors) -> Option<Vec<(LitStr, Made)>> {
+    let mut seen = HashSet::new();
+    each(entries, |(key, value)| {
+        let kind = Kind::Text {
+            check: text::container_path::of_volume,
+            example: "\"/data\"",
+        };
+        let key = kind.read("a key of `volumes`", key, errors);
+        let volume = made::VOLUME.read(value, errors);
+        let (Some(Checked::Text(key)), Some(volume)) = (key, volume) else {
+            return None;
+        };
+        if !seen.insert(key.value().trim_end_matches('/').to_owned()) {
+            let fault = Fault::new(format!("`{}` is given twice", key.value()));
+            errors.at(&key, fault);
+            return None;
+        }
+        Some((key, volume))
     })
 }
 

@@ -7,9 +7,9 @@ mod function;
 mod image;
 mod item;
 mod keyword;
+mod made;
 mod paths;
 mod python;
-mod secret;
 #[cfg(test)]
 mod snapshots;
 mod syntax;

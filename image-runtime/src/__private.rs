@@ -23,7 +23,7 @@ pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_reg
 pub use crate::spec::verb;
 pub use crate::spec::{
     AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry,
+    Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry, Volume,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.

@@ -69,7 +69,7 @@ pub use client::{
     BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Handle, Items, Map,
 };
 pub use image_macros::image;
-pub use spec::{Image, Secret};
+pub use spec::{Image, Secret, Volume};
 
 /// The macros of a program: `#[app::function]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {

@@ -11,6 +11,7 @@ mod pools;
 mod python;
 mod streams;
 mod values;
+mod volumes;
 
 use image_runtime::{Image, image};
 

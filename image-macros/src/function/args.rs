@@ -53,6 +53,11 @@ const NETWORK: Keyword = Keyword {
     kind: Kind::Flag,
 };
 
+const VOLUMES: Keyword = Keyword {
+    name: "volumes",
+    kind: Kind::Volumes,
+};
+
 const CONCURRENCY: Keyword = count("concurrency", 1, "4");
 const MIN_CONTAINERS: Keyword = count("min_containers", 0, "1");
 const MAX_CONTAINERS: Keyword = count("max_containers", 1, "8");
@@ -99,6 +104,7 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     RETRIES,
     ENV,
     SECRETS,
+    VOLUMES,
     CPU,
     MEMORY,
     NETWORK,
@@ -117,6 +123,7 @@ pub(crate) const CONFIG: &[Keyword] = &[
     RETRIES,
     ENV,
     SECRETS,
+    VOLUMES,
     CPU,
     MEMORY,
     NETWORK,

@@ -162,6 +162,7 @@ impl Host {
         // Before anything runs that would be of no use without them.
         let secrets = secrets::values(&self.program.secrets_of(function))
             .map_err(|error| CallError::secret(function.name, &error))?;
+        let volumes = super::volumes::mounts(function, &self.program.volumes_of(function))?;
         let built = self.build(self.image_of(function)).await?;
         let options = self.program.options_of(function);
         let mut config = built.config;
@@ -180,7 +181,7 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
-            mounts: built.added,
+            mounts: built.added.into_iter().chain(volumes).collect(),
             network: options.network.unwrap_or(true),
             limits: Limits {
                 memory: options.memory,

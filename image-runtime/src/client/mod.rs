@@ -10,6 +10,7 @@ mod items;
 mod job;
 mod map;
 mod pool;
+mod volumes;
 
 pub use call::Call;
 pub(crate) use error::chain;

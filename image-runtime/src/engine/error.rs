@@ -94,6 +94,12 @@ pub enum EngineError {
         /// The layer.
         layer: String,
     },
+    /// The volume is used by a container.
+    #[error("the volume `{name}` is in use\n  help: end the programs whose functions use it")]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+    },
     /// The files of a layer could not be read.
     #[error(transparent)]
     Files(io::Error),

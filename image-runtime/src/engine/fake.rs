@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, Entry, Exit, FileSink, FileSource,
-    ImageConfig, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept,
+    ImageConfig, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::{Digest, LayerId};
 
@@ -265,6 +265,14 @@ impl Engine for FakeEngine {
 
     async fn remove_caches(&self) -> Result<usize, EngineError> {
         Ok(0)
+    }
+
+    async fn volumes(&self) -> Result<Vec<VolumeInfo>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_volume(&self, _: &str) -> Result<bool, EngineError> {
+        Ok(false)
     }
 }
 

@@ -103,6 +103,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Removes caches of build steps ([`Mount::Cache`]); answers how many.
     async fn remove_caches(&self) -> Result<usize, EngineError>;
+
+    /// All volumes ([`Mount::Volume`]), by name.
+    async fn volumes(&self) -> Result<Vec<VolumeInfo>, EngineError>;
+
+    /// Removes a volume with all that is in it; answers whether there was one. One in use is [`EngineError::VolumeInUse`].
+    async fn remove_volume(&self, name: &str) -> Result<bool, EngineError>;
 }
 
 /// A container that was started. When its owner's process ends, its own process must be able to notice
@@ -150,6 +156,15 @@ pub struct LayerInfo {
     pub created: SystemTime,
     /// Bytes of the layer and all below it.
     pub size: u64,
+}
+
+/// What an engine tells of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct VolumeInfo {
+    /// Its name.
+    pub name: String,
+    /// Where it is: a directory of this machine, or what the daemon calls it.
+    pub place: String,
 }
 
 /// What an image from a registry says of its own environment.
@@ -226,6 +241,13 @@ pub enum Mount {
     /// A directory that is kept between builds and shared by them.
     Cache {
         /// Its name: `[a-z0-9.-]+`.
+        name: String,
+        /// Its absolute path inside.
+        target: String,
+    },
+    /// A directory that stays until [`Engine::remove_volume`]: empty at first, root's, and shared by all containers that name it.
+    Volume {
+        /// Its name: a file name of ASCII letters, digits, `.`, `_` and `-`.
         name: String,
         /// Its absolute path inside.
         target: String,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ImageRef, Place, Secret};
+use super::{ImageRef, Place, Secret, Volume};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -46,6 +46,8 @@ pub struct FunctionOptions {
     pub env: &'static [(&'static str, &'static str)],
     /// [`secrets`](Self::secrets)
     pub secrets: &'static [Secret],
+    /// [`volumes`](Self::volumes)
+    pub volumes: &'static [(&'static str, Volume)],
     /// [`cpu`](Self::cpu)
     pub cpu: Option<f64>,
     /// [`memory`](Self::memory)
@@ -101,6 +103,7 @@ impl FunctionOptions {
             timeout: None,
             env: &[],
             secrets: &[],
+            volumes: &[],
             cpu: None,
             memory: None,
             network: None,
@@ -131,6 +134,13 @@ impl FunctionOptions {
     #[must_use]
     pub const fn secrets(mut self, secrets: &'static [Secret]) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// `volumes = { "/data": Volume::from_name("data") }`: directories that outlive the container, each where the function sees it.
+    #[must_use]
+    pub const fn volumes(mut self, volumes: &'static [(&'static str, Volume)]) -> Self {
+        self.volumes = volumes;
         self
     }
 

@@ -7,6 +7,7 @@ mod image;
 pub(crate) mod python;
 pub(crate) mod secret;
 pub mod verb;
+pub(crate) mod volume;
 
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
@@ -18,3 +19,4 @@ pub use image::{Image, ImageRef, ImageSpec, Place};
 pub use python::{Project, Requirements};
 pub use secret::{Secret, Secrets};
 pub use verb::Step;
+pub use volume::{Volume, Volumes};

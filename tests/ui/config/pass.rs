@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_runtime::__private::{RegisteredApp, inventory};
-use image_runtime::{Image, app, image};
+use image_runtime::{Image, Volume, app, image};
 
 const ML: Image = image!(scratch());
 
@@ -15,6 +15,7 @@ app::config! {
     cpu = 2,
     memory = "512MiB",
     network = true,
+    volumes = { "/data": Volume::from_name("etl") },
 }
 
 #[test]
@@ -33,5 +34,6 @@ fn the_settings_are_registered() {
     assert_eq!(app.options.cpu, Some(2.0));
     assert_eq!(app.options.memory, Some(512 << 20));
     assert_eq!(app.options.network, Some(true));
+    assert_eq!(app.options.volumes, [("/data", Volume::from_name("etl"))]);
     assert!(app.place.file.ends_with("ui/config/pass.rs"));
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use image_runtime::__private::{Failure, Invoke, RegisteredFunction, block_on, inventory};
 use image_runtime::protocol::value;
 use image_runtime::spec::{FunctionSpec, Retries};
-use image_runtime::{Image, app, image};
+use image_runtime::{Image, Volume, app, image};
 use serde::{Deserialize, Serialize};
 
 const ML: Image = image!(scratch());
+const SHARED: Volume = Volume::from_name("shared");
 
 /// A value of the user's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,6 +200,7 @@ fn returned(texts: &[&str]) -> Failure {
     cpu = 1.5,
     memory = "1.5GiB",
     network = false,
+    volumes = { "/a": Volume::from_name("a"), "/b": Volume::from_host("./b"), "/c": crate::function::SHARED },
     min_containers = 0,
     max_containers = 8,
     idle_timeout = "0s"
@@ -363,6 +365,12 @@ fn how_calls_are_made_is_registered_as_it_was_written() {
     assert_eq!(options.cpu, Some(1.5));
     assert_eq!(options.memory, Some(3 << 29));
     assert_eq!(options.network, Some(false));
+    let volumes = [
+        ("/a", Volume::from_name("a")),
+        ("/b", Volume::from_host("./b")),
+        ("/c", SHARED),
+    ];
+    assert_eq!(options.volumes, volumes);
     assert_eq!(options.min_containers, Some(0));
     assert_eq!(options.max_containers, Some(8));
     assert_eq!(options.idle_timeout, Some(Duration::ZERO));

@@ -19,7 +19,8 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 use super::guard::{Guard, marks};
-use super::{CACHE_LABEL, Daemon};
+use super::volumes::VOLUME_PREFIX;
+use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
 use crate::engine::{Container, ContainerSpec, EngineError, Exit, Limits, Mount, NewLayer};
 
@@ -238,17 +239,23 @@ fn mount(mount: &Mount) -> DockerMount {
             read_only: Some(*read_only),
             ..DockerMount::default()
         },
-        Mount::Cache { name, target } => DockerMount {
-            typ: Some(MountType::VOLUME),
-            source: Some(format!("{CACHE_PREFIX}{name}")),
-            target: Some(target.clone()),
-            volume_options: Some(MountVolumeOptions {
-                no_copy: Some(true),
-                labels: Some(HashMap::from([(CACHE_LABEL.to_owned(), name.clone())])),
-                ..MountVolumeOptions::default()
-            }),
-            ..DockerMount::default()
-        },
+        Mount::Cache { name, target } => kept(CACHE_PREFIX, CACHE_LABEL, name, target),
+        Mount::Volume { name, target } => kept(VOLUME_PREFIX, VOLUME_LABEL, name, target),
+    }
+}
+
+/// A volume of the daemon, which makes it where it is missing.
+fn kept(prefix: &str, label: &str, name: &str, target: &str) -> DockerMount {
+    DockerMount {
+        typ: Some(MountType::VOLUME),
+        source: Some(format!("{prefix}{name}")),
+        target: Some(target.to_owned()),
+        volume_options: Some(MountVolumeOptions {
+            no_copy: Some(true),
+            labels: Some(HashMap::from([(label.to_owned(), name.to_owned())])),
+            ..MountVolumeOptions::default()
+        }),
+        ..DockerMount::default()
     }
 }
 
