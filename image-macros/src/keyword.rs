@@ -58,6 +58,8 @@ pub(crate) enum Kind {
     Factor,
     /// A number of CPUs.
     Cpus,
+    /// A string that names a GPU, or a list of such in order of preference.
+    Gpu,
     /// A string that is an amount of memory.
     Memory,
     /// A whole number, or `retries(max = 3, …)`.
@@ -81,6 +83,8 @@ pub(crate) enum Checked {
     Count(u32, LitInt),
     Factor(f64),
     Cpus(f64),
+    /// Each as written, too.
+    Gpu(Vec<(LitStr, text::gpu::Gpu)>),
     Memory(u64),
     Retries(Retries),
     Image(Path),
@@ -222,6 +226,18 @@ impl Kind {
             (Self::Cpus, Value::Literal(literal @ (Lit::Float(_) | Lit::Int(_)))) => {
                 cpus(name, literal, errors).map(Checked::Cpus)
             }
+            (Self::Gpu, Value::List(span, items)) if items.is_empty() => {
+                let fault = Fault::new(format!("`{name}` needs at least one GPU"));
+                errors.at_span(*span, fault.help("such as `[\"A100\", \"any\"]`"));
+                None
+            }
+            (Self::Gpu, Value::Literal(Lit::Str(_)) | Value::List(..)) => {
+                let items = match value {
+                    Value::List(_, items) => items.as_slice(),
+                    one => std::slice::from_ref(one),
+                };
+                each(items, |item| read_gpu(name, item, errors)).map(Checked::Gpu)
+            }
             (Self::Memory, Value::Literal(Lit::Str(text))) => {
                 match text::memory::parse(&text.value()) {
                     Ok(bytes) => Some(Checked::Memory(bytes)),
@@ -263,6 +279,7 @@ impl Kind {
             Self::Duration { example, .. } | Self::Count { example, .. } => example,
             Self::Factor | Self::Cpus => "2.0",
             Self::Memory => "\"4GiB\"",
+            Self::Gpu => "\"A100\"",
             Self::Retries => "3",
             Self::Image => "ML",
         }
@@ -276,6 +293,7 @@ impl Kind {
             }
             Self::Count { .. } => "a whole number",
             Self::Factor | Self::Cpus => "a number",
+            Self::Gpu => "a string or a list of strings",
             Self::Retries => {
                 "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
             }
@@ -412,6 +430,28 @@ fn read_map(
         }
         Some((key, value))
     })
+}
+
+fn read_gpu(name: &str, item: &Value, errors: &mut Errors) -> Option<(LitStr, text::gpu::Gpu)> {
+    let Value::Literal(Lit::Str(text)) = item else {
+        let what = format!("each item of `{name}`");
+        errors.at(
+            item,
+            Kind::Text {
+                check: text::any,
+                example: "\"A100\"",
+            }
+            .wrong_type(&what, item),
+        );
+        return None;
+    };
+    match text::gpu::parse(&text.value()) {
+        Ok(gpu) => Some((text.clone(), gpu)),
+        Err(fault) => {
+            errors.at(text, fault);
+            None
+        }
+    }
 }
 
 /// Volumes, each with its directory in the container.

@@ -64,6 +64,20 @@ impl Checked {
             Self::Duration(duration) => self::duration(*duration),
             Self::Count(count, _) => quote!(#count),
             Self::Factor(number) | Self::Cpus(number) => quote!(#number),
+            Self::Gpu(alternatives) => {
+                let p = private();
+                let optional = |value: Option<TokenStream>| match value {
+                    Some(value) => quote!(::core::option::Option::Some(#value)),
+                    None => quote!(::core::option::Option::None),
+                };
+                let alternatives = alternatives.iter().map(|(text, gpu)| {
+                    let kind = optional(gpu.kind.map(|kind| quote!(#kind)));
+                    let memory = optional(gpu.memory.map(|memory| quote!(#memory)));
+                    let count = optional(gpu.count.map(|count| quote!(#count)));
+                    quote!(#p::Gpu { text: #text, kind: #kind, memory: #memory, count: #count })
+                });
+                quote!(&[#(#alternatives),*])
+            }
             Self::Memory(bytes) => quote!(#bytes),
             Self::Retries(Retries { max, pace }) => {
                 let p = private();

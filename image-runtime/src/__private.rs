@@ -22,8 +22,8 @@ pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, Re
 pub use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry, Volume,
+    AppSpec, Base, FunctionOptions, FunctionSpec, Gpu, Image, ImageRef, ImageSpec, Invoke,
+    JsonBridge, Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry, Volume,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.

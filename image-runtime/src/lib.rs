@@ -50,6 +50,8 @@ mod entry;
 pub mod event;
 mod export;
 #[doc(hidden)]
+pub mod gpu;
+#[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
 pub mod protocol;

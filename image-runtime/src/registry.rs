@@ -151,6 +151,11 @@ impl Program {
             } else {
                 own.volumes
             },
+            gpu: if own.gpu.is_empty() {
+                defaults.gpu
+            } else {
+                own.gpu
+            },
             cpu: own.cpu.or(defaults.cpu),
             memory: own.memory.or(defaults.memory),
             network: own.network.or(defaults.network),

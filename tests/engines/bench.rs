@@ -190,7 +190,7 @@ impl Bench {
         let limits = [
             ("memory limit", spec.limits.memory.is_some()),
             ("pids limit", spec.limits.pids.is_some()),
-            ("cpus limit", spec.limits.cpus.is_some()),
+            ("cpu limit", spec.limits.cpus.is_some()),
         ];
         let reason = facts.iter().find(|(name, value)| {
             limits.contains(&(name, true)) && value.contains("cannot be kept")

@@ -3,6 +3,7 @@
 mod background;
 mod failures;
 mod files;
+mod gpus;
 mod images;
 mod limits;
 mod many;

@@ -38,6 +38,11 @@ const RETRIES: Keyword = Keyword {
     kind: Kind::Retries,
 };
 
+const GPU: Keyword = Keyword {
+    name: "gpu",
+    kind: Kind::Gpu,
+};
+
 const CPU: Keyword = Keyword {
     name: "cpu",
     kind: Kind::Cpus,
@@ -105,6 +110,7 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     ENV,
     SECRETS,
     VOLUMES,
+    GPU,
     CPU,
     MEMORY,
     NETWORK,
@@ -124,6 +130,7 @@ pub(crate) const CONFIG: &[Keyword] = &[
     ENV,
     SECRETS,
     VOLUMES,
+    GPU,
     CPU,
     MEMORY,
     NETWORK,

@@ -3,6 +3,7 @@
 pub(crate) mod apt;
 pub(crate) mod container_path;
 pub(crate) mod duration;
+pub(crate) mod gpu;
 pub(crate) mod ignore;
 pub(crate) mod local;
 pub(crate) mod memory;

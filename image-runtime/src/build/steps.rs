@@ -181,6 +181,7 @@ impl Builder {
             mounts,
             network: true,
             limits: Limits::default(),
+            gpus: Vec::new(),
             mask: mask.clone(),
             purpose: format!("build {}", layer.title),
         });

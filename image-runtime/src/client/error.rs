@@ -78,6 +78,19 @@ impl CallError {
         Self::new(kind, chain(error))
     }
 
+    pub(super) fn no_such_gpu(function: &str, reason: &str) -> Self {
+        let text = format!("`{function}` cannot be called: {reason}");
+        Self::new(CallErrorKind::NoSuchGpu, text)
+    }
+
+    /// The locks of GPUs cannot be used.
+    pub(super) fn no_claim(error: &std::io::Error) -> Self {
+        let text = format!(
+            "no GPU can be locked: {error}\n  help: set `IMAGE_STORE` to a directory that can be written to"
+        );
+        Self::new(CallErrorKind::Engine, text)
+    }
+
     pub(super) fn secret(function: &str, error: &SecretError) -> Self {
         let text = format!("`{function}` cannot be called: {}", chain(error));
         Self::new(CallErrorKind::Engine, text)

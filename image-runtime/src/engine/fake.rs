@@ -367,6 +367,7 @@ mod tests {
             mounts: Vec::new(),
             network: false,
             limits: Limits::default(),
+            gpus: Vec::new(),
             purpose: "build".to_owned(),
         };
         let container = engine.start(&spec).await.unwrap();

@@ -28,6 +28,7 @@ pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
+use crate::gpu::Gpu;
 use crate::store::Store;
 
 /// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made, and no daemon is
@@ -221,6 +222,8 @@ pub struct ContainerSpec {
     pub network: bool,
     /// What it may use of the machine.
     pub limits: Limits,
+    /// The GPUs that it sees, with what it takes to compute on them.
+    pub gpus: Vec<Gpu>,
     /// What the container is for, for people: `call train`, `build pip_install(numpy)`.
     pub purpose: String,
 }
@@ -256,6 +259,9 @@ pub enum Mount {
 
 /// Where mounts go. `/dev` is a file system of its own in every container, so mount points made there stay in no layer.
 pub const MOUNT_ROOT: &str = "/dev/image-runtime";
+
+/// Where a container finds the libraries of the GPU's driver, if the engine puts them there.
+pub const DRIVER_LIBRARIES: &str = "/dev/image-runtime/nvidia";
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

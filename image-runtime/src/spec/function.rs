@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ImageRef, Place, Secret, Volume};
+use super::{Gpu, ImageRef, Place, Secret, Volume};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -48,6 +48,8 @@ pub struct FunctionOptions {
     pub secrets: &'static [Secret],
     /// [`volumes`](Self::volumes)
     pub volumes: &'static [(&'static str, Volume)],
+    /// [`gpu`](Self::gpu)
+    pub gpu: &'static [Gpu],
     /// [`cpu`](Self::cpu)
     pub cpu: Option<f64>,
     /// [`memory`](Self::memory)
@@ -104,6 +106,7 @@ impl FunctionOptions {
             env: &[],
             secrets: &[],
             volumes: &[],
+            gpu: &[],
             cpu: None,
             memory: None,
             network: None,
@@ -141,6 +144,16 @@ impl FunctionOptions {
     #[must_use]
     pub const fn volumes(mut self, volumes: &'static [(&'static str, Volume)]) -> Self {
         self.volumes = volumes;
+        self
+    }
+
+    /// `gpu = "A100"`: a GPU of this type, one of them (`"A100-80GB"` of this memory, `"any"` of any type), which other functions may use at the same time.
+    /// `gpu = "A100:2"`: two, and nobody else's; where all are in use, calls wait. `gpu = ["H100", "A100-80GB:2", "any"]`: the first of
+    /// these that can be had. Where the machine has none of them, a call fails before anything starts:
+    /// [`CallErrorKind::NoSuchGpu`](crate::CallErrorKind::NoSuchGpu).
+    #[must_use]
+    pub const fn gpu(mut self, alternatives: &'static [Gpu]) -> Self {
+        self.gpu = alternatives;
         self
     }
 

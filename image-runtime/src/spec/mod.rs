@@ -3,6 +3,7 @@
 mod app;
 pub mod base;
 mod function;
+mod gpu;
 mod image;
 pub(crate) mod python;
 pub(crate) mod secret;
@@ -15,6 +16,7 @@ pub use function::{
     FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
     StreamFuture,
 };
+pub use gpu::Gpu;
 pub use image::{Image, ImageRef, ImageSpec, Place};
 pub use python::{Project, Requirements};
 pub use secret::{Secret, Secrets};

@@ -151,6 +151,11 @@ impl Store {
         Ok(freed)
     }
 
+    /// Locks of GPUs. Its files stay.
+    pub(crate) fn gpus(&self) -> Folder {
+        self.folder("gpus")
+    }
+
     /// Exclusive locks, shared by all processes that use this store.
     pub fn locks(&self) -> Locks {
         Locks::new(self.bucket.join("locks"))
@@ -193,7 +198,7 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 8] {
+    fn folders(&self) -> [Folder; 9] {
         [
             "downloads",
             "bases",
@@ -201,6 +206,7 @@ impl Store {
             "workers",
             "uses",
             "locks",
+            "gpus",
             "run",
             "tmp",
         ]
@@ -361,7 +367,10 @@ mod tests {
         }
         assert_eq!(store.remove_caches().unwrap(), 3);
         let left = store.folders().map(|folder| folder.join("x").exists());
-        assert_eq!(left, [false, false, false, true, true, true, true, true]);
+        assert_eq!(
+            left,
+            [false, false, false, true, true, true, true, true, true]
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
+use crate::gpu::Claim;
 use crate::protocol::{self, Command, Failure, Kind, RunOutcome, value};
 use crate::secrets::Mask;
 
@@ -19,6 +20,8 @@ pub struct Worker {
     requests: u64,
     mask: Mask,
     memory: Option<u64>,
+    /// The GPUs that are its alone, or that it shares.
+    claim: Option<Claim>,
 }
 
 impl Worker {
@@ -37,7 +40,13 @@ impl Worker {
             requests: 0,
             mask,
             memory,
+            claim: None,
         }
+    }
+
+    /// Keeps GPUs until its container is gone.
+    pub(crate) fn keep(&mut self, claim: Option<Claim>) {
+        self.claim = claim;
     }
 
     /// A name of the container for people.
@@ -120,10 +129,15 @@ impl Worker {
     /// What the engine says.
     pub async fn remove(self) -> Result<(), EngineError> {
         let Self {
-            container, line, ..
+            container,
+            line,
+            claim,
+            ..
         } = self;
         drop(line);
-        container.remove().await
+        let removed = container.remove().await;
+        drop(claim);
+        removed
     }
 
     async fn request(

@@ -18,7 +18,8 @@ use super::inside;
 use super::line::Line;
 use super::output::Output;
 use crate::digest::LayerId;
-use crate::engine::{Container, ContainerSpec, Engine, Limits, Mount};
+use crate::engine::{Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount};
+use crate::gpu::Gpu;
 use crate::protocol::{self, Hello, Kind, value};
 use crate::secrets::Mask;
 use crate::store::Store;
@@ -40,6 +41,8 @@ pub struct WorkerSpec {
     pub network: bool,
     /// What it may use of the machine.
     pub limits: Limits,
+    /// The GPUs that it sees.
+    pub gpus: Vec<Gpu>,
     /// What is hidden in all that it prints, and in the errors of its functions.
     pub mask: Mask,
     /// What it is for, for people.
@@ -91,7 +94,9 @@ impl Launcher {
         let listener = listen(meeting.path()).map_err(failed)?;
         let output = Output::create(meeting.path()).map_err(failed)?;
 
-        let mut argv = bundle.argv(inside::BUNDLE);
+        // The worker may load the driver itself, and looks nowhere else.
+        let more = (!spec.gpus.is_empty()).then_some(DRIVER_LIBRARIES);
+        let mut argv = bundle.argv(inside::BUNDLE, more);
         argv.extend_from_slice(&self.arguments);
         let mut mounts = vec![
             Mount::Local {
@@ -118,6 +123,7 @@ impl Launcher {
                 mounts,
                 network: spec.network,
                 limits: spec.limits,
+                gpus: spec.gpus,
                 purpose: spec.purpose,
             })
             .await?;

@@ -15,6 +15,7 @@ app::config! {
     cpu = 2,
     memory = "512MiB",
     network = true,
+    gpu = "T4",
     volumes = { "/data": Volume::from_name("etl") },
 }
 
@@ -34,6 +35,7 @@ fn the_settings_are_registered() {
     assert_eq!(app.options.cpu, Some(2.0));
     assert_eq!(app.options.memory, Some(512 << 20));
     assert_eq!(app.options.network, Some(true));
+    assert_eq!(app.options.gpu[0].text, "T4");
     assert_eq!(app.options.volumes, [("/data", Volume::from_name("etl"))]);
     assert!(app.place.file.ends_with("ui/config/pass.rs"));
 }

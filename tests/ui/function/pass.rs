@@ -200,6 +200,7 @@ fn returned(texts: &[&str]) -> Failure {
     cpu = 1.5,
     memory = "1.5GiB",
     network = false,
+    gpu = ["A100-80GB:2", "RTX-PRO-6000", "any"],
     volumes = { "/a": Volume::from_name("a"), "/b": Volume::from_host("./b"), "/c": crate::function::SHARED },
     min_containers = 0,
     max_containers = 8,
@@ -365,6 +366,16 @@ fn how_calls_are_made_is_registered_as_it_was_written() {
     assert_eq!(options.cpu, Some(1.5));
     assert_eq!(options.memory, Some(3 << 29));
     assert_eq!(options.network, Some(false));
+    let gpus = options.gpu.iter();
+    let gpus: Vec<_> = gpus
+        .map(|gpu| (gpu.text, gpu.kind, gpu.memory, gpu.count))
+        .collect();
+    let expected = [
+        ("A100-80GB:2", Some("A100"), Some(80), Some(2)),
+        ("RTX-PRO-6000", Some("RTX-PRO-6000"), None, None),
+        ("any", None, None, None),
+    ];
+    assert_eq!(gpus, expected);
     let volumes = [
         ("/a", Volume::from_name("a")),
         ("/b", Volume::from_host("./b")),

@@ -18,6 +18,7 @@ use super::future::runtime;
 use super::job::Job;
 use crate::engine::Limits;
 use crate::event::{Event, Events};
+use crate::gpu::Gpus;
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
 use crate::worker::{Launcher, Worker};
@@ -33,6 +34,8 @@ pub(super) struct PoolKey {
     pub(super) mounts: Vec<crate::engine::Mount>,
     pub(super) network: bool,
     pub(super) limits: Limits,
+    /// The GPUs that each container takes, as alternatives.
+    pub(super) gpu: &'static [crate::spec::Gpu],
     /// What is hidden in all that is printed.
     pub(super) mask: Mask,
     pub(super) size: Size,
@@ -87,6 +90,7 @@ impl Size {
 #[derive(Debug)]
 pub(super) struct Pools {
     launcher: Arc<Launcher>,
+    gpus: Arc<Gpus>,
     events: Events,
     pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
 }
@@ -96,14 +100,16 @@ pub(super) struct Pools {
 pub(super) struct Pool {
     key: PoolKey,
     launcher: Arc<Launcher>,
+    gpus: Arc<Gpus>,
     events: Events,
     state: Mutex<State>,
 }
 
 impl Pools {
-    pub(super) fn new(launcher: Arc<Launcher>, events: Events) -> Self {
+    pub(super) fn new(launcher: Arc<Launcher>, gpus: Arc<Gpus>, events: Events) -> Self {
         Self {
             launcher,
+            gpus,
             events,
             pools: Mutex::default(),
         }
@@ -117,6 +123,7 @@ impl Pools {
         let pool = Arc::new(Pool {
             key: key.clone(),
             launcher: Arc::clone(&self.launcher),
+            gpus: Arc::clone(&self.gpus),
             events: self.events.clone(),
             state: Mutex::default(),
         });

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::container::LogOutput;
 use bollard::models::{
-    ContainerCreateBody, EventMessage, HealthConfig, HostConfig, HostConfigLogConfig, ImageInspect,
-    Mount as DockerMount, MountType, MountVolumeOptions,
+    ContainerCreateBody, DeviceRequest, EventMessage, HealthConfig, HostConfig,
+    HostConfigLogConfig, ImageInspect, Mount as DockerMount, MountType, MountVolumeOptions,
 };
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, EventsOptionsBuilder, StartContainerOptions,
@@ -23,6 +23,7 @@ use super::volumes::VOLUME_PREFIX;
 use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
 use crate::engine::{Container, ContainerSpec, EngineError, Exit, Limits, Mount, NewLayer};
+use crate::gpu::Gpu;
 
 /// Before the name of a volume that is a cache.
 const CACHE_PREFIX: &str = "image-runtime-cache-";
@@ -85,7 +86,8 @@ impl Daemon {
         docker
             .start_container(guard.name(), None::<StartContainerOptions>)
             .await
-            .map_err(self.failed(doing()))?;
+            .map_err(self.failed(doing()))
+            .map_err(|error| without_toolkit(error, &spec.gpus))?;
         let (read, reading) = watch::channel(());
         let container = DockerContainer(Arc::new(Running {
             daemon: Arc::clone(self),
@@ -134,6 +136,20 @@ impl Daemon {
     }
 }
 
+/// A daemon that was never told of GPUs says so in its own words, which name no way out.
+fn without_toolkit(error: EngineError, gpus: &[Gpu]) -> EngineError {
+    match error {
+        EngineError::Refused { doing, said } if !gpus.is_empty() => EngineError::Refused {
+            doing,
+            said: format!(
+                "{said}\n  help: the daemon needs the NVIDIA Container Toolkit: install `nvidia-container-toolkit`, then \
+                 `nvidia-ctk runtime configure --runtime=docker`, and start the daemon again"
+            ),
+        },
+        other => other,
+    }
+}
+
 fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBody {
     let below = image.config.as_ref();
     let inherited = below
@@ -170,10 +186,23 @@ fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBod
                 config: None,
             }),
             mounts: Some(spec.mounts.iter().map(mount).collect()),
+            device_requests: gpus(&spec.gpus),
             ..limited(&spec.limits)
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// What `docker run --gpus` asks for.
+fn gpus(gpus: &[Gpu]) -> Option<Vec<DeviceRequest>> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    let ids = gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+    let request = DeviceRequest {
+        device_ids: Some(ids),
+        capabilities: Some(vec![words(&["gpu", "compute", "utility"])]),
+        ..DeviceRequest::default()
+    };
+    (!gpus.is_empty()).then(|| vec![request])
 }
 
 fn limited(limits: &Limits) -> HostConfig {
@@ -358,6 +387,32 @@ mod tests {
         assert_eq!(host.pids_limit, Some(7));
         assert_eq!(host.nano_cpus, Some(1_500_000_000));
         assert_eq!(limited(&Limits::default()), HostConfig::default());
+    }
+
+    #[test]
+    fn gpus_are_asked_for_as_docker_run_does() {
+        assert_eq!(gpus(&[]), None);
+        let gpu = Gpu {
+            index: 3,
+            minor: 3,
+            uuid: "GPU-abc".to_owned(),
+            name: "Tesla T4".to_owned(),
+            memory: 1,
+        };
+        let asked = gpus(&[gpu.clone()]).unwrap().remove(0);
+        assert_eq!(asked.device_ids, Some(vec!["GPU-abc".to_owned()]));
+        assert_eq!(asked.capabilities.unwrap()[0][0], "gpu");
+        let error = || EngineError::Refused {
+            doing: "starting".to_owned(),
+            said: "could not select device driver".to_owned(),
+        };
+        let text = without_toolkit(error(), &[gpu]).to_string();
+        assert!(
+            text.contains("could not select") && text.contains("nvidia-ctk"),
+            "{text}"
+        );
+        let text = without_toolkit(error(), &[]).to_string();
+        assert!(!text.contains("nvidia-ctk"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod container;
 mod export;
 mod files;
 mod form;
+mod gpu;
 mod kernel;
 mod layers;
 mod network;
@@ -90,6 +91,11 @@ impl EmbeddedEngine {
             }
         }
         let mut binds = network::files(&scratch, &host_name)?;
+        if !spec.gpus.is_empty() {
+            let driver = gpu::driver(&spec.gpus)?;
+            driver.add_env(&mut env, &spec.gpus);
+            binds.extend(driver.binds);
+        }
         binds.extend(spec.mounts.iter().map(|mount| self.bind(mount)));
         let sandbox = Sandbox {
             root: self.layers.overlay(&stack, &scratch, self.volatile)?,

@@ -317,7 +317,7 @@ fn a_hybrid_takes_each_controller_where_it_is() {
     assert!(fact("control groups").contains("hybrid"));
     assert!(fact("memory limit").contains("can be kept, by"));
     assert!(fact("pids limit").contains("unified"));
-    assert!(fact("cpus limit").contains("cannot be kept"));
+    assert!(fact("cpu limit").contains("cannot be kept"));
 }
 
 #[test]
