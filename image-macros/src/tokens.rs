@@ -6,7 +6,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
-use crate::keyword::{Checked, Retries, Secret};
+use crate::keyword::{Checked, Retries};
+use crate::made::{self, Made};
 use crate::paths::private;
 use crate::syntax::path_text;
 
@@ -46,14 +47,15 @@ impl Checked {
             Self::Texts(texts) => quote!(&[#(#texts),*]),
             Self::Words(words) => quote!(&[#(#words),*]),
             Self::Secrets(secrets) => {
-                let p = private();
-                let secrets = secrets.iter().map(|secret| match secret {
-                    Secret::Made(constructor, argument) => {
-                        quote!(#p::Secret::#constructor(#argument))
-                    }
-                    Secret::Named(path) => quote!(#path),
-                });
+                let secrets = secrets.iter().map(|secret| secret.tokens(made::SECRET));
                 quote!(&[#(#secrets),*])
+            }
+            Self::Volumes(volumes) => {
+                let volumes = volumes.iter().map(|(target, volume)| {
+                    let volume = volume.tokens(made::VOLUME);
+                    quote!((#target, #volume))
+                });
+                quote!(&[#(#volumes),*])
             }
             Self::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| quote!((#key, #value)));
@@ -61,7 +63,22 @@ impl Checked {
             }
             Self::Duration(duration) => self::duration(*duration),
             Self::Count(count, _) => quote!(#count),
-            Self::Factor(factor) => quote!(#factor),
+            Self::Factor(number) | Self::Cpus(number) => quote!(#number),
+            Self::Gpu(alternatives) => {
+                let p = private();
+                let optional = |value: Option<TokenStream>| match value {
+                    Some(value) => quote!(::core::option::Option::Some(#value)),
+                    None => quote!(::core::option::Option::None),
+                };
+                let alternatives = alternatives.iter().map(|(text, gpu)| {
+                    let kind = optional(gpu.kind.map(|kind| quote!(#kind)));
+                    let memory = optional(gpu.memory.map(|memory| quote!(#memory)));
+                    let count = optional(gpu.count.map(|count| quote!(#count)));
+                    quote!(#p::Gpu { text: #text, kind: #kind, memory: #memory, count: #count })
+                });
+                quote!(&[#(#alternatives),*])
+            }
+            Self::Memory(bytes) => quote!(#bytes),
             Self::Retries(Retries { max, pace }) => {
                 let p = private();
                 match pace {
@@ -73,6 +90,17 @@ impl Checked {
                 }
             }
             Self::Image(path) => image_reference(path),
+        }
+    }
+}
+
+impl Made {
+    fn tokens(&self, ty: made::Type) -> TokenStream {
+        let p = private();
+        let name = syn::Ident::new(ty.name, proc_macro2::Span::call_site());
+        match self {
+            Self::By(constructor, argument) => quote!(#p::#name::#constructor(#argument)),
+            Self::Named(path) => quote!(#path),
         }
     }
 }

@@ -27,9 +27,9 @@ pub use crate::spec::base::{
 pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec,
-    Invoke, JsonBridge, Parameter, Place, Project, PythonSpec, Requirements, Retries, Secret, Step,
-    TestEntry,
+    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Gpu, Image, ImageRef,
+    ImageSpec, Invoke, JsonBridge, Parameter, Place, Project, PythonSpec, Requirements, Retries,
+    Secret, Step, TestEntry, Volume,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.

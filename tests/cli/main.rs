@@ -9,6 +9,7 @@
 mod builds;
 mod export;
 mod face;
+mod gpus;
 mod input;
 mod render;
 mod secrets;

@@ -5,7 +5,9 @@ mod classes;
 mod dockerfile;
 mod failures;
 mod files;
+mod gpus;
 mod images;
+mod limits;
 mod many;
 mod output;
 mod pools;
@@ -13,6 +15,7 @@ mod python;
 mod scripts;
 mod streams;
 mod values;
+mod volumes;
 
 use image_runtime::{Image, image};
 

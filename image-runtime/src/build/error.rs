@@ -180,7 +180,7 @@ fn outcome_text(outcome: &RunOutcome) -> String {
         RunOutcome::Exited(code) => format!("exit code {code}"),
         RunOutcome::Signaled(signal) => crate::worker::exit_text(&crate::engine::Exit {
             code: i64::from(128 + signal),
-            out_of_memory: false,
+            ..crate::engine::Exit::default()
         }),
         RunOutcome::NotStarted(reason) => reason.clone(),
     }

@@ -8,7 +8,7 @@ use super::network::{CERTIFICATES_INSIDE, Network};
 use super::{BuildError, Builder, Prepared, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
-use crate::engine::{Mount, NewLayer};
+use crate::engine::{Limits, Mount, NewLayer};
 use crate::event::{Event, Work};
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
@@ -263,6 +263,9 @@ impl Builder {
                 _ => String::new(),
             },
             mounts,
+            network: true,
+            limits: Limits::default(),
+            gpus: Vec::new(),
             mask: mask.clone(),
             purpose: format!("build {}", layer.title),
         });
