@@ -10,6 +10,7 @@ mod builds;
 mod export;
 mod face;
 mod input;
+mod pythons;
 mod render;
 mod secrets;
 mod signals;

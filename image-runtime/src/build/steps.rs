@@ -76,6 +76,10 @@ impl Builder {
                 self.install(image, layer, parent, &secrets, installation, uv)
                     .await
             }
+            Action::StandalonePython { python, pip, uv } => {
+                self.make_standalone(image, layer, parent, python, pip, uv)
+                    .await
+            }
             Action::SuitePython {
                 suite,
                 series,
@@ -149,7 +153,7 @@ impl Builder {
         Ok(self.timed(layer.id, Work::Waiting, lock).await?)
     }
 
-    async fn uv_mounts(&self, version: &str) -> Result<Vec<Mount>, BuildError> {
+    pub(super) async fn uv_mounts(&self, version: &str) -> Result<Vec<Mount>, BuildError> {
         Ok(pip::mounts(uv::program(version, &self.store).await?))
     }
 
@@ -183,7 +187,7 @@ impl Builder {
     }
 
     /// Runs commands with the network and the environment of the step, and saves what they wrote.
-    async fn run_step(
+    pub(super) async fn run_step(
         &self,
         image: &Prepared,
         layer: &PlannedLayer,

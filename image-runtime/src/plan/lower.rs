@@ -10,6 +10,7 @@
 //! | base from a registry | tag, `base`, `registry`, manifest digest as text |
 //! | base from the archive | tag, `base`, `archive`, suite, digest of the package set |
 //! | the suite's Python | tag, parent, `python`, series, version of pip, version of uv |
+//! | a standalone Python | tag, parent, `standalone python`, SHA-256 of its archive, version of pip, version of uv |
 //! | a step | tag, parent, verb, and: |
 //! | – `apt_install`, `run_commands` | list of arguments |
 //! | – `pip_install` | list of requirements, version of uv |
@@ -31,7 +32,9 @@
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
-use super::{BaseSource, Chain, CopySpec, Expanded, Part, Pip, ResolvedBase, Root, Sync};
+use super::{
+    BaseSource, Chain, CopySpec, Expanded, Part, Pip, ResolvedBase, Root, StandalonePython, Sync,
+};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
 
@@ -91,6 +94,15 @@ pub enum Action {
         suite: String,
         /// `3.11`
         series: String,
+        /// The version of pip.
+        pip: String,
+        /// The version of uv that installs it.
+        uv: String,
+    },
+    /// A standalone Python, and pip.
+    StandalonePython {
+        /// Which.
+        python: StandalonePython,
         /// The version of pip.
         pip: String,
         /// The version of uv that installs it.
@@ -267,6 +279,12 @@ pub fn lower(
         });
     }
 
+    if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
+        config.set("LANG", "C.UTF-8");
+        let parent = layers[layers.len() - 1].id;
+        layers.push(standalone_python(parent, python, &mut config, pip, uv, false));
+    }
+
     let mut identity = layers[layers.len() - 1].id;
     let mut force = false;
     let mut own_cmd = false;
@@ -274,6 +292,14 @@ pub fn lower(
     for (index, (written, expanded)) in chain.steps.iter().zip(instructions).enumerate() {
         let step = match (written.part, expanded) {
             (Part::Verb(step), _) => step,
+            (Part::Python(_), _) => {
+                let python = base.python.as_ref();
+                let python = python.expect("a base is resolved with the Python that is put into it");
+                let layer = standalone_python(identity, python, &mut config, pip, uv, force);
+                identity = layer.id;
+                layers.push(layer);
+                continue;
+            }
             (Part::Instruction(_, _), None) => continue,
             (Part::Instruction(instruction, origin), Some(expanded)) => {
                 force |= origin.force;
@@ -400,6 +426,43 @@ pub fn lower(
         });
     }
     Plan { layers, config }
+}
+
+/// Has the Python in `/usr/local` found before any other.
+pub(super) fn python_first(config: &mut Config) {
+    let path = config.env.iter().find(|(name, _)| name == "PATH");
+    let path = path.map_or(DEFAULT_PATH, |(_, value)| value);
+    let own = path.strip_prefix("/usr/local/sbin:").unwrap_or(path);
+    if own.split(':').next() != Some("/usr/local/bin") {
+        let path = format!("/usr/local/bin:{path}");
+        config.set("PATH", &path);
+    }
+}
+
+/// A standalone Python on a layer.
+fn standalone_python(
+    parent: LayerId,
+    python: &StandalonePython,
+    config: &mut Config,
+    pip: &str,
+    uv: &str,
+    force: bool,
+) -> PlannedLayer {
+    python_first(config);
+    PlannedLayer {
+        id: child(&parent, "standalone python", |encoder| {
+            encoder.digest(&python.sha256).text(pip).text(uv)
+        }),
+        title: format!("standalone Python {}", python.version),
+        action: Action::StandalonePython {
+            python: python.clone(),
+            pip: pip.into(),
+            uv: uv.into(),
+        },
+        config: config.clone(),
+        secrets: Secrets::NONE,
+        force,
+    }
 }
 
 /// What identifies all that is there after an instruction, where that changes with it.

@@ -82,6 +82,7 @@ fn registry_base() -> ResolvedBase {
             env: vec![("PATH".into(), "/usr/bin".into())],
             ..ImageConfig::default()
         },
+        python: None,
     }
 }
 
@@ -93,6 +94,7 @@ fn archive_base(python: Option<&str>) -> ResolvedBase {
             python: python.map(ToOwned::to_owned),
         },
         config: ImageConfig::default(),
+        python: None,
     }
 }
 
@@ -118,6 +120,7 @@ fn identities_are_what_they_have_always_been() {
     let scratch = ResolvedBase {
         source: BaseSource::Scratch,
         config: ImageConfig::default(),
+        python: None,
     };
     let all = [
         ids(&plan(&NOTHING, &scratch)),
