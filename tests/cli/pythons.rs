@@ -127,6 +127,7 @@ fn append(tar: &mut Tar, path: &str, mode: u32, content: &[u8]) {
     header.set_mtime(1_700_000_000);
     // Whoever built the archive is nobody in an image.
     header.set_uid(1234);
+    header.set_gid(1234);
     header.set_size(content.len() as u64);
     tar.append_data(&mut header, format!("python/{path}"), content)
         .unwrap();
