@@ -12,6 +12,7 @@ use syn::spanned::Spanned as _;
 use syn::{Ident, Token};
 
 use super::model::Function;
+use super::source;
 use super::signature::{Output, Parameter};
 use super::stream::Making;
 use super::verbs::verbs;
@@ -109,11 +110,22 @@ fn spec(function: &Function) -> TokenStream {
         let ty = type_text(&parameter.ty);
         quote!(#p::Parameter { name: #name, ty: #ty })
     });
+    let parameter_count = signature.parameters.len();
+    let makes_stream = signature.output.making.is_some();
+    let source = source::of(&function.item);
     let result = type_text(&signature.output.ty);
     let bounds = bounds(function);
     let invoke = invoke(function);
     let json = json(function);
     quote! {
+        #[doc(hidden)]
+        pub const BUILD__: #p::BuildFunction = #p::BuildFunction {
+            spec: Self::spec__,
+            parameters: #parameter_count,
+            makes_stream: #makes_stream,
+            source: #source,
+        };
+
         #[doc(hidden)]
         fn spec__() -> &'static #p::FunctionSpec {
             static FUNCTION_SPEC__: #p::FunctionSpec = #p::FunctionSpec {

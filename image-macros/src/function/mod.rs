@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod expand;
 mod model;
 mod signature;
+mod source;
 mod stream;
 mod verbs;
 

@@ -189,6 +189,16 @@ pub(crate) const STEPS: &[Row] = &[
         finish: None,
     },
     Row {
+        name: "run_function",
+        aliases: &[],
+        positional: Positional::Exactly(&[Keyword {
+            name: "function",
+            kind: Kind::Function,
+        }]),
+        keywords: &[FORCE_BUILD],
+        finish: None,
+    },
+    Row {
         name: "copy_local_file",
         aliases: &[],
         positional: Positional::Exactly(&[

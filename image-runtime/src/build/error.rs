@@ -118,6 +118,18 @@ pub enum BuildError {
     /// The tool that installs Python packages could not be had.
     #[error("the tool that installs Python packages cannot be had")]
     Uv(#[from] UvError),
+    /// A function that runs while the image is built took too long.
+    #[error(
+        "step `{step}` of image `{image}` did not end within {limit:?}\n  help: give the function more with `timeout = \"…\"`"
+    )]
+    TimedOut {
+        /// The image, as people call it.
+        image: String,
+        /// The step, as people write it.
+        step: String,
+        /// What it was given.
+        limit: std::time::Duration,
+    },
     /// A secret of a step cannot be had.
     #[error("step `{step}` of image `{image}` cannot be made")]
     Secret {

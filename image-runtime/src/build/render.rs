@@ -248,6 +248,18 @@ impl Writer {
         }
         match &layer.action {
             Action::Base(_) | Action::SuitePython { .. } | Action::Workdir => {}
+            Action::RunFunction(function) => {
+                let _ = writeln!(
+                    self.text,
+                    "# No Dockerfile runs `{}`, a function of this program; `build` with `IMAGE_ENGINE=docker` does it in the daemon.",
+                    function.name
+                );
+                self.begin(&format!("image-runtime/layer:{}", layer.id));
+                *now = Config {
+                    workdir: "/".to_owned(),
+                    ..Config::default()
+                };
+            }
             Action::StandalonePython { python, pip, .. } => {
                 self.user(now, "");
                 let _ = writeln!(

@@ -18,6 +18,7 @@
 //! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
 //! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
 //! | … with secrets | `secrets`, number of them, then source and name of each |
+//! | – `run_function` | text of the function, number of its variables, then name and value of each |
 //! | – `copy_local_file`, `copy_local_dir`, `add_local_file`, `add_local_dir` | target, digest of the file tree |
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
@@ -33,7 +34,7 @@
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
 use super::{
-    BaseSource, Chain, CopySpec, Expanded, Part, Pip, ResolvedBase, Root, StandalonePython, Sync,
+    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Part, Pip, ResolvedBase, Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
@@ -126,6 +127,8 @@ pub enum Action {
     },
     /// Commands through a shell.
     RunCommands(&'static [&'static str]),
+    /// A function of this program.
+    RunFunction(FunctionRun),
     /// Local files: the step's place in [`Chain::steps`], by which the caller knows the tree, and where they go.
     CopyFiles {
         /// Index of the step.
@@ -344,6 +347,7 @@ pub fn lower(
                 encoder.list(step.commands.iter().copied());
                 secret_names(step.secrets, encoder)
             }
+            Step::RunFunction(step) => FunctionRun::of(&step.function).encode(encoder),
             Step::CopyLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
             Step::CopyLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
             Step::AddLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
@@ -368,6 +372,7 @@ pub fn lower(
                 uv: uv.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
+            Step::RunFunction(step) => Action::RunFunction(FunctionRun::of(&step.function)),
             Step::CopyLocalFile(step) => Action::CopyFiles {
                 step: index,
                 target: step.target,
@@ -418,9 +423,12 @@ pub fn lower(
             title: title(step),
             action,
             config: config.clone(),
-            secrets: Secrets {
-                all: secrets(step),
-                folder: written.place.manifest_dir,
+            secrets: match step {
+                Step::RunFunction(step) => FunctionRun::of(&step.function).secrets,
+                _ => Secrets {
+                    all: secrets(step),
+                    folder: written.place.manifest_dir,
+                },
             },
             force,
         });
@@ -612,6 +620,7 @@ fn title(step: &Step) -> String {
         Step::PipInstallFromPyproject(step) => step.path.to_owned(),
         Step::UvSync(step) => step.path.to_owned(),
         Step::RunCommands(step) => step.commands.join(", "),
+        Step::RunFunction(step) => (step.function.spec)().name.to_owned(),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
         Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),

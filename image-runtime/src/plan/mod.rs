@@ -6,6 +6,7 @@
 
 mod chain;
 mod dockerfile;
+mod function;
 mod lower;
 mod pip;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
 pub(crate) use lower::DEFAULT_PATH;
+pub use function::FunctionRun;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 pub use pip::{Pip, Sync};
 

@@ -12,6 +12,7 @@ pub mod verb;
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use function::{
+    BuildFunction, 
     FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
     StreamFuture,
 };
