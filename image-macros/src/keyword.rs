@@ -238,7 +238,10 @@ impl Kind {
                 let function = &call.func;
                 let fault = Fault::new(format!("`{name}` must be a path, not a call"));
                 let path = quote::quote!(#function).to_string().replace(' ', "");
-                errors.at(call, fault.help(format!("leave out the parentheses: `{path}`")));
+                errors.at(
+                    call,
+                    fault.help(format!("leave out the parentheses: `{path}`")),
+                );
                 None
             }
             (wanted, found) => {

@@ -25,8 +25,8 @@ pub use crate::spec::base::{
 pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, BuildFunction, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry,
+    AppSpec, Base, BuildFunction, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec,
+    Invoke, JsonBridge, Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.
@@ -43,7 +43,9 @@ pub const fn cannot_be_extended(base: &Base) -> Option<&'static str> {
 /// Why a function cannot run while an image is built, if it cannot.
 pub const fn cannot_run_while_building(function: &BuildFunction) -> Option<&'static str> {
     if function.makes_stream {
-        return Some("`run_function` takes a function that returns once, not one that makes a stream");
+        return Some(
+            "`run_function` takes a function that returns once, not one that makes a stream",
+        );
     }
     if function.parameters > 0 {
         return Some(

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -105,7 +106,13 @@ impl Cpython {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name().into_string().unwrap();
-            let left_out = ["__pycache__", "test", "site-packages", "idlelib", "ensurepip"];
+            let left_out = [
+                "__pycache__",
+                "test",
+                "site-packages",
+                "idlelib",
+                "ensurepip",
+            ];
             let kind = entry.file_type().unwrap();
             let path = format!("{path}/{name}");
             if left_out.contains(&&*name) || name.starts_with("config-") {
@@ -189,7 +196,61 @@ fn each_series_runs_from_the_mirror_and_installs_packages() {
             called.stdout.trim().trim_matches('"'),
             format!("{version} pip=={pip} six==1.17.0 /usr/local/bin/python")
         );
+        if image == "THIRTEEN" {
+            let url = serve(folder.path());
+            let again = pythons(&["build", image, "--pull"], &url).run().good();
+            let said = format!("Python {version} is a standalone one, from {url}");
+            assert!(again.stderr.contains(&said), "{}", again.stderr);
+            // What is the same is not made again.
+            assert!(!again.stderr.contains("unpacking"), "{}", again.stderr);
+        }
     }
+}
+
+/// Serves the files of a folder, and a page of links for the folder itself, to the end of the test; answers the address.
+fn serve(folder: &Path) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/pythons", listener.local_addr().unwrap());
+    let folder = folder.to_owned();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let _ = answer(&folder, connection.unwrap());
+        }
+    });
+    url
+}
+
+fn answer(folder: &Path, mut connection: TcpStream) -> io::Result<()> {
+    let mut lines = BufReader::new(connection.try_clone()?).lines();
+    let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+    for line in lines {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let name = path.trim_start_matches("/pythons/").replace("%2B", "+");
+    let content = match name.as_str() {
+        "" => fs::read_dir(folder)?
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| format!("<a href=\"{}\">{name}</a>\n", name.replace('+', "%2B")))
+            .collect::<String>()
+            .into_bytes(),
+        name => match fs::read(folder.join(name)) {
+            Ok(content) => content,
+            Err(_) => {
+                return connection.write_all(
+                    b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                );
+            }
+        },
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    connection.write_all(head.as_bytes())?;
+    connection.write_all(&content)
 }
 
 #[test]
@@ -221,13 +282,15 @@ fn a_python_that_is_nowhere_is_told_with_what_to_do() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mirror = folder.path().to_str().unwrap();
-    pythons(&["build", "THIRTEEN", "--pull"], mirror).run().with(
-        1,
-        &[
-            "Python 3.13 cannot be had",
-            "help: write `python_version = \"3.11\"`",
-            "IMAGE_PYTHON_MIRROR",
-            "has no standalone Python 3.13 for",
-        ],
-    );
+    pythons(&["build", "THIRTEEN", "--pull"], mirror)
+        .run()
+        .with(
+            1,
+            &[
+                "Python 3.13 cannot be had",
+                "help: write `python_version = \"3.11\"`",
+                "IMAGE_PYTHON_MIRROR",
+                "has no standalone Python 3.13 for",
+            ],
+        );
 }

@@ -12,8 +12,8 @@ use syn::spanned::Spanned as _;
 use syn::{Ident, Token};
 
 use super::model::Function;
-use super::source;
 use super::signature::{Output, Parameter};
+use super::source;
 use super::stream::Making;
 use super::verbs::verbs;
 use crate::paths::private;

@@ -37,12 +37,11 @@ fn push(tokens: TokenStream, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn spaces_comments_and_attributes_do_not_count() {
         let of = |text: &str| super::of(&syn::parse_str(text).unwrap());
-        let one = of("/// Docs.\n#[inline] pub fn f() -> u8 { let a = g(1, \"x y\"); /* why */ a+1 }");
+        let one =
+            of("/// Docs.\n#[inline] pub fn f() -> u8 { let a = g(1, \"x y\"); /* why */ a+1 }");
         let two = of("fn f()->u8{let a=g( 1,\"x y\") ;a + 1}");
         assert_eq!(one, two);
         assert_ne!(one, of("fn f()->u8{let a=g( 1,\"x  y\") ;a + 1}"));

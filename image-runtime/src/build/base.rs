@@ -59,10 +59,10 @@ fn record(key: &str) -> String {
 }
 
 /// What an image's root was when it was last asked for, if the store knows.
-pub(crate) fn known_base(store: &Store, image: Image) -> Option<BaseSource> {
+pub(crate) fn known_base(store: &Store, image: Image) -> Option<ResolvedBase> {
     let key = key(&Chain::of(image))?;
     let known: Record = store.bases().read_record(&record(&key))?;
-    Some(known.base.source)
+    Some(known.base)
 }
 
 impl Builder {
@@ -250,7 +250,7 @@ impl Builder {
                 has: has.into(),
                 accepted: builder.series.contains(&has),
                 reference,
-                source: Box::new(source),
+                source,
             },
             error => error,
         })?;

@@ -104,7 +104,7 @@ pub enum BuildError {
         /// The version asked for.
         asked: String,
         /// What was said.
-        source: StandaloneError,
+        source: Box<StandaloneError>,
     },
     /// No Python runs in it.
     #[error(

@@ -41,7 +41,7 @@ impl Builder {
             is_vouched_for,
         } = found.map_err(|source| BuildError::Standalone {
             asked: asked(version).to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         let mut notes = Vec::new();
         if python.version != version.exact {
@@ -115,7 +115,7 @@ impl Builder {
             .await
             .map_err(|source| BuildError::Standalone {
                 asked: python.version.clone(),
-                source: source.into(),
+                source: Box::new(source.into()),
             })?;
         let mut encoder = Encoder::new("image-runtime unpacked python v1");
         let unpacked = NewLayer {
@@ -130,7 +130,9 @@ impl Builder {
         let commands = vec![
             pip::packages(&[&format!("pip=={pip}")]),
             // Each fresh container would do it again. Files that are no Python are part of some tests.
-            shell("python3 -m compileall -q -j 0 -x '/(test|tests)/' /usr/local/lib/python3* || true"),
+            shell(
+                "python3 -m compileall -q -j 0 -x '/(test|tests)/' /usr/local/lib/python3* || true",
+            ),
         ];
         let secrets = crate::secrets::Values::default();
         self.run_step(image, layer, unpacked.id, &secrets, commands, mounts)
@@ -170,7 +172,9 @@ struct Standalone {
 
 impl Standalone {
     fn new(archive: PathBuf, version: &str) -> Self {
-        let series = version.rsplit_once('.').map_or(version, |(series, _)| series);
+        let series = version
+            .rsplit_once('.')
+            .map_or(version, |(series, _)| series);
         Self {
             archive,
             program: format!("python{series}"),
@@ -282,7 +286,10 @@ fn relocated(text: &[u8]) -> Vec<u8> {
         let (before, after) = (&rest[..at], &rest[at + BUILT_FOR.len()..]);
         whole.push_str(before);
         // No part of a longer path, but perhaps of an option: `-L/install/lib`.
-        let word = before.rsplit([' ', '\'', '"', '=', ':']).next().unwrap_or_default();
+        let word = before
+            .rsplit([' ', '\'', '"', '=', ':'])
+            .next()
+            .unwrap_or_default();
         let starts = matches!(word, "" | "-L" | "-I");
         let ends = !after.starts_with(|c: char| c.is_alphanumeric() || "._-".contains(c));
         whole.push_str(match starts && ends {
@@ -301,8 +308,10 @@ mod tests {
 
     #[test]
     fn what_builds_extensions_is_told_the_new_prefix() {
-        let text = "'prefix': '/install', 'LDFLAGS': '-L/install/lib -L/a/install', 'x': '/installed'";
-        let moved = "'prefix': '/usr/local', 'LDFLAGS': '-L/install/lib -L/a/install', 'x': '/installed'";
+        let text =
+            "'prefix': '/install', 'LDFLAGS': '-L/install/lib -L/a/install', 'x': '/installed'";
+        let moved =
+            "'prefix': '/usr/local', 'LDFLAGS': '-L/install/lib -L/a/install', 'x': '/installed'";
         assert_eq!(relocated(b"/install/lib"), b"/usr/local/lib");
         assert_eq!(
             String::from_utf8(relocated(text.as_bytes())).unwrap(),
@@ -313,7 +322,10 @@ mod tests {
     #[test]
     fn members_go_below_the_prefix_and_nowhere_else() {
         let placed = |path: &str| place(Path::new(path)).ok();
-        assert_eq!(placed("./python/bin/python3"), Some("usr/local/bin/python3".into()));
+        assert_eq!(
+            placed("./python/bin/python3"),
+            Some("usr/local/bin/python3".into())
+        );
         assert_eq!(placed("python"), Some("usr/local".into()));
         assert_eq!(placed("other/file"), Some(PathBuf::new()));
         assert_eq!(placed("python/../../etc/passwd"), None);

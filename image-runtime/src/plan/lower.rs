@@ -34,7 +34,8 @@
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
 use super::{
-    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Part, Pip, ResolvedBase, Root, StandalonePython, Sync,
+    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Part, Pip, ResolvedBase, Root,
+    StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
@@ -285,7 +286,14 @@ pub fn lower(
     if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
         config.set("LANG", "C.UTF-8");
         let parent = layers[layers.len() - 1].id;
-        layers.push(standalone_python(parent, python, &mut config, pip, uv, false));
+        layers.push(standalone_python(
+            parent,
+            python,
+            &mut config,
+            pip,
+            uv,
+            false,
+        ));
     }
 
     let mut identity = layers[layers.len() - 1].id;
@@ -297,7 +305,8 @@ pub fn lower(
             (Part::Verb(step), _) => step,
             (Part::Python(_), _) => {
                 let python = base.python.as_ref();
-                let python = python.expect("a base is resolved with the Python that is put into it");
+                let python =
+                    python.expect("a base is resolved with the Python that is put into it");
                 let layer = standalone_python(identity, python, &mut config, pip, uv, force);
                 identity = layer.id;
                 layers.push(layer);

@@ -12,9 +12,8 @@ pub mod verb;
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use function::{
-    BuildFunction, 
-    FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
-    StreamFuture,
+    BuildFunction, FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge,
+    Parameter, Retries, StreamFuture,
 };
 pub use image::{Image, ImageRef, ImageSpec, Place};
 pub use python::{Project, Requirements};

@@ -48,7 +48,9 @@ fn run(name: &str) -> Result<(), Box<dyn Error>> {
         Invoke::Blocking(invoke) => invoke(&nothing),
         Invoke::Async(invoke) => super::invoke::new_runtime().block_on(invoke(&nothing)),
         Invoke::Items(_) | Invoke::Stream(_) => {
-            return Err("a function that makes a stream does not run while an image is built".into());
+            return Err(
+                "a function that makes a stream does not run while an image is built".into(),
+            );
         }
     };
     match ended {

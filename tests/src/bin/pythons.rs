@@ -12,7 +12,8 @@ const ADDED: Image = image!(
         .pip_install("six==1.17.0")
 );
 const IN_DOCKERFILE: Image = image!(
-    from_dockerfile("functions/dockerfiles/path.Dockerfile", add_python = "3.13").pip_install("six==1.17.0")
+    from_dockerfile("functions/dockerfiles/path.Dockerfile", add_python = "3.13")
+        .pip_install("six==1.17.0")
 );
 
 /// The version of Python, the packages that were asked for, and where the program lies.

@@ -99,7 +99,9 @@ mod tests {
                     <a href=\"cpython-3.12.1%2B20240107-x.tar.gz\">cpython-3.12.1+2024…</a>";
         let (files, folders) = links("http://m", page);
         assert_eq!(folders, ["20241002", "20240107"]);
-        let [file] = &files[..] else { panic!("{files:?}") };
+        let [file] = &files[..] else {
+            panic!("{files:?}")
+        };
         assert_eq!(file.name, "cpython-3.12.1+20240107-x.tar.gz");
         assert_eq!(file.url, "http://m/cpython-3.12.1%2B20240107-x.tar.gz");
     }

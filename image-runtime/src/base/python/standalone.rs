@@ -127,11 +127,7 @@ impl Mirror {
                 true => version.exact.to_owned(),
                 false => version.series.to_owned(),
             },
-            machine: format!(
-                "{}-unknown-linux-{}",
-                std::env::consts::ARCH,
-                libc.name()
-            ),
+            machine: format!("{}-unknown-linux-{}", std::env::consts::ARCH, libc.name()),
         })
     }
 
@@ -145,7 +141,11 @@ impl Mirror {
     ) -> Result<Vec<(Name, Listed)>, StandaloneError> {
         let known = match self.directory() {
             Some(_) => Vec::new(),
-            None => self.known(version, libc, store).await?,
+            None => match self.known(version, libc, store).await {
+                // Another mirror may list what it has.
+                Err(_) if self.0 != PUBLIC => Vec::new(),
+                known => known?,
+            },
         };
         let listed = match self.directory() {
             Some(directory) => {
@@ -258,28 +258,17 @@ pub async fn archive(
     Ok(downloads.path(&sha256))
 }
 
-/// The SHA-256 that the mirror says an archive has.
-async fn checksum(
-    downloads: &Downloads,
-    file: &Listed,
-) -> Result<Option<Digest>, DownloadError> {
+/// The SHA-256 that the mirror says an archive has: in a file of its own, or in a list beside it.
+async fn checksum(downloads: &Downloads, file: &Listed) -> Result<Option<Digest>, DownloadError> {
     let folder = file.url.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let of_name = |line: &str| {
-        let (sum, name) = line.split_once([' ', '\t'])?;
-        let name = name.trim().trim_start_matches('*');
-        let name = name.strip_prefix("./").unwrap_or(name);
-        (name == file.name).then(|| sum.parse().ok())?
-    };
-    let lone = |line: &str| line.split_whitespace().next()?.parse().ok();
-    let beside: [(String, &(dyn Fn(&str) -> Option<Digest> + Sync)); 2] = [
-        (format!("{}.sha256", file.url), &lone),
-        (format!("{folder}/SHA256SUMS"), &of_name),
-    ];
-    for (url, read) in beside {
+    let own = format!("{}.sha256", file.url);
+    let list = format!("{folder}/SHA256SUMS");
+    for (url, is_list) in [(own, false), (list, true)] {
         match downloads.read(&url, LONGEST_SUMS).await {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
-                if let Some(sha256) = text.lines().find_map(read) {
+                let mut lines = text.lines();
+                if let Some(sha256) = lines.find_map(|line| in_line(line, file, is_list)) {
                     return Ok(Some(sha256));
                 }
             }
@@ -288,4 +277,13 @@ async fn checksum(
         }
     }
     Ok(None)
+}
+
+/// The SHA-256 that a line says; in a list, of that very file.
+fn in_line(line: &str, file: &Listed, is_list: bool) -> Option<Digest> {
+    let mut words = line.split_whitespace();
+    let sha256 = words.next()?.parse().ok()?;
+    let name = words.next().unwrap_or_default().trim_start_matches('*');
+    let is_it = name.strip_prefix("./").unwrap_or(name) == file.name;
+    (is_it || !is_list).then_some(sha256)
 }
