@@ -1,6 +1,6 @@
 //! What a function says: its head and its body as text, in which spaces, comments, attributes and docs do not count.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens as _;
 
 use crate::item::Item;
@@ -27,8 +27,15 @@ fn push(tokens: TokenStream, text: &mut String) {
                 push(group.stream(), text);
                 text.push_str(close);
             }
-            token => {
-                text.push_str(&token.to_string());
+            TokenTree::Punct(mark) => {
+                text.push(mark.as_char());
+                // `a && b` is not `a & &b`.
+                if mark.spacing() == Spacing::Alone {
+                    text.push(' ');
+                }
+            }
+            word => {
+                text.push_str(&word.to_string());
                 text.push(' ');
             }
         }
@@ -45,6 +52,7 @@ mod tests {
         let two = of("fn f()->u8{let a=g( 1,\"x y\") ;a + 1}");
         assert_eq!(one, two);
         assert_ne!(one, of("fn f()->u8{let a=g( 1,\"x  y\") ;a + 1}"));
+        assert_ne!(of("fn f() { a && b }"), of("fn f() { a & &b }"));
         assert_ne!(one, of("fn f()->u8{let a=g( 2,\"x y\") ;a + 1}"));
     }
 }
