@@ -66,14 +66,14 @@ pub mod ui;
 pub mod worker;
 
 pub use client::{
-    BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Handle, Items, Map,
+    BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Class, Handle, Items, Map,
 };
 pub use image_macros::image;
 pub use spec::{Image, Secret};
 
-/// The macros of a program: `#[app::function]`, `#[app::main]`, `#[app::test]`, `app::config!`.
+/// The macros of a program: `#[app::function]`, `#[app::cls]`, `#[app::python]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {
-    pub use image_macros::{config, function, main, test};
+    pub use image_macros::{cls, config, function, main, python, test};
 }
 
 /// The code of the README.

@@ -39,6 +39,16 @@ async fn write_later() {
     fs::write("/later", "later").expect("the image can be written to");
 }
 
+#[app::python(file = "functions/scripts/building.py")]
+fn write_in_python() -> anyhow::Result<()>;
+
+const BY_PYTHON: Image = image!(debian_slim(python_version = "3.11").run_function(write_in_python));
+
+#[app::function(image = BY_PYTHON)]
+fn by_python() -> String {
+    fs::read_to_string("/by-python").unwrap_or_default()
+}
+
 const GREETED: Image = image!(
     debian_slim()
         .run_commands("echo hello > /greeting")
@@ -62,6 +72,7 @@ async fn what_a_function_writes_while_the_image_is_built_is_in_it() {
     assert_eq!(copied, "hello, world! image /work 17");
     assert_eq!(later, "later");
     assert!(!has_secret);
+    assert_eq!(by_python::remote().await.unwrap(), "python");
 }
 
 #[app::function]

@@ -2,6 +2,7 @@
 
 mod background;
 mod building;
+mod classes;
 mod dockerfile;
 mod failures;
 mod files;
@@ -10,6 +11,7 @@ mod many;
 mod output;
 mod pools;
 mod python;
+mod scripts;
 mod streams;
 mod values;
 

@@ -37,7 +37,7 @@ use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events, Work};
 use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
 use crate::registry::Names;
-use crate::spec::{Image, Place, Step};
+use crate::spec::{Image, Step};
 use crate::store::{Lock, Store};
 use crate::worker::Launcher;
 use once::Once;
@@ -80,7 +80,7 @@ pub struct Builder {
     /// What was used since is not removed.
     opened: SystemTime,
     /// Images that this process built or found built.
-    images: Once<Place, Built>,
+    images: Once<Image, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
@@ -136,7 +136,7 @@ impl Builder {
     /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
         self.images
-            .get(image.spec().place, async {
+            .get(image, async {
                 let looked = self.prepare_and_look(image).await?;
                 self.make_all(vec![looked])
                     .await
@@ -163,7 +163,7 @@ impl Builder {
         }
         let built = self.make_all(prepared).await.map_err(|error| vec![error])?;
         for (image, built) in images.iter().zip(&built) {
-            self.images.put(image.spec().place, built.clone()).await;
+            self.images.put(*image, built.clone()).await;
         }
         Ok(built)
     }

@@ -331,6 +331,7 @@ fn a_function_runs_again_when_its_text_or_its_variables_change_and_not_for_its_t
     const fn function(options: FunctionOptions) -> FunctionSpec {
         FunctionSpec {
             name: "download",
+            class: None,
             place: place(1),
             image: None,
             options,

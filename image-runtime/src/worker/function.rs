@@ -1,16 +1,14 @@
 //! A function that runs while an image is built: in a process of its own, the worker's program started again. So its environment is
 //! that of its step, all that it left running ends with it, and its words are those of the step.
 
-use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process;
 
+use super::invoke::Functions;
 use super::supervise::this_command;
 use super::{inside, serve};
 use crate::protocol::{Failure, value};
-use crate::registry;
-use crate::spec::Invoke;
 
 /// What a [`Command`](crate::protocol::Command) names to have a function run: no program. The argument is the function's name.
 pub(crate) const FUNCTION: &str = "/dev/image-runtime/function";
@@ -40,27 +38,23 @@ pub fn run_named_function() {
     process::exit(i32::from(ended.is_err()));
 }
 
-fn run(name: &str) -> Result<(), Box<dyn Error>> {
-    let function = registry::functions().find(|function| function.name == name);
-    let function = function.ok_or_else(|| format!("the worker has no function `{name}`"))?;
+fn run(name: &str) -> Result<(), String> {
     let nothing = value::encode(&())?;
-    let ended = match function.invoke {
-        Invoke::Blocking(invoke) => invoke(&nothing),
-        Invoke::Async(invoke) => super::invoke::new_runtime().block_on(invoke(&nothing)),
-        Invoke::Items(_) | Invoke::Stream(_) => {
-            return Err(
-                "a function that makes a stream does not run while an image is built".into(),
-            );
-        }
-    };
-    match ended {
-        Ok(_) => Ok(()),
-        Err(Failure::Returned { chain }) => Err(chain.join(": ").into()),
-        Err(Failure::Panicked { message, .. }) => Err(message.into()),
+    match Functions::new().call(&[name.as_bytes(), &[0], &nothing].concat()) {
         // What it returns goes nowhere.
-        Err(Failure::Encoding { .. }) => Ok(()),
+        Ok(_) | Err(Failure::Encoding { .. }) => Ok(()),
+        Err(Failure::Returned { chain }) => Err(chain.join(": ")),
+        Err(Failure::Panicked {
+            message,
+            place,
+            backtrace,
+        }) => Err(format!(
+            "it panicked at {place}: {message}\n{}",
+            backtrace.trim_end()
+        )),
+        Err(Failure::Unable { reason }) => Err(reason),
         Err(Failure::UnknownFunction { name }) => {
-            Err(format!("the worker has no function `{name}`").into())
+            Err(format!("the worker has no function `{name}`"))
         }
     }
 }
