@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     Retries,
     /// A path to a `const Image`.
     Image,
+    /// A path to a function under `#[app::function]`.
+    Function,
 }
 
 /// A value that is what it must be.
@@ -88,6 +90,7 @@ pub(crate) enum Checked {
     Memory(u64),
     Retries(Retries),
     Image(Path),
+    Function(Path),
 }
 
 /// How often a call is made again, and after how long.
@@ -262,6 +265,19 @@ impl Kind {
             (Self::Image, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
                 Some(Checked::Image(path.path.clone()))
             }
+            (Self::Function, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
+                Some(Checked::Function(path.path.clone()))
+            }
+            (Self::Function, Value::Other(Expr::Call(call))) if call.args.is_empty() => {
+                let function = &call.func;
+                let fault = Fault::new(format!("`{name}` must be a path, not a call"));
+                let path = quote::quote!(#function).to_string().replace(' ', "");
+                errors.at(
+                    call,
+                    fault.help(format!("leave out the parentheses: `{path}`")),
+                );
+                None
+            }
             (wanted, found) => {
                 errors.at(found, wanted.wrong_type(name, found));
                 None
@@ -283,6 +299,7 @@ impl Kind {
             Self::Gpu => "\"A100\"",
             Self::Retries => "3",
             Self::Image => "ML",
+            Self::Function => "download",
         }
     }
 
@@ -303,6 +320,7 @@ impl Kind {
             Self::Texts { .. } => "a list of strings",
             Self::Map { .. } => "a map of strings",
             Self::Image => "the path of a `const Image`",
+            Self::Function => "the path of a function under `#[app::function]`",
         };
         let subject = if name.contains(' ') {
             name.to_owned()

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Path;
+use syn::spanned::Spanned as _;
 
 use crate::keyword::{Checked, Retries};
 use crate::made::{self, Made};
@@ -30,6 +31,20 @@ pub(crate) fn image_reference(path: &Path) -> TokenStream {
     let p = private();
     let text = path_text(path);
     quote!(#p::ImageRef { image: #path, path: #text, module: ::core::module_path!() })
+}
+
+/// A function that runs while an image is built. The path stands in it once.
+fn build_function(path: &Path) -> TokenStream {
+    let p = private();
+    let found = quote_spanned!(path.span()=> <#path>::BUILD__);
+    let refused = quote_spanned!(path.span()=> ::core::panic!("{}", why));
+    quote!({
+        const FUNCTION__: #p::BuildFunction = #found;
+        const _: () = if let ::core::option::Option::Some(why) = #p::cannot_run_while_building(&FUNCTION__) {
+            #refused
+        };
+        FUNCTION__
+    })
 }
 
 fn duration(duration: Duration) -> TokenStream {
@@ -90,6 +105,7 @@ impl Checked {
                 }
             }
             Self::Image(path) => image_reference(path),
+            Self::Function(path) => build_function(path),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
 mod background;
+mod building;
 mod classes;
 mod dockerfile;
 mod failures;

@@ -13,6 +13,7 @@ mod pip;
 mod placed;
 mod render;
 mod shelf;
+mod standalone;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use error::{BuildError, StepFailed};
 pub(crate) use network::{certificates, proxies};
 pub use shelf::Shelf;
 
+use crate::base::python::standalone::Mirror;
 use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::{Engine, Mount};
@@ -85,6 +87,8 @@ pub struct Builder {
     layers: Once<LayerId, bool>,
     /// Copies of directories that containers see without what is ignored.
     staged: added::Staged,
+    /// Where Pythons come from that no registry gives.
+    python_mirror: Mirror,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -122,6 +126,7 @@ impl Builder {
             bases: Once::default(),
             layers: Once::default(),
             staged: added::Staged::default(),
+            python_mirror: Mirror::from_env(),
         }
     }
 

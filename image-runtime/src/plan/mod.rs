@@ -6,6 +6,7 @@
 
 mod chain;
 mod dockerfile;
+mod function;
 mod lower;
 mod pip;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub use function::FunctionRun;
 pub(crate) use lower::DEFAULT_PATH;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 pub use pip::{Pip, Sync};
@@ -27,6 +29,41 @@ pub struct ResolvedBase {
     pub source: BaseSource,
     /// What the image says of its own environment.
     pub config: ImageConfig,
+    /// The standalone Python that is put into it, if one is.
+    #[serde(default)]
+    pub python: Option<StandalonePython>,
+}
+
+/// A build of CPython that runs in any image: an archive in the layout of python-build-standalone.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StandalonePython {
+    /// `3.12.6`
+    pub version: String,
+    /// Where the archive is.
+    pub url: String,
+    /// What it holds.
+    pub sha256: Digest,
+    /// The C library it runs with.
+    pub libc: Libc,
+}
+
+/// The C library of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Libc {
+    /// glibc.
+    Gnu,
+    /// musl, as in Alpine.
+    Musl,
+}
+
+impl Libc {
+    /// As target triples have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gnu => "gnu",
+            Self::Musl => "musl",
+        }
+    }
 }
 
 /// Where the bytes of a base come from.

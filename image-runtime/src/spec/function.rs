@@ -30,6 +30,19 @@ pub struct FunctionSpec {
     pub json: JsonBridge,
 }
 
+/// An annotated function as `run_function` names it.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildFunction {
+    /// The function.
+    pub spec: fn() -> &'static FunctionSpec,
+    /// How many parameters it has.
+    pub parameters: usize,
+    /// Whether its result is a stream.
+    pub makes_stream: bool,
+    /// Its head and its body, without spaces, comments and attributes.
+    pub source: &'static str,
+}
+
 /// A parameter of an annotated function, as written.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {

@@ -17,8 +17,8 @@ pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use class::{ClassSpec, ExitSpec};
 pub use function::{
-    FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
-    StreamFuture,
+    BuildFunction, FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge,
+    Parameter, Retries, StreamFuture,
 };
 pub use gpu::Gpu;
 pub use image::{Image, ImageRef, ImageSpec, Place};
