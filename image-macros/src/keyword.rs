@@ -99,6 +99,7 @@ pub(crate) struct Retries {
 }
 
 /// A keyword: its name and what its value must be.
+#[derive(Clone, Copy)]
 pub(crate) struct Keyword {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,

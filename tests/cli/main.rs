@@ -11,6 +11,7 @@ mod export;
 mod face;
 mod gpus;
 mod input;
+mod render;
 mod secrets;
 mod signals;
 mod support;

@@ -238,6 +238,7 @@ pub(crate) fn shell(layer: LayerId, command: &str) -> ContainerSpec {
         mounts: Vec::new(),
         network: false,
         limits: Limits::default(),
+        gpus: Vec::new(),
         purpose: "test".to_owned(),
     }
 }

@@ -100,6 +100,7 @@ fn argument(argument: &Argument) -> TokenStream {
         Argument::Strings(texts) => quote!(&[#(#texts),*]),
         Argument::Builder(builder) => self::builder(builder),
         Argument::Python(version) => python(version),
+        Argument::Dockerfile(dockerfile) => dockerfile.tokens(),
         Argument::Requirements(requirements) => self::requirements(requirements),
         Argument::Project(project) => self::project(project),
     }

@@ -1,9 +1,8 @@
 //! The grammar of `image!`: one row a base, one row a step. A new step is a new row here, an item of its name in
 //! `image-runtime`'s `spec::verb`, and what lowers it.
 
-use super::builder;
 use super::model::Call;
-use super::{python, rules};
+use super::{builder, dockerfile, python, rules};
 use crate::diag::Errors;
 use crate::keyword::{Keyword, Kind, TextCheck};
 use crate::python::options;
@@ -57,6 +56,28 @@ pub(crate) const BASES: &[Row] = &[
         )]),
         keywords: &[],
         finish: None,
+    },
+    Row {
+        name: "from_dockerfile",
+        aliases: &[],
+        positional: Positional::Exactly(&[text(
+            "path",
+            text::local::text_file,
+            "\"./Dockerfile\"",
+        )]),
+        keywords: &[
+            Keyword {
+                name: "build_args",
+                kind: Kind::Map {
+                    key: text::plain::env_value,
+                    value: text::plain::env_value,
+                    example: "{ \"VERSION\": \"1.2\" }",
+                },
+            },
+            CONTEXT_DIR,
+            text("target", text::any, "\"build\""),
+        ],
+        finish: Some(dockerfile::from_dockerfile),
     },
     Row {
         name: "scratch",
@@ -283,7 +304,21 @@ pub(crate) const STEPS: &[Row] = &[
         keywords: &[FORCE_BUILD],
         finish: Some(rules::shell),
     },
+    Row {
+        name: "dockerfile_commands",
+        aliases: &[],
+        positional: Positional::Strings {
+            what: "instruction",
+            check: text::plain::command,
+            example: "\"RUN make\"",
+        },
+        keywords: &[CONTEXT_DIR, FORCE_BUILD],
+        finish: Some(dockerfile::dockerfile_commands),
+    },
 ];
+
+/// Where `COPY` takes its files from.
+const CONTEXT_DIR: Keyword = text("context_dir", text::local::directory, "\".\"");
 
 const INDEX_URL: Keyword = text(
     "index_url",

@@ -3,6 +3,7 @@
 use syn::{Ident, LitStr, Path};
 
 use super::builder::{Builder, Python};
+use crate::dockerfile::Dockerfile;
 use crate::keyword::Checked;
 use crate::python::requirements::Requirements;
 
@@ -59,6 +60,8 @@ pub(crate) enum Argument {
     Strings(Vec<LitStr>),
     Builder(&'static Builder),
     Python(Python),
+    /// A Dockerfile that was read, and the file it was read from.
+    Dockerfile(Dockerfile),
     Requirements(Requirements),
     Project(Project),
 }

@@ -18,20 +18,31 @@ pub(crate) fn file(text: &str) -> Result<(), Fault> {
     }
 }
 
+/// A file that is read while compiling.
+pub(crate) fn text_file(text: &str) -> Result<(), Fault> {
+    match resolve(text, "file")?.is_dir() {
+        true => Err(Fault::new(format!("`{text}` is a directory"))),
+        false => Ok(()),
+    }
+}
+
+/// The text of a file that [`text_file`] takes.
+pub(crate) fn read(text: &str) -> Result<String, Fault> {
+    fs::read_to_string(in_crate(text))
+        .map_err(|error| Fault::new(format!("`{text}` cannot be read: {error}")))
+}
+
+/// A local path as it lies on this machine.
+pub(crate) fn in_crate(text: &str) -> PathBuf {
+    PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(text)
+}
+
 /// A directory for `copy_local_dir`.
 pub(crate) fn directory(text: &str) -> Result<(), Fault> {
     let path = resolve(text, "directory")?;
     match path.is_dir() {
         true => Ok(()),
         false => Err(Fault::new(format!("`{text}` is a file")).help("`copy_local_file` copies it")),
-    }
-}
-
-/// A file that is read while compiling.
-pub(crate) fn text_file(text: &str) -> Result<(), Fault> {
-    match resolve(text, "file")?.is_dir() {
-        true => Err(Fault::new(format!("`{text}` is a directory"))),
-        false => Ok(()),
     }
 }
 
@@ -58,13 +69,12 @@ pub(crate) fn path(text: &str) -> Result<(), Fault> {
 }
 
 /// The path from the folder of the crate's `Cargo.toml`; something must be there.
-fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
+pub(crate) fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
     if text.is_empty() {
         return Err(Fault::new("a local path must not be empty"));
     }
     no_nul("a local path", text)?;
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let path = folder.join(text);
+    let path = in_crate(text);
     match fs::metadata(&path) {
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

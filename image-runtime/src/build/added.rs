@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::{BuildError, Builder};
 use crate::context::{ContextError, Tree};
 use crate::engine::{Entry, EntryKind, FileSink, Mount};
-use crate::plan::{Chain, ChainStep};
+use crate::plan::{Chain, ChainStep, Part};
 use crate::spec::Step;
 use crate::store::{RunDir, StoreError};
 
@@ -22,8 +22,12 @@ impl Builder {
     /// What containers of an image see of this machine.
     pub(super) async fn added(&self, chain: &Chain) -> Result<Vec<Mount>, BuildError> {
         let mut mounts = Vec::new();
-        for step in chain.steps.iter().filter(|step| step.step.is_added()) {
-            let (source, target, ignore) = match step.step {
+        for step in &chain.steps {
+            let Part::Verb(verb) = step.part else {
+                continue;
+            };
+            let (source, target, ignore) = match verb {
+                verb if !verb.is_added() => continue,
                 Step::AddLocalFile(add) => (add.source, add.target, None),
                 Step::AddLocalDir(add) => (add.source, add.target, Some(add.ignore)),
                 _ => continue,
@@ -97,7 +101,10 @@ fn real(path: &Path) -> Result<PathBuf, ContextError> {
 fn files(step: &ChainStep, source: ContextError) -> BuildError {
     BuildError::Files {
         place: step.place,
-        verb: step.step.verb(),
+        verb: match step.part {
+            Part::Verb(verb) => verb.verb(),
+            Part::Instruction(..) => "COPY",
+        },
         source: Box::new(source),
     }
 }

@@ -88,7 +88,7 @@ impl Builder {
             }
         }
         let resolved = match chain.root {
-            Root::Registry { reference } => self.resolve_registry(reference).await,
+            Root::Registry { reference } => self.resolve_reference(reference, image).await,
             Root::Debian { builder, python } => self.resolve_debian(builder, python, image).await,
             Root::Scratch => unreachable!("scratch needs no look-up"),
         };
@@ -148,6 +148,27 @@ impl Builder {
         })
     }
 
+    /// An image of a registry, or what the Debian archive has for it where no registry gives it.
+    async fn resolve_reference(
+        &self,
+        reference: &str,
+        image: &str,
+    ) -> Result<BaseSource, BuildError> {
+        let why = match self.resolve_registry(reference).await {
+            Err(BuildError::Engine(
+                error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
+            )) => error,
+            other => return other,
+        };
+        match archived(reference) {
+            Some((suite, python)) => {
+                self.take_archive(suite, python, reference, image, &why)
+                    .await
+            }
+            None => Err(why.into()),
+        }
+    }
+
     async fn resolve_debian(
         &self,
         builder: BuilderVersion,
@@ -183,18 +204,32 @@ impl Builder {
                 reference,
             });
         }
+        self.take_archive(suite, python.is_some(), &reference, image, &why)
+            .await
+    }
+
+    /// A suite of the Debian archive in place of an image that no registry gives.
+    async fn take_archive(
+        &self,
+        suite: &str,
+        python: bool,
+        reference: &str,
+        image: &str,
+        why: &EngineError,
+    ) -> Result<BaseSource, BuildError> {
+        let has = python::suite_series(suite);
         let archive = self.archive(suite)?;
         let resolved = archive
             .resolve()
             .await
             .map_err(|source| BuildError::debian(suite, source))?;
-        let own_python = if python.is_some() {
+        let own_python = if python {
             format!(", with its own Python {has}")
         } else {
             String::new()
         };
         self.events.tell(Event::Notice {
-            text: format!("{image}: no registry gives `{reference}`, so Debian {suite} comes from the archive{own_python} ({})", one_line(&why)),
+            text: format!("{image}: no registry gives `{reference}`, so Debian {suite} comes from the archive{own_python} ({})", one_line(why)),
         });
         let packages = resolved.identity();
         self.store
@@ -203,7 +238,7 @@ impl Builder {
         Ok(BaseSource::Archive {
             suite: suite.into(),
             packages,
-            python: python.map(|_| has.to_owned()),
+            python: python.then(|| has.to_owned()),
         })
     }
 
@@ -271,6 +306,27 @@ impl Builder {
             .ok_or_else(|| BuildError::PackageList {
                 suite: suite.to_owned(),
             })
+    }
+}
+
+/// The suite of the Debian archive that an image of Docker Hub is made of, and whether it holds the suite's own Python.
+fn archived(reference: &str) -> Option<(&'static str, bool)> {
+    let name = reference.strip_prefix("docker.io/").unwrap_or(reference);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let suite_of = |tag: &str| match tag {
+        "bookworm" | "12" => Some("bookworm"),
+        "bullseye" | "11" => Some("bullseye"),
+        _ => None,
+    };
+    let (image, tag) = name.split_once(':')?;
+    match image {
+        "debian" => Some((suite_of(tag.strip_suffix("-slim").unwrap_or(tag))?, false)),
+        "python" => {
+            let (series, suite) = tag.split_once("-slim-")?;
+            let suite = suite_of(suite)?;
+            (python::suite_series(suite) == series).then_some((suite, true))
+        }
+        _ => None,
     }
 }
 

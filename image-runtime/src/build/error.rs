@@ -7,6 +7,7 @@ use crate::base::download::DownloadError;
 use crate::base::uv::UvError;
 use crate::context::ContextError;
 use crate::engine::EngineError;
+use crate::plan::WordError;
 use crate::protocol::RunOutcome;
 use crate::secrets::SecretError;
 use crate::spec::Place;
@@ -41,6 +42,19 @@ pub enum BuildError {
         verb: &'static str,
         /// Which file, and why.
         source: Box<ContextError>,
+    },
+    /// A word of a Dockerfile has no value.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    /// Files cannot belong to whom they should.
+    #[error(
+        "step `{step}` failed: {reason}\n  help: make it in an earlier `RUN`, or write its number"
+    )]
+    Owner {
+        /// The step, as people write it.
+        step: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The Debian archive gave no base.
     #[error(

@@ -1,12 +1,17 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
 mod added;
+mod archive;
 mod base;
+mod dockerfile;
 mod error;
 mod help;
 mod network;
 mod once;
+mod owner;
 mod pip;
+mod placed;
+mod render;
 mod shelf;
 mod steps;
 #[cfg(test)]
@@ -16,7 +21,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use futures_util::future::{BoxFuture, join_all, try_join_all};
+use futures_util::TryFutureExt as _;
+use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
@@ -27,9 +33,9 @@ use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events, Work};
-use crate::plan::{Chain, Config, Plan, PlannedLayer, ResolvedBase, lower};
+use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
 use crate::registry::Names;
-use crate::spec::{Image, Place, Step};
+use crate::spec::{Image, Step};
 use crate::store::{Lock, Store};
 use crate::worker::Launcher;
 use once::Once;
@@ -72,7 +78,7 @@ pub struct Builder {
     /// What was used since is not removed.
     opened: SystemTime,
     /// Images that this process built or found built.
-    images: Once<Place, Built>,
+    images: Once<Image, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
@@ -89,6 +95,8 @@ struct Prepared {
     name: String,
     plan: Plan,
     trees: HashMap<usize, Tree>,
+    /// What instructions copy, by their steps.
+    copied: HashMap<usize, dockerfile::Files>,
     added: Vec<Mount>,
 }
 
@@ -123,7 +131,7 @@ impl Builder {
     /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
         self.images
-            .get(image.spec().place, async {
+            .get(image, async {
                 let looked = self.prepare_and_look(image).await?;
                 self.make_all(vec![looked])
                     .await
@@ -150,7 +158,7 @@ impl Builder {
         }
         let built = self.make_all(prepared).await.map_err(|error| vec![error])?;
         for (image, built) in images.iter().zip(&built) {
-            self.images.put(image.spec().place, built.clone()).await;
+            self.images.put(*image, built.clone()).await;
         }
         Ok(built)
     }
@@ -181,19 +189,47 @@ impl Builder {
     async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
         let name = self.names.name(image);
         let chain = Chain::of(image);
-        let trees = self.read_trees(&chain).await?;
-        let base = self.resolve_base(&chain, &name).await?;
-        let mut plan = lower(&chain, &base, |step| *trees[&step].digest());
+        self.prepare_chain(name, &chain).await
+    }
+
+    /// What a chain's layers are. Boxed, because instructions copy from other chains.
+    fn prepare_chain<'a>(
+        &'a self,
+        name: String,
+        chain: &'a Chain,
+    ) -> BoxFuture<'a, Result<Prepared, BuildError>> {
+        Box::pin(self.prepare_this_chain(name, chain))
+    }
+
+    async fn prepare_this_chain(
+        &self,
+        name: String,
+        chain: &Chain,
+    ) -> Result<Prepared, BuildError> {
+        let trees = self.read_trees(chain).await?;
+        let base = self.resolve_base(chain, &name).await?;
+        let instructions = expand(chain, &base)?;
+        let mut copied = HashMap::new();
+        for (index, instruction) in instructions.iter().enumerate() {
+            if let Some(Expanded::Copy(copy)) = instruction {
+                copied.insert(index, self.find_files(&name, chain, index, copy).await?);
+            }
+        }
+        let mut plan = lower(chain, &base, &instructions, |step| {
+            let copied = copied.get(&step).map(|files| files.digest);
+            copied.unwrap_or_else(|| *trees[&step].digest())
+        });
         if self.options.no_cache {
             for layer in &mut plan.layers {
                 layer.force = true;
             }
         }
-        let added = self.added(&chain).await?;
+        let added = self.added(chain).await?;
         Ok(Prepared {
             name,
             plan,
             trees,
+            copied,
             added,
         })
     }
@@ -202,7 +238,10 @@ impl Builder {
     async fn read_trees(&self, chain: &Chain) -> Result<HashMap<usize, Tree>, BuildError> {
         let mut trees = HashMap::new();
         for (index, step) in chain.steps.iter().enumerate() {
-            let (source, ignore) = match step.step {
+            let Part::Verb(verb) = step.part else {
+                continue;
+            };
+            let (source, ignore) = match verb {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
                 Step::AddLocalFile(add) if add.copy => (add.source, None),
@@ -219,7 +258,7 @@ impl Builder {
             .expect("reading a tree does not panic")
             .map_err(|source| BuildError::Files {
                 place: step.place,
-                verb: step.step.verb(),
+                verb: verb.verb(),
                 source: Box::new(source),
             })?;
             trees.insert(index, tree);
@@ -246,10 +285,10 @@ impl Builder {
         images: Vec<(Prepared, Vec<usize>)>,
     ) -> Result<Vec<Built>, BuildError> {
         let begin = Instant::now();
-        let layers: BTreeSet<LayerId> = images
-            .iter()
-            .flat_map(|(image, missing)| missing.iter().map(|index| image.plan.layers[*index].id))
-            .collect();
+        let mut layers = BTreeSet::new();
+        for (image, missing) in &images {
+            layers.append(&mut self.to_make(image, missing).await?);
+        }
         if !layers.is_empty() {
             self.events.tell(Event::BuildStarted {
                 layers: layers.len(),
@@ -328,6 +367,8 @@ impl Builder {
                 }
                 missing = self.missing(&image.plan).await?;
             }
+            made.sort_unstable();
+            made.dedup();
             let built = Built {
                 layer: image.plan.top(),
                 config: image.plan.config.clone(),
@@ -346,14 +387,36 @@ impl Builder {
         missing: &[usize],
         made: &mut Vec<LayerId>,
     ) -> Result<(), (usize, BuildError)> {
+        let sources = Self::sources(image, missing);
+        let sources = try_join_all(sources.into_iter().map(|source| async {
+            let missing = self.missing(&source.plan).await?;
+            let (_, made) = self.make_image(source, &missing).await?;
+            Ok(made)
+        }));
+        // Side by side: what is copied from an image waits for it by itself.
+        let sources = sources.map_err(|error| (0, error));
+        let (below, own) = try_join(sources, self.make_own_layers(image, missing)).await?;
+        made.extend(below.into_iter().flatten().chain(own));
+        Ok(())
+    }
+
+    async fn make_own_layers(
+        &self,
+        image: &Prepared,
+        missing: &[usize],
+    ) -> Result<Vec<LayerId>, (usize, BuildError)> {
+        let mut made = Vec::new();
         for index in missing {
-            match self.make_once(image, *index).await {
-                Ok(true) => made.push(image.plan.layers[*index].id),
-                Ok(false) => {}
-                Err(error) => return Err((*index, error)),
+            let fault = |error| (*index, error);
+            for source in Self::sources(image, &[*index]) {
+                let missing = self.missing(&source.plan).await.map_err(fault)?;
+                self.make_image(source, &missing).await.map_err(fault)?;
+            }
+            if self.make_once(image, *index).await.map_err(fault)? {
+                made.push(image.plan.layers[*index].id);
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Whether what a layer is made on cannot be used any more.

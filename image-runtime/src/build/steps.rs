@@ -1,5 +1,7 @@
 //! What each step does to make its layer.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::error::StepFailed;
 use super::help::help;
 use super::network::{CERTIFICATES_INSIDE, Network};
@@ -11,12 +13,14 @@ use crate::event::{Event, Work};
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{self, Mask, Values};
-use crate::worker::WorkerSpec;
+use crate::store::StoreError;
+use crate::worker::{PACK, Worker, WorkerSpec};
 
 /// How many of a failed command's last lines its error shows.
 const LINES_SHOWN: usize = 20;
 
 const APT_CACHE: &str = "/dev/image-runtime/apt";
+const SCRIPT: &str = "/dev/image-runtime/script";
 
 /// What apt and dpkg write beside the packages: records of when, and copies of what was there before.
 const APT_LEFTOVERS: &str = "rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \
@@ -47,6 +51,12 @@ impl Builder {
             Action::RunCommands(commands) => {
                 let commands = in_shell(&layer.config.shell, commands);
                 self.run_step(image, layer, parent, &secrets, commands, Vec::new())
+                    .await
+            }
+            Action::Copy { step, copy } => self.make_copy(image, layer, parent, *step, copy).await,
+            Action::Workdir => self.make_workdir(image, layer, parent).await,
+            Action::Run { argv, script, env } => {
+                self.run_instruction(image, layer, parent, argv, *script, env)
                     .await
             }
             Action::AptInstall(packages) => {
@@ -84,6 +94,52 @@ impl Builder {
                     .await
             }
         }
+    }
+
+    /// Runs the command of a Dockerfile as the image's user.
+    async fn run_instruction(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        argv: &[String],
+        script: Option<&str>,
+        env: &[(String, String)],
+    ) -> Result<(), BuildError> {
+        let mut mounts = Vec::new();
+        let mut command = Command {
+            argv: argv.to_vec(),
+            // `ENV` counts more than an `ARG` of the same name.
+            env: env
+                .iter()
+                .filter(|(name, _)| !layer.config.env.iter().any(|(known, _)| known == name))
+                .cloned()
+                .collect(),
+            workdir: String::new(),
+        };
+        let folder = self.store.run_dir()?;
+        if let Some(text) = script {
+            let file = folder.path().join("script");
+            let written = std::fs::write(&file, text).and_then(|()| {
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+            });
+            written.map_err(|error| StoreError::io("write", &file, error))?;
+            mounts.push(Mount::Local {
+                source: file,
+                target: SCRIPT.into(),
+                read_only: true,
+            });
+            command.argv = vec![SCRIPT.into()];
+        }
+        self.run_step(
+            image,
+            layer,
+            parent,
+            &Values::default(),
+            vec![command],
+            mounts,
+        )
+        .await
     }
 
     /// apt allows one process at a time in its cache.
@@ -173,11 +229,39 @@ impl Builder {
         commands: Vec<Command>,
         mounts: Vec<Mount>,
     ) -> Result<(), BuildError> {
+        let worker = self
+            .run_in(image, layer, parent, mask, commands, mounts)
+            .await?;
+        let new = NewLayer {
+            id: layer.id,
+            parent: Some(parent),
+            title: layer.title.clone(),
+        };
+        let save = worker.container().save(&new);
+        let saved = self.timed(layer.id, Work::Saving, save).await;
+        let removed = worker.remove().await;
+        saved?;
+        Ok(removed?)
+    }
+
+    /// Runs commands in a container of a layer, for the making of another; answers the container's worker.
+    pub(super) async fn run_in(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        of: LayerId,
+        mask: &Mask,
+        commands: Vec<Command>,
+        mounts: Vec<Mount>,
+    ) -> Result<Worker, BuildError> {
         let start = self.launcher.start(WorkerSpec {
-            layer: parent,
+            layer: of,
             env: Vec::new(),
             workdir: "/".into(),
-            user: String::new(),
+            user: match layer.action {
+                Action::Run { .. } => layer.config.user.clone(),
+                _ => String::new(),
+            },
             mounts,
             network: true,
             limits: Limits::default(),
@@ -217,16 +301,7 @@ impl Builder {
                 })));
             }
         }
-        let new = NewLayer {
-            id: layer.id,
-            parent: Some(parent),
-            title: layer.title.clone(),
-        };
-        let save = worker.container().save(&new);
-        let saved = self.timed(layer.id, Work::Saving, save).await;
-        let removed = worker.remove().await;
-        saved?;
-        Ok(removed?)
+        Ok(worker)
     }
 
     pub(super) fn progress(
@@ -325,6 +400,7 @@ fn command_text(command: &Command) -> String {
     }
     match command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["/bin/sh", "-c", line] => line.to_owned(),
+        [PACK, _, _, ref paths @ ..] => paths.join(" "),
         ["apt-get", .., "update"] => "apt-get update".into(),
         ["apt-get", ref rest @ ..] => {
             let packages = rest

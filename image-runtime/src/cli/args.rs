@@ -43,6 +43,8 @@ pub(super) enum Verb {
     Images,
     /// List the functions that this program annotates
     Functions,
+    /// Print an image as a Dockerfile
+    Render(Render),
     /// Call a function with arguments in JSON
     Call(Call),
     /// Push an image to a registry
@@ -77,6 +79,12 @@ pub(super) struct Build {
     /// Say where the time went, layer by layer
     #[arg(long)]
     pub(super) timings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Render {
+    /// An image, as `images` calls it
+    pub(super) image: String,
 }
 
 #[derive(Debug, Args)]

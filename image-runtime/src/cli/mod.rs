@@ -8,6 +8,7 @@ mod export;
 mod list;
 mod printer;
 mod prune;
+mod render;
 mod secret;
 mod timings;
 mod volume;
@@ -100,6 +101,7 @@ impl Command {
                 Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
+                Verb::Render(arguments) => render::run(&arguments, &printer).await,
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,

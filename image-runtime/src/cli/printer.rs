@@ -23,6 +23,15 @@ impl Printer {
         }
     }
 
+    /// What other programs read: on stdout in any case, as JSON if that was asked for.
+    pub(super) fn output(&self, report: &impl Serialize, text: &str) {
+        if self.json {
+            self.result(report);
+        } else {
+            to(io::stdout().lock(), text);
+        }
+    }
+
     /// A result that is asked for as JSON in any case.
     pub(super) fn result(&self, result: &impl Serialize) {
         let text = serde_json::to_string_pretty(result).expect("reports have string keys");

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
 use super::CallErrorKind;
+use super::class::Callee;
 use super::error::CallError;
 use super::job::{Target, Wishes};
-use super::pool::{PoolKey, Pools, Size};
+use super::pool::{Enter, PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine, Limits};
 use crate::event::Events;
@@ -138,6 +139,12 @@ impl Host {
             .map_err(|error| CallError::build(&error))
     }
 
+    /// An image as a Dockerfile.
+    pub(crate) async fn render(&self, image: Image) -> Result<String, CallError> {
+        let rendered = self.builder.render(image).await;
+        rendered.map_err(|error| CallError::build(&error))
+    }
+
     /// Builds what is missing of several images. Where some cannot even be planned, it tells of each why.
     pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<CallError>> {
         self.check_can_serve().map_err(|error| vec![error])?;
@@ -150,19 +157,20 @@ impl Host {
     /// Calls a function with encoded arguments; answers its encoded result.
     pub(crate) async fn call(
         &self,
-        function: &'static FunctionSpec,
+        callee: &Callee,
         arguments: Vec<u8>,
     ) -> Result<Vec<u8>, CallError> {
-        let target = self.target(function, Wishes::default()).await?;
+        let target = self.target(callee, Wishes::default()).await?;
         target.call(arguments).await
     }
 
     /// Makes a function ready to be called: its image is there, and it knows its pool.
     pub(super) async fn target(
         &self,
-        function: &'static FunctionSpec,
+        callee: &Callee,
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
+        let Callee { function, instance } = callee;
         // Before anything runs that would be of no use without these.
         let options = self.program.options_of(function);
         let mut size = Size::of(&options);
@@ -190,6 +198,10 @@ impl Host {
             || options.min_containers.is_some()
             || options.max_containers.is_some()
             || options.idle_timeout.is_some();
+        let enter = match instance {
+            None => None,
+            Some(instance) => Some(Enter::new(instance, options.timeout)?),
+        };
         let key = PoolKey {
             layer: built.layer,
             env: config.env,
@@ -205,7 +217,8 @@ impl Host {
             gpu: options.gpu,
             mask: secrets.mask(),
             size,
-            owner: own.then_some(function.name),
+            owner: own.then_some(function.name).filter(|_| enter.is_none()),
+            enter,
         };
         Ok(Arc::new(Target {
             function,

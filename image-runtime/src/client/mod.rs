@@ -1,6 +1,7 @@
 //! Calls: from `f::remote(…)` to its result.
 
 mod call;
+mod class;
 mod error;
 mod future;
 mod handle;
@@ -13,6 +14,7 @@ mod pool;
 mod volumes;
 
 pub use call::Call;
+pub use class::{Callee, Class, Instance};
 pub(crate) use error::chain;
 pub use error::{CallError, CallErrorKind};
 pub(crate) use future::runtime;

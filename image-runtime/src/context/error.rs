@@ -52,6 +52,32 @@ pub enum ContextError {
     /// One of the step's own patterns is none.
     #[error("`ignore`: {0}")]
     IgnorePattern(PatternError),
+    /// A pattern of `COPY` is none.
+    #[error("`COPY`: {0}")]
+    CopyPattern(PatternError),
+    /// The directory of `context_dir` is none.
+    #[error("the context directory `{}` is no directory", path.display())]
+    NoContext {
+        /// The path.
+        path: PathBuf,
+    },
+    /// What `COPY` names is not in the context directory.
+    #[error(
+        "`{path}` is not in the context directory `{}`, or is ignored there\n  help: see `.dockerignore`, or name another `context_dir`",
+        context.display()
+    )]
+    NotInContext {
+        /// As written.
+        path: String,
+        /// The directory.
+        context: PathBuf,
+    },
+    /// A link leads out of the context directory.
+    #[error("`{}` is a link that leads out of the context directory: what it names cannot be copied", path.display())]
+    OutsideContext {
+        /// The link.
+        path: PathBuf,
+    },
     /// The file is not what was hashed.
     #[error("`{}` changed while it was copied: no layer was made of it\n  help: build again when nothing writes to it, or ignore it", path.display())]
     Changed {

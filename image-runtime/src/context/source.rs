@@ -12,7 +12,7 @@ use crate::engine::{Entry, EntryKind, FileSink, FileSource};
 
 /// The modification time of everything copied: 1980-01-02, seconds since 1970. Zip files, and so Python's wheels, know no time before
 /// 1980; one day later holds in every time zone.
-const MTIME: u64 = 315_619_200;
+pub(crate) const MTIME: u64 = 315_619_200;
 
 /// A tree on its way to a place in an image.
 pub(super) struct TreeSource {

@@ -132,6 +132,15 @@ impl Tree {
         Self::of(store, Root::Directory(real), found, now)
     }
 
+    /// What was found in a directory, which is a real path.
+    pub(super) fn of_found(
+        store: &Store,
+        directory: PathBuf,
+        found: Vec<Found>,
+    ) -> Result<Self, ContextError> {
+        Self::of(store, Root::Directory(directory), found, SystemTime::now())
+    }
+
     fn of(
         store: &Store,
         root: Root,
@@ -157,6 +166,12 @@ impl Tree {
     /// `file` or `symlink`, its mode as a number, and then the content's digest or the link's target.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// Where it lies on this machine: the file, or the directory.
+    pub fn root(&self) -> &Path {
+        let (Root::File(path) | Root::Directory(path)) = &self.root;
+        path
     }
 
     /// The nodes: sorted by the names in their paths, each directory before what it holds.
@@ -274,7 +289,7 @@ fn digest(nodes: &[Node]) -> Digest {
 }
 
 /// The path with all links followed.
-fn real_path(path: &Path) -> Result<PathBuf, ContextError> {
+pub(super) fn real_path(path: &Path) -> Result<PathBuf, ContextError> {
     fs::canonicalize(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ContextError::Missing {
             path: path.to_owned(),

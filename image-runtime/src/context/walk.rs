@@ -33,9 +33,34 @@ impl Found {
 
 /// Finds all that lies in a directory: sorted by name, each directory before what it holds.
 pub(super) fn walk(root: &Path, ignore: &Ignore) -> Result<Vec<Found>, ContextError> {
+    walk_all(root, Path::new(""), Rc::default(), ignore)
+}
+
+/// Finds all that lies in the directory `start` of `root`, which patterns start from; the paths found start from `start`.
+pub(super) fn walk_below(
+    root: &Path,
+    start: &Path,
+    verdict: Verdict,
+    ignore: &Ignore,
+) -> Result<Vec<Found>, ContextError> {
+    let mut found = walk_all(root, start, Rc::new(verdict), ignore)?;
+    for one in &mut found {
+        if let Ok(below) = one.path.strip_prefix(start) {
+            one.path = below.to_owned();
+        }
+    }
+    Ok(found)
+}
+
+fn walk_all(
+    root: &Path,
+    start: &Path,
+    verdict: Rc<Verdict>,
+    ignore: &Ignore,
+) -> Result<Vec<Found>, ContextError> {
     let mut found = Vec::new();
     // What is still to be looked at, the next one last. A stack, so that no depth of directories can exhaust the thread's.
-    let mut pending = children(root, Path::new(""), &Rc::default(), ignore)?;
+    let mut pending = children(root, start, &verdict, ignore)?;
     while let Some((path, metadata, verdict)) = pending.pop() {
         let ignored = verdict.ignored;
         if metadata.is_dir() {

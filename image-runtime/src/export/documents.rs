@@ -1,10 +1,12 @@
 //! The documents that make an image of layers: its configuration and its manifest. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::engine::PackedLayer;
-use crate::plan::Config;
+use crate::plan::{Config, Healthcheck};
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -63,7 +65,21 @@ struct Surroundings<'a> {
     working_dir: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     shell: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    exposed_ports: BTreeMap<&'a str, Nothing>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    volumes: BTreeMap<&'a str, Nothing>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stop_signal: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthcheck: Option<&'a Healthcheck>,
 }
+
+/// `{}`: names of ports and volumes are keys.
+#[derive(Serialize)]
+struct Nothing {}
 
 #[derive(Serialize)]
 struct Rootfs {
@@ -99,6 +115,15 @@ impl Documents {
                 cmd: &config.cmd,
                 working_dir: &config.workdir,
                 shell: &config.shell,
+                labels: config
+                    .labels
+                    .iter()
+                    .map(|(name, value)| (&**name, &**value))
+                    .collect(),
+                exposed_ports: keys(&config.exposed),
+                volumes: keys(&config.volumes),
+                stop_signal: &config.stop_signal,
+                healthcheck: config.healthcheck.as_ref(),
             },
             rootfs: Rootfs {
                 kind: "layers",
@@ -138,6 +163,10 @@ impl Documents {
     pub(super) fn digest(&self) -> String {
         named(&Digest::of(&self.manifest))
     }
+}
+
+fn keys(names: &[String]) -> BTreeMap<&str, Nothing> {
+    names.iter().map(|name| (&**name, Nothing {})).collect()
 }
 
 fn described(media_type: &'static str, bytes: &[u8]) -> Descriptor {

@@ -1,6 +1,7 @@
 //! An image with its extensions unrolled: one root base and all steps in order.
 
 use crate::spec::base::{BuilderVersion, DebianSlim, PythonVersion};
+use crate::spec::dockerfile::{Dockerfile, Instruction, Source};
 use crate::spec::{Base, Image, Place, Step};
 
 /// What a chain starts from, once no image is extended any more.
@@ -25,10 +26,32 @@ pub enum Root {
 /// One step, and where its `image!` stands.
 #[derive(Clone, Copy, Debug)]
 pub struct ChainStep {
-    /// The step.
-    pub step: &'static Step,
+    /// What it does.
+    pub part: Part,
     /// The place of the `image!` that holds it.
     pub place: Place,
+}
+
+/// What one step does.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    /// A verb.
+    Verb(&'static Step),
+    /// An instruction of a Dockerfile.
+    Instruction(&'static Instruction, Origin),
+}
+
+/// Where an instruction stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// All that was written with it.
+    pub dockerfile: &'static Dockerfile,
+    /// The directory that `COPY` takes files from, as written.
+    pub context: &'static str,
+    /// The index of its stage.
+    pub stage: usize,
+    /// Whether it and all after it are built in this run.
+    pub force: bool,
 }
 
 /// An image with its extensions unrolled.
@@ -50,19 +73,22 @@ impl Chain {
                 root => break root,
             }
         };
-        let steps: Vec<_> = specs
-            .iter()
-            .rev()
-            .flat_map(|spec| {
-                spec.steps.iter().map(|step| ChainStep {
-                    step,
-                    place: spec.place,
-                })
-            })
-            .collect();
+        let (mut steps, mut bottom) = (Vec::new(), None);
+        for spec in specs.iter().rev() {
+            if let Base::FromDockerfile(base) = &spec.base {
+                bottom = Some(push_stage(
+                    &mut steps,
+                    &base.dockerfile,
+                    base.context_dir,
+                    base.dockerfile.target,
+                    spec.place,
+                ));
+            }
+            steps.extend(spec.steps.iter().flat_map(|step| parts(step, spec.place)));
+        }
         let root = match root {
             Base::DebianSlim(DebianSlim { python, builder }) => {
-                let needed = steps.iter().any(|step| needs_python(step.step));
+                let needed = steps.iter().any(needs_python);
                 Root::Debian {
                     builder,
                     python: python.or(needed.then_some(builder.python)),
@@ -71,18 +97,85 @@ impl Chain {
             Base::FromRegistry(base) => Root::Registry {
                 reference: base.reference,
             },
+            Base::FromDockerfile(_) => bottom.unwrap_or(Root::Scratch),
             Base::Scratch | Base::Image(_) => Root::Scratch,
         };
         Self { root, steps }
     }
+
+    /// A stage of the Dockerfile that an instruction stands in.
+    pub fn of_stage(origin: Origin, stage: usize, place: Place) -> Self {
+        let mut steps = Vec::new();
+        let root = push_stage(&mut steps, origin.dockerfile, origin.context, stage, place);
+        Self { root, steps }
+    }
+
+    /// An image of a registry as it is.
+    pub fn of_registry(reference: &'static str) -> Self {
+        Self {
+            root: Root::Registry { reference },
+            steps: Vec::new(),
+        }
+    }
 }
 
-fn needs_python(step: &Step) -> bool {
+/// The parts of a step: one, or one an instruction.
+fn parts(step: &'static Step, place: Place) -> Vec<ChainStep> {
+    let Step::DockerfileCommands(commands) = step else {
+        let part = Part::Verb(step);
+        return vec![ChainStep { part, place }];
+    };
+    let origin = Origin {
+        dockerfile: &commands.instructions,
+        context: commands.context_dir,
+        stage: 0,
+        force: commands.force_build,
+    };
+    let instructions = commands.instructions.stages.iter();
+    let instructions = instructions.flat_map(|stage| stage.instructions);
+    instructions
+        .map(|instruction| ChainStep {
+            part: Part::Instruction(instruction, origin),
+            place,
+        })
+        .collect()
+}
+
+/// The instructions of a stage, after those of the stage that it starts from; answers what the lowest starts from.
+fn push_stage(
+    steps: &mut Vec<ChainStep>,
+    dockerfile: &'static Dockerfile,
+    context: &'static str,
+    stage: usize,
+    place: Place,
+) -> Root {
+    let here = &dockerfile.stages[stage];
+    let root = match here.base {
+        Source::Stage(below) => push_stage(steps, dockerfile, context, below, place),
+        Source::Image(reference) => Root::Registry { reference },
+        Source::Nothing | Source::Context => Root::Scratch,
+    };
+    let origin = Origin {
+        dockerfile,
+        context,
+        stage,
+        force: false,
+    };
+    steps.extend(here.instructions.iter().map(|instruction| ChainStep {
+        part: Part::Instruction(instruction, origin),
+        place,
+    }));
+    root
+}
+
+fn needs_python(step: &ChainStep) -> bool {
     matches!(
-        step,
-        Step::PipInstall(_)
-            | Step::PipInstallFromRequirements(_)
-            | Step::PipInstallFromPyproject(_)
-            | Step::UvSync(_)
+        step.part,
+        Part::Verb(
+            Step::PipInstall(_)
+                | Step::PipInstallFromRequirements(_)
+                | Step::PipInstallFromPyproject(_)
+                | Step::UvSync(_)
+        )
     )
 }

@@ -21,10 +21,17 @@
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
 //! | – `entrypoint`, `cmd`, `shell` | list of arguments |
+//! | an instruction | tag, parent, its keyword, and: |
+//! | – `RUN` | list of arguments, text of the script, number of `ARG`s, then name and value of each, user |
+//! | – `COPY`, `ADD` | target, owner, mode + 1 or 0, digest of the files, number of here-documents, then name and text of each |
+//! | – `WORKDIR` | path, user |
+//! | – `ENV`, `USER`, `SHELL` | as `env`, the user, list of arguments |
+//!
+//! Instructions that change no file and no later step (`CMD`, `LABEL`, `EXPOSE`, …) are part of no identity.
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
-use super::{BaseSource, Chain, ChainStep, Pip, ResolvedBase, Root, Sync};
+use super::{BaseSource, Chain, CopySpec, Expanded, Part, Pip, ResolvedBase, Root, Sync};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
 
@@ -33,8 +40,12 @@ const TAG: &str = "image-runtime layer v1";
 /// The version of uv where no builder version pins one.
 pub const DEFAULT_UV: &str = "0.13.9";
 
+/// The version of pip where no builder version pins one.
+const DEFAULT_PIP: &str = "24.2";
+
 /// The search path of an image that names none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// All layers of an image, from the base up, and what its containers get.
 #[derive(Clone, Debug)]
@@ -110,6 +121,24 @@ pub enum Action {
         /// Path in the container.
         target: &'static str,
     },
+    /// A command of a Dockerfile, as the image's user.
+    Run {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// A program to be run in place of them.
+        script: Option<&'static str>,
+        /// Environment besides the image's.
+        env: Vec<(String, String)>,
+    },
+    /// Files of a Dockerfile: the step's place, by which the caller knows where they come from.
+    Copy {
+        /// Index of the step.
+        step: usize,
+        /// What, and where to.
+        copy: CopySpec,
+    },
+    /// A working directory, which belongs to the image's user.
+    Workdir,
 }
 
 /// Environment, working directory, user, and what the image starts where nobody says.
@@ -127,6 +156,40 @@ pub struct Config {
     pub cmd: Vec<String>,
     /// What each line of `run_commands` is handed to; empty for `/bin/sh -c`.
     pub shell: Vec<String>,
+    /// Labels, by name and value.
+    pub labels: Vec<(String, String)>,
+    /// Ports: `80/tcp`.
+    pub exposed: Vec<String>,
+    /// Directories that are volumes.
+    pub volumes: Vec<String>,
+    /// The signal that ends it; empty for the usual one.
+    pub stop_signal: String,
+    /// How it is asked whether it is well.
+    pub healthcheck: Option<Healthcheck>,
+}
+
+/// How an image is asked whether it is well. Times are in nanoseconds; 0 for the usual ones.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Healthcheck {
+    /// `CMD` or `CMD-SHELL` and what follows, or `NONE`.
+    pub test: Vec<String>,
+    /// Between two.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub interval: u64,
+    /// For one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub timeout: u64,
+    /// Before the first one counts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub start_period: u64,
+    /// How many fail before it is ill.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 impl Config {
@@ -138,7 +201,7 @@ impl Config {
         }
     }
 
-    fn of(base: &ResolvedBase) -> Self {
+    pub(super) fn of(base: &ResolvedBase) -> Self {
         let mut config = Self {
             env: base.config.env.clone(),
             workdir: base.config.workdir.clone(),
@@ -146,6 +209,7 @@ impl Config {
             entrypoint: base.config.entrypoint.clone(),
             cmd: base.config.cmd.clone(),
             shell: base.config.shell.clone(),
+            ..Self::default()
         };
         if config.workdir.is_empty() {
             config.workdir = "/".into();
@@ -157,26 +221,36 @@ impl Config {
     }
 }
 
-/// Lowers a chain. `trees` gives the digest of the files of a copy step, by its index in [`Chain::steps`].
-pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest) -> Plan {
+/// Lowers a chain. `instructions` are those of its steps with their values ([`super::expand`]); `trees` gives the digest of the files
+/// of a copy step, by its index in [`Chain::steps`].
+pub fn lower(
+    chain: &Chain,
+    base: &ResolvedBase,
+    instructions: &[Option<Expanded>],
+    trees: impl Fn(usize) -> Digest,
+) -> Plan {
     let mut config = Config::of(base);
-    let mut layers = vec![base_layer(&base.source)];
+    let mut layers = vec![PlannedLayer {
+        config: config.clone(),
+        ..base_layer(&base.source)
+    }];
     let uv = match chain.root {
         Root::Debian { builder, .. } => builder.uv,
         Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
     };
-    if let (
-        BaseSource::Archive {
-            suite,
-            python: Some(series),
-            ..
-        },
-        Root::Debian { builder, .. },
-    ) = (&base.source, chain.root)
+    let pip = match chain.root {
+        Root::Debian { builder, .. } => builder.pip,
+        Root::Registry { .. } | Root::Scratch => DEFAULT_PIP,
+    };
+    if let BaseSource::Archive {
+        suite,
+        python: Some(series),
+        ..
+    } = &base.source
     {
         config.set("LANG", "C.UTF-8");
         let id = child(&layers[0].id, "python", |encoder| {
-            encoder.text(series).text(builder.pip).text(uv)
+            encoder.text(series).text(pip).text(uv)
         });
         layers.push(PlannedLayer {
             id,
@@ -184,7 +258,7 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
             action: Action::SuitePython {
                 suite: suite.clone(),
                 series: series.clone(),
-                pip: builder.pip.into(),
+                pip: pip.into(),
                 uv: uv.into(),
             },
             config: config.clone(),
@@ -196,7 +270,39 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
     let mut identity = layers[layers.len() - 1].id;
     let mut force = false;
     let mut own_cmd = false;
-    for (index, ChainStep { step, place }) in chain.steps.iter().enumerate() {
+    let mut stage = None;
+    for (index, (written, expanded)) in chain.steps.iter().zip(instructions).enumerate() {
+        let step = match (written.part, expanded) {
+            (Part::Verb(step), _) => step,
+            (Part::Instruction(_, _), None) => continue,
+            (Part::Instruction(instruction, origin), Some(expanded)) => {
+                force |= origin.force;
+                if stage.replace(origin.stage) != Some(origin.stage) {
+                    own_cmd = false;
+                }
+                match expanded {
+                    // The base's command was meant for its own entrypoint.
+                    Expanded::Entrypoint(_) if !own_cmd => config.cmd.clear(),
+                    Expanded::Cmd(_) => own_cmd = true,
+                    _ => {}
+                }
+                expanded.apply(&mut config);
+                if let Some(id) = instruction_id(&identity, expanded, &config, || trees(index)) {
+                    identity = id;
+                }
+                if let Some(action) = instruction_action(expanded, index) {
+                    layers.push(PlannedLayer {
+                        id: identity,
+                        title: shortened(instruction.text),
+                        action,
+                        config: config.clone(),
+                        secrets: Secrets::NONE,
+                        force,
+                    });
+                }
+                continue;
+            }
+        };
         // No part of the image: the containers get it.
         if step.is_added() {
             continue;
@@ -224,6 +330,7 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
             Step::Entrypoint(step) => encoder.list(step.arguments.iter().copied()),
             Step::Cmd(step) => encoder.list(step.arguments.iter().copied()),
             Step::Shell(step) => encoder.list(step.arguments.iter().copied()),
+            Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
         });
         let action = match step {
             Step::AptInstall(step) => Action::AptInstall(step.packages),
@@ -278,6 +385,7 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
                 config.shell = owned(step.arguments);
                 continue;
             }
+            Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
         };
         layers.push(PlannedLayer {
             id: identity,
@@ -286,12 +394,82 @@ pub fn lower(chain: &Chain, base: &ResolvedBase, trees: impl Fn(usize) -> Digest
             config: config.clone(),
             secrets: Secrets {
                 all: secrets(step),
-                folder: place.manifest_dir,
+                folder: written.place.manifest_dir,
             },
             force,
         });
     }
     Plan { layers, config }
+}
+
+/// What identifies all that is there after an instruction, where that changes with it.
+fn instruction_id(
+    parent: &LayerId,
+    instruction: &Expanded,
+    config: &Config,
+    files: impl Fn() -> Digest,
+) -> Option<LayerId> {
+    let pairs = |encoder: &mut Encoder, pairs: &[(String, String)]| {
+        encoder.number(pairs.len() as u64);
+        for (name, value) in pairs {
+            encoder.text(name).text(value);
+        }
+    };
+    Some(match instruction {
+        Expanded::Run {
+            argv,
+            script,
+            arguments,
+        } => child(parent, "RUN", |encoder| {
+            encoder
+                .list(argv.iter().map(String::as_str))
+                .text(script.unwrap_or_default());
+            pairs(encoder, arguments);
+            encoder.text(&config.user)
+        }),
+        Expanded::Copy(copy) => child(parent, if copy.add { "ADD" } else { "COPY" }, |encoder| {
+            encoder
+                .text(&copy.target)
+                .text(&copy.owner)
+                .number(copy.mode.map_or(0, |mode| u64::from(mode) + 1))
+                .digest(&files());
+            pairs(encoder, &copy.documents);
+            encoder
+        }),
+        Expanded::Workdir(path) => child(parent, "WORKDIR", |encoder| {
+            encoder.text(path).text(&config.user)
+        }),
+        Expanded::Env(variables) => child(parent, "ENV", |encoder| {
+            pairs(encoder, variables);
+            encoder
+        }),
+        Expanded::User(user) => child(parent, "USER", |encoder| encoder.text(user)),
+        Expanded::Shell(argv) => child(parent, "SHELL", |encoder| {
+            encoder.list(argv.iter().map(String::as_str))
+        }),
+        _ => return None,
+    })
+}
+
+/// What makes the layer of an instruction; those that are configuration have none.
+fn instruction_action(instruction: &Expanded, step: usize) -> Option<Action> {
+    Some(match instruction {
+        Expanded::Run {
+            argv,
+            script,
+            arguments,
+        } => Action::Run {
+            argv: argv.clone(),
+            script: *script,
+            env: arguments.clone(),
+        },
+        Expanded::Copy(copy) => Action::Copy {
+            step,
+            copy: copy.clone(),
+        },
+        Expanded::Workdir(_) => Action::Workdir,
+        _ => return None,
+    })
 }
 
 /// The layer of a base.
@@ -378,12 +556,16 @@ fn title(step: &Step) -> String {
         Step::Env(_) | Step::Workdir(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Shell(_) => {
             String::new()
         }
+        Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
     };
+    format!("{}({})", step.verb(), shortened(&arguments))
+}
+
+fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
-    let line = arguments.replace(['\n', '\r'], " ");
-    let shortened = match line.char_indices().nth(LONGEST) {
+    let line = text.replace(['\n', '\r'], " ");
+    match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
-    };
-    format!("{}({shortened})", step.verb())
+    }
 }

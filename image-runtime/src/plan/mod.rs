@@ -5,13 +5,16 @@
 //! container of the image gets.
 
 mod chain;
+mod dockerfile;
 mod lower;
 mod pip;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chain, ChainStep, Root};
-pub use lower::{Action, Config, DEFAULT_UV, Plan, PlannedLayer, base_layer, lower};
+pub use chain::{Chain, ChainStep, Origin, Part, Root};
+pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub(crate) use lower::DEFAULT_PATH;
+pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 pub use pip::{Pip, Sync};
 
 use crate::digest::Digest;

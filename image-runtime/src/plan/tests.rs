@@ -97,9 +97,13 @@ fn archive_base(python: Option<&str>) -> ResolvedBase {
 }
 
 fn plan(spec: &'static ImageSpec, base: &ResolvedBase) -> Plan {
-    lower(&Chain::of(Image::from_spec(spec)), base, |_| {
-        Digest::of(b"tree")
-    })
+    lowered(spec, base, b"tree")
+}
+
+fn lowered(spec: &'static ImageSpec, base: &ResolvedBase, files: &[u8]) -> Plan {
+    let chain = Chain::of(Image::from_spec(spec));
+    let instructions = expand(&chain, base).unwrap();
+    lower(&chain, base, &instructions, |_| Digest::of(files))
 }
 
 fn ids(plan: &Plan) -> Vec<String> {
@@ -213,9 +217,7 @@ fn the_local_path_and_the_place_do_not_reach_an_identity_and_the_content_does() 
     static THERE: ImageSpec = image(scratch().base(), &[copy_local_dir("b", "/x").step()], 77);
     let base = registry_base();
     assert_eq!(plan(&HERE, &base).top(), plan(&THERE, &base).top());
-    let changed = lower(&Chain::of(Image::from_spec(&HERE)), &base, |_| {
-        Digest::of(b"another tree")
-    });
+    let changed = lowered(&HERE, &base, b"another tree");
     assert_ne!(changed.top(), plan(&HERE, &base).top());
 }
 

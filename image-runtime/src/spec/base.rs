@@ -1,6 +1,7 @@
 //! The bases that a chain can start from.
 
 use super::ImageRef;
+use super::dockerfile::Dockerfile;
 
 /// What a chain of steps starts from.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +10,8 @@ pub enum Base {
     DebianSlim(DebianSlim),
     /// [`from_registry`]
     FromRegistry(FromRegistry),
+    /// [`from_dockerfile`]
+    FromDockerfile(FromDockerfile),
     /// [`scratch`]
     Scratch,
     /// Another image, named by a path to its `const`.
@@ -109,6 +112,68 @@ impl FromRegistry {
     /// The finished base.
     pub const fn base(self) -> Base {
         Base::FromRegistry(self)
+    }
+}
+
+/// The base made by [`from_dockerfile`].
+#[derive(Clone, Copy, Debug)]
+pub struct FromDockerfile {
+    /// The path as written.
+    pub path: &'static str,
+    /// What stands in it.
+    pub dockerfile: Dockerfile,
+    /// Where `COPY` takes its files from.
+    pub context_dir: &'static str,
+    /// `build_args` as written; they are in `dockerfile` already.
+    pub build_args: &'static [(&'static str, &'static str)],
+    /// `target` as written; it is in `dockerfile` already.
+    pub target: Option<&'static str>,
+}
+
+/// `from_dockerfile("./Dockerfile", build_args = { "VERSION": "1.2" }, context_dir = ".", target = "stage")`: a Dockerfile.
+///
+/// It is read while compiling, and what is wrong in it is a compile error that names its line. Its instructions become layers like
+/// the steps of a chain, on every engine; the files of its context directory obey `.dockerignore`, or `Dockerfile.dockerignore`.
+/// All paths are relative to the crate that writes them; without `context_dir` its folder is the context directory.
+///
+/// ```ignore
+/// const APP: Image = image!(from_dockerfile("./Dockerfile", target = "runtime").env({ "LANG": "C.UTF-8" }));
+/// ```
+pub const fn from_dockerfile(path: &'static str, dockerfile: Dockerfile) -> FromDockerfile {
+    FromDockerfile {
+        path,
+        dockerfile,
+        context_dir: "",
+        build_args: &[],
+        target: None,
+    }
+}
+
+impl FromDockerfile {
+    /// `build_args = { "VERSION": "1.2" }`: values of the Dockerfile's `ARG`s.
+    #[must_use]
+    pub const fn build_args(mut self, values: &'static [(&'static str, &'static str)]) -> Self {
+        self.build_args = values;
+        self
+    }
+
+    /// `context_dir = "."`: the directory that `COPY` and `ADD` take their files from.
+    #[must_use]
+    pub const fn context_dir(mut self, path: &'static str) -> Self {
+        self.context_dir = path;
+        self
+    }
+
+    /// `target = "stage"`: the stage that is built; without it, the last.
+    #[must_use]
+    pub const fn target(mut self, stage: &'static str) -> Self {
+        self.target = Some(stage);
+        self
+    }
+
+    /// The finished base.
+    pub const fn base(self) -> Base {
+        Base::FromDockerfile(self)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The steps of a chain: one documented item a verb, so that an editor shows it where the verb is written.
 
+use super::dockerfile::Dockerfile;
 use super::{Project, Requirements, Secret};
 
 /// One step of a chain.
@@ -35,6 +36,8 @@ pub enum Step {
     Cmd(Cmd),
     /// [`shell`]
     Shell(Shell),
+    /// [`dockerfile_commands`]
+    DockerfileCommands(DockerfileCommands),
 }
 
 impl Step {
@@ -326,4 +329,18 @@ verbs! {
     /// const IMAGE: Image = image!(debian_slim().shell(["/bin/bash", "-euc"]).run_commands("[[ a == a* ]]"));
     /// ```
     shell => Shell { arguments: &'static [&'static str] }
+
+    /// `.dockerfile_commands("RUN make", "COPY app /app", context_dir = ".")`: instructions as they stand in a Dockerfile.
+    ///
+    /// Each instruction is a layer of its own, and `ARG` holds up to the end of the step. `COPY` takes files from `context_dir`,
+    /// without it from the folder of the crate that writes the step.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(debian_slim().dockerfile_commands("ENV A=1 B=$A", "COPY Cargo.toml /root/"));
+    /// ```
+    dockerfile_commands => DockerfileCommands { instructions: Dockerfile } [
+        /// `context_dir = "."`: the directory that `COPY` and `ADD` take their files from.
+        context_dir: &'static str = ""
+    ]
 }

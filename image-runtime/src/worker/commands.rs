@@ -5,11 +5,18 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{self, ExitStatus, Stdio};
 
+use super::pack::{PACK, pack};
 use super::supervise::end_everything_else;
 use crate::protocol::{Command, RunOutcome};
 
 /// Runs a command to its end. What it left running is ended too: a layer is saved when nothing writes any more.
 pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
+    if let Some((PACK, arguments)) = command.argv.split_first().map(|(p, a)| (p.as_str(), a)) {
+        return Ok(match pack(arguments) {
+            Ok(()) => RunOutcome::Exited(0),
+            Err(error) => RunOutcome::NotStarted(error.to_string()),
+        });
+    }
     let outcome = match status(command) {
         Ok(status) => match status.code() {
             Some(code) => RunOutcome::Exited(code),

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -91,8 +91,9 @@ impl Launcher {
         // Both sides have opened what lies in it once they have agreed; nothing of it stays after that.
         let meeting = self.store.run_dir()?;
         let failed = |error| StartError::Socket(meeting.path().to_owned(), error);
-        let listener = listen(meeting.path()).map_err(failed)?;
-        let output = Output::create(meeting.path()).map_err(failed)?;
+        let shared = shared_with_any_user(meeting.path()).map_err(failed)?;
+        let listener = listen(&shared).map_err(failed)?;
+        let output = Output::create(&shared).map_err(failed)?;
 
         // The worker may load the driver itself, and looks nowhere else.
         let more = (!spec.gpus.is_empty()).then_some(DRIVER_LIBRARIES);
@@ -105,7 +106,7 @@ impl Launcher {
                 read_only: true,
             },
             Mount::Local {
-                source: meeting.path().to_owned(),
+                source: shared,
                 target: inside::RUN.into(),
                 read_only: false,
             },
@@ -225,6 +226,14 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError>
             worker: text(theirs),
         })
     }
+}
+
+/// A directory in a private one. The image's user need not be ours, and finds in it what it knows the name of.
+fn shared_with_any_user(private: &Path) -> io::Result<PathBuf> {
+    let shared = private.join("shared");
+    std::fs::create_dir(&shared)?;
+    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o711))?;
+    Ok(shared)
 }
 
 fn listen(directory: &Path) -> io::Result<UnixListener> {

@@ -11,6 +11,8 @@ mod invoke;
 mod launcher;
 mod line;
 mod output;
+mod pack;
+mod python;
 mod reaper;
 mod serve;
 mod supervise;
@@ -23,6 +25,7 @@ pub(crate) use flow::{Flow, Frame};
 pub use host::Worker;
 pub(crate) use invoke::message as panic_message;
 pub use launcher::{Launcher, WorkerSpec};
+pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};
 pub use serve::{is_serving, is_worker, serve};
 

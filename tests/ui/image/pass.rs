@@ -51,6 +51,15 @@ const OPTIONS: Image = image!(
 const MORE: Image = image!(self::ML.pip_install("torch==2.1.0"));
 const SAME: Image = image!(MORE);
 const NOTHING: Image = image!(scratch());
+const DOCKERFILE: Image = image!(
+    from_dockerfile(
+        "./functions/dockerfiles/stages.Dockerfile",
+        build_args = { "OUT": "/elsewhere" },
+        context_dir = ".",
+        target = "build"
+    )
+    .dockerfile_commands("LABEL a=b", "COPY ui /ui", context_dir = ".", force_build = true)
+);
 static ALPINE: Image = image!(from_registry("alpine:3.20"));
 static PAIR: [Image; 2] = [
     image!(scratch().workdir("/a")),
@@ -207,6 +216,18 @@ fn images_stand_in_functions_statics_arrays_and_macros() {
     );
     assert_eq!(PAIR.map(|image| image.spec().steps.len()), [1, 1]);
     assert!(matches!(PAIR[1].spec().base, Base::Image(_)));
+}
+
+#[test]
+fn a_dockerfile_becomes_its_stages_and_the_one_that_is_built() {
+    let Base::FromDockerfile(base) = DOCKERFILE.spec().base else {
+        panic!()
+    };
+    assert_eq!(
+        (base.dockerfile.stages.len(), base.dockerfile.target),
+        (3, 0)
+    );
+    assert_eq!(verbs(DOCKERFILE), ["dockerfile_commands"]);
 }
 
 #[test]

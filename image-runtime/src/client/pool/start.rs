@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::super::CallError;
 use super::super::future::runtime;
 use super::super::job::Job;
-use super::Pool;
 use super::state::State;
+use super::{Enter, Pool};
 use crate::event::Event;
 use crate::gpu::Claim;
 use crate::worker::{Worker, WorkerSpec};
@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(200);
 impl Pool {
     /// Brings the calls that wait and the workers together, and starts containers where there are too few.
     pub(super) fn advance(self: &Arc<Self>, state: &mut State) {
+        if state.is_closing {
+            return;
+        }
         let size = self.key.size;
         let mut waiting = state.queue.len();
         for lane in state.lanes.iter().filter(|lane| lane.room > 0) {
@@ -64,8 +67,9 @@ impl Pool {
 
     /// Keeps a worker that has nothing to do.
     pub(super) fn rest(self: &Arc<Self>, state: &mut State, worker: Worker) {
-        if self.key.size.is_single_use() && !worker.is_unused() {
-            self.retire(state, worker);
+        let is_used_up = self.key.size.is_single_use() && !worker.is_unused();
+        if is_used_up || state.is_closing {
+            self.dismiss(state, worker);
             return;
         }
         state.idle.push((worker, Instant::now()));
@@ -109,7 +113,9 @@ impl Pool {
     fn start(self: &Arc<Self>, state: &mut State) {
         state.starting += 1;
         let function = state.queue.front().map(|job| job.name());
-        let function = function.or(self.key.owner).unwrap_or("function");
+        let class = self.key.enter.as_ref().map(Enter::class_name);
+        let function = class.or(function).or(self.key.owner);
+        let function = function.unwrap_or("function");
         let mut spec = WorkerSpec {
             layer: self.key.layer,
             env: self.key.env.clone(),
@@ -133,9 +139,15 @@ impl Pool {
                 .map_or_else(Vec::new, |claim| claim.gpus.clone());
             let begun = Instant::now();
             let started = pool.launcher.start(spec).await;
-            match started {
+            let entered = match started {
                 Ok(mut worker) => {
                     worker.keep(claim);
+                    pool.enter(worker).await
+                }
+                Err(error) => Err(Some(CallError::start(&error))),
+            };
+            match entered {
+                Ok(worker) => {
                     let lane = {
                         let mut state = pool.lock();
                         state.starting -= 1;
@@ -144,7 +156,12 @@ impl Pool {
                     };
                     pool.drive(worker, lane).await;
                 }
-                Err(error) => pool.did_not_start(&CallError::start(&error)),
+                Err(Some(error)) => pool.did_not_start(&error),
+                Err(None) => {
+                    let mut state = pool.lock();
+                    state.starting -= 1;
+                    pool.advance(&mut state);
+                }
             }
         });
     }
@@ -217,7 +234,7 @@ impl Pool {
                         break if has_gpus { left.min(LOOK) } else { left };
                     }
                     let (worker, _) = state.idle.remove(0);
-                    self.retire(&mut state, worker);
+                    self.dismiss(&mut state, worker);
                 }
             };
             tokio::time::sleep(wait).await;

@@ -10,7 +10,7 @@ mod pattern;
 use std::path::Path;
 
 use pattern::Pattern;
-pub use pattern::PatternError;
+pub use pattern::{NamePattern, PatternError};
 
 use super::ContextError;
 
@@ -38,19 +38,31 @@ impl Ignore {
     /// A pattern is malformed, or the file cannot be read.
     pub fn of_directory(directory: &Path, more: &[&str]) -> Result<Self, ContextError> {
         let path = directory.join(IGNORE_FILE);
-        let mut ignore = Self::default();
-        match std::fs::read(&path) {
-            Ok(text) => {
-                let text = String::from_utf8_lossy(&text);
-                ignore
-                    .add_file(&text)
-                    .map_err(|(line, reason)| ContextError::IgnoreFile { path, line, reason })?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(ContextError::read(&path, error)),
-        }
+        let mut ignore = Self::of_file(&path)?;
         for pattern in more {
             ignore.add(pattern).map_err(ContextError::IgnorePattern)?;
+        }
+        Ok(ignore)
+    }
+
+    /// The patterns of an ignore file; none where it is not there.
+    ///
+    /// # Errors
+    /// A pattern is malformed, or the file cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self, ContextError> {
+        let mut ignore = Self::default();
+        match std::fs::read(path) {
+            Ok(text) => {
+                let text = String::from_utf8_lossy(&text);
+                let fault = |(line, reason)| ContextError::IgnoreFile {
+                    path: path.to_owned(),
+                    line,
+                    reason,
+                };
+                ignore.add_file(&text).map_err(fault)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(ContextError::read(path, error)),
         }
         Ok(ignore)
     }

@@ -77,6 +77,33 @@ impl Pattern {
     }
 }
 
+/// A pattern of one name, as `COPY` takes it: `**` is no more than `*`, and nothing is an exception.
+#[derive(Clone, Debug)]
+pub struct NamePattern(Vec<Token>);
+
+impl NamePattern {
+    /// Parses it.
+    ///
+    /// # Errors
+    /// It is no pattern.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let mut single = text.to_owned();
+        while single.contains("**") {
+            single = single.replace("**", "*");
+        }
+        let error = |reason| PatternError {
+            pattern: text.to_owned(),
+            reason,
+        };
+        tokens(&single).map(Self).map_err(error)
+    }
+
+    /// Whether it matches a name.
+    pub fn matches(&self, name: &str) -> bool {
+        matches(&self.0, &name.chars().collect::<Vec<_>>())
+    }
+}
+
 /// Removes `.` and empty names, and `..` with the name before it, without looking at any file (Go's `filepath.Clean`).
 fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');

@@ -90,7 +90,8 @@ impl EmbeddedEngine {
                 env.push((name.to_owned(), value.to_owned()));
             }
         }
-        let mut binds = network::files(&scratch, &host_name)?;
+        let texts = network::files(&host_name);
+        let mut binds = Vec::new();
         if !spec.gpus.is_empty() {
             let driver = gpu::driver(&spec.gpus)?;
             driver.add_env(&mut env, &spec.gpus);
@@ -104,6 +105,7 @@ impl EmbeddedEngine {
             workdir: spec.workdir.clone(),
             identity,
             host_name,
+            texts,
             binds,
             network: spec.network,
             form: self.layers.form(),

@@ -1,0 +1,440 @@
+//! One instruction: its flags, its forms, its words.
+
+use super::json::{self, Array};
+use super::lines::{Document, Line};
+use super::model::{CommandLine, Copy, Healthcheck, Kind, Run, Source};
+use super::words::{self, Word, split, word};
+use crate::diag::{Fault, did_you_mean, list};
+
+type Result<T> = std::result::Result<T, Fault>;
+
+/// The instructions that a stage holds.
+const KNOWN: [&str; 17] = [
+    "RUN",
+    "COPY",
+    "ADD",
+    "ENV",
+    "ARG",
+    "WORKDIR",
+    "USER",
+    "SHELL",
+    "ENTRYPOINT",
+    "CMD",
+    "LABEL",
+    "EXPOSE",
+    "VOLUME",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "MAINTAINER",
+    "FROM",
+];
+
+/// What is known of the stages above.
+pub(super) trait Above {
+    /// The stage of a `--from`, or the image.
+    fn source(&self, name: &str) -> Result<Source>;
+
+    /// Looks for what a `COPY` names in the context directory.
+    fn is_there(&self, path: &str) -> Result<()>;
+}
+
+/// Reads an instruction other than `FROM`.
+pub(super) fn read(line: &Line, escape: char, above: &dyn Above) -> Result<Kind> {
+    let reader = Reader { line, escape };
+    match &*line.keyword {
+        "RUN" => reader.run().map(Kind::Run),
+        "COPY" | "ADD" => reader.copy(above).map(Kind::Copy),
+        "ENV" => Ok(Kind::Env(
+            reader
+                .pairs()?
+                .into_iter()
+                .map(|(name, value)| Ok((reader.name(&name)?, value)))
+                .collect::<Result<_>>()?,
+        )),
+        "LABEL" => Ok(Kind::Label(
+            reader
+                .pairs()?
+                .into_iter()
+                .map(|(name, value)| Ok((word(&name, escape)?, value)))
+                .collect::<Result<_>>()?,
+        )),
+        "MAINTAINER" => Ok(Kind::Label(vec![(
+            words::literal("maintainer"),
+            words::literal(reader.one()?),
+        )])),
+        "ARG" => reader.arguments().map(Kind::Arg),
+        "WORKDIR" => reader.one_word().map(Kind::Workdir),
+        "USER" => reader.one_word().map(Kind::User),
+        "STOPSIGNAL" => reader.one_word().map(Kind::StopSignal),
+        "SHELL" => match json::array(&line.rest) {
+            Array::Strings(strings) if !strings.is_empty() => Ok(Kind::Shell(strings)),
+            _ => Err(Fault::new("`SHELL` needs a JSON array of strings")
+                .help("such as `SHELL [\"/bin/bash\", \"-c\"]`")),
+        },
+        "ENTRYPOINT" => reader.command_line(&line.rest).map(Kind::Entrypoint),
+        "CMD" => reader.command_line(&line.rest).map(Kind::Cmd),
+        "EXPOSE" => reader.several(&split(reader.one()?, escape)).map(Kind::Expose),
+        "VOLUME" => reader.several(&reader.list()?).map(Kind::Volume),
+        "HEALTHCHECK" => reader.healthcheck().map(Kind::Healthcheck),
+        "ONBUILD" => Err(Fault::new("`ONBUILD` is not kept: no image here is a base of a Dockerfile elsewhere")
+            .help("write the instruction itself, or extend the image: `image!(THIS.dockerfile_commands(…))`")),
+        other => {
+            let fault = Fault::new(format!("unknown instruction `{other}`"));
+            Err(fault.help(did_you_mean(other, "instructions", KNOWN)))
+        }
+    }
+}
+
+/// Flags at the beginning of an instruction (`--name=value`), and what follows them.
+pub(super) fn flags(rest: &str, escape: char) -> (Vec<(String, Option<String>)>, &str) {
+    let mut flags = Vec::new();
+    let mut rest = rest;
+    while let Some(after) = rest.strip_prefix("--") {
+        // A value in quotes may hold spaces.
+        let words = split(after, escape);
+        let Some(flag) = words.first().filter(|flag| after.starts_with(*flag)) else {
+            break;
+        };
+        flags.push(match flag.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (flag.clone(), None),
+        });
+        rest = after[flag.len()..].trim_start();
+    }
+    (flags, rest)
+}
+
+/// A flag that an instruction does not have.
+pub(super) fn unknown_flag(keyword: &str, name: &str, known: &[&str]) -> Fault {
+    let fault = Fault::new(format!("`{keyword}` has no flag `--{name}` here"));
+    match known {
+        [] => fault,
+        known => fault.help(format!(
+            "it has {}",
+            list(known.iter().map(|name| format!("--{name}")))
+        )),
+    }
+}
+
+struct Reader<'a> {
+    line: &'a Line,
+    escape: char,
+}
+
+impl Reader<'_> {
+    fn keyword(&self) -> &str {
+        &self.line.keyword
+    }
+
+    /// What follows the keyword; something must.
+    fn one(&self) -> Result<&str> {
+        match self.line.rest.trim() {
+            "" => Err(self.needs("an argument")),
+            rest => Ok(rest),
+        }
+    }
+
+    fn needs(&self, what: &str) -> Fault {
+        Fault::new(format!("`{}` needs {what}", self.keyword()))
+    }
+
+    fn one_word(&self) -> Result<Word> {
+        word(self.one()?, self.escape)
+    }
+
+    fn several(&self, words: &[String]) -> Result<Vec<Word>> {
+        words.iter().map(|text| word(text, self.escape)).collect()
+    }
+
+    /// A JSON array, or words.
+    fn list(&self) -> Result<Vec<String>> {
+        self.list_of(self.one()?)
+    }
+
+    fn list_of(&self, text: &str) -> Result<Vec<String>> {
+        match json::array(text) {
+            Array::Strings(strings) => Ok(strings),
+            Array::No => Ok(text.split_whitespace().map(str::to_owned).collect()),
+            Array::Mixed => Err(self.mixed()),
+        }
+    }
+
+    fn mixed(&self) -> Fault {
+        Fault::new(format!(
+            "the JSON array of `{}` must hold strings only",
+            self.keyword()
+        ))
+        .help("put each item in double quotes")
+    }
+
+    fn command_line(&self, text: &str) -> Result<CommandLine> {
+        match json::array(text) {
+            Array::Strings(strings) => Ok(CommandLine::Exec(strings)),
+            Array::No => Ok(CommandLine::Shell(text.to_owned())),
+            Array::Mixed => Err(self.mixed()),
+        }
+    }
+
+    /// The name of a variable.
+    fn name(&self, text: &str) -> Result<String> {
+        let name = words::unquoted(text, self.escape);
+        match name.is_empty() || name.contains(['$', '\0']) {
+            true => Err(Fault::new(format!(
+                "{text:?} is not a name of an environment variable"
+            ))),
+            false => Ok(name),
+        }
+    }
+
+    /// `a=b c="d e"`, or in the old form `a b c`.
+    fn pairs(&self) -> Result<Vec<(String, Word)>> {
+        let words = split(self.one()?, self.escape);
+        if !words[0].contains('=') {
+            let value = self.line.rest.trim()[words[0].len()..].trim_start();
+            if value.is_empty() {
+                return Err(
+                    Fault::new(format!("`{} {}` has no value", self.keyword(), words[0]))
+                        .help(format!("write `{} {}=value`", self.keyword(), words[0])),
+                );
+            }
+            return Ok(vec![(words[0].clone(), word(value, self.escape)?)]);
+        }
+        words
+            .iter()
+            .map(|pair| match pair.split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    Ok((name.to_owned(), word(value, self.escape)?))
+                }
+                Some(_) => Err(Fault::new(format!(
+                    "a name must stand before the `=` of `{pair}`"
+                ))),
+                None => Err(Fault::new(format!("`{pair}` must be `name=value`"))
+                    .help("a value with spaces stands in quotes: `name=\"a b\"`")),
+            })
+            .collect()
+    }
+
+    fn arguments(&self) -> Result<Vec<(String, Option<Word>)>> {
+        split(self.one()?, self.escape)
+            .iter()
+            .map(|argument| match argument.split_once('=') {
+                Some((name, value)) => Ok((self.name(name)?, Some(word(value, self.escape)?))),
+                None => Ok((self.name(argument)?, None)),
+            })
+            .collect()
+    }
+
+    fn run(&self) -> Result<Run> {
+        let (flags, rest) = flags(&self.line.rest, self.escape);
+        for (name, value) in &flags {
+            match (&**name, value.as_deref()) {
+                ("network", Some("default")) | ("security", Some("sandbox")) => {}
+                ("mount", _) => {
+                    return Err(Fault::new("`RUN --mount` is not known here").help(
+                        "leave a cache mount out (`.pip_install` and `.apt_install` keep what they download between builds), and `COPY` what a bind mount brings",
+                    ));
+                }
+                ("network" | "security", _) => {
+                    return Err(Fault::new(format!(
+                        "`RUN --{name}` takes its default here and nothing else"
+                    )));
+                }
+                _ => return Err(unknown_flag("RUN", name, &["network", "security"])),
+            }
+        }
+        let documents = &self.line.documents;
+        if rest.trim().is_empty() {
+            return Err(self.needs("a command"));
+        }
+        // A document alone is the script itself.
+        if let [only] = &documents[..]
+            && split(rest, self.escape).len() == 1
+        {
+            return Ok(match only.content.starts_with("#!") {
+                true => Run::Script(only.content.clone()),
+                false => Run::Command(CommandLine::Shell(only.content.clone())),
+            });
+        }
+        let command = self.command_line(rest)?;
+        match command {
+            CommandLine::Shell(mut line) => {
+                for document in documents {
+                    line.push('\n');
+                    line.push_str(&document.content);
+                    line.push_str(&document.name);
+                }
+                Ok(Run::Command(CommandLine::Shell(line)))
+            }
+            CommandLine::Exec(argv) if argv.is_empty() => Err(self.needs("a command")),
+            exec => Ok(Run::Command(exec)),
+        }
+    }
+
+    fn copy(&self, above: &dyn Above) -> Result<Copy> {
+        let add = self.keyword() == "ADD";
+        let (flags, rest) = flags(&self.line.rest, self.escape);
+        let mut copy = Copy {
+            add,
+            from: Source::Context,
+            sources: Vec::new(),
+            documents: Vec::new(),
+            target: Word::new(),
+            chown: None,
+            chmod: None,
+        };
+        for (name, value) in &flags {
+            let value = value.as_deref();
+            match (&**name, value) {
+                ("chown", Some(value)) => copy.chown = Some(word(value, self.escape)?),
+                ("chmod", Some(value)) => copy.chmod = Some(mode(value, self.escape)?),
+                ("from", Some(value)) if !add => {
+                    copy.from = above.source(&words::unquoted(value, self.escape))?;
+                }
+                // Layers are independent of what is below in any case.
+                ("link", None | Some("true" | "false")) => {}
+                ("chown" | "chmod" | "from", None) => {
+                    return Err(Fault::new(format!("`--{name}` needs a value")));
+                }
+                _ => {
+                    let known: &[_] = match add {
+                        true => &["chown", "chmod", "link"],
+                        false => &["from", "chown", "chmod", "link"],
+                    };
+                    return Err(unknown_flag(self.keyword(), name, known));
+                }
+            }
+        }
+        let mut words = self.list_of(rest)?;
+        let needs = || self.needs("at least one source and a target");
+        copy.target = word(&words.pop().ok_or_else(needs)?, self.escape)?;
+        if words.is_empty() {
+            return Err(needs());
+        }
+        let mut documents = self.line.documents.iter();
+        for text in words {
+            if is_document(&text, &self.line.documents) {
+                let document = documents.next().ok_or_else(needs)?;
+                let content = match document.expands {
+                    true => words::document(&document.content, self.escape)?,
+                    false => words::literal(&document.content),
+                };
+                copy.documents.push((document.name.clone(), content));
+                continue;
+            }
+            let source = word(&text, self.escape)?;
+            if let (Source::Context, Some(literal)) = (&copy.from, words::text_of(&source)) {
+                refuse_remote(add, &literal)?;
+                above.is_there(&literal)?;
+            }
+            copy.sources.push(source);
+        }
+        Ok(copy)
+    }
+
+    fn healthcheck(&self) -> Result<Healthcheck> {
+        let (flags, rest) = flags(&self.line.rest, self.escape);
+        let mut check = Healthcheck {
+            test: None,
+            interval: 0,
+            timeout: 0,
+            start_period: 0,
+            retries: 0,
+        };
+        for (name, value) in &flags {
+            let value = value.as_deref().unwrap_or_default();
+            match &**name {
+                "interval" => check.interval = duration(value)?,
+                "timeout" => check.timeout = duration(value)?,
+                "start-period" => check.start_period = duration(value)?,
+                "retries" => {
+                    check.retries = value.parse().map_err(|_| {
+                        Fault::new(format!("`--retries` must be a number, not {value:?}"))
+                    })?;
+                }
+                _ => {
+                    let known = ["interval", "timeout", "start-period", "retries"];
+                    return Err(unknown_flag("HEALTHCHECK", name, &known));
+                }
+            }
+        }
+        let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        match (kind.to_ascii_uppercase().as_str(), command.trim()) {
+            ("NONE", "") if flags.is_empty() => Ok(check),
+            ("CMD", command) if !command.is_empty() => {
+                check.test = Some(self.command_line(command)?);
+                Ok(check)
+            }
+            _ => Err(Fault::new(
+                "`HEALTHCHECK` needs `NONE`, or `CMD` and a command",
+            )),
+        }
+    }
+}
+
+fn is_document(text: &str, documents: &[Document]) -> bool {
+    text.contains("<<")
+        && documents
+            .iter()
+            .any(|document| text.contains(&document.name))
+}
+
+/// Octal digits, where they are known.
+fn mode(text: &str, escape: char) -> Result<Word> {
+    let mode = word(text, escape)?;
+    match words::text_of(&mode) {
+        Some(text)
+            if !text.bytes().all(|byte| matches!(byte, b'0'..=b'7'))
+                || text.is_empty()
+                || text.len() > 5 =>
+        {
+            Err(Fault::new(format!("`--chmod={text}` must be octal digits"))
+                .help("such as `--chmod=755`"))
+        }
+        _ => Ok(mode),
+    }
+}
+
+fn refuse_remote(add: bool, source: &str) -> Result<()> {
+    let scheme = source.split_once("://").map(|(scheme, _)| scheme);
+    let git = source.starts_with("git@");
+    match (scheme, add) {
+        (None, _) if !git => Ok(()),
+        (_, false) => Err(Fault::new(format!("`COPY` takes no address: `{source}`"))
+            .help("`RUN` a program that fetches it")),
+        _ => Err(Fault::new(format!("`ADD` does not fetch here: `{source}`"))
+            .help("`RUN` a program that fetches it, or keep the file beside the Dockerfile")),
+    }
+}
+
+/// `30s`, `1m30s`, `1.5h`: nanoseconds.
+fn duration(text: &str) -> Result<u64> {
+    let wrong =
+        || Fault::new(format!("{text:?} is not a duration")).help("such as `30s`, `1m30s` or `1h`");
+    let (mut rest, mut total) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(wrong)?;
+        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let units = [
+            ("ms", 1e6),
+            ("us", 1e3),
+            ("µs", 1e3),
+            ("ns", 1.0),
+            ("h", 3.6e12),
+            ("m", 6e10),
+            ("s", 1e9),
+        ];
+        let (unit, scale) = units
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))
+            .ok_or_else(wrong)?;
+        rest = &rest[unit.len()..];
+        total += number * scale;
+    }
+    match text {
+        "" => Err(wrong()),
+        _ => Ok(total as u64),
+    }
+}

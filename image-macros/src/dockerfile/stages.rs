@@ -1,0 +1,408 @@
+//! Stages: what each starts from, which one is built, which values its arguments have.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::instruction::{self, Above};
+use super::lines::{self, Line};
+use super::model::{Dockerfile, Instruction, Kind, Source, Stage};
+use super::words::{self, Word};
+use super::{Problem, Result};
+use crate::diag::{Fault, did_you_mean, nearest};
+use crate::text::reference;
+
+/// What is asked of a Dockerfile.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    /// As written.
+    pub(crate) file: &'a str,
+    /// Values of its arguments.
+    pub(crate) build_args: &'a [(String, String)],
+    /// Where `COPY` takes its files from.
+    pub(crate) context: &'a Path,
+    /// The stage that is built; without one, the last.
+    pub(crate) target: Option<&'a str>,
+}
+
+/// What every build knows without being told; `FROM` may use it, a stage after `ARG NAME`.
+const PLATFORM: [&str; 8] = [
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDARCH",
+    "BUILDVARIANT",
+];
+
+/// What may be given without being declared.
+const PROXIES: [&str; 5] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+];
+
+/// Reads a Dockerfile.
+pub(crate) fn file(
+    text: &str,
+    request: &Request<'_>,
+) -> std::result::Result<Dockerfile, Vec<Problem>> {
+    let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
+    let mut reader = Reader::new(request, escape);
+    let mut problems = Vec::new();
+    for line in &lines {
+        problems.extend(reader.take(line).err());
+        // What is no Dockerfile at all is told once.
+        if reader.stages.is_empty() && !problems.is_empty() {
+            break;
+        }
+    }
+    let last = lines.last().map_or(1, |line| line.number);
+    if reader.stages.is_empty() && problems.is_empty() {
+        let fault = Fault::new("it has no `FROM`");
+        problems.push(Problem::at(
+            last,
+            fault.help("such as `FROM debian:bookworm-slim`"),
+        ));
+    }
+    if problems.is_empty() {
+        problems.extend(reader.unused());
+    }
+    let target = reader.target(request.target, last);
+    match (problems.is_empty(), target) {
+        (true, Ok(target)) => Ok(Dockerfile {
+            file: Some(request.file.to_owned()),
+            stages: reader.stages,
+            target,
+        }),
+        (true, Err(problem)) => Err(vec![problem]),
+        (false, _) => Err(problems),
+    }
+}
+
+/// Reads instructions without a `FROM`: they follow what is there.
+pub(crate) fn commands(
+    text: &str,
+    context: &Path,
+) -> std::result::Result<Dockerfile, Vec<Problem>> {
+    let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
+    let request = Request {
+        file: "",
+        build_args: &[],
+        context,
+        target: None,
+    };
+    let mut reader = Reader::new(&request, escape);
+    reader.stages.push(Stage {
+        name: None,
+        base: Source::Nothing,
+        instructions: Vec::new(),
+    });
+    let mut problems = Vec::new();
+    for line in &lines {
+        if line.keyword == "FROM" {
+            let fault = Fault::new("`FROM` starts an image and cannot stand in a step");
+            problems.push(Problem::at(
+                line.number,
+                fault.help("`from_dockerfile(\"./Dockerfile\")` takes whole Dockerfiles"),
+            ));
+            continue;
+        }
+        problems.extend(reader.take(line).err());
+    }
+    match problems.is_empty() {
+        true => Ok(Dockerfile {
+            file: None,
+            stages: reader.stages,
+            target: 0,
+        }),
+        false => Err(problems),
+    }
+}
+
+struct Reader<'a> {
+    request: &'a Request<'a>,
+    escape: char,
+    stages: Vec<Stage>,
+    /// Arguments that stand above the first `FROM`, as far as they have values.
+    global: Vec<(String, String)>,
+    declared: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(request: &'a Request<'a>, escape: char) -> Self {
+        Self {
+            request,
+            escape,
+            stages: Vec::new(),
+            global: Vec::new(),
+            declared: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self, line: &Line) -> Result<()> {
+        let at = |fault| Problem::at(line.number, fault);
+        if line.keyword == "FROM" {
+            let stage = self.from(line).map_err(at)?;
+            self.stages.push(stage);
+            return Ok(());
+        }
+        if self.stages.is_empty() && line.keyword != "ARG" {
+            let fault = Fault::new(format!("`{}` stands before the first `FROM`", line.keyword));
+            return Err(at(fault.help("only `ARG` may")));
+        }
+        let mut kind = instruction::read(line, self.escape, self).map_err(at)?;
+        if let Kind::Arg(arguments) = &mut kind {
+            for (name, value) in arguments {
+                self.declared.insert(name.clone());
+                *value = self.value(name, value.take());
+                if self.stages.is_empty()
+                    && let Some(word) = value
+                {
+                    let value = words::value_of(word, &|name| self.known(name)).map_err(at)?;
+                    self.global.push((name.clone(), value));
+                }
+            }
+        }
+        if let Some(stage) = self.stages.last_mut() {
+            stage.instructions.push(Instruction {
+                line: line.number,
+                text: format!("{} {}", line.keyword, line.rest),
+                kind,
+            });
+        }
+        Ok(())
+    }
+
+    /// What an argument is: what the build was told, else its default, else, in a stage, what it is above the first `FROM`.
+    fn value(&self, name: &str, default: Option<Word>) -> Option<Word> {
+        let told = self
+            .request
+            .build_args
+            .iter()
+            .find(|(known, _)| known == name);
+        let global = self.global.iter().rev().find(|(known, _)| known == name);
+        told.map(|(_, value)| words::literal(value))
+            .or(default)
+            .or_else(|| global.map(|(_, value)| words::literal(value)))
+            .or_else(|| platform(name).map(|value| words::literal(&value)))
+    }
+
+    /// What a name is above the first `FROM`.
+    fn known(&self, name: &str) -> Option<String> {
+        let global = self.global.iter().rev().find(|(known, _)| known == name);
+        global
+            .map(|(_, value)| value.clone())
+            .or_else(|| platform(name))
+    }
+
+    /// `FROM [--platform=…] IMAGE [AS NAME]`
+    fn from(&self, line: &Line) -> std::result::Result<Stage, Fault> {
+        let (flags, rest) = instruction::flags(&line.rest, self.escape);
+        for (name, value) in flags {
+            let ("platform", Some(value)) = (&*name, value) else {
+                return Err(instruction::unknown_flag("FROM", &name, &["platform"]));
+            };
+            let wanted = self.expanded(&value)?;
+            let here = platform("TARGETPLATFORM").unwrap_or_default();
+            if !here.starts_with(&wanted) {
+                return Err(Fault::new(format!("`--platform={wanted}` is not this machine's, {here}"))
+                    .help("a function is this very program, so its image has this machine's architecture: leave the flag out"));
+            }
+        }
+        let (image, name) = match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [image] => (image, None),
+            [image, word, name] if word.eq_ignore_ascii_case("as") => (image, Some(name)),
+            _ => {
+                return Err(Fault::new("`FROM` needs an image and nothing more")
+                    .help("such as `FROM debian:bookworm-slim AS build`"));
+            }
+        };
+        let name = name.map(str::to_ascii_lowercase);
+        if let Some(name) = &name {
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fits) {
+                return Err(
+                    Fault::new(format!("`{name}` cannot be the name of a stage"))
+                        .help("letters, digits, `-`, `_` and `.`, starting with a letter"),
+                );
+            }
+        }
+        let image = self.expanded(image)?;
+        let base = match self.stage(&image) {
+            _ if image == "scratch" => Source::Nothing,
+            Some(stage) => Source::Stage(stage),
+            None => Source::Image(self.reference(image)?),
+        };
+        Ok(Stage {
+            name,
+            base,
+            instructions: Vec::new(),
+        })
+    }
+
+    fn expanded(&self, text: &str) -> std::result::Result<String, Fault> {
+        words::value_of(&words::word(text, self.escape)?, &|name| self.known(name))
+    }
+
+    /// The last stage of that name.
+    fn stage(&self, name: &str) -> Option<usize> {
+        self.stages.iter().rposition(|stage| {
+            stage
+                .name
+                .as_deref()
+                .is_some_and(|known| known.eq_ignore_ascii_case(name))
+        })
+    }
+
+    fn reference(&self, image: String) -> std::result::Result<String, Fault> {
+        if image.is_empty() {
+            return Err(
+                Fault::new("`FROM` names no image: an argument in it has no value")
+                    .help("give it a default above `FROM`, or a value in `build_args`"),
+            );
+        }
+        reference::image(&image).map_err(|fault| {
+            let names = self.stages.iter().filter_map(|stage| stage.name.as_deref());
+            let near =
+                nearest(&image, names).map(|near| format!("did you mean the stage `{near}`?"));
+            fault.maybe_help(near)
+        })?;
+        Ok(image)
+    }
+
+    /// The index of the stage to be built.
+    fn target(&self, wanted: Option<&str>, line: u32) -> Result<usize> {
+        let last = self.stages.len().saturating_sub(1);
+        let Some(wanted) = wanted else {
+            return Ok(last);
+        };
+        let number = wanted.parse().ok().filter(|number| *number <= last);
+        self.stage(wanted).or(number).ok_or_else(|| {
+            let names: Vec<_> = self
+                .stages
+                .iter()
+                .filter_map(|stage| stage.name.as_deref())
+                .collect();
+            let fault = Fault::new(format!("it has no stage `{wanted}`"));
+            Problem::at(
+                line,
+                match names.is_empty() {
+                    true => fault.help("`FROM … AS name` names a stage"),
+                    false => fault.help(did_you_mean(wanted, "its stages", names)),
+                },
+            )
+        })
+    }
+
+    /// Values that no `ARG` takes.
+    fn unused(&self) -> Option<Problem> {
+        let (name, _) = self.request.build_args.iter().find(|(name, _)| {
+            !self.declared.contains(name) && !PROXIES.contains(&&*name.to_ascii_uppercase())
+        })?;
+        let fault = Fault::new(format!(
+            "it has no `ARG {name}`, so `build_args` sets nothing"
+        ));
+        Some(Problem::at(
+            1,
+            match self.declared.is_empty() {
+                true => fault.help(format!("write `ARG {name}` where it is used")),
+                false => fault.help(did_you_mean(
+                    name,
+                    "its arguments",
+                    self.declared.iter().map(String::as_str),
+                )),
+            },
+        ))
+    }
+}
+
+impl Above for Reader<'_> {
+    fn source(&self, name: &str) -> std::result::Result<Source, Fault> {
+        // What stands last is the stage that copies.
+        let above = self.stages.len().saturating_sub(1);
+        let number = name.parse().ok();
+        if name == "scratch" {
+            return Err(Fault::new("`scratch` holds no files"));
+        }
+        match self.stage(name).or(number) {
+            Some(stage) if stage < above => Ok(Source::Stage(stage)),
+            Some(stage) if self.stages.get(stage).is_some() => {
+                Err(Fault::new("a stage cannot copy from itself"))
+            }
+            Some(_) => Err(Fault::new(format!("there is no stage {name} above"))
+                .help(format!("stages are counted from 0; {above} stand above"))),
+            None if name.contains('$') => Err(Fault::new("`--from` takes no variables")
+                .help("name a stage after the image: `FROM image:$TAG AS name`")),
+            None => self.reference(name.to_owned()).map(Source::Image),
+        }
+    }
+
+    fn is_there(&self, path: &str) -> std::result::Result<(), Fault> {
+        let inside = inside(path);
+        // What a pattern matches is only known when it is built.
+        if path.contains(['*', '?', '[', '\\'])
+            || self
+                .request
+                .context
+                .join(&inside)
+                .symlink_metadata()
+                .is_ok()
+        {
+            return Ok(());
+        }
+        let parent = self
+            .request
+            .context
+            .join(inside.parent().unwrap_or(Path::new("")));
+        let names: Vec<String> = std::fs::read_dir(parent)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        let name = inside
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let near = nearest(name, names.iter().map(String::as_str));
+        Err(Fault::new(format!("there is no `{path}` in the context directory"))
+            .help("`context_dir` says where `COPY` takes its files from; without it, the folder of the crate's Cargo.toml")
+            .maybe_help(near.map(|near| format!("did you mean `{}`?", inside.with_file_name(near).display()))))
+    }
+}
+
+/// A path of the context directory, which nothing can leave.
+fn inside(path: &str) -> PathBuf {
+    let mut inside = PathBuf::new();
+    for component in Path::new(path).components() {
+        match component {
+            std::path::Component::Normal(name) => inside.push(name),
+            std::path::Component::ParentDir => {
+                inside.pop();
+            }
+            _ => {}
+        }
+    }
+    inside
+}
+
+/// What the builder itself says of the machine.
+fn platform(name: &str) -> Option<String> {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    if !PLATFORM.contains(&name) {
+        return None;
+    }
+    Some(match name {
+        "TARGETPLATFORM" | "BUILDPLATFORM" => format!("linux/{architecture}"),
+        "TARGETOS" | "BUILDOS" => "linux".to_owned(),
+        "TARGETARCH" | "BUILDARCH" => architecture.to_owned(),
+        _ => String::new(),
+    })
+}

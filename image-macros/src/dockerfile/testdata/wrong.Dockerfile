@@ -1,0 +1,3 @@
+FROM debian:bookworm-slim
+RUNN make
+COPY Cargo.tom /app/

@@ -1,0 +1,364 @@
+//! Instructions of Dockerfiles that bring files: where those come from, and whom they belong to.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::archive::Archive;
+use super::owner;
+use super::placed::{Directory, Document, Packed, Placed, inside};
+use super::{BuildError, Builder, Prepared};
+use crate::context::{Context, Taken, Tree, copied};
+use crate::digest::{Digest, Encoder, LayerId};
+use crate::engine::{EngineError, FileSource, Mount, NewLayer};
+use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
+use crate::protocol::Command;
+use crate::secrets::Mask;
+use crate::spec::dockerfile::Source;
+use crate::store::StoreError;
+use crate::worker::{DEEP, FLAT, PACK};
+
+/// Where build containers see the directory that packed files go to.
+const PACKED: &str = "/dev/image-runtime/packed";
+
+/// The files that a `COPY` takes in.
+pub(super) struct Files {
+    what: What,
+    /// What identifies them.
+    pub(super) digest: Digest,
+}
+
+enum What {
+    /// Of this machine.
+    Local(Vec<Taken>),
+    /// Of another image.
+    Image(Box<Prepared>),
+}
+
+/// Whom copied files belong to, and where exactly they go.
+struct Place {
+    owner: Option<(u32, u32)>,
+    /// With a `/` at the end if it is a directory.
+    target: String,
+}
+
+impl Builder {
+    /// Finds out what an instruction copies, without building anything.
+    pub(super) async fn find_files(
+        &self,
+        image: &str,
+        chain: &Chain,
+        index: usize,
+        copy: &CopySpec,
+    ) -> Result<Files, BuildError> {
+        let step = chain.steps[index];
+        let Part::Instruction(_, origin) = step.part else {
+            unreachable!("only instructions copy like this")
+        };
+        let source = match copy.from {
+            Source::Context | Source::Nothing => {
+                return self.read_context(chain, index, copy).await;
+            }
+            Source::Stage(stage) => Chain::of_stage(origin, stage, step.place),
+            Source::Image(reference) => Chain::of_registry(reference),
+        };
+        let source = self.prepare_chain(image.to_owned(), &source).await?;
+        let mut encoder = Encoder::new("image-runtime copied from image 1");
+        encoder.digest(&source.plan.top());
+        encoder.list(copy.sources.iter().map(String::as_str));
+        Ok(Files {
+            digest: encoder.finish(),
+            what: What::Image(Box::new(source)),
+        })
+    }
+
+    /// Reads the files that an instruction takes from its context directory.
+    async fn read_context(
+        &self,
+        chain: &Chain,
+        index: usize,
+        copy: &CopySpec,
+    ) -> Result<Files, BuildError> {
+        let step = chain.steps[index];
+        let Part::Instruction(_, origin) = step.part else {
+            unreachable!("only instructions copy from a context directory")
+        };
+        let folder = Path::new(step.place.manifest_dir);
+        let context = folder.join(origin.context);
+        let file = origin.dockerfile.file.map(|file| folder.join(file));
+        let (store, sources) = (Arc::clone(&self.store), copy.sources.clone());
+        let taken = tokio::task::spawn_blocking(move || {
+            if sources.is_empty() {
+                return Ok(Vec::new());
+            }
+            Context::open(&context, file.as_deref())?.take(&store, &sources)
+        })
+        .await
+        .expect("reading files does not panic")
+        .map_err(|source| BuildError::Files {
+            place: step.place,
+            verb: if copy.add { "ADD" } else { "COPY" },
+            source: Box::new(source),
+        })?;
+        Ok(Files {
+            digest: copied::digest(&taken),
+            what: What::Local(taken),
+        })
+    }
+
+    /// The images that missing layers of an image copy from.
+    pub(super) fn sources<'a>(image: &'a Prepared, missing: &[usize]) -> Vec<&'a Prepared> {
+        let steps = missing
+            .iter()
+            .filter_map(|index| match &image.plan.layers[*index].action {
+                Action::Copy { step, .. } => Some(step),
+                _ => None,
+            });
+        steps.filter_map(|step| image.source(*step)).collect()
+    }
+
+    /// All layers that are to be made for an image, those of the images that it copies from among them.
+    pub(super) fn to_make<'a>(
+        &'a self,
+        image: &'a Prepared,
+        missing: &'a [usize],
+    ) -> BoxFuture<'a, Result<BTreeSet<LayerId>, BuildError>> {
+        Box::pin(async move {
+            let own = missing.iter().map(|index| image.plan.layers[*index].id);
+            let mut all: BTreeSet<_> = own.collect();
+            for source in Self::sources(image, missing) {
+                let missing = self.missing(&source.plan).await?;
+                all.append(&mut self.to_make(source, &missing).await?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Makes the layer of a `COPY` or an `ADD`; the images it copies from exist.
+    pub(super) async fn make_copy(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        step: usize,
+        copy: &CopySpec,
+    ) -> Result<(), BuildError> {
+        let mut parts: Vec<Box<dyn FileSource>> = Vec::new();
+        let mut unpacked: Vec<Box<dyn FileSource>> = Vec::new();
+        let mut place = Place {
+            owner: None,
+            target: copy.target.clone(),
+        };
+        match image.copied.get(&step).map(|files| &files.what) {
+            None => {}
+            Some(What::Local(taken)) => {
+                let archives = match copy.add {
+                    true => archives(taken, &copy.target).map_err(EngineError::Files)?,
+                    false => taken.iter().map(|_| None).collect(),
+                };
+                let is_file = taken.iter().zip(&archives);
+                let is_file = is_file
+                    .clone()
+                    .any(|(one, archive)| one.name.is_some() && archive.is_none());
+                let is_file = is_file || !copy.documents.is_empty();
+                place = self.place(image, layer, parent, copy, is_file).await?;
+                for (taken, archive) in taken.iter().zip(archives) {
+                    match archive {
+                        Some(archive) => unpacked.push(Box::new(archive)),
+                        None => parts.push(taken.tree.source(&place.target)),
+                    }
+                }
+            }
+            Some(What::Image(source)) => {
+                let from = source.plan.top();
+                let packed = self.pack(image, layer, from, DEEP, &copy.sources).await?;
+                let is_file = packed.has_files().map_err(EngineError::Files)?;
+                place = self.place(image, layer, parent, copy, is_file).await?;
+                parts.push(Box::new(packed.placed_at(&place.target)));
+            }
+        }
+        parts.extend(copy.documents.iter().map(|(name, content)| {
+            let name = if place.target.ends_with('/') {
+                name
+            } else {
+                ""
+            };
+            let path = inside(&format!("{}{name}", place.target));
+            Box::new(Document::new(path, content)) as _
+        }));
+        let files = Placed {
+            archives: unpacked,
+            above: inside(&place.target),
+            parts,
+            owner: place.owner,
+            mode: copy.mode,
+        };
+        let new = new_layer(layer, parent);
+        Ok(self.engine.add_files(&new, Box::new(files)).await?)
+    }
+
+    /// Makes a working directory: it belongs to the image's user.
+    pub(super) async fn make_workdir(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+    ) -> Result<(), BuildError> {
+        let path = inside(&layer.config.workdir);
+        let owner = self.owner(image, layer, parent, &layer.config.user).await?;
+        let files = Placed {
+            archives: Vec::new(),
+            above: path.clone(),
+            parts: vec![Box::new(Directory(path))],
+            owner,
+            mode: None,
+        };
+        let new = new_layer(layer, parent);
+        Ok(self.engine.add_files(&new, Box::new(files)).await?)
+    }
+
+    async fn owner(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        owner: &str,
+    ) -> Result<Option<(u32, u32)>, BuildError> {
+        let target = format!("{}/", layer.config.workdir);
+        let copy = CopySpec {
+            add: false,
+            from: Source::Nothing,
+            sources: Vec::new(),
+            documents: Vec::new(),
+            target,
+            owner: owner.to_owned(),
+            mode: None,
+        };
+        let place = self.place(image, layer, parent, &copy, false).await?;
+        Ok(place.owner)
+    }
+
+    /// Where files go and whom they belong to, by what the layer below holds.
+    async fn place(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        copy: &CopySpec,
+        is_file: bool,
+    ) -> Result<Place, BuildError> {
+        let mut place = Place {
+            owner: owner::numbers(&copy.owner),
+            target: copy.target.clone(),
+        };
+        let by_name = !copy.owner.is_empty() && place.owner.is_none();
+        let unsure = is_file && !place.target.ends_with('/');
+        if !by_name && !unsure {
+            return Ok(place);
+        }
+        let wanted = ["/etc/passwd", "/etc/group", &literally(&place.target)].map(str::to_owned);
+        let packed = self.pack(image, layer, parent, FLAT, &wanted).await?;
+        let seen = packed.look().map_err(EngineError::Files)?;
+        if by_name {
+            let owner = owner::look_up(&copy.owner, &seen.texts[0], &seen.texts[1]);
+            place.owner = Some(owner.map_err(|reason| BuildError::Owner {
+                step: layer.title.clone(),
+                reason,
+            })?);
+        }
+        if unsure && seen.directories.contains(&2) {
+            place.target.push('/');
+        }
+        Ok(place)
+    }
+
+    /// Packs files of a layer.
+    async fn pack(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        of: LayerId,
+        depth: &str,
+        wanted: &[String],
+    ) -> Result<Packed, BuildError> {
+        let folder = self.store.run_dir()?;
+        let shared = folder.path().join("packed");
+        std::fs::create_dir(&shared).map_err(|error| StoreError::io("make", &shared, error))?;
+        let mut argv = [PACK, depth, &format!("{PACKED}/files.tar")]
+            .map(str::to_owned)
+            .to_vec();
+        argv.extend_from_slice(wanted);
+        let command = Command {
+            argv,
+            env: Vec::new(),
+            workdir: "/".to_owned(),
+        };
+        let mount = Mount::Local {
+            source: shared.clone(),
+            target: PACKED.to_owned(),
+            read_only: false,
+        };
+        let worker = self
+            .run_in(
+                image,
+                layer,
+                of,
+                &Mask::default(),
+                vec![command],
+                vec![mount],
+            )
+            .await?;
+        worker.remove().await?;
+        Ok(Packed::new(shared.join("files.tar"), folder))
+    }
+}
+
+impl Prepared {
+    /// The local files that a step copies.
+    pub(super) fn taken(&self, step: usize) -> impl Iterator<Item = &Tree> {
+        let taken = match self.copied.get(&step).map(|files| &files.what) {
+            Some(What::Local(taken)) => &taken[..],
+            _ => &[],
+        };
+        taken.iter().map(|taken| &taken.tree)
+    }
+
+    /// The image that a step copies from, if it does.
+    pub(super) fn source(&self, step: usize) -> Option<&Self> {
+        match &self.copied.get(&step)?.what {
+            What::Image(source) => Some(source),
+            What::Local(_) => None,
+        }
+    }
+}
+
+/// Which of what `ADD` takes are archives.
+fn archives(taken: &[Taken], target: &str) -> std::io::Result<Vec<Option<Archive>>> {
+    let archive = |taken: &Taken| match taken.name {
+        Some(_) => Archive::of(taken.tree.root(), inside(target)),
+        None => Ok(None),
+    };
+    taken.iter().map(archive).collect()
+}
+
+/// A path as a pattern that matches it alone.
+fn literally(path: &str) -> String {
+    let mut pattern = String::new();
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
+fn new_layer(layer: &PlannedLayer, parent: LayerId) -> NewLayer {
+    NewLayer {
+        id: layer.id,
+        parent: Some(parent),
+        title: layer.title.clone(),
+    }
+}

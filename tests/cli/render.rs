@@ -1,0 +1,127 @@
+//! `render` prints what `docker build` makes an equal root file system of.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use image_runtime::digest::Digest;
+
+use crate::support::{engine_name, program, subject};
+
+/// What images that these tests build are known by.
+const MARK: &str = "image-runtime.test=render";
+
+/// What a file of an image is, but for its time.
+type Files = BTreeMap<String, String>;
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker")
+        .args(arguments)
+        .env("DOCKER_BUILDKIT", "0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// All files of an image, without those that the engine puts there.
+fn files(image: &str) -> Files {
+    let container = docker(&["create", image, "true"]);
+    let mut export = Command::new("docker")
+        .args(["export", &container])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut archive = tar::Archive::new(export.stdout.take().unwrap());
+    let mut files = Files::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let engines = [
+            "dev/",
+            "proc/",
+            "sys/",
+            ".dockerenv",
+            "etc/resolv.conf",
+            "etc/hosts",
+            "etc/hostname",
+            "etc/mtab",
+        ];
+        if engines.iter().any(|engine| path.starts_with(engine)) {
+            continue;
+        }
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        let header = entry.header();
+        let link = entry
+            .link_name()
+            .unwrap()
+            .map(|link| link.display().to_string());
+        let what = format!(
+            "{:?} {:o} {}:{} {} {}",
+            header.entry_type(),
+            header.mode().unwrap() & 0o7777,
+            header.uid().unwrap(),
+            header.gid().unwrap(),
+            link.unwrap_or_default(),
+            Digest::of(&content).short(),
+        );
+        files.insert(path, what);
+    }
+    assert!(export.wait().unwrap().success());
+    docker(&["rm", &container]);
+    files
+}
+
+#[test]
+fn docker_makes_the_same_files_of_what_is_printed() {
+    if engine_name() != "docker" && !tests::have("a Docker daemon as its engine", false) {
+        return;
+    }
+    let rendered = |arguments| program(env!("CARGO_BIN_EXE_rendered"), arguments);
+    let built = rendered(&["build", "STAGES", "--json"]).run().good().json();
+    let text = rendered(&["render", "STAGES"]).run().good().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Dockerfile");
+    std::fs::write(&file, &text).unwrap();
+    let context = env!("CARGO_MANIFEST_DIR");
+    let image = docker(&[
+        "build",
+        "--quiet",
+        "--label",
+        MARK,
+        "--file",
+        file.to_str().unwrap(),
+        context,
+    ]);
+    let ours = format!(
+        "image-runtime/layer:{}",
+        built[0]["layer"].as_str().unwrap()
+    );
+    let (ours, theirs) = (files(&ours), files(&image));
+    docker(&["rmi", &image]);
+    // Of the stages below.
+    docker(&[
+        "image",
+        "prune",
+        "--force",
+        "--filter",
+        &format!("label={MARK}"),
+    ]);
+    let differ: Vec<_> = ours
+        .keys()
+        .chain(theirs.keys())
+        .filter(|path| ours.get(*path) != theirs.get(*path))
+        .map(|path| format!("{path}: {:?}, {:?}", ours.get(path), theirs.get(path)))
+        .collect();
+    assert!(differ.is_empty(), "{text}\n{}", differ.join("\n"));
+    assert!(ours.contains_key("srv/app/own/made"));
+}
+
+#[test]
+fn an_image_that_is_not_there_is_wrong_usage() {
+    subject(&["render", "NOPE"])
+        .run()
+        .with(2, &["no image is called `NOPE`", "`DEBIAN`"]);
+}

@@ -1,0 +1,126 @@
+//! Dockerfiles: their instructions are layers, and functions run in what they make.
+
+use std::process::Command;
+
+use image_runtime::{Image, app, image};
+
+use crate::DEBIAN;
+
+const PLAIN: Image = image!(from_dockerfile(
+    "./functions/dockerfiles/plain.Dockerfile",
+    build_args = { "SUITE": "bookworm", "GREETING": "good day" }
+));
+const COMMANDS: Image = image!(
+    DEBIAN
+        .env({ "A": "1" })
+        .dockerfile_commands(
+            "ARG B=$A$A\nENV C=${B}2",
+            "RUN echo $A $B $C > /numbers",
+            "COPY lib.rs /copied",
+            context_dir = "src"
+        )
+        .run_commands("echo \"[$B] $C\" > /after")
+);
+
+/// The suite's own Python, where no registry answers.
+const PYTHON: Image =
+    image!(from_dockerfile("functions/dockerfiles/python.Dockerfile").pip_install("six==1.16.0"));
+
+fn sh(line: &str) -> String {
+    let output = Command::new("/bin/sh").args(["-c", line]).output();
+    let output = output.expect("the image has a shell");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[app::function(image = PLAIN)]
+fn in_plain(line: &str) -> String {
+    sh(line)
+}
+
+#[app::function(image = COMMANDS)]
+fn in_commands(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
+    let run = async |line: &str| in_plain::remote(line).await.unwrap();
+    assert_eq!(run("cut -d. -f1 /etc/debian_version").await, "12");
+    assert_eq!(run("pwd; id -un").await, "/srv/app/work\napp");
+    assert_eq!(run("cat ../said").await, "good day world\nroot");
+    // Within one `ENV`, the values of before count.
+    assert_eq!(run("echo $TEXT $GREETING").await, "good day, nobody");
+    assert_eq!(run("cat /etc/motd").await, "text: good day, nobody");
+    assert_eq!(run("cat ../heredoc").await, "first\ngood day");
+    assert_eq!(
+        run("ls ../copied").await,
+        "Cargo.toml\nimages.rs\nvalues.rs"
+    );
+    assert_eq!(
+        run("ls /srv/src /srv/src/bin; stat -c %u /srv/src/lib.rs").await,
+        "/srv/src:\nbin\nlib.rs\n\n/srv/src/bin:\nplain.rs\n0"
+    );
+}
+
+#[app::function(image = PYTHON)]
+fn in_dockerfile_python(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn other_steps_follow_a_dockerfile() {
+    let said = in_dockerfile_python::remote(
+        "cat /version; python -c 'import six; print(six.__version__)'",
+    );
+    let said = said.await.unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].starts_with("Python 3.11."), "{said}");
+    assert_eq!(lines[1], "1.16.0");
+}
+
+#[app::test]
+async fn instructions_follow_other_steps_and_their_arguments_end_with_them() {
+    let run = async |line: &str| in_commands::remote(line).await.unwrap();
+    assert_eq!(run("cat /numbers").await, "1 11 112");
+    assert_eq!(run("cat /after").await, "[] 112");
+    assert_eq!(run("head -1 /copied").await, "//! Support of the tests.");
+}
+
+const STAGES: Image = image!(from_dockerfile("functions/dockerfiles/stages.Dockerfile"));
+
+#[app::function(image = STAGES)]
+fn in_stages(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn stages_copy_from_each_other_with_owners_modes_and_links() {
+    let run = async |line: &str| in_stages::remote(line).await.unwrap();
+    assert_eq!(
+        run("cat /out/made /existing/made").await,
+        "by perl\nby perl"
+    );
+    assert_eq!(run("cat /scope").await, "ok");
+    assert_eq!(run("ls /lib-only").await, "a.so\nb.so\nhard.so\nsoft.so");
+    assert_eq!(run("stat -c %u:%g:%a /lib-only/b.so").await, "7:8:600");
+    assert_eq!(
+        run("test /all/lib/a.so -ef /all/lib/hard.so && echo same").await,
+        "same"
+    );
+    assert_eq!(run("readlink /all/lib/soft.so").await, "a.so");
+    assert_eq!(
+        run("stat -c %U:%G:%a /owned /owned/lib.rs").await,
+        "app:audio:755\napp:audio:750"
+    );
+    assert_eq!(run("stat -c %u:%g /numbered/images.rs").await, "12:34");
+    assert_eq!(
+        run("cd /added && cat d/file && readlink d/link && stat -c %u:%g:%a d/file && ls").await,
+        "packed\nfile\n5:6:640\nCargo.toml\nd"
+    );
+    // As Docker has it: what is unpacked belongs to whom the archive says.
+    assert_eq!(run("stat -c %u:%g /owned-too/d/file").await, "0:0");
+    assert_eq!(
+        run("cat /documents/one /documents/two; stat -c %a /documents/one").await,
+        "<good>\n$NAME\n640"
+    );
+}

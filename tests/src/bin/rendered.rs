@@ -1,0 +1,26 @@
+//! A program whose images are written as Dockerfiles.
+
+use image_runtime::{Image, app, image};
+
+const STAGES: Image = image!(
+    from_dockerfile("functions/dockerfiles/stages.Dockerfile")
+        .workdir("/srv/app")
+        .env({ "QUOTED": "a \"b\" $c \\ d" })
+        .run_commands(
+            "echo \"$QUOTED\" > quoted; id -un > user",
+            "cat <<EOF > document\nof $PWD\nEOF"
+        )
+        .copy_local_dir("src", "/srv/src", ignore = ["bin/*.rs", "!bin/plain.rs"])
+        .copy_local_file("Cargo.toml", "/etc/copied/")
+        .dockerfile_commands(
+            "ARG WHO=app\nUSER $WHO\nWORKDIR own",
+            "RUN echo $WHO > made && stat -c %U:%G . .. > /tmp/owners",
+            "LABEL a=\"b c\"\nEXPOSE 80\nSTOPSIGNAL SIGINT\nHEALTHCHECK --interval=1m CMD true\nCMD [\"sleep\", \"1\"]"
+        )
+);
+
+#[app::function(image = STAGES)]
+fn in_stages() {}
+
+#[app::main]
+fn main() {}
