@@ -56,9 +56,9 @@ async fn running_out_of_memory_is_retried_where_that_is_asked_for() {
 
 #[app::function(image = NOTHING, memory = "64MiB")]
 fn kill_itself() {
-    let pid = std::process::id().try_into().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let killed =
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    killed.expect("we may");
 }
 
 #[app::test]
@@ -129,8 +129,9 @@ fn reach(address: &str) -> (Result<(), String>, Vec<String>) {
 
 #[app::function(image = NOTHING, network = false)]
 fn reach_itself() -> bool {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    TcpStream::connect(listener.local_addr().unwrap()).is_ok()
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
+    let address = listener.local_addr().expect("it is bound");
+    TcpStream::connect(address).is_ok()
 }
 
 #[app::test]

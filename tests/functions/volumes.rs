@@ -49,7 +49,7 @@ fn both() -> Result<(), std::io::Error> {
 
 #[app::function(image = NOTHING, volumes = { "/inner": Volume::from_name("tests-inner") })]
 fn names_in_inner() -> Vec<String> {
-    let entries = fs::read_dir("/inner").unwrap().flatten();
+    let entries = fs::read_dir("/inner").expect("it is there").flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.collect()
 }
@@ -62,7 +62,7 @@ async fn a_volume_below_another_is_itself() {
 
 #[app::function(image = NOTHING, volumes = { "/host": Volume::from_host("functions/data") })]
 fn names_on_host() -> usize {
-    fs::read_dir("/host").unwrap().count()
+    fs::read_dir("/host").expect("it is there").count()
 }
 
 #[app::function(image = NOTHING, volumes = { "/host": Volume::from_host("../target/tmp") })]

@@ -11,6 +11,7 @@ use crate::base::debian::Mirrors;
 use crate::base::python::standalone::Mirror;
 use crate::base::uv;
 use crate::engine::{self, EngineError, EngineInfo, Selected, Verified};
+use crate::gpu::Inventory;
 use crate::store::Store;
 
 #[derive(Serialize)]
@@ -26,6 +27,7 @@ struct Report {
     python_packages: String,
     proxies: Vec<&'static str>,
     certificates: Option<String>,
+    gpus: Inventory,
     /// Where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<Layers>,
@@ -63,7 +65,9 @@ pub(super) async fn run(arguments: &Doctor, package: &str, printer: &Printer) ->
         Some(selected) if arguments.verify => Some(verify(&**selected).await),
         _ => None,
     };
+    let gpus = tokio::task::spawn_blocking(Inventory::read).await;
     let report = Report {
+        gpus: gpus.expect("reading what a driver says does not panic"),
         program: package.to_owned(),
         engine,
         engine_fault,
@@ -203,6 +207,18 @@ fn text(report: &Report) -> String {
     let certificates = report.certificates.clone();
     let certificates = certificates.unwrap_or_else(|| "none of this system were found".into());
     line(FACT, "certificates", certificates);
+    let Inventory { gpus, reason } = &report.gpus;
+    line(
+        FACT,
+        "GPUs",
+        match gpus.as_slice() {
+            [] => reason.clone().unwrap_or_else(|| "none".to_owned()),
+            some => {
+                let names: Vec<_> = some.iter().map(ToString::to_string).collect();
+                names.join("\n")
+            }
+        },
+    );
     if let Some(layers) = &report.layers {
         lines.extend(layers_lines(layers));
     }

@@ -40,7 +40,7 @@ impl Gpus {
 }
 
 /// A GPU of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Gpu {
     /// Its number among all of them, from 0.
     pub index: u32,
@@ -62,7 +62,7 @@ impl std::fmt::Display for Gpu {
 }
 
 /// All GPUs of this machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Inventory {
     /// By their numbers.
     pub gpus: Vec<Gpu>,

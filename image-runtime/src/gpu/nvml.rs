@@ -67,8 +67,11 @@ fn load() -> Result<Library, String> {
             Err(error) => first = first.or(Some(error)),
         }
     }
-    let error = first.map(|error| error.to_string()).unwrap_or_default();
-    Err(format!("no NVIDIA driver is installed: {error}"))
+    let said = first.and_then(|error| std::error::Error::source(&error).map(ToString::to_string));
+    Err(match said {
+        Some(said) => format!("no NVIDIA driver is installed ({said})"),
+        None => "no NVIDIA driver is installed".to_owned(),
+    })
 }
 
 impl<'a> Nvml<'a> {

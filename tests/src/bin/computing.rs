@@ -37,10 +37,13 @@ fn look() -> Vec<String> {
 
 /// Fails where another container has the GPU at the same time.
 fn alone() -> io::Result<()> {
-    let path = "/busy/by-me";
-    drop(fs::File::create_new(path)?);
+    let busy = fs::File::options()
+        .create(true)
+        .append(true)
+        .open("/busy/lock")?;
+    busy.try_lock()?;
     std::thread::sleep(Duration::from_millis(200));
-    fs::remove_file(path)
+    Ok(())
 }
 
 #[app::function(image = NOTHING, gpu = "T4:1", volumes = { "/busy": BUSY }, max_containers = 4)]

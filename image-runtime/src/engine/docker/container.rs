@@ -399,7 +399,7 @@ mod tests {
             name: "Tesla T4".to_owned(),
             memory: 1,
         };
-        let asked = gpus(&[gpu.clone()]).unwrap().remove(0);
+        let asked = gpus(std::slice::from_ref(&gpu)).unwrap().remove(0);
         assert_eq!(asked.device_ids, Some(vec!["GPU-abc".to_owned()]));
         assert_eq!(asked.capabilities.unwrap()[0][0], "gpu");
         let error = || EngineError::Refused {
