@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod explain;
 mod export;
 mod face;
 mod input;

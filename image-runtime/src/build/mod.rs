@@ -6,6 +6,7 @@ mod base;
 mod dockerfile;
 mod error;
 mod help;
+mod ledger;
 mod network;
 mod once;
 mod owner;
@@ -26,6 +27,7 @@ use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
+pub use ledger::prune as prune_ledger;
 pub(crate) use network::{certificates, proxies};
 pub use shelf::Shelf;
 
@@ -132,10 +134,10 @@ impl Builder {
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
         self.images
             .get(image.spec().place, async {
-                let looked = self.prepare_and_look(image).await?;
-                self.make_all(vec![looked])
-                    .await
-                    .map(|mut built| built.remove(0))
+                let looked = [self.prepare_and_look(image).await?];
+                let mut built = self.make_all(&looked).await?;
+                self.note_build(image, &looked[0].0);
+                Ok(built.remove(0))
             })
             .await
     }
@@ -156,8 +158,12 @@ impl Builder {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let built = self.make_all(prepared).await.map_err(|error| vec![error])?;
-        for (image, built) in images.iter().zip(&built) {
+        let built = self
+            .make_all(&prepared)
+            .await
+            .map_err(|error| vec![error])?;
+        for ((image, built), (prepared, _)) in images.iter().zip(&built).zip(&prepared) {
+            self.note_build(*image, prepared);
             self.images.put(image.spec().place, built.clone()).await;
         }
         Ok(built)
@@ -280,13 +286,10 @@ impl Builder {
         Ok((first..plan.layers.len()).collect())
     }
 
-    async fn make_all(
-        &self,
-        images: Vec<(Prepared, Vec<usize>)>,
-    ) -> Result<Vec<Built>, BuildError> {
+    async fn make_all(&self, images: &[(Prepared, Vec<usize>)]) -> Result<Vec<Built>, BuildError> {
         let begin = Instant::now();
         let mut layers = BTreeSet::new();
-        for (image, missing) in &images {
+        for (image, missing) in images {
             layers.append(&mut self.to_make(image, missing).await?);
         }
         if !layers.is_empty() {

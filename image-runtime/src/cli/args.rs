@@ -73,6 +73,10 @@ pub(super) struct Build {
     #[arg(long)]
     pub(super) no_cache: bool,
 
+    /// Say of each layer why it is built or reused, before any is built
+    #[arg(long)]
+    pub(super) explain: bool,
+
     /// Say where the time went, layer by layer
     #[arg(long)]
     pub(super) timings: bool,

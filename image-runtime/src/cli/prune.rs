@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::Prune;
 use super::printer::{Printer, counted};
 use super::{Fault, host};
-use crate::build::Shelf;
+use crate::build::{Shelf, prune_ledger};
 use crate::engine::EngineError;
 use crate::store::Bytes;
 use crate::ui::format;
@@ -55,6 +55,7 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     };
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
+    prune_ledger(store).map_err(|error| Fault::failed(&error))?;
     if arguments.all {
         store.forget_uses_except(&shelf.identities());
         report.caches = host.engine.remove_caches().await.map_err(failed)?;

@@ -11,6 +11,7 @@ use super::pool::{PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
 use crate::event::Events;
+use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
@@ -147,6 +148,12 @@ impl Host {
             .build_all(images)
             .await
             .map_err(|faults| faults.iter().map(CallError::build).collect())
+    }
+
+    /// Why each layer of an image would be built now, or need not be.
+    pub(crate) async fn explain(&self, image: Image) -> Result<Vec<Explained>, CallError> {
+        let explained = self.builder.explain(image).await;
+        explained.map_err(|error| CallError::build(&error))
     }
 
     /// Calls a function with encoded arguments; answers its encoded result.

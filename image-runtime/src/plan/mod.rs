@@ -6,6 +6,8 @@
 
 mod chain;
 mod dockerfile;
+mod explain;
+mod fields;
 mod lower;
 mod pip;
 #[cfg(test)]
@@ -13,6 +15,8 @@ mod tests;
 
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub use explain::{Change, Explained, Forced, Known, Listing, Reason, explain};
+pub use fields::{Fact, StepRecord, Value};
 pub(crate) use lower::DEFAULT_PATH;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 pub use pip::{Pip, Sync};

@@ -109,6 +109,11 @@ impl Store {
         self.folder("workers")
     }
 
+    /// What images were at their last builds.
+    pub fn builds(&self) -> Folder {
+        self.folder("builds")
+    }
+
     /// When layers were last used.
     fn uses(&self) -> Folder {
         self.folder("uses")
@@ -174,12 +179,13 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 8] {
+    fn folders(&self) -> [Folder; 9] {
         [
             "downloads",
             "bases",
             "trees",
             "workers",
+            "builds",
             "uses",
             "locks",
             "run",
@@ -305,7 +311,10 @@ mod tests {
         }
         assert_eq!(store.remove_caches().unwrap(), 3);
         let left = store.folders().map(|folder| folder.join("x").exists());
-        assert_eq!(left, [false, false, false, true, true, true, true, true]);
+        assert_eq!(
+            left,
+            [false, false, false, true, true, true, true, true, true]
+        );
     }
 
     #[test]
