@@ -83,7 +83,8 @@ impl Builder {
             let fresh = SystemTime::now()
                 .duration_since(record.resolved)
                 .is_ok_and(|age| age < FRESH);
-            if fresh && !self.options.pull && !self.options.no_cache {
+            let ask = self.options.pull || self.options.no_cache || self.options.ignore_cache;
+            if fresh && !ask {
                 return Ok(record.base.clone());
             }
         }
@@ -107,6 +108,9 @@ impl Builder {
             }
             (Err(error), _) => return Err(error),
         };
+        if self.options.ignore_cache {
+            return Ok(base);
+        }
         folder.write_record(
             &file,
             &Record {
@@ -125,7 +129,8 @@ impl Builder {
     ) -> Result<ResolvedBase, BuildError> {
         let mut config = ImageConfig::default();
         if let BaseSource::Registry { reference, digest } = &source {
-            let layer = base_layer(&source);
+            let mut layer = base_layer(&source);
+            layer.id = self.own_id(layer.id).await?;
             config = self
                 .told(&layer, image, async {
                     let _lock = self.lock_layer(layer.id).await?;
@@ -285,6 +290,9 @@ impl Builder {
                     title: format!("{}, unpacked", layer.title),
                     ..new
                 };
+                // What stands on another is noted after it.
+                self.note_passing(&unpacked.id).await?;
+                self.note_passing(&layer.id).await?;
                 self.progress(layer, "unpacking", 0, 0);
                 let files = archive.files(&resolved);
                 self.engine.add_files(&unpacked, files).await?;

@@ -47,7 +47,11 @@ impl Builder {
                 .first()
                 .copied()
                 .unwrap_or(prepared.plan.layers.len()),
-            run: self.options.no_cache.then_some(Forced::NoCache),
+            run: match (self.options.no_cache, self.options.ignore_cache) {
+                (true, _) => Some(Forced::NoCache),
+                (_, true) => Some(Forced::IgnoreCache),
+                _ => None,
+            },
             listing: &listing,
         };
         Ok(explain(&prepared.plan, &known))
@@ -55,6 +59,9 @@ impl Builder {
 
     /// Remembers what a built image is, for the next time that is asked.
     pub(super) fn note_build(&self, image: Image, prepared: &Prepared) {
+        if self.options.ignore_cache {
+            return;
+        }
         let record = Record {
             package: image.spec().place.manifest_dir.to_owned(),
             image: prepared.name.clone(),

@@ -10,6 +10,7 @@ mod ledger;
 mod network;
 mod once;
 mod owner;
+mod passing;
 mod pip;
 mod placed;
 mod render;
@@ -29,6 +30,7 @@ pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
 pub use ledger::prune as prune_ledger;
 pub(crate) use network::{certificates, proxies};
+pub use passing::sweep_passing;
 pub use shelf::Shelf;
 
 use crate::context::Tree;
@@ -49,6 +51,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build every layer, whether it exists or not, and replace it.
     pub no_cache: bool,
+    /// Build every layer, and leave those that exist as they are.
+    pub ignore_cache: bool,
     /// How many bytes all layers may take after a build: those that were not used for the longest time go.
     pub limit: Option<u64>,
 }
@@ -87,6 +91,8 @@ pub struct Builder {
     layers: Once<LayerId, bool>,
     /// Copies of directories that containers see without what is ignored.
     staged: added::Staged,
+    /// Of a run that leaves the cache as it was, once it has layers.
+    passing: tokio::sync::OnceCell<passing::Passing>,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -124,6 +130,7 @@ impl Builder {
             bases: Once::default(),
             layers: Once::default(),
             staged: added::Staged::default(),
+            passing: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -230,6 +237,7 @@ impl Builder {
                 layer.force = true;
             }
         }
+        self.pass(&mut plan).await?;
         let added = self.added(chain).await?;
         Ok(Prepared {
             name,
@@ -274,8 +282,10 @@ impl Builder {
 
     /// Which layers are to be built: indices into the plan, lowest first.
     async fn missing(&self, plan: &Plan) -> Result<Vec<usize>, BuildError> {
-        for layer in &plan.layers {
-            self.store.note_use(&layer.id);
+        if !self.options.ignore_cache {
+            for layer in &plan.layers {
+                self.store.note_use(&layer.id);
+            }
         }
         let forced = plan.layers.iter().position(|layer| layer.force);
         let reusable = forced.unwrap_or(plan.layers.len());
@@ -293,6 +303,8 @@ impl Builder {
             layers.append(&mut self.to_make(image, missing).await?);
         }
         if !layers.is_empty() {
+            // What stays is swept later.
+            let _ = sweep_passing(&*self.engine, &self.store).await;
             self.events.tell(Event::BuildStarted {
                 layers: layers.len(),
             });
@@ -451,6 +463,7 @@ impl Builder {
     }
 
     async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
+        self.note_passing(&layer).await?;
         let waiting = || self.events.tell(Event::LayerWaiting { layer });
         let name = format!("layer-{layer}");
         let locks = self.store.locks();

@@ -73,6 +73,10 @@ pub(super) struct Build {
     #[arg(long)]
     pub(super) no_cache: bool,
 
+    /// Build every layer for this run alone, and leave those that exist as they are
+    #[arg(long, conflicts_with = "no_cache")]
+    pub(super) ignore_cache: bool,
+
     /// Say of each layer why it is built or reused, before any is built
     #[arg(long)]
     pub(super) explain: bool,

@@ -60,7 +60,9 @@ pub(super) async fn run(
         }
         explained = Some(every);
     }
-    let built = host.build_all(&all).await?;
+    let built = host.build_all(&all).await;
+    host.remove_passing().await?;
+    let built = built?;
     let rows: Vec<_> = images
         .into_iter()
         .zip(built)

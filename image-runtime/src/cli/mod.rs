@@ -83,6 +83,7 @@ impl Line {
             }) => BuildOptions {
                 pull: build.pull,
                 no_cache: build.no_cache,
+                ignore_cache: build.ignore_cache,
                 limit: None,
             },
             _ => BuildOptions::default(),

@@ -156,6 +156,12 @@ impl Host {
         explained.map_err(|error| CallError::build(&error))
     }
 
+    /// Removes what this run made, where it leaves the cache as it was.
+    pub(crate) async fn remove_passing(&self) -> Result<(), CallError> {
+        let removed = self.builder.remove_passing().await;
+        removed.map_err(|error| CallError::engine(&error))
+    }
+
     /// Calls a function with encoded arguments; answers its encoded result.
     pub(crate) async fn call(
         &self,

@@ -150,6 +150,19 @@ impl Store {
         RunDir::create(&self.run())
     }
 
+    /// Makes a folder for a run that leaves no layers.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn passing(&self) -> Result<RunDir, StoreError> {
+        RunDir::create(&self.bucket.join("passing"))
+    }
+
+    /// The folders of such runs that were killed.
+    pub fn left_by_passing(&self) -> Vec<RunDir> {
+        RunDir::abandoned(&self.bucket.join("passing"))
+    }
+
     /// A temporary file that can be renamed to anywhere in the store; removed when dropped.
     ///
     /// # Errors
@@ -179,13 +192,14 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 9] {
+    fn folders(&self) -> [Folder; 10] {
         [
             "downloads",
             "bases",
             "trees",
             "workers",
             "builds",
+            "passing",
             "uses",
             "locks",
             "run",
