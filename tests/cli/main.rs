@@ -11,6 +11,7 @@ mod explain;
 mod export;
 mod face;
 mod input;
+mod lock;
 mod render;
 mod secrets;
 mod signals;

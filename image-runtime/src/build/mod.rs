@@ -3,14 +3,17 @@
 mod added;
 mod archive;
 mod base;
+mod contents;
 mod dockerfile;
 mod error;
 mod help;
 mod ledger;
+mod locked;
 mod network;
 mod once;
 mod owner;
 mod passing;
+mod pins;
 mod pip;
 mod placed;
 mod render;
@@ -29,6 +32,7 @@ use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
 pub use ledger::prune as prune_ledger;
+pub use locked::LockUse;
 pub(crate) use network::{certificates, proxies};
 pub use passing::sweep_passing;
 pub use shelf::Shelf;
@@ -37,7 +41,9 @@ use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events, Work};
-use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
+use crate::plan::{
+    Chain, Config, Expanded, Lockfile, Part, Plan, PlannedLayer, ResolvedBase, expand, lower,
+};
 use crate::registry::Names;
 use crate::spec::{Image, Place, Step};
 use crate::store::{Lock, Store};
@@ -53,6 +59,10 @@ pub struct BuildOptions {
     pub no_cache: bool,
     /// Build every layer, and leave those that exist as they are.
     pub ignore_cache: bool,
+    /// How `image.lock` is used.
+    pub lock: LockUse,
+    /// The directory of the package, where that lies.
+    pub folder: &'static str,
     /// How many bytes all layers may take after a build: those that were not used for the longest time go.
     pub limit: Option<u64>,
 }
@@ -93,6 +103,8 @@ pub struct Builder {
     staged: added::Staged,
     /// Of a run that leaves the cache as it was, once it has layers.
     passing: tokio::sync::OnceCell<passing::Passing>,
+    /// The lock, where it is used and there.
+    lock: tokio::sync::OnceCell<Option<Lockfile>>,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -101,6 +113,8 @@ const MOST_LOST: usize = 10;
 /// An image whose layers are known.
 struct Prepared {
     name: String,
+    /// What its root is remembered as; nothing of `scratch`.
+    base: Option<String>,
     plan: Plan,
     trees: HashMap<usize, Tree>,
     /// What instructions copy, by their steps.
@@ -131,6 +145,7 @@ impl Builder {
             layers: Once::default(),
             staged: added::Staged::default(),
             passing: tokio::sync::OnceCell::new(),
+            lock: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -155,16 +170,7 @@ impl Builder {
     /// Why images could not even be planned: of each, since they may have nothing in common; nothing is built then.
     /// Otherwise the first layer that could not be made.
     pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<BuildError>> {
-        let (mut prepared, mut faults) = (Vec::new(), Vec::new());
-        for looked in join_all(images.iter().map(|image| self.prepare_and_look(*image))).await {
-            match looked {
-                Ok(image) => prepared.push(image),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let prepared = self.prepare_all(images).await?;
         let built = self
             .make_all(&prepared)
             .await
@@ -174,6 +180,25 @@ impl Builder {
             self.images.put(image.spec().place, built.clone()).await;
         }
         Ok(built)
+    }
+
+    /// What images are and which of their layers are missing, or why that cannot be said of each.
+    async fn prepare_all(
+        &self,
+        images: &[Image],
+    ) -> Result<Vec<(Prepared, Vec<usize>)>, Vec<BuildError>> {
+        let (mut prepared, mut faults) = (Vec::new(), Vec::new());
+        for looked in join_all(images.iter().map(|image| self.prepare_and_look(*image))).await {
+            match looked {
+                Ok(image) => prepared.push(image),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(faults)
+        }
     }
 
     /// What an image's layers are, without building any.
@@ -202,7 +227,9 @@ impl Builder {
     async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
         let name = self.names.name(image);
         let chain = Chain::of(image);
-        self.prepare_chain(name, &chain).await
+        let mut prepared = self.prepare_chain(name, &chain).await?;
+        self.pin(&mut prepared).await?;
+        Ok(prepared)
     }
 
     /// What a chain's layers are. Boxed, because instructions copy from other chains.
@@ -240,6 +267,7 @@ impl Builder {
         self.pass(&mut plan).await?;
         let added = self.added(chain).await?;
         Ok(Prepared {
+            base: base::key(&chain.root),
             name,
             plan,
             trees,
@@ -453,7 +481,9 @@ impl Builder {
             if !layer.force && self.engine.has_layer(&layer.id).await? {
                 return Ok(false);
             }
+            self.forget_contents(&layer.id)?;
             self.make(image, index).await?;
+            self.check(image, index).await?;
             Ok(true)
         };
         self.layers

@@ -39,6 +39,8 @@ pub(crate) struct Command {
 pub(super) enum Verb {
     /// Build images: all of them, or those that are named
     Build(Build),
+    /// Write down in `image.lock` what all images hold: bases, packages, tools
+    Lock(Lock),
     /// List the images that this program defines
     Images,
     /// List the functions that this program annotates
@@ -77,6 +79,10 @@ pub(super) struct Build {
     #[arg(long, conflicts_with = "no_cache")]
     pub(super) ignore_cache: bool,
 
+    /// Build exactly what `image.lock` says, or fail
+    #[arg(long, conflicts_with = "pull")]
+    pub(super) locked: bool,
+
     /// Say of each layer why it is built or reused, before any is built
     #[arg(long)]
     pub(super) explain: bool,
@@ -90,6 +96,13 @@ pub(super) struct Build {
 pub(super) struct Render {
     /// An image, as `images` calls it
     pub(super) image: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lock {
+    /// Ask for everything anew, in place of keeping what is locked and still fits
+    #[arg(long)]
+    pub(super) update: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,8 +31,10 @@
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
+use std::sync::Arc;
+
 use super::fields::{Fields, StepRecord};
-use super::{BaseSource, Chain, CopySpec, Expanded, Part, Pip, ResolvedBase, Root, Sync};
+use super::{BaseSource, Chain, CopySpec, Expanded, Holdings, Part, Pip, ResolvedBase, Root, Sync};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
 
@@ -81,6 +83,8 @@ pub struct PlannedLayer {
     pub secrets: Secrets,
     /// Whether it is built in this run even if it exists.
     pub force: bool,
+    /// What it is to bring exactly, where that is locked.
+    pub pins: Option<Arc<Holdings>>,
 }
 
 /// What makes a layer.
@@ -278,6 +282,7 @@ pub fn lower(
             config: config.clone(),
             secrets: Secrets::NONE,
             force: false,
+            pins: None,
         });
     }
 
@@ -321,6 +326,7 @@ pub fn lower(
                         config: config.clone(),
                         secrets: Secrets::NONE,
                         force,
+                        pins: None,
                     });
                 }
                 continue;
@@ -423,6 +429,7 @@ pub fn lower(
                 folder: written.place.manifest_dir,
             },
             force,
+            pins: None,
         });
     }
     Plan {
@@ -510,6 +517,7 @@ pub fn base_layer(source: &BaseSource) -> PlannedLayer {
         config: Config::default(),
         secrets: Secrets::NONE,
         force: false,
+        pins: None,
     }
 }
 

@@ -114,6 +114,11 @@ impl Store {
         self.folder("builds")
     }
 
+    /// Which packages are in layers.
+    pub fn contents(&self) -> Folder {
+        self.folder("contents")
+    }
+
     /// When layers were last used.
     fn uses(&self) -> Folder {
         self.folder("uses")
@@ -192,13 +197,14 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 10] {
+    fn folders(&self) -> [Folder; 11] {
         [
             "downloads",
             "bases",
             "trees",
             "workers",
             "builds",
+            "contents",
             "passing",
             "uses",
             "locks",
