@@ -1,5 +1,7 @@
 //! A second build: nothing changed, nothing is done. Whole processes, from start to exit.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::measure::{Row, docker, in_turn, run, time_of};
@@ -58,4 +60,35 @@ pub(crate) fn second_build() -> Result<Vec<Row>> {
         });
     }
     Ok(rows)
+}
+
+/// A second build of all images of a program that has ten, beyond what the program takes to say its name.
+pub(crate) fn ten_images() -> Result<Vec<Row>> {
+    let [debug, release] = Subject::both("embedded")?;
+    let [mut building, mut building_release] = [&debug, &release].map(|subject| {
+        subject.command(&[
+            "build", "BASE", "STEPS", "PYTHON", "A", "B", "C", "D", "E", "F", "G",
+        ])
+    });
+    let [mut starting, mut starting_release] =
+        [&debug, &release].map(|subject| subject.command(&["--help"]));
+    run(&mut building)?;
+    let [built, built_release, started, started_release] = in_turn(
+        30,
+        [
+            &mut || time_of(&mut building),
+            &mut || time_of(&mut building_release),
+            &mut || time_of(&mut starting),
+            &mut || time_of(&mut starting_release),
+        ],
+    )?;
+    Ok(vec![Row {
+        what: "second build of ten images, beyond the program's start",
+        engine: "embedded",
+        peer: "the goal",
+        against: Duration::from_millis(5),
+        debug: built.saturating_sub(started),
+        release: Some(built_release.saturating_sub(started_release)),
+        goal: 1.0,
+    }])
 }

@@ -8,6 +8,7 @@ mod build;
 mod call;
 mod chain;
 mod compile;
+mod fresh;
 mod measure;
 mod subject;
 
@@ -17,9 +18,11 @@ use measure::Row;
 /// A measurement: its name on the command line, and what it gives.
 type Measurement = (&'static str, fn() -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 7] = [
+const MEASUREMENTS: [Measurement; 9] = [
     ("build", build::second_build),
+    ("ten-images", build::ten_images),
     ("first-call", call::first_call),
+    ("fresh", fresh::containers),
     ("warm-call", call::warm_call),
     ("chain", chain::of_packages),
     ("map", call::map),

@@ -9,6 +9,7 @@ use syn::{Attribute, Signature, Token, Visibility, token};
 use crate::diag::{Errors, Fault};
 
 /// A function as written.
+#[derive(Clone)]
 pub(crate) struct Item {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,

@@ -93,6 +93,7 @@ pub(crate) enum Secret {
 }
 
 /// A keyword: its name and what its value must be.
+#[derive(Clone, Copy)]
 pub(crate) struct Keyword {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,

@@ -1,5 +1,6 @@
 //! The macros of `image-runtime`, which re-exports them: depend on that crate, not on this one.
 
+mod class;
 mod config;
 mod diag;
 mod dockerfile;
@@ -10,6 +11,7 @@ mod item;
 mod keyword;
 mod paths;
 mod python;
+mod script;
 mod secret;
 #[cfg(test)]
 mod snapshots;
@@ -68,6 +70,65 @@ pub fn image(input: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
     function::function(arguments.into(), item.into()).into()
+}
+
+/// Lets the methods of a type run in containers that make the type's value once.
+///
+/// It takes the keywords of [`macro@function`], and goes on an `impl` in which these attributes say what is what:
+/// * `#[enter]` on the function that makes the value: `fn new(size: u32) -> Self` or `-> Result<Self, E>`. It runs once in each container,
+///   before the first call, within `timeout`. Where it fails, all calls that wait hear why.
+/// * `#[method]` on what can be called: it takes `&self` or `&mut self`, and otherwise what an annotated function takes. With
+///   `concurrency`, methods that take `&self` run at once; one that takes `&mut self` runs alone in its container, and waits for that.
+/// * `#[exit]` on what runs before a container ends that was idle for too long, or whose program ends by itself (killed by a signal, it
+///   does not): `fn bye(&mut self)`. It may take ten seconds.
+///
+/// Everything else in the `impl` stays as it is, and so do these functions. What they make has to be `Send + Sync`.
+///
+/// `Model::handle(7)` gives a value whose fields are the methods, with the verbs of annotated functions. Each set of arguments has
+/// containers of its own. To keep a handle in a struct, name its type `<Model as image_runtime::Class>::Handle`.
+///
+/// ```ignore
+/// #[app::cls(image = ML)]
+/// impl Model {
+///     #[enter]
+///     fn new(size: u32) -> Self {
+///         Self { weights: load(size) }
+///     }
+///
+///     #[method]
+///     fn predict(&self, x: f32) -> f32 {
+///         self.weights.iter().map(|weight| weight * x).sum()
+///     }
+/// }
+///
+/// let y = Model::handle(7).predict.remote(1.0).await?;
+/// ```
+#[proc_macro_attribute]
+pub fn cls(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    class::class(arguments.into(), item.into()).into()
+}
+
+/// Lets a function of a Python file be called: `fn train(epochs: u32) -> anyhow::Result<f64>;` has no body, and runs the function of that
+/// name in `file`.
+///
+/// It takes the keywords of [`macro@function`], and `file = "train.py"`, a path from the folder of the crate's Cargo.toml. The file must
+/// exist and define the function at its top level, by `def` or `async def`, with parameters of the same names. It travels with the
+/// program, so that a change of it makes no image anew. Other files that it imports have to be in the image.
+///
+/// The function runs in the `python3` of the image, in an interpreter that stays warm in its container, where the file is run once. With
+/// `concurrency`, each call has a thread of its own. `async def` and generators work: what a function whose result is `impl Iterator` or
+/// `impl Stream` yields arrives item by item. The verbs are those of [`macro@function`], but for `local`.
+///
+/// Arguments and results are what JSON can say, and bytes: `serde_bytes::ByteBuf` is `bytes`. What has a `tolist`, such as an array of
+/// numpy, comes back as a list, a dataclass as an object. An exception is a `Returned` error with its traceback.
+///
+/// ```ignore
+/// #[app::python(image = ML, file = "train.py")]
+/// fn train(epochs: u32) -> anyhow::Result<f64>;
+/// ```
+#[proc_macro_attribute]
+pub fn python(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    script::python(arguments.into(), item.into()).into()
 }
 
 /// Makes `fn main` or `async fn main` the start of a program whose functions run in containers.

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::{config, entry, function, image};
+use crate::{class, config, entry, function, image, script};
 
 /// Formats items.
 fn items(tokens: TokenStream) -> String {
@@ -87,6 +87,45 @@ fn an_async_function_without_keywords() {
             async fn ping() {}
         ),
     )));
+}
+
+#[test]
+fn a_class() {
+    insta::assert_snapshot!(items(class::class(
+        quote!(image = ML, timeout = "5m"),
+        quote! {
+            /// Predicts.
+            impl Model {
+                /// Makes it.
+                #[enter]
+                fn new(size: u32) -> Result<Self, Error> {
+                    body(size)
+                }
+
+                #[method]
+                fn predict(&self, x: f32) -> f32 {
+                    body(x)
+                }
+
+                #[exit]
+                async fn bye(&mut self) {}
+
+                const OTHER: u8 = 1;
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_function_of_a_python_file() {
+    let code = items(script::python(
+        quote!(image = ML, file = "src/script/example.py"),
+        quote! {
+            /// Trains.
+            fn train(epochs: u32) -> anyhow::Result<impl Iterator<Item = f64>>;
+        },
+    ));
+    insta::assert_snapshot!(code.replace(env!("CARGO_MANIFEST_DIR"), "CRATE"));
 }
 
 #[test]

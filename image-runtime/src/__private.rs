@@ -2,6 +2,7 @@
 
 mod crossing;
 mod items;
+mod state;
 
 use std::fmt::Display;
 
@@ -14,8 +15,9 @@ pub use serde_json;
 
 pub use futures_util::{Stream, StreamExt};
 pub use items::{send_items, send_stream};
+pub use state::{Shared, State};
 
-pub use crate::client::{Call, Handle, Items, Map};
+pub use crate::client::{Call, Callee, Class, Handle, Instance, Items, Map};
 pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
@@ -25,8 +27,9 @@ pub use crate::spec::base::{
 pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec, Invoke, JsonBridge,
-    Parameter, Place, Project, Requirements, Retries, Secret, Step, TestEntry,
+    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec,
+    Invoke, JsonBridge, Parameter, Place, Project, PythonSpec, Requirements, Retries, Secret, Step,
+    TestEntry,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.

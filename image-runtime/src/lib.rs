@@ -23,6 +23,8 @@
 //! * [`image!`] defines an image; [`spec::base`] and [`spec::verb`] list what can stand in it.
 //! * [`app::function`] adds to a function `f::remote(…)`, a [`Call`]; `f::map(…)`, many calls, a [`Map`]; `f::spawn(…)`, a call in
 //!   the background, a [`Handle`]; and to one that returns an iterator or a stream `f::stream(…)`, its [`Items`].
+//! * [`app::cls`] does so for methods that share a state, which each container makes once: `Model::handle(7).predict.remote(1.0)`.
+//! * [`app::python`] does so for a function of a Python file.
 //! * [`app::main`] and [`app::test`] make a program that can be the host of calls and the worker that serves them.
 //! * [`CallError`] says why a call gave no result.
 
@@ -66,14 +68,14 @@ pub mod ui;
 pub mod worker;
 
 pub use client::{
-    BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Handle, Items, Map,
+    BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Class, Handle, Items, Map,
 };
 pub use image_macros::image;
 pub use spec::{Image, Secret};
 
-/// The macros of a program: `#[app::function]`, `#[app::main]`, `#[app::test]`, `app::config!`.
+/// The macros of a program: `#[app::function]`, `#[app::cls]`, `#[app::python]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {
-    pub use image_macros::{config, function, main, test};
+    pub use image_macros::{cls, config, function, main, python, test};
 }
 
 /// The code of the README.

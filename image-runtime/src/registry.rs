@@ -4,7 +4,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 pub use names::Names;
@@ -171,12 +171,13 @@ impl Program {
         let mut images: Vec<_> = inventory::iter::<RegisteredImage>
             .into_iter()
             .map(|registered| registered.0)
-            .filter(|image| image.spec().place != DEFAULT_IMAGE.spec().place)
+            .filter(|image| *image != DEFAULT_IMAGE)
             .chain(used)
             .map(|image| (names.name(image), image))
             .collect();
         images.sort_by(|a, b| (&a.0, a.1.spec().place).cmp(&(&b.0, b.1.spec().place)));
-        images.dedup_by_key(|(_, image)| image.spec().place);
+        let mut seen = HashSet::new();
+        images.retain(|(_, image)| seen.insert(*image));
         images
     }
 

@@ -77,7 +77,7 @@ fn what_is_not_there_is_named_with_what_there_is() {
     ");
     insta::assert_snapshot!(said(&["call", "nope"], 2), @r"
     error: no function is called `nope`
-      help: this program has `add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `sleep`
+      help: this program has `add`, `counter.add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `sleep`
     ");
     insta::assert_snapshot!(said(&["nope"], 2), @r"
     error: unrecognized subcommand 'nope'
@@ -102,6 +102,14 @@ fn wrong_arguments_of_a_function_are_explained() {
     error: `x` is not JSON: expected value at line 1 column 1
       help: a string needs its quotes: '"x"'
     "#);
+    insta::assert_snapshot!(said(&["call", "counter.add", "2"], 2), @r"
+    error: the first argument of `counter.add` must be a JSON array: the arguments of `counter.new`
+      help: counter.add([start: i64], number: i64) -> i64
+    ");
+    insta::assert_snapshot!(said(&["call", "counter.add", "[]", "2"], 2), @r"
+    error: `counter.new`: 1 argument wanted (`start`), 0 given
+      help: counter.add([start: i64], number: i64) -> i64
+    ");
     insta::assert_snapshot!(said(&["call"], 2), @r"
     error: the following required arguments were not provided:
       <FUNCTION>
@@ -122,6 +130,28 @@ fn a_call_prints_its_result_and_nothing_else() {
     let ended = subject(&["call", "--json", "sleep", "0"]).run().good();
     assert_eq!(ended.stdout, "null\n");
     assert!(ended.stderr.ends_with(" │ asleep\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_method_is_called_with_what_its_class_is_made_of_and_the_state_ends_with_the_program() {
+    if !engine() {
+        return;
+    }
+    let ended = subject(&["call", "counter.add", "[40]", "2"]).run().good();
+    assert_eq!(ended.stdout, "42\n");
+    assert!(ended.stderr.contains(" │ entering\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(" │ leaving at 42\n"),
+        "{}",
+        ended.stderr
+    );
+    let ended = subject(&[]).env("SUBJECT_DOES", "count").run().with(3, &[]);
+    assert!(ended.stdout.ends_with("3\n"), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains(" │ leaving at 3\n"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

@@ -192,3 +192,26 @@ async fn a_failing_step_tells_its_command_its_exit_code_and_its_last_lines() {
         assert!(!error.to_string().contains("never\n"), "{error}");
     }
 }
+
+/// Images of one place: a macro expands there more than once.
+macro_rules! marked {
+    ($($image:ident $function:ident $text:literal;)*) => { $(
+        const $image: Image = image!(DEBIAN.env({ "MARK": $text }));
+
+        #[app::function(image = $image)]
+        fn $function() -> String {
+            std::env::var("MARK").unwrap_or_default()
+        }
+    )* };
+}
+
+marked! {
+    LEFT in_left "left";
+    RIGHT in_right "right";
+}
+
+#[app::test]
+fn images_that_a_macro_makes_at_one_place_are_different_ones() {
+    assert_eq!(in_left::remote().blocking().unwrap(), "left");
+    assert_eq!(in_right::remote().blocking().unwrap(), "right");
+}

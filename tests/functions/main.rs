@@ -1,6 +1,7 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
 mod background;
+mod classes;
 mod dockerfile;
 mod failures;
 mod files;
@@ -9,6 +10,7 @@ mod many;
 mod output;
 mod pools;
 mod python;
+mod scripts;
 mod streams;
 mod values;
 

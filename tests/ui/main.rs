@@ -2,6 +2,8 @@
 //! `<macro>/fail/*.rs` must fail to compile with exactly the text beside it.
 #![forbid(unsafe_code)]
 
+#[path = "class/pass.rs"]
+mod class;
 #[path = "config/pass.rs"]
 mod config;
 #[path = "function/pass.rs"]
@@ -10,13 +12,17 @@ mod function;
 mod image;
 #[path = "main/pass.rs"]
 mod main_function;
+#[path = "python/pass.rs"]
+mod python;
 #[path = "test/pass.rs"]
 mod test;
 
 #[test]
 fn every_mistake_gets_the_message_that_is_written_down() {
     let cases = trybuild::TestCases::new();
-    for folder in ["config", "function", "image", "main", "test"] {
+    for folder in [
+        "class", "config", "function", "image", "main", "python", "test",
+    ] {
         cases.compile_fail(format!("ui/{folder}/fail/*.rs"));
     }
 }

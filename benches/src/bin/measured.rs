@@ -1,8 +1,7 @@
-//! The program that is measured: what a user would write. Its command line builds. Its body makes one call, then a
-//! hundred for each line of standard input, and prints how long one of them took, in nanoseconds; or ten thousand by one
-//! map, and how long all of them took.
+//! The program that is measured: what a user would write. Its command line builds. Its body makes one call, then what each
+//! line of standard input asks for, and prints how long that took, in nanoseconds.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, bail};
 use image_runtime::{Image, app, image};
@@ -28,6 +27,26 @@ const CHAIN: Image = image!(
         .workdir("/app")
 );
 
+/// Images beside those above, so that there are ten.
+macro_rules! more {
+    ($($image:ident $function:ident $text:tt;)*) => { $(
+        const $image: Image = image!(STEPS.run_commands($text));
+
+        #[app::function(image = $image)]
+        fn $function() {}
+    )* };
+}
+
+more! {
+    A a "echo a > /a";
+    B b "echo b > /b";
+    C c "echo c > /c";
+    D d "echo d > /d";
+    E e "echo e > /e";
+    F f "echo f > /f";
+    G g "echo g > /g";
+}
+
 #[app::function(image = BASE)]
 fn nothing() {}
 
@@ -37,6 +56,63 @@ fn in_chain() {}
 #[app::function(image = BASE)]
 fn same(number: u32) -> u32 {
     number
+}
+
+/// Each call in a container of its own.
+#[app::function(image = BASE, idle_timeout = "0s")]
+fn fresh(number: u32) -> u32 {
+    number
+}
+
+/// When it began. So many of them run at once as there are containers.
+#[app::function(image = BASE, idle_timeout = "0s", max_containers = 100)]
+fn begun() -> SystemTime {
+    let now = SystemTime::now();
+    std::thread::sleep(Duration::from_secs(3));
+    now
+}
+
+/// How long one of a hundred warm calls takes.
+async fn warm(way: &str) -> Result<Duration> {
+    let mut times = [Duration::ZERO; 100];
+    for time in &mut times {
+        let begin = Instant::now();
+        match way {
+            "await" => nothing::remote().await?,
+            _ => nothing::remote().blocking()?,
+        }
+        *time = begin.elapsed();
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
+}
+
+/// How long one of ten calls takes that find no container.
+async fn cold() -> Result<Duration> {
+    let mut times = [Duration::ZERO; 10];
+    for time in &mut times {
+        let begin = Instant::now();
+        fresh::remote(0).await?;
+        *time = begin.elapsed();
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
+}
+
+/// How long a call takes where five hundred wait that need a container each.
+async fn many() -> Result<Duration> {
+    const CALLS: u32 = 500;
+    let begin = Instant::now();
+    fresh::map(0..CALLS).try_collect().await?;
+    Ok(begin.elapsed() / CALLS)
+}
+
+/// How long it takes until a hundred containers run.
+async fn hundred() -> Result<Duration> {
+    let begin = SystemTime::now();
+    let all = begun::map((0..100).map(|_| ())).try_collect().await?;
+    let last = all.into_iter().max().unwrap_or(begin);
+    Ok(last.duration_since(begin)?)
 }
 
 async fn map() -> Result<Duration> {
@@ -58,22 +134,15 @@ async fn main() -> Result<()> {
     println!("{}", begin.elapsed().as_nanos());
     for line in std::io::stdin().lines() {
         let way = line?;
-        if way == "map" {
-            println!("{}", map().await?.as_nanos());
-            continue;
-        }
-        let mut times = [Duration::ZERO; 100];
-        for time in &mut times {
-            let begin = Instant::now();
-            match way.as_str() {
-                "await" => nothing::remote().await?,
-                "blocking" => nothing::remote().blocking()?,
-                other => bail!("no way to call is `{other}`"),
-            }
-            *time = begin.elapsed();
-        }
-        times.sort();
-        println!("{}", times[times.len() / 2].as_nanos());
+        let took = match way.as_str() {
+            "map" => map().await?,
+            "cold" => cold().await?,
+            "many" => many().await?,
+            "hundred" => hundred().await?,
+            "await" | "blocking" => warm(&way).await?,
+            other => bail!("nothing to measure is called `{other}`"),
+        };
+        println!("{}", took.as_nanos());
     }
     Ok(())
 }

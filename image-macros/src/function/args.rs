@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) name: Option<(Ident, Checked)>,
     /// `image = ML`
     pub(crate) image: Option<(Ident, Checked)>,
+    /// `file = "train.py"`
+    pub(crate) file: Option<(Ident, Checked)>,
     /// The rest: methods of `FunctionOptions`.
     pub(crate) options: Vec<(Ident, Checked)>,
 }
@@ -23,6 +25,14 @@ pub(crate) struct Settings {
 const IMAGE: Keyword = Keyword {
     name: "image",
     kind: Kind::Image,
+};
+
+const FILE: Keyword = Keyword {
+    name: "file",
+    kind: Kind::Text {
+        check: text::local::text_file,
+        example: "\"train.py\"",
+    },
 };
 
 const TIMEOUT: Keyword = Keyword {
@@ -91,6 +101,11 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     name("\"train\""),
 ];
 
+/// What a function whose body is Python takes: what every function takes, and its file.
+pub(crate) fn python() -> Vec<Keyword> {
+    FUNCTION.iter().copied().chain([FILE]).collect()
+}
+
 /// What the program takes: its own name, and defaults of its functions.
 pub(crate) const CONFIG: &[Keyword] = &[
     name("\"etl\""),
@@ -127,6 +142,7 @@ pub(crate) fn read(
         match keyword.to_string().as_str() {
             "name" => settings.name = Some((keyword, value)),
             "image" => settings.image = Some((keyword, value)),
+            "file" => settings.file = Some((keyword, value)),
             _ => settings.options.push((keyword, value)),
         }
     }

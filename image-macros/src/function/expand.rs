@@ -8,13 +8,16 @@ use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Token};
 
-use super::model::Function;
+use super::args::Settings;
+use super::model::{Function, Role};
 use super::signature::{Output, Parameter};
 use super::stream::Making;
 use super::verbs::verbs;
+use crate::keyword::Checked;
 use crate::paths::private;
 use crate::tokens;
 
@@ -29,11 +32,18 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         Some(_) => "stream",
     };
     let doc = format!("Calls of `{name}()` in a container of its image, by `{name}::{verb}(…)`.");
-    let local = local(function);
+    let (here, local) = match function.role {
+        // Nothing of it is here but its head. What is said of it goes on what stands for it.
+        Role::Python { .. } => {
+            let docs = item.attributes.iter().filter(|a| !a.path().is_ident("cfg"));
+            (quote!(#(#docs)*), None)
+        }
+        _ => (quote!(#item), Some(local(function))),
+    };
     let verbs = verbs(function);
-    let spec = spec(function);
+    let registered = registered(function);
     quote! {
-        #item
+        #here
 
         #(#cfg)*
         #[doc = #doc]
@@ -45,7 +55,7 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         impl #name {
             #local
             #verbs
-            #spec
+            #registered
         }
     }
 }
@@ -57,7 +67,7 @@ fn hygienic(name: &Ident) -> Ident {
     name
 }
 
-pub(super) fn arguments(function: &Function) -> (Vec<Ident>, TokenStream) {
+pub(crate) fn arguments(function: &Function) -> (Vec<Ident>, TokenStream) {
     let parameters = &function.signature.parameters;
     let names: Vec<_> = parameters.iter().map(|p| hygienic(&p.name)).collect();
     let types = parameters.iter().map(|p| &p.ty);
@@ -86,23 +96,27 @@ fn waits(asyncness: Option<&Token![async]>) -> Option<TokenStream> {
 }
 
 /// The function's entry in the registry, and what the worker runs.
-fn spec(function: &Function) -> TokenStream {
+pub(crate) fn spec(function: &Function) -> TokenStream {
     let p = private();
     let place = tokens::here();
     let name = &function.name;
     let settings = &function.settings;
-    let image = match &settings.image {
-        Some((keyword, image)) => {
-            let image = image.tokens();
-            quote!(#keyword: ::core::option::Option::Some(#image))
+    let name = match (&settings.name, &function.role) {
+        (Some((keyword, _)), Role::Free | Role::Python { .. }) => quote!(#keyword: #name),
+        _ => quote!(name: #name),
+    };
+    let (class, image, options) = match &function.role {
+        Role::Free | Role::Python { .. } | Role::Enter { .. } => {
+            let image = image(settings);
+            let options = options(&settings.options);
+            (quote!(::core::option::Option::None), image, options)
         }
-        None => quote!(image: ::core::option::Option::None),
+        Role::Method { .. } => (
+            quote!(::core::option::Option::Some(&CLASS__)),
+            quote!(image: CLASS__.enter.image),
+            quote!(CLASS__.enter.options),
+        ),
     };
-    let name = match &settings.name {
-        Some((keyword, _)) => quote!(#keyword: #name),
-        None => quote!(name: #name),
-    };
-    let options = options(&settings.options);
     let signature = &function.signature;
     let parameters = signature.parameters.iter().map(|parameter| {
         let name = parameter_name(parameter);
@@ -110,22 +124,32 @@ fn spec(function: &Function) -> TokenStream {
         quote!(#p::Parameter { name: #name, ty: #ty })
     });
     let result = type_text(&signature.output.ty);
-    let bounds = bounds(function);
     let invoke = invoke(function);
     let json = json(function);
     quote! {
+        #p::FunctionSpec {
+            #name,
+            class: #class,
+            place: #place,
+            #image,
+            options: #options,
+            parameters: &[#(#parameters),*],
+            result: #result,
+            invoke: #invoke,
+            json: #json,
+        }
+    }
+}
+
+/// What makes the function known, and the `spec__()` that the verbs ask.
+pub(crate) fn registered(function: &Function) -> TokenStream {
+    let p = private();
+    let spec = spec(function);
+    let bounds = bounds(function);
+    quote! {
         #[doc(hidden)]
         fn spec__() -> &'static #p::FunctionSpec {
-            static FUNCTION_SPEC__: #p::FunctionSpec = #p::FunctionSpec {
-                #name,
-                place: #place,
-                #image,
-                options: #options,
-                parameters: &[#(#parameters),*],
-                result: #result,
-                invoke: #invoke,
-                json: #json,
-            };
+            static FUNCTION_SPEC__: #p::FunctionSpec = #spec;
             #p::inventory::submit! { #p::RegisteredFunction(&FUNCTION_SPEC__) }
             #bounds
             &FUNCTION_SPEC__
@@ -133,8 +157,19 @@ fn spec(function: &Function) -> TokenStream {
     }
 }
 
+/// The image that a keyword names.
+fn image(settings: &Settings) -> TokenStream {
+    match &settings.image {
+        Some((keyword, image)) => {
+            let image = image.tokens();
+            quote!(#keyword: ::core::option::Option::Some(#image))
+        }
+        None => quote!(image: ::core::option::Option::None),
+    }
+}
+
 /// `FunctionOptions::new().timeout(…)`: the keywords keep their spans.
-pub(crate) fn options(options: &[(Ident, crate::keyword::Checked)]) -> TokenStream {
+pub(crate) fn options(options: &[(Ident, Checked)]) -> TokenStream {
     let p = private();
     let options = options.iter().map(|(keyword, value)| {
         let value = value.tokens();
@@ -144,7 +179,6 @@ pub(crate) fn options(options: &[(Ident, crate::keyword::Checked)]) -> TokenStre
 }
 
 fn parameter_name(parameter: &Parameter) -> String {
-    use syn::ext::IdentExt as _;
     parameter.name.unraw().to_string()
 }
 
@@ -166,7 +200,7 @@ fn type_text(ty: &impl quote::ToTokens) -> String {
 }
 
 /// Says once a type, at the type, that it can travel.
-fn bounds(function: &Function) -> TokenStream {
+pub(crate) fn bounds(function: &Function) -> TokenStream {
     let p = private();
     let signature = &function.signature;
     let mut seen = HashSet::new();
@@ -176,12 +210,26 @@ fn bounds(function: &Function) -> TokenStream {
         first.then(|| quote_spanned!(parameter.ty.span()=> #p::argument::<#ty>();))
     });
     let Output { value, error, .. } = &signature.output;
-    let output = quote_spanned!(value.span()=> #p::output::<#value>(););
+    let output = match function.role {
+        // A state stays where it is.
+        Role::Enter { .. } => None,
+        _ => Some(quote_spanned!(value.span()=> #p::output::<#value>();)),
+    };
     let error = error
         .as_ref()
         .map(|error| quote_spanned!(error.span()=> #p::returned_error::<#error>();));
+    // What is written only in the head of a function that has no body is used, too.
+    let head = match function.role {
+        Role::Python { .. } => {
+            let (_, declared) = self::arguments(function);
+            let written = &function.item.signature.output;
+            Some(quote!(trait Head__ { fn head__(#declared) #written; }))
+        }
+        _ => None,
+    };
     quote! {
         fn bounds__() {
+            #head
             #(#arguments)*
             #output
             #error
@@ -190,12 +238,28 @@ fn bounds(function: &Function) -> TokenStream {
 }
 
 /// Decodes the arguments, calls the function, encodes what it returns.
-fn invoke(function: &Function) -> TokenStream {
+pub(crate) fn invoke(function: &Function) -> TokenStream {
     let p = private();
     let signature = &function.signature;
     let name = &function.item.signature.ident;
     let types: Vec<_> = signature.parameters.iter().map(|p| &p.owned).collect();
     let names: Vec<_> = argument_names(types.len()).collect();
+    let callable = match &function.role {
+        Role::Python { path } => return python(function, path.as_deref()),
+        Role::Free => quote!(#name),
+        Role::Method { class, .. } | Role::Enter { class } => quote!(<#class>::#name),
+    };
+    let state = match &function.role {
+        Role::Free | Role::Python { .. } | Role::Enter { .. } => None,
+        Role::Method {
+            class,
+            is_mut: false,
+        } => Some(quote!(&*STATE__.read::<#class>(),)),
+        Role::Method {
+            class,
+            is_mut: true,
+        } => Some(quote!(&mut *STATE__.write::<#class>(),)),
+    };
     let handed = signature
         .parameters
         .iter()
@@ -207,7 +271,7 @@ fn invoke(function: &Function) -> TokenStream {
     let asyncness = function.item.signature.asyncness.as_ref();
     let waits = waits(asyncness);
     let value = &signature.output.value;
-    let returned = quote!(#name(#(#handed),*) #waits);
+    let returned = quote!(#callable(#state #(#handed),*) #waits);
     let [bytes, arguments, result, error] =
         ["bytes", "arguments", "result", "error"].map(|name| Ident::new(name, Span::mixed_site()));
     let failed = quote!({
@@ -218,14 +282,27 @@ fn invoke(function: &Function) -> TokenStream {
     let outcome = quote! {
         ::core::result::Result<::std::vec::Vec<u8>, #p::Failure>
     };
+    let encode = |value_of: TokenStream| match &function.role {
+        Role::Enter { class } => {
+            let kept = quote_spanned!(class.span()=> STATE__.set::<#class>(#value_of));
+            quote!({
+                #kept;
+                ::core::result::Result::Ok(::std::vec::Vec::new())
+            })
+        }
+        _ => quote!(#p::Crossing::<#value>::encode(&#value_of)),
+    };
     let encoded_value = |fallible: bool, returned: TokenStream| match fallible {
-        true => quote! {
-            match #returned {
-                ::core::result::Result::Ok(#result) => #p::Crossing::<#value>::encode(&#result),
-                ::core::result::Result::Err(#error) => #failed,
+        true => {
+            let encoded = encode(quote!(#result));
+            quote! {
+                match #returned {
+                    ::core::result::Result::Ok(#result) => #encoded,
+                    ::core::result::Result::Err(#error) => #failed,
+                }
             }
-        },
-        false => quote!(#p::Crossing::<#value>::encode(&#returned)),
+        }
+        false => encode(returned),
     };
     if let Some(Making {
         waits: items_wait,
@@ -291,6 +368,33 @@ fn invoke(function: &Function) -> TokenStream {
     }
 }
 
+/// Runs a function of a file of Python. The compiler reads the file, and so knows when it changes.
+fn python(function: &Function, path: Option<&str>) -> TokenStream {
+    let p = private();
+    let file = match &function.settings.file {
+        Some((_, Checked::Text(file))) => file.value(),
+        _ => String::new(),
+    };
+    let text = match path {
+        Some(path) => quote!(::core::include_str!(#path)),
+        None => quote!(""),
+    };
+    let name = function.item.signature.ident.unraw().to_string();
+    let value = &function.signature.output.value;
+    let is_stream = function.signature.output.making.is_some();
+    quote!({
+        use #p::CannotCross as _;
+        static PYTHON__: #p::PythonSpec = #p::PythonSpec {
+            file: #file,
+            text: #text,
+            function: #name,
+            is_stream: #is_stream,
+            encode_result: #p::Crossing::<#value>::encode_json,
+        };
+        #p::Invoke::Python(&PYTHON__)
+    })
+}
+
 fn argument_names(count: usize) -> impl Iterator<Item = Ident> {
     (0..count).map(|index| format_ident!("argument_{index}", span = Span::mixed_site()))
 }
@@ -302,7 +406,10 @@ fn json(function: &Function) -> TokenStream {
     let types: Vec<_> = signature.parameters.iter().map(|p| &p.owned).collect();
     let texts: Vec<_> = signature.parameters.iter().map(parameter_name).collect();
     let names: Vec<_> = argument_names(types.len()).collect();
-    let value = &signature.output.value;
+    let value = match function.role {
+        Role::Enter { .. } => &quote!(()),
+        _ => &signature.output.value,
+    };
     quote!({
         use #p::{CannotCross as _, CannotEncode as _};
         fn encode_arguments(

@@ -1,11 +1,11 @@
 //! `#[app::function]`: parse → check → expand. The function itself stays as it is; its verbs come beside it.
 
 pub(crate) mod args;
-mod expand;
-mod model;
-mod signature;
+pub(crate) mod expand;
+pub(crate) mod model;
+pub(crate) mod signature;
 mod stream;
-mod verbs;
+pub(crate) mod verbs;
 
 pub(crate) use expand::options;
 use proc_macro2::TokenStream;
@@ -18,7 +18,7 @@ use crate::item::Item;
 const ATTRIBUTE: &str = "#[app::function]";
 
 /// Items that were taken cannot be taken back, so a stream is made once.
-fn no_retries(settings: &args::Settings, errors: &mut Errors) {
+pub(crate) fn no_retries(settings: &args::Settings, errors: &mut Errors) {
     let mut options = settings.options.iter();
     if let Some((keyword, _)) = options.find(|(keyword, _)| keyword == "retries") {
         let fault = Fault::new(
@@ -40,7 +40,13 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
         let errors = errors.into_tokens();
         return quote!(#errors #tokens);
     };
-    let code = match signature::check(&item, &mut errors) {
+    let signature = signature::check(ATTRIBUTE, &item, &mut errors);
+    if item.body.is_none() {
+        let fault = Fault::new(format!("a function under `{ATTRIBUTE}` needs a body"));
+        errors.at(&item.signature.ident, fault);
+        return errors.into_tokens();
+    }
+    let code = match signature {
         // With wrong arguments only, the verbs are still there: calls of them add no errors.
         Some(signature) => {
             if signature.output.making.is_some() {
@@ -48,8 +54,6 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
             }
             expand::function(&model::Function::new(item, signature, arguments))
         }
-        // Without a body the compiler would report the function once more.
-        None if item.body.is_none() => TokenStream::new(),
         None => tokens,
     };
     let errors = errors.into_tokens();

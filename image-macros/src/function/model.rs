@@ -1,5 +1,6 @@
 //! An annotated function that is right.
 
+use syn::Type;
 use syn::ext::IdentExt as _;
 
 use super::args::Settings;
@@ -14,6 +15,19 @@ pub(crate) struct Function {
     /// What it is called by.
     pub(crate) name: String,
     pub(crate) settings: Settings,
+    pub(crate) role: Role,
+}
+
+/// What a function is to what is called.
+pub(crate) enum Role {
+    /// A function of its own.
+    Free,
+    /// A method of a class; whether it takes `&mut self`.
+    Method { class: Type, is_mut: bool },
+    /// A function whose body is Python: where its file is, unless something is wrong.
+    Python { path: Option<String> },
+    /// What makes the state of a class.
+    Enter { class: Type },
 }
 
 impl Function {
@@ -27,6 +41,7 @@ impl Function {
             signature,
             name,
             settings,
+            role: Role::Free,
         }
     }
 }

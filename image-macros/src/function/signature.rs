@@ -7,8 +7,8 @@ use syn::{
     FnArg, GenericArgument, Ident, Pat, PatType, PathArguments, ReturnType, Type, TypeReference,
 };
 
-use super::ATTRIBUTE;
 use super::stream::{self, Making};
+use crate::class::ENTER;
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
 
@@ -53,35 +53,37 @@ pub(crate) struct Output {
 }
 
 /// Checks the head of a function; all that is wrong is reported.
-pub(crate) fn check(item: &Item, errors: &mut Errors) -> Option<Signature> {
+pub(crate) fn check(attribute: &str, item: &Item, errors: &mut Errors) -> Option<Signature> {
     let mut found = Errors::default();
-    item.check_plain(ATTRIBUTE, &mut found);
-    if item.body.is_none() {
-        let fault = Fault::new(format!("a function under `{ATTRIBUTE}` needs a body"));
-        found.at(&item.signature.ident, fault);
-    }
+    item.check_plain(attribute, &mut found);
     let inputs = &item.signature.inputs;
     if let Some(excess) = inputs.iter().nth(MOST_PARAMETERS) {
         let fault = Fault::new(format!(
-            "a function under `{ATTRIBUTE}` takes at most {MOST_PARAMETERS} parameters"
+            "a function under `{attribute}` takes at most {MOST_PARAMETERS} parameters"
         ));
         found.at(excess, fault.help("put some of them into a struct"));
     }
     let parameters: Vec<_> = inputs
         .iter()
-        .filter_map(|input| parameter(input, &mut found))
+        .filter_map(|input| parameter(attribute, input, &mut found))
         .collect();
-    let output = output(&item.signature.output, &mut found);
+    let output = output(attribute, &item.signature.output, &mut found);
     let right = found.is_empty();
     errors.append(found);
     right.then_some(Signature { parameters, output })
 }
 
-fn parameter(input: &FnArg, errors: &mut Errors) -> Option<Parameter> {
+fn parameter(attribute: &str, input: &FnArg, errors: &mut Errors) -> Option<Parameter> {
     let PatType { attrs, pat, ty, .. } = match input {
         FnArg::Receiver(receiver) => {
-            let fault = Fault::new(format!("a function under `{ATTRIBUTE}` cannot take `self`"));
-            errors.at(receiver, fault.help("make it a free function"));
+            let fault = Fault::new(format!("a function under `{attribute}` cannot take `self`"));
+            let help = match attribute {
+                ENTER => "it makes the state: return `Self`",
+                _ => {
+                    "make it a free function, or put `#[app::cls]` on the `impl` and `#[method]` on it"
+                }
+            };
+            errors.at(receiver, fault.help(help));
             return None;
         }
         FnArg::Typed(typed) => typed,
@@ -179,7 +181,7 @@ fn no_hidden_types(ty: &Type, errors: &mut Errors) -> Option<()> {
 
 /// The result. The rule for what travels looks at the written type only: of a type whose last name is `Result`, the first
 /// generic argument does; without generic arguments (an alias) the `Ok` type of what it stands for; of any other, all of it.
-fn output(written: &ReturnType, errors: &mut Errors) -> Output {
+fn output(attribute: &str, written: &ReturnType, errors: &mut Errors) -> Output {
     let ReturnType::Type(_, ty) = written else {
         return Output {
             ty: quote!(()),
@@ -189,10 +191,10 @@ fn output(written: &ReturnType, errors: &mut Errors) -> Output {
         };
     };
     let ty = bare(ty);
-    if let Some(output) = stream::output(ty, errors) {
+    if let Some(output) = stream::output(attribute, ty, errors) {
         return output;
     }
-    check_result(ty, errors);
+    check_result(attribute, ty, errors);
     let tokens = quote!(#ty);
     let result = match ty {
         Type::Path(path) => path.path.segments.last().filter(|s| s.ident == "Result"),
@@ -263,9 +265,9 @@ fn is_static(tokens: &[TokenTree]) -> bool {
 }
 
 /// A result outlives the call, so it cannot borrow; and its type must be known.
-pub(super) fn check_result(ty: &Type, errors: &mut Errors) {
+pub(super) fn check_result(attribute: &str, ty: &Type, errors: &mut Errors) {
     if let Type::Never(never) = ty {
-        let fault = Fault::new(format!("a function under `{ATTRIBUTE}` must return"));
+        let fault = Fault::new(format!("a function under `{attribute}` must return"));
         errors.at(never, fault);
     }
     let found = find(ty.to_token_stream(), &|tokens| {

@@ -22,7 +22,7 @@ pub(crate) struct Making {
 }
 
 /// The output of a function that makes many values; nothing where it makes one.
-pub(super) fn output(ty: &Type, errors: &mut Errors) -> Option<Output> {
+pub(super) fn output(attribute: &str, ty: &Type, errors: &mut Errors) -> Option<Output> {
     let (made, error) = match ty {
         Type::ImplTrait(made) => (made, None),
         _ => {
@@ -55,7 +55,7 @@ pub(super) fn output(ty: &Type, errors: &mut Errors) -> Option<Output> {
         return Some(unknown(made));
     };
     let item = bare(item);
-    check_result(item, errors);
+    check_result(attribute, item, errors);
     let result = last_segment(item).filter(|segment| segment.ident == "Result");
     let mut arguments = result.into_iter().flat_map(type_arguments);
     let p = crate::paths::private();

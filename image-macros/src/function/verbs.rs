@@ -5,12 +5,12 @@ use quote::{format_ident, quote};
 use syn::{Ident, Lifetime};
 
 use super::expand::arguments;
-use super::model::Function;
+use super::model::{Function, Role};
 use super::signature::Loan;
 use crate::paths::private;
 
 /// All verbs but `local`.
-pub(super) fn verbs(function: &Function) -> TokenStream {
+pub(crate) fn verbs(function: &Function) -> TokenStream {
     if function.signature.output.making.is_some() {
         return stream(function);
     }
@@ -50,6 +50,11 @@ fn remote(function: &Function) -> TokenStream {
     let name = &function.item.signature.ident;
     let (names, declared) = arguments(function);
     let value = &function.signature.output.value;
+    let Access { receiver, callee } = Access::of(function);
+    let again = match function.role {
+        Role::Method { .. } => quote!(self.remote),
+        _ => quote!(Self::remote),
+    };
     let remote = format!(
         "Runs `{name}()` in a container of its image, once the call is awaited or `.blocking()`."
     );
@@ -58,14 +63,14 @@ fn remote(function: &Function) -> TokenStream {
     );
     quote! {
         #[doc = #remote]
-        pub fn remote(#declared) -> #p::Call<#value> {
+        pub fn remote(#receiver #declared) -> #p::Call<#value> {
             use #p::CannotEncode as _;
-            #p::Call::new(Self::spec__(), #p::Encode(&(#(#names,)*)).encode())
+            #p::Call::new(#callee, #p::Encode(&(#(#names,)*)).encode())
         }
 
         #[doc = #spawn]
-        pub fn spawn(#declared) -> #p::Handle<#value> {
-            Self::remote(#(#names),*).spawn()
+        pub fn spawn(#receiver #declared) -> #p::Handle<#value> {
+            #again(#(#names),*).spawn()
         }
     }
 }
@@ -75,20 +80,44 @@ fn stream(function: &Function) -> TokenStream {
     let name = &function.item.signature.ident;
     let (names, declared) = arguments(function);
     let value = &function.signature.output.value;
+    let Access { receiver, callee } = Access::of(function);
     let doc = format!(
         "Runs `{name}()` in a container of its image, and gives its items as they are made."
     );
     quote! {
         #[doc = #doc]
-        pub fn stream(#declared) -> #p::Items<#value> {
+        pub fn stream(#receiver #declared) -> #p::Items<#value> {
             use #p::CannotEncode as _;
-            #p::Items::new(Self::spec__(), #p::Encode(&(#(#names,)*)).encode())
+            #p::Items::new(#callee, #p::Encode(&(#(#names,)*)).encode())
+        }
+    }
+}
+
+/// How a verb finds what it calls.
+struct Access {
+    receiver: TokenStream,
+    callee: TokenStream,
+}
+
+impl Access {
+    fn of(function: &Function) -> Self {
+        let p = private();
+        match function.role {
+            Role::Method { .. } => Self {
+                receiver: quote!(&self,),
+                callee: quote!(#p::Callee::method(Self::spec__(), &self.instance)),
+            },
+            _ => Self {
+                receiver: TokenStream::new(),
+                callee: quote!(Self::spec__()),
+            },
         }
     }
 }
 
 /// What the verbs for many inputs have in common. A parameter that is a reference takes whatever can be lent as one.
 struct Inputs<'a> {
+    access: Access,
     value: &'a TokenStream,
     /// Type parameters, one a reference.
     generics: Vec<Ident>,
@@ -102,6 +131,7 @@ struct Inputs<'a> {
 impl<'a> Inputs<'a> {
     fn of(function: &'a Function) -> Self {
         let mut inputs = Self {
+            access: Access::of(function),
             value: &function.signature.output.value,
             generics: Vec::new(),
             bounds: Vec::new(),
@@ -141,6 +171,7 @@ impl<'a> Inputs<'a> {
     fn verb(&self, verb: &str, doc: &str, bare: bool, from_stream: bool) -> TokenStream {
         let p = private();
         let Self {
+            access: Access { receiver, callee },
             value,
             generics,
             bounds,
@@ -159,18 +190,18 @@ impl<'a> Inputs<'a> {
             false => (
                 quote!(::core::iter::IntoIterator<Item = #item, IntoIter: ::core::marker::Send + #life>),
                 quote!(#p::Map::new(
-                    Self::spec__(),
+                    #callee,
                     ::core::iter::Iterator::map(::core::iter::IntoIterator::into_iter(inputs), #encode),
                 )),
             ),
             true => (
                 quote!(#p::Stream<Item = #item> + ::core::marker::Send + #life),
-                quote!(#p::Map::of_stream(Self::spec__(), #p::StreamExt::map(inputs, #encode))),
+                quote!(#p::Map::of_stream(#callee, #p::StreamExt::map(inputs, #encode))),
             ),
         };
         quote! {
             #[doc = #doc]
-            pub fn #verb<#life, Inputs__, #(#generics),*>(inputs: Inputs__) -> #p::Map<#life, #value>
+            pub fn #verb<#life, Inputs__, #(#generics),*>(#receiver inputs: Inputs__) -> #p::Map<#life, #value>
             where
                 Inputs__: #source,
                 #(#bounds + #life),*

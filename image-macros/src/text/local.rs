@@ -69,7 +69,7 @@ pub(crate) fn path(text: &str) -> Result<(), Fault> {
 }
 
 /// The path from the folder of the crate's `Cargo.toml`; something must be there.
-fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
+pub(crate) fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
     if text.is_empty() {
         return Err(Fault::new("a local path must not be empty"));
     }

@@ -32,6 +32,14 @@ impl<T: Serialize + DeserializeOwned> Crossing<T> {
         serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
     }
 
+    /// Encodes a result that comes as the text of JSON.
+    pub fn encode_json(json: &[u8]) -> Result<Vec<u8>, Failure> {
+        let result = serde_json::from_slice(json).map_err(|error| Failure::Encoding {
+            reason: format!("the result is no `{}`: {error}", std::any::type_name::<T>()),
+        })?;
+        Self::encode(&result)
+    }
+
     /// Decodes an encoded result to JSON.
     pub fn to_json(bytes: &[u8]) -> Result<Value, String> {
         serde_json::to_value(value::decode::<T>(bytes)?).map_err(|error| error.to_string())
@@ -52,6 +60,11 @@ pub trait CannotCross<T>: Sized {
 
     /// See [`Crossing::from_json`].
     fn from_json(_: &str, _: Value) -> Result<T, String> {
+        unreachable!("the type has been refused")
+    }
+
+    /// See [`Crossing::encode_json`].
+    fn encode_json(_: &[u8]) -> Result<Vec<u8>, Failure> {
         unreachable!("the type has been refused")
     }
 

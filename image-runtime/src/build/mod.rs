@@ -45,7 +45,7 @@ use crate::plan::{
     Chain, Config, Expanded, Lockfile, Part, Plan, PlannedLayer, ResolvedBase, expand, lower,
 };
 use crate::registry::Names;
-use crate::spec::{Image, Place, Step};
+use crate::spec::{Image, Step};
 use crate::store::{Lock, Store};
 use crate::worker::Launcher;
 use once::Once;
@@ -94,7 +94,7 @@ pub struct Builder {
     /// What was used since is not removed.
     opened: SystemTime,
     /// Images that this process built or found built.
-    images: Once<Place, Built>,
+    images: Once<Image, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
@@ -155,7 +155,7 @@ impl Builder {
     /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
         self.images
-            .get(image.spec().place, async {
+            .get(image, async {
                 let looked = [self.prepare_and_look(image).await?];
                 let mut built = self.make_all(&looked).await?;
                 self.note_build(image, &looked[0].0);
@@ -177,7 +177,7 @@ impl Builder {
             .map_err(|error| vec![error])?;
         for ((image, built), (prepared, _)) in images.iter().zip(&built).zip(&prepared) {
             self.note_build(*image, prepared);
-            self.images.put(image.spec().place, built.clone()).await;
+            self.images.put(*image, built.clone()).await;
         }
         Ok(built)
     }

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use super::*;
 use crate::engine::fake::{Call, FakeEngine};
 use crate::engine::{ImageConfig, NewLayer};
-use crate::spec::ImageSpec;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 use crate::spec::verb::run_commands;
+use crate::spec::{ImageSpec, Place};
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
     PythonVersion {

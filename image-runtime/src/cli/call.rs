@@ -3,8 +3,8 @@
 use super::args::Call;
 use super::printer::Printer;
 use super::{Fault, host, list, unknown};
-use crate::client::Items;
-use crate::spec::{FunctionSpec, Invoke};
+use crate::client::{Callee, Instance, Items};
+use crate::spec::{ClassSpec, FunctionSpec};
 
 pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault> {
     let program = list::program()?;
@@ -15,29 +15,59 @@ pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault
             .collect();
         return Err(unknown("function", &arguments.function, &known));
     };
-    let values = arguments
-        .arguments
-        .iter()
-        .map(|text| {
-            serde_json::from_str(text).map_err(|error| {
-                Fault::Usage(format!(
-                    "`{text}` is not JSON: {error}\n  help: a string needs its quotes: '\"{text}\"'"
-                ))
-            })
-        })
+    let mut texts = arguments.arguments.iter();
+    let instance = match function.class {
+        Some(class) => Some(instance(class, function, texts.next())?),
+        None => None,
+    };
+    let values = texts
+        .map(|text| json(text))
         .collect::<Result<Vec<serde_json::Value>, _>>()?;
     let encoded = (function.json.encode_arguments)(values).map_err(|reason| {
         Fault::Usage(format!("{reason}\n  help: {}", list::signature(function)))
     })?;
+    let callee = match &instance {
+        Some(instance) => Callee::method(function, instance),
+        None => function.into(),
+    };
     let host = host().await?;
-    if let Invoke::Items(_) | Invoke::Stream(_) = function.invoke {
-        let mut items = Items::<()>::new(function, Ok(encoded));
+    if function.invoke.is_stream() {
+        let mut items = Items::<()>::new(callee, Ok(encoded));
         while let Some(item) = items.next_encoded().await {
             print(function, &item?, printer)?;
         }
         return Ok(());
     }
-    print(function, &host.call(function, encoded).await?, printer)
+    print(function, &host.call(&callee, encoded).await?, printer)
+}
+
+fn json(text: &str) -> Result<serde_json::Value, Fault> {
+    serde_json::from_str(text).map_err(|error| {
+        Fault::Usage(format!(
+            "`{text}` is not JSON: {error}\n  help: a string needs its quotes: '\"{text}\"'"
+        ))
+    })
+}
+
+/// The class of a method, with the arguments of what makes its state: the first argument is the array of these.
+fn instance(
+    class: &'static ClassSpec,
+    method: &FunctionSpec,
+    text: Option<&String>,
+) -> Result<Instance, Fault> {
+    let help = || format!("\n  help: {}", list::signature(method));
+    let Some(serde_json::Value::Array(values)) = text.map(|text| json(text)).transpose()? else {
+        return Err(Fault::Usage(format!(
+            "the first argument of `{}` must be a JSON array: the arguments of `{}`{}",
+            method.name,
+            class.enter.name,
+            help()
+        )));
+    };
+    let encoded = (class.enter.json.encode_arguments)(values);
+    let encoded = encoded
+        .map_err(|reason| Fault::Usage(format!("`{}`: {reason}{}", class.enter.name, help())))?;
+    Ok(Instance::new(class, Ok(encoded)))
 }
 
 fn print(function: &FunctionSpec, value: &[u8], printer: &Printer) -> Result<(), Fault> {

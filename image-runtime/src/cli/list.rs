@@ -7,7 +7,7 @@ use super::printer::{Printer, table};
 use crate::build::known_base;
 use crate::plan::BaseSource;
 use crate::registry::Program;
-use crate::spec::{Base, FunctionSpec};
+use crate::spec::{Base, FunctionSpec, Parameter};
 use crate::store::Store;
 
 #[derive(Serialize)]
@@ -74,6 +74,9 @@ pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
 #[derive(Serialize)]
 struct FunctionRow {
     name: &'static str,
+    /// What the state of its class is made of.
+    #[serde(rename = "new", skip_serializing_if = "Option::is_none")]
+    enter: Option<Vec<ParameterRow>>,
     parameters: Vec<ParameterRow>,
     result: &'static str,
     image: String,
@@ -95,14 +98,10 @@ pub(super) fn functions(printer: &Printer) -> Result<(), Fault> {
         .functions()
         .map(|function| FunctionRow {
             name: function.name,
-            parameters: function
-                .parameters
-                .iter()
-                .map(|parameter| ParameterRow {
-                    name: parameter.name,
-                    ty: parameter.ty,
-                })
-                .collect(),
+            enter: function
+                .class
+                .map(|class| parameter_rows(class.enter.parameters)),
+            parameters: parameter_rows(function.parameters),
             result: function.result,
             image: names.name(program.image_of(function)),
             timeout_ms: program
@@ -123,18 +122,33 @@ pub(super) fn functions(printer: &Printer) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `train(epochs: u32) -> f64`, as people would write it.
+fn parameter_rows(parameters: &[Parameter]) -> Vec<ParameterRow> {
+    let rows = parameters.iter();
+    let row = |parameter: &Parameter| ParameterRow {
+        name: parameter.name,
+        ty: parameter.ty,
+    };
+    rows.map(row).collect()
+}
+
+/// `train(epochs: u32) -> f64`, as people would write it; of a method with what its class is made of first, as `call` takes it:
+/// `Model.predict([size: u32], x: f32) -> f32`.
 pub(super) fn signature(function: &FunctionSpec) -> String {
-    let parameters: Vec<_> = function
-        .parameters
-        .iter()
-        .map(|parameter| format!("{}: {}", parameter.name, parameter.ty))
-        .collect();
+    let list = |parameters: &[Parameter]| {
+        let texts = parameters.iter();
+        let texts = texts.map(|parameter| format!("{}: {}", parameter.name, parameter.ty));
+        texts.collect::<Vec<_>>().join(", ")
+    };
+    let mut parameters = list(function.parameters);
+    if let Some(class) = function.class {
+        let separator = if parameters.is_empty() { "" } else { ", " };
+        parameters = format!("[{}]{separator}{parameters}", list(class.enter.parameters));
+    }
     let result = match function.result {
         "()" => String::new(),
         result => format!(" -> {result}"),
     };
-    format!("{}({}){result}", function.name, parameters.join(", "))
+    format!("{}({}){result}", function.name, parameters)
 }
 
 pub(super) fn program() -> Result<&'static Program, Fault> {

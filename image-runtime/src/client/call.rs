@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::future::Anywhere;
 use super::handle::Handle;
 use super::job::Wishes;
-use super::{CallError, Host};
+use super::{CallError, Callee, Host};
 use crate::protocol::value;
 use crate::spec::{FunctionSpec, Retries};
 
@@ -24,7 +24,7 @@ use crate::spec::{FunctionSpec, Retries};
 #[must_use = "a call is made when it is awaited or by `.blocking()`"]
 #[derive(Debug)]
 pub struct Call<T> {
-    function: &'static FunctionSpec,
+    callee: Callee,
     arguments: Result<Vec<u8>, String>,
     wishes: Wishes,
     /// Its encoded result, once it has been polled.
@@ -35,9 +35,9 @@ pub struct Call<T> {
 impl<T> Call<T> {
     /// A call with encoded arguments. `remote` makes it.
     #[doc(hidden)]
-    pub fn new(function: &'static FunctionSpec, arguments: Result<Vec<u8>, String>) -> Self {
+    pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>) -> Self {
         Self {
-            function,
+            callee: callee.into(),
             arguments,
             wishes: Wishes::default(),
             running: None,
@@ -61,7 +61,7 @@ impl<T> Call<T> {
 
     /// Makes the call at once, in the background. `f::spawn(…)` is short for `f::remote(…).spawn()`.
     pub fn spawn(self) -> Handle<T> {
-        Handle::new(self.function, self.arguments, self.wishes)
+        Handle::new(self.callee, self.arguments, self.wishes)
     }
 }
 
@@ -80,7 +80,7 @@ impl<T: DeserializeOwned> Future for Call<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self {
-            function,
+            callee,
             arguments,
             wishes,
             running,
@@ -88,21 +88,21 @@ impl<T: DeserializeOwned> Future for Call<T> {
         } = self.get_mut();
         let running = running.get_or_insert_with(|| {
             let arguments = std::mem::replace(arguments, Ok(Vec::new()));
-            Anywhere::new(run(function, arguments, *wishes))
+            Anywhere::new(run(callee.clone(), arguments, *wishes))
         });
         let result = ready!(Pin::new(running).poll(context))?;
-        Poll::Ready(decoded(function, &result))
+        Poll::Ready(decoded(callee.function, &result))
     }
 }
 
 /// Makes a call, and waits for its encoded result.
 pub(super) async fn run(
-    function: &'static FunctionSpec,
+    callee: Callee,
     arguments: Result<Vec<u8>, String>,
     wishes: Wishes,
 ) -> Result<Vec<u8>, CallError> {
-    let arguments = arguments.map_err(|reason| not_encoded(function, &reason))?;
-    let target = Host::get().await?.target(function, wishes).await?;
+    let arguments = arguments.map_err(|reason| not_encoded(callee.function, &reason))?;
+    let target = Host::get().await?.target(&callee, wishes).await?;
     target.call(arguments).await
 }
 

@@ -147,6 +147,7 @@ impl CallError {
                 ),
             ),
             Failure::Encoding { reason } => Self::encoding(function, &reason),
+            Failure::Unable { reason } => Self::new(CallErrorKind::Engine, reason),
             Failure::UnknownFunction { name } => Self::new(
                 CallErrorKind::Engine,
                 format!("the worker has no function `{name}`"),

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::call::{block_on, decoded, run};
 use super::future::{Anywhere, runtime};
 use super::job::Wishes;
-use super::{CallError, CallErrorKind};
+use super::{CallError, CallErrorKind, Callee};
 use crate::spec::FunctionSpec;
 
 /// A call that was made by `f::spawn(…)` and runs in the background, whether or not anybody waits for it.
@@ -58,11 +58,8 @@ impl CallId {
 }
 
 impl<T> Handle<T> {
-    pub(super) fn new(
-        function: &'static FunctionSpec,
-        arguments: Result<Vec<u8>, String>,
-        wishes: Wishes,
-    ) -> Self {
+    pub(super) fn new(callee: Callee, arguments: Result<Vec<u8>, String>, wishes: Wishes) -> Self {
+        let function = callee.function;
         let state = Arc::new(State {
             id: CallId::new(),
             function,
@@ -74,7 +71,7 @@ impl<T> Handle<T> {
         let begun = Instant::now();
         runtime().spawn(async move {
             let result = tokio::select! {
-                result = run(function, arguments, wishes) => result,
+                result = run(callee, arguments, wishes) => result,
                 () = told.cancelled.notified() => {
                     Err(CallError::cancelled(function.name, "`Handle::cancel`", begun.elapsed()))
                 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
 use super::CallErrorKind;
+use super::class::Callee;
 use super::error::CallError;
 use super::job::{Target, Wishes};
-use super::pool::{PoolKey, Pools, Size};
+use super::pool::{Enter, PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine};
 use crate::event::Events;
@@ -175,19 +176,20 @@ impl Host {
     /// Calls a function with encoded arguments; answers its encoded result.
     pub(crate) async fn call(
         &self,
-        function: &'static FunctionSpec,
+        callee: &Callee,
         arguments: Vec<u8>,
     ) -> Result<Vec<u8>, CallError> {
-        let target = self.target(function, Wishes::default()).await?;
+        let target = self.target(callee, Wishes::default()).await?;
         target.call(arguments).await
     }
 
     /// Makes a function ready to be called: its image is there, and it knows its pool.
     pub(super) async fn target(
         &self,
-        function: &'static FunctionSpec,
+        callee: &Callee,
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
+        let Callee { function, instance } = callee;
         // Before anything runs that would be of no use without them.
         let secrets = secrets::values(&self.program.secrets_of(function))
             .map_err(|error| CallError::secret(function.name, &error))?;
@@ -204,6 +206,10 @@ impl Host {
             || options.min_containers.is_some()
             || options.max_containers.is_some()
             || options.idle_timeout.is_some();
+        let enter = match instance {
+            None => None,
+            Some(instance) => Some(Enter::new(instance, options.timeout)?),
+        };
         let key = PoolKey {
             layer: built.layer,
             env: config.env,
@@ -212,7 +218,8 @@ impl Host {
             mounts: built.added,
             mask: secrets.mask(),
             size: Size::of(&options),
-            owner: own.then_some(function.name),
+            owner: own.then_some(function.name).filter(|_| enter.is_none()),
+            enter,
         };
         Ok(Arc::new(Target {
             function,

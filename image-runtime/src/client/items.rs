@@ -15,9 +15,8 @@ use super::future::Anywhere;
 use super::inbox::{Delivery, Receiver};
 use super::job::{Job, Target, Wishes};
 use super::pool::Pool;
-use super::{CallError, Host};
+use super::{CallError, Callee, Host};
 use crate::protocol::CREDIT;
-use crate::spec::FunctionSpec;
 
 /// The items of an annotated function that returns an iterator or a stream, as they are made.
 ///
@@ -27,7 +26,7 @@ use crate::spec::FunctionSpec;
 /// A call is made once, whatever `retries` says: items that were taken cannot be taken back.
 #[must_use = "a call is made when its items are polled or by `.blocking()`"]
 pub struct Items<T> {
-    function: &'static FunctionSpec,
+    callee: Callee,
     wishes: Wishes,
     state: State,
     result: PhantomData<fn() -> T>,
@@ -43,9 +42,9 @@ enum State {
 impl<T> Items<T> {
     /// A call with encoded arguments. `stream` makes it.
     #[doc(hidden)]
-    pub fn new(function: &'static FunctionSpec, arguments: Result<Vec<u8>, String>) -> Self {
+    pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>) -> Self {
         Self {
-            function,
+            callee: callee.into(),
             wishes: Wishes::default(),
             state: State::New(arguments),
             result: PhantomData,
@@ -101,9 +100,9 @@ impl<T: DeserializeOwned> Items<T> {
             match &mut self.state {
                 State::New(arguments) => {
                     let arguments = std::mem::replace(arguments, Ok(Vec::new()))
-                        .map_err(|reason| not_encoded(self.function, &reason))?;
-                    let (function, wishes) = (self.function, self.wishes);
-                    let target = async move { Host::get().await?.target(function, wishes).await };
+                        .map_err(|reason| not_encoded(self.callee.function, &reason))?;
+                    let (callee, wishes) = (self.callee.clone(), self.wishes);
+                    let target = async move { Host::get().await?.target(&callee, wishes).await };
                     self.state = State::Preparing(Anywhere::new(target), arguments);
                 }
                 State::Preparing(target, arguments) => {
@@ -135,7 +134,7 @@ impl<T: DeserializeOwned> Stream for Items<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let items = self.get_mut();
         let item = match ready!(items.poll_encoded(context)) {
-            Some(item) => item.and_then(|item| decoded(items.function, &item)),
+            Some(item) => item.and_then(|item| decoded(items.callee.function, &item)),
             None => {
                 items.state = State::Ended;
                 return Poll::Ready(None);
@@ -167,7 +166,7 @@ impl<T> Drop for Items<T> {
 impl<T> fmt::Debug for Items<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Items")
-            .field("function", &self.function.name)
+            .field("function", &self.callee.function.name)
             .finish_non_exhaustive()
     }
 }

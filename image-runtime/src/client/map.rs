@@ -17,8 +17,8 @@ use super::future::Anywhere;
 use super::inbox::{Delivery, Receiver};
 use super::job::{Job, Target, Wishes};
 use super::pool::Pool;
-use super::{CallError, CallErrorKind, Host};
-use crate::spec::{FunctionSpec, Retries};
+use super::{CallError, CallErrorKind, Callee, Host};
+use crate::spec::Retries;
 
 /// How many bytes of arguments and results may be under way, as long as every container has something to do.
 const MOST_BYTES: usize = 64 << 20;
@@ -36,7 +36,7 @@ type Input = Result<Vec<u8>, String>;
 /// [`next`](Self::next) or as a [`Stream`], or use [`blocking`](Self::blocking) without a runtime.
 #[must_use = "calls are made when the map is polled or by `.blocking()`"]
 pub struct Map<'a, T> {
-    function: &'static FunctionSpec,
+    callee: Callee,
     wishes: Wishes,
     inputs: Option<Inputs<'a>>,
     is_ordered: bool,
@@ -73,24 +73,24 @@ impl<'a, T> Map<'a, T> {
     /// Calls with encoded inputs. `map` and `starmap` make it.
     #[doc(hidden)]
     pub fn new(
-        function: &'static FunctionSpec,
+        callee: impl Into<Callee>,
         inputs: impl Iterator<Item = Result<Vec<u8>, String>> + Send + 'a,
     ) -> Self {
-        Self::of(function, Inputs::Iterator(Box::new(inputs)))
+        Self::of(callee.into(), Inputs::Iterator(Box::new(inputs)))
     }
 
     /// Calls with encoded inputs that come from a stream. `map_stream` makes it.
     #[doc(hidden)]
     pub fn of_stream(
-        function: &'static FunctionSpec,
+        callee: impl Into<Callee>,
         inputs: impl Stream<Item = Result<Vec<u8>, String>> + Send + 'a,
     ) -> Self {
-        Self::of(function, Inputs::Stream(Box::pin(inputs)))
+        Self::of(callee.into(), Inputs::Stream(Box::pin(inputs)))
     }
 
-    fn of(function: &'static FunctionSpec, inputs: Inputs<'a>) -> Self {
+    fn of(callee: Callee, inputs: Inputs<'a>) -> Self {
         Self {
-            function,
+            callee,
             wishes: Wishes::default(),
             inputs: Some(inputs),
             is_ordered: true,
@@ -159,9 +159,9 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
         if let Some(target) = &self.target {
             return Poll::Ready(target.clone());
         }
-        let (function, wishes) = (self.function, self.wishes);
+        let (callee, wishes) = (self.callee.clone(), self.wishes);
         let preparing = self.preparing.get_or_insert_with(|| {
-            Anywhere::new(async move { Host::get().await?.target(function, wishes).await })
+            Anywhere::new(async move { Host::get().await?.target(&callee, wishes).await })
         });
         let target = std::task::ready!(Pin::new(preparing).poll(context));
         self.preparing = None;
@@ -191,7 +191,11 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
             Inputs::Stream(inputs) => inputs.as_mut().poll_next(context),
         }));
         let next = next.unwrap_or_else(|payload| {
-            self.broken = Some(inputs_panicked(self.function.name, self.read, &*payload));
+            self.broken = Some(inputs_panicked(
+                self.callee.function.name,
+                self.read,
+                &*payload,
+            ));
             Poll::Ready(None)
         });
         if let Poll::Ready(None) = next {
@@ -203,7 +207,7 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
     fn submit(&mut self, target: &Result<Arc<Target>, CallError>, input: Input) {
         let number = self.read;
         self.read += 1;
-        let input = input.map_err(|reason| not_encoded(self.function, &reason));
+        let input = input.map_err(|reason| not_encoded(self.callee.function, &reason));
         match target
             .as_ref()
             .map_err(Clone::clone)
@@ -254,7 +258,7 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
             unreachable!("it was looked at");
         };
         self.bytes -= result.as_ref().map_or(0, Vec::len);
-        Some(result.and_then(|result| decoded(self.function, &result)))
+        Some(result.and_then(|result| decoded(self.callee.function, &result)))
     }
 }
 
@@ -303,7 +307,7 @@ impl<T> Drop for Map<'_, T> {
 impl<T> fmt::Debug for Map<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map")
-            .field("function", &self.function.name)
+            .field("function", &self.callee.function.name)
             .field("open", &self.open)
             .finish_non_exhaustive()
     }

@@ -1,6 +1,7 @@
 //! Calls: from `f::remote(…)` to its result.
 
 mod call;
+mod class;
 mod error;
 mod future;
 mod handle;
@@ -12,6 +13,7 @@ mod map;
 mod pool;
 
 pub use call::Call;
+pub use class::{Callee, Class, Instance};
 pub(crate) use error::chain;
 pub use error::{CallError, CallErrorKind};
 pub(crate) use future::runtime;

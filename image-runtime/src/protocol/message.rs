@@ -40,6 +40,10 @@ pub enum Kind {
     More = 13,
     /// Host to worker: nobody wants the rest of the stream.
     Stop = 14,
+    /// Host to worker, before any call of a class: make its state. The body is as that of a [`Kind::Call`], with the class's name.
+    Enter = 15,
+    /// Host to worker, after all calls: run what the class does before its container ends.
+    Exit = 16,
 }
 
 /// How many items a stream may make before the first is asked for.
@@ -64,6 +68,8 @@ impl TryFrom<u8> for Kind {
             12 => Self::Item,
             13 => Self::More,
             14 => Self::Stop,
+            15 => Self::Enter,
+            16 => Self::Exit,
             other => return Err(other),
         })
     }
@@ -98,6 +104,11 @@ pub enum Failure {
     /// The arguments could not be decoded or the result not encoded.
     Encoding {
         /// What is wrong.
+        reason: String,
+    },
+    /// The container lacks what the function needs.
+    Unable {
+        /// What is missing.
         reason: String,
     },
     /// This program has no function of that name.

@@ -1,13 +1,13 @@
 //! What people call an image: the const that a function or another image names, with its module path where two share
 //! a name, or its place where nothing names it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
-use crate::spec::{Image, ImageRef, Place};
+use crate::spec::{Image, ImageRef};
 
 /// The names of all images that something names.
 #[derive(Debug, Default)]
-pub struct Names(BTreeMap<Place, String>);
+pub struct Names(HashMap<Image, String>);
 
 impl Names {
     /// Names from every mention of an image by path, and those known otherwise.
@@ -15,9 +15,8 @@ impl Names {
         mentions: impl IntoIterator<Item = ImageRef>,
         known: impl IntoIterator<Item = (Image, &'static str)>,
     ) -> Self {
-        let mut paths: BTreeMap<Place, String> = BTreeMap::new();
+        let mut paths: HashMap<Image, String> = HashMap::new();
         for mention in mentions {
-            let place = mention.image.spec().place;
             let name = mention
                 .path
                 .rsplit("::")
@@ -26,7 +25,7 @@ impl Names {
                 .to_owned();
             // Two mentions under two names (`use ML as OTHER`): the smaller name, so that the order does not matter.
             paths
-                .entry(place)
+                .entry(mention.image)
                 .and_modify(|known| {
                     if name < *known {
                         known.clone_from(&name);
@@ -35,7 +34,7 @@ impl Names {
                 .or_insert(name);
         }
         for (image, name) in known {
-            paths.insert(image.spec().place, name.to_owned());
+            paths.insert(image, name.to_owned());
         }
         let mut seen = BTreeSet::new();
         let shared: BTreeSet<String> = paths
@@ -46,13 +45,13 @@ impl Names {
         Self(
             paths
                 .into_iter()
-                .map(|(place, name)| {
+                .map(|(image, name)| {
                     let full = if shared.contains(&name) {
-                        format!("{}::{name}", place.module)
+                        format!("{}::{name}", image.spec().place.module)
                     } else {
                         name
                     };
-                    (place, full)
+                    (image, full)
                 })
                 .collect(),
         )
@@ -60,10 +59,9 @@ impl Names {
 
     /// The name of an image.
     pub fn name(&self, image: Image) -> String {
-        let place = image.spec().place;
         self.0
-            .get(&place)
+            .get(&image)
             .cloned()
-            .unwrap_or_else(|| place.to_string())
+            .unwrap_or_else(|| image.spec().place.to_string())
     }
 }

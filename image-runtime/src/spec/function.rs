@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ImageRef, Place, Secret};
+use super::{ClassSpec, ImageRef, Place, PythonSpec, Secret};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -12,6 +12,8 @@ use crate::protocol::Failure;
 pub struct FunctionSpec {
     /// The name it is called by: the function's own, or `name = "…"`.
     pub name: &'static str,
+    /// The class it is a method of.
+    pub class: Option<&'static ClassSpec>,
     /// Where the function stands.
     pub place: Place,
     /// The image it names; without one, the program's default.
@@ -177,6 +179,19 @@ pub enum Invoke {
     Items(fn(&[u8], &dyn ItemSink) -> Result<(), Failure>),
     /// An `async fn`, or a result that is a stream.
     Stream(for<'a> fn(&'a [u8], &'a dyn ItemSink) -> StreamFuture<'a>),
+    /// A function whose body is Python.
+    Python(&'static PythonSpec),
+}
+
+impl Invoke {
+    /// Whether the result is many values.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::Blocking(_) | Self::Async(_) => false,
+            Self::Items(_) | Self::Stream(_) => true,
+            Self::Python(spec) => spec.is_stream,
+        }
+    }
 }
 
 /// Takes the items of a function's stream.

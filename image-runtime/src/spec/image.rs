@@ -1,6 +1,7 @@
 //! An image definition: a base and a chain of steps.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::{Base, Step};
 
@@ -28,6 +29,22 @@ impl Image {
     /// The definition.
     pub const fn spec(self) -> &'static ImageSpec {
         self.spec
+    }
+}
+
+/// Which image it is: the same for copies of one value, another for each `image!`. Its place would not do, since macros can
+/// expand several at one place.
+impl PartialEq for Image {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.spec, other.spec)
+    }
+}
+
+impl Eq for Image {}
+
+impl Hash for Image {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(self.spec, state);
     }
 }
 

@@ -56,6 +56,16 @@ impl Crew {
         self.answer(number, self.0.functions.call(body))
     }
 
+    /// Makes the state of a class.
+    pub(super) fn enter(&self, number: u64, body: &[u8]) -> io::Result<()> {
+        self.answer(number, self.0.functions.enter(body))
+    }
+
+    /// Ends the state of the class whose state was made here.
+    pub(super) fn exit(&self, number: u64) -> io::Result<()> {
+        self.answer(number, self.0.functions.exit())
+    }
+
     /// Lets so many calls of the queue run at once.
     pub(super) fn grow(&self, places: u64) {
         lock(&self.0.queue).places = usize::try_from(places).unwrap_or(usize::MAX).max(1);

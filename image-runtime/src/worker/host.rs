@@ -78,6 +78,48 @@ impl Worker {
         }
     }
 
+    /// Makes the state of a class; what it is made of is encoded.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(crate) async fn enter(
+        &mut self,
+        class: &str,
+        arguments: &[u8],
+        tell: &mut (dyn FnMut(String) + Send),
+    ) -> Result<(), CallFailure> {
+        let parts = [class.as_bytes(), &[0], arguments];
+        self.state(Kind::Enter, &parts, tell).await?;
+        // No call has been made.
+        self.requests = 0;
+        Ok(())
+    }
+
+    /// Runs what a class does before its container ends.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(crate) async fn exit(
+        &mut self,
+        tell: &mut (dyn FnMut(String) + Send),
+    ) -> Result<(), CallFailure> {
+        self.state(Kind::Exit, &[], tell).await
+    }
+
+    async fn state(
+        &mut self,
+        kind: Kind,
+        parts: &[&[u8]],
+        tell: &mut (dyn FnMut(String) + Send),
+    ) -> Result<(), CallFailure> {
+        let (kind, body) = self.request(kind, parts, tell).await?;
+        match kind {
+            Kind::Returned => Ok(()),
+            Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
+            other => Err(unexpected(other)),
+        }
+    }
+
     /// Runs a command of a build step. `tell` takes each line it prints.
     ///
     /// # Errors
@@ -194,6 +236,9 @@ pub(super) fn failure(body: &[u8], mask: &Mask) -> Result<Failure, CallFailure> 
             message: hide(message),
             place,
             backtrace: hide(backtrace),
+        },
+        Failure::Encoding { reason } => Failure::Encoding {
+            reason: hide(reason),
         },
         other => other,
     })

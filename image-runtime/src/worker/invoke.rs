@@ -1,20 +1,26 @@
 //! Calls functions of this program by name, and catches what they panic with.
 
 use std::backtrace::Backtrace;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::protocol::Failure;
+use super::python::Interpreter;
+use crate::protocol::{Failure, value};
 use crate::registry;
-use crate::spec::{FunctionSpec, Invoke, ItemSink};
+use crate::spec::{ClassSpec, FunctionSpec, Invoke, ItemSink, PythonSpec};
 
 /// The functions of this program, and the runtime of those that are async.
 pub(super) struct Functions {
     by_name: HashMap<&'static str, &'static FunctionSpec>,
     runtime: OnceLock<tokio::runtime::Runtime>,
+    /// The class whose state was made.
+    entered: OnceLock<&'static ClassSpec>,
+    /// The interpreter, once a function whose body is Python was called.
+    python: Mutex<Option<Arc<Interpreter>>>,
 }
 
 thread_local! {
@@ -49,19 +55,52 @@ impl Functions {
                 .map(|function| (function.name, function))
                 .collect(),
             runtime: OnceLock::new(),
+            entered: OnceLock::new(),
+            python: Mutex::default(),
         }
     }
 
     /// Answers one call: its body is that of a [`Kind::Call`](crate::protocol::Kind::Call).
     pub(super) fn call(&self, body: &[u8]) -> Result<Vec<u8>, Failure> {
         let (function, arguments) = self.find(body)?;
-        guarded(|| match function.invoke {
+        self.run(function.invoke, arguments)
+    }
+
+    fn run(&self, invoke: Invoke, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
+        guarded(|| match invoke {
             Invoke::Blocking(invoke) => invoke(arguments),
             Invoke::Async(invoke) => self.runtime().block_on(invoke(arguments)),
-            Invoke::Items(_) | Invoke::Stream(_) => Err(Failure::Encoding {
+            Invoke::Python(spec) if !spec.is_stream => self.python(spec)?.call(spec, arguments),
+            Invoke::Items(_) | Invoke::Stream(_) | Invoke::Python(_) => Err(Failure::Encoding {
                 reason: "its result is a stream, and it was called for a single value".into(),
             }),
         })
+    }
+
+    /// Makes the state of a class: the body is that of a [`Kind::Enter`](crate::protocol::Kind::Enter).
+    pub(super) fn enter(&self, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let (name, arguments) = split(body);
+        let mut classes = self.by_name.values().filter_map(|function| function.class);
+        let Some(class) = classes.find(|class| class.name == name) else {
+            return Err(Failure::UnknownFunction {
+                name: name.into_owned(),
+            });
+        };
+        self.run(class.enter.invoke, arguments)?;
+        // A host asks once.
+        let _ = self.entered.set(class);
+        Ok(Vec::new())
+    }
+
+    /// Runs what a class does before its container ends.
+    pub(super) fn exit(&self) -> Result<Vec<u8>, Failure> {
+        match self.entered.get().and_then(|class| class.exit.as_ref()) {
+            Some(exit) => {
+                let none = value::encode(&()).expect("nothing is encoded without fault");
+                self.run(exit.invoke, &none)
+            }
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Runs a function that makes a stream, into the sink.
@@ -70,29 +109,46 @@ impl Functions {
         guarded(|| match function.invoke {
             Invoke::Items(invoke) => invoke(arguments, sink),
             Invoke::Stream(invoke) => self.runtime().block_on(invoke(arguments, sink)),
-            Invoke::Blocking(_) | Invoke::Async(_) => Err(Failure::Encoding {
+            Invoke::Python(spec) if spec.is_stream => {
+                self.python(spec)?.stream(spec, arguments, sink)
+            }
+            Invoke::Blocking(_) | Invoke::Async(_) | Invoke::Python(_) => Err(Failure::Encoding {
                 reason: "its result is a single value, and it was called for a stream".into(),
             }),
         })
     }
 
     fn find<'a>(&self, body: &'a [u8]) -> Result<(&'static FunctionSpec, &'a [u8]), Failure> {
-        let split = body
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(body.len());
-        let name = String::from_utf8_lossy(&body[..split]);
+        let (name, arguments) = split(body);
         match self.by_name.get(&*name) {
-            Some(function) => Ok((function, body.get(split + 1..).unwrap_or_default())),
+            Some(function) => Ok((function, arguments)),
             None => Err(Failure::UnknownFunction {
                 name: name.into_owned(),
             }),
         }
     }
 
+    fn python(&self, spec: &PythonSpec) -> Result<Arc<Interpreter>, Failure> {
+        let mut python = self.python.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(interpreter) = &*python {
+            return Ok(Arc::clone(interpreter));
+        }
+        let interpreter = Arc::new(Interpreter::start(spec)?);
+        *python = Some(Arc::clone(&interpreter));
+        Ok(interpreter)
+    }
+
     fn runtime(&self) -> &tokio::runtime::Runtime {
         self.runtime.get_or_init(new_runtime)
     }
+}
+
+/// A name, and the arguments after it.
+fn split(body: &[u8]) -> (Cow<'_, str>, &[u8]) {
+    let end = body.iter().position(|byte| *byte == 0);
+    let end = end.unwrap_or(body.len());
+    let name = String::from_utf8_lossy(&body[..end]);
+    (name, body.get(end + 1..).unwrap_or_default())
 }
 
 /// Runs a function; what it panics with is its failure.

@@ -13,6 +13,7 @@ mod launcher;
 mod line;
 mod output;
 mod pack;
+mod python;
 mod reaper;
 mod serve;
 mod supervise;

@@ -60,6 +60,8 @@ fn answer_until_the_end() -> io::Result<()> {
     while let Some((header, body)) = read_frame(&mut socket)? {
         match header.kind {
             Kind::Call => crew.call(header.number, &body)?,
+            Kind::Enter => crew.enter(header.number, &body)?,
+            Kind::Exit => crew.exit(header.number)?,
             Kind::Crew => crew.grow(header.number),
             Kind::Queue | Kind::Stream => crew.queue(header, body)?,
             Kind::Recall => crew.recall(header.number)?,

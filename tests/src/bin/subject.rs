@@ -38,6 +38,29 @@ fn in_broken() {}
 #[app::function(image = DEBIAN)]
 fn in_debian() {}
 
+/// Counts from a number.
+struct Counter(i64);
+
+#[app::cls(image = NOTHING, name = "counter")]
+impl Counter {
+    #[enter]
+    fn new(start: i64) -> Self {
+        eprintln!("entering");
+        Self(start)
+    }
+
+    #[method]
+    fn add(&mut self, number: i64) -> i64 {
+        self.0 += number;
+        self.0
+    }
+
+    #[exit]
+    fn bye(&mut self) {
+        eprintln!("leaving at {}", self.0);
+    }
+}
+
 #[app::main]
 fn main() {
     println!("the body of main");
@@ -50,6 +73,14 @@ fn main() {
                 .read_line(&mut String::new())
                 .expect("somebody writes a line");
             println!("{}", add::remote(2, 3).blocking().expect("adding works"));
+        }
+        Ok("count") => {
+            let counter = Counter::handle(1);
+            println!(
+                "{}",
+                counter.add.remote(2).blocking().expect("adding works")
+            );
+            std::process::exit(3);
         }
         _ => {}
     }

@@ -172,7 +172,9 @@ fn call_encoded(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
     match spec(name).invoke {
         Invoke::Blocking(invoke) => invoke(arguments),
         Invoke::Async(invoke) => block_on(invoke(arguments)),
-        Invoke::Items(_) | Invoke::Stream(_) => unreachable!("`{name}` gives one value"),
+        Invoke::Items(_) | Invoke::Stream(_) | Invoke::Python(_) => {
+            unreachable!("`{name}` gives one value")
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! worker is driven by a task (`lane`) for as long as calls wait.
 
 mod checked_out;
+mod enter;
+mod farewell;
 mod lane;
 mod start;
 mod state;
@@ -13,9 +15,13 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(super) use self::checked_out::CheckedOut;
+pub(super) use self::enter::Enter;
+use self::lane::until;
 use self::state::State;
 use super::future::runtime;
 use super::job::Job;
+use tokio::sync::Notify;
+
 use crate::event::{Event, Events};
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
@@ -35,6 +41,8 @@ pub(super) struct PoolKey {
     pub(super) size: Size,
     /// The function that has containers of its own: one that says how many, how long or how busy they are.
     pub(super) owner: Option<&'static str>,
+    /// What they do before the first call: the containers of a class have its state.
+    pub(super) enter: Option<Enter>,
 }
 
 /// How many containers, how busy, for how long.
@@ -95,6 +103,8 @@ pub(super) struct Pool {
     launcher: Arc<Launcher>,
     events: Events,
     state: Mutex<State>,
+    /// Rung when a container that is entered has to look at who still waits for it.
+    entering: Notify,
 }
 
 impl Pools {
@@ -116,7 +126,11 @@ impl Pools {
             launcher: Arc::clone(&self.launcher),
             events: self.events.clone(),
             state: Mutex::default(),
+            entering: Notify::new(),
         });
+        if pool.exit_spec().is_some() {
+            pool.say_farewell_at_the_end();
+        }
         pools.insert(key, Arc::clone(&pool));
         pool
     }
@@ -129,6 +143,7 @@ impl Pool {
         let mut state = pool.lock();
         state.queue.push_back(job);
         pool.advance(&mut state);
+        pool.entering.notify_waiters();
     }
 
     /// An idle worker for a call that takes it alone; none where other calls wait already.
@@ -150,6 +165,7 @@ impl Pool {
         for lane in &self.lock().lanes {
             lane.bell.notify_one();
         }
+        self.entering.notify_waiters();
     }
 
     /// How many calls can run at once.
@@ -191,17 +207,30 @@ impl Pool {
         })
     }
 
+    /// Removes the container of an idle worker in the background, once its class has had its last word.
+    fn dismiss(self: &Arc<Self>, state: &mut State, mut worker: Worker) {
+        state.ending += 1;
+        let pool = Arc::clone(self);
+        runtime().spawn(async move {
+            pool.exit(&mut worker).await;
+            pool.removed(worker).await;
+        });
+    }
+
     /// Removes a worker's container in the background; its place is free when that is done.
     fn retire(self: &Arc<Self>, state: &mut State, worker: Worker) {
         state.ending += 1;
         let pool = Arc::clone(self);
-        runtime().spawn(async move {
-            // Its process has lost its socket and ends by itself; an error of the engine changes nothing for anybody.
-            let _ = worker.remove().await;
-            let mut state = pool.lock();
-            state.ending -= 1;
-            pool.advance(&mut state);
-        });
+        runtime().spawn(pool.removed(worker));
+    }
+
+    /// Removes a worker's container.
+    async fn removed(self: Arc<Self>, worker: Worker) {
+        // Its process has lost its socket and ends by itself; an error of the engine changes nothing for anybody.
+        let _ = worker.remove().await;
+        let mut state = self.lock();
+        state.ending -= 1;
+        self.advance(&mut state);
     }
 
     /// No holder of this lock can panic half-way.

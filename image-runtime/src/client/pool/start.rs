@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use super::super::CallError;
 use super::super::future::runtime;
-use super::Pool;
 use super::state::State;
+use super::{Enter, Pool};
 use crate::worker::{Worker, WorkerSpec};
 
 impl Pool {
     /// Brings the calls that wait and the workers together, and starts containers where there are too few.
     pub(super) fn advance(self: &Arc<Self>, state: &mut State) {
+        if state.is_closing {
+            return;
+        }
         let size = self.key.size;
         let mut waiting = state.queue.len();
         for lane in state.lanes.iter().filter(|lane| lane.room > 0) {
@@ -58,8 +61,9 @@ impl Pool {
 
     /// Keeps a worker that has nothing to do.
     pub(super) fn rest(self: &Arc<Self>, state: &mut State, worker: Worker) {
-        if self.key.size.is_single_use() && !worker.is_unused() {
-            self.retire(state, worker);
+        let is_used_up = self.key.size.is_single_use() && !worker.is_unused();
+        if is_used_up || state.is_closing {
+            self.dismiss(state, worker);
             return;
         }
         state.idle.push((worker, Instant::now()));
@@ -103,7 +107,9 @@ impl Pool {
     fn start(self: &Arc<Self>, state: &mut State) {
         state.starting += 1;
         let function = state.queue.front().map(|job| job.name());
-        let function = function.or(self.key.owner).unwrap_or("function");
+        let class = self.key.enter.as_ref().map(Enter::class_name);
+        let function = class.or(function).or(self.key.owner);
+        let function = function.unwrap_or("function");
         let spec = WorkerSpec {
             layer: self.key.layer,
             env: self.key.env.clone(),
@@ -117,7 +123,11 @@ impl Pool {
         runtime().spawn(async move {
             let begun = Instant::now();
             let started = pool.launcher.start(spec).await;
-            match started {
+            let entered = match started {
+                Ok(worker) => pool.enter(worker).await,
+                Err(error) => Err(Some(CallError::start(&error))),
+            };
+            match entered {
                 Ok(worker) => {
                     let lane = {
                         let mut state = pool.lock();
@@ -127,7 +137,12 @@ impl Pool {
                     };
                     pool.drive(worker, lane).await;
                 }
-                Err(error) => pool.did_not_start(&CallError::start(&error)),
+                Err(Some(error)) => pool.did_not_start(&error),
+                Err(None) => {
+                    let mut state = pool.lock();
+                    state.starting -= 1;
+                    pool.advance(&mut state);
+                }
             }
         });
     }
@@ -164,7 +179,7 @@ impl Pool {
                         break left;
                     }
                     let (worker, _) = state.idle.remove(0);
-                    self.retire(&mut state, worker);
+                    self.dismiss(&mut state, worker);
                 }
             };
             tokio::time::sleep(wait).await;

@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) is_rechecked: bool,
     /// Whether somebody removes workers that have been idle for too long.
     pub(super) is_watched: bool,
+    /// Whether this program is ending.
+    pub(super) is_closing: bool,
     next_lane: u64,
 }
 

@@ -5,8 +5,9 @@
 //! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths
 //! drafts/<run>/                  layers that are being made
 //! retired/<run>/                 layers on their way out: containers may still stand on them
-//! containers/<run>/              what runs: upper, work, root, and a lease that names its layers
+//! containers/<run>/              what runs: upper, work, and a lease that names its layers
 //! caches/<name>/                 directories that build steps keep
+//! root/                          where each container mounts its root, in its own view of mounts
 //! skeleton/                      below every layer: the mount points that an image may lack
 //! lock                           shared by those that take a lease, exclusive for who removes
 //! ```
@@ -45,12 +46,13 @@ const HIGHEST: usize = 1000;
 /// Digits of an identity in the name of its directory.
 const SHORT: usize = 16;
 
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     "layers",
     "drafts",
     "retired",
     "containers",
     "caches",
+    "root",
     "skeleton",
 ];
 
@@ -271,7 +273,7 @@ impl Layers {
 
     /// Makes the directories of an overlay over a stack. Its root has the time, mode and owner that the stack's has.
     pub(super) fn prepare(&self, scratch: &Scratch, below: &Path) -> io::Result<()> {
-        for name in ["upper", "work", "root"] {
+        for name in ["upper", "work"] {
             fs::create_dir(scratch.path().join(name))?;
         }
         let root = fs::metadata(below)?;
@@ -550,7 +552,7 @@ impl Layers {
     }
 }
 
-/// A place in the store for what lives no longer than this program: it holds `upper`, `work` and `root` of an overlay.
+/// A place in the store for what lives no longer than this program: it holds `upper` and `work` of an overlay.
 #[derive(Debug)]
 pub(super) struct Scratch {
     /// There until this goes.

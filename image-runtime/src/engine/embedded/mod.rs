@@ -90,8 +90,8 @@ impl EmbeddedEngine {
                 env.push((name.to_owned(), value.to_owned()));
             }
         }
-        let mut binds = network::files(&scratch, &host_name)?;
-        binds.extend(spec.mounts.iter().map(|mount| self.bind(mount)));
+        let texts = network::files(&host_name);
+        let binds = spec.mounts.iter().map(|mount| self.bind(mount)).collect();
         let sandbox = Sandbox {
             root: self.layers.overlay(&stack, &scratch, self.volatile)?,
             argv: spec.argv.clone(),
@@ -99,6 +99,7 @@ impl EmbeddedEngine {
             workdir: spec.workdir.clone(),
             identity,
             host_name,
+            texts,
             binds,
             network: spec.network,
             form: self.layers.form(),

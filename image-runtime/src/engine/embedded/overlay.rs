@@ -12,6 +12,9 @@ const LONGEST: usize = 4095;
 /// `OVL_MAX_STACK` of the kernel.
 const MOST: usize = 500;
 
+/// Where every container's root is mounted, from the folder of the layers. Each sees only its own mount.
+const ROOT: &str = "../root";
+
 /// A stack of layers with a place for what is written.
 #[derive(Clone, Debug)]
 pub(super) struct Overlay {
@@ -32,7 +35,7 @@ pub(super) enum Options {
 }
 
 impl Overlay {
-    /// The layers, by their paths from `directory`, topmost first. `scratch` holds `upper`, `work` and `root`.
+    /// The layers, by their paths from `directory`, topmost first. `scratch` holds `upper` and `work`.
     ///
     /// # Errors
     /// There are more layers than the kernel can stack.
@@ -70,7 +73,7 @@ impl Overlay {
         };
         Ok(Self {
             directory: directory.to_owned(),
-            target: format!("{scratch}/root"),
+            target: ROOT.to_owned(),
             options,
         })
     }

@@ -165,6 +165,7 @@ fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<
         workdir: "/".to_owned(),
         identity: Identity::default(),
         host_name: "probe".to_owned(),
+        texts: Vec::new(),
         binds: Vec::new(),
         network: false,
         form: layers.form(),

@@ -5,8 +5,8 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
-use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libc::{c_int, c_void};
 use tokio::io::unix::AsyncFd;
@@ -55,7 +55,7 @@ type Order = (Birth, oneshot::Sender<Result<OwnedFd, Stillbirth>>);
 pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
     let outcome = async {
         let (reply, answer) = oneshot::channel();
-        midwife()?
+        midwives()?
             .send((birth, reply))
             .map_err(|_| io::Error::other("the thread that starts containers is gone"))?;
         answer.await.map_err(io::Error::other)
@@ -73,28 +73,42 @@ pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
         .map_err(|error| starting(error.into()))
 }
 
-/// The thread that all processes are children of. A process dies with the thread that made it, so it is one that lives as
-/// long as the program.
-fn midwife() -> io::Result<Sender<Order>> {
-    static MIDWIFE: OnceLock<Sender<Order>> = OnceLock::new();
-    if let Some(sender) = MIDWIFE.get() {
+/// The threads that all processes are children of. A process dies with the thread that made it, so they live as long as the
+/// program. Each sleeps until the process that it makes has become its program, which takes most of a millisecond; so there are as
+/// many as have room to work.
+fn midwives() -> io::Result<Sender<Order>> {
+    static MIDWIVES: OnceLock<Sender<Order>> = OnceLock::new();
+    if let Some(sender) = MIDWIVES.get() {
         return Ok(sender.clone());
     }
     let (sender, orders) = channel::<Order>();
-    let stacks = [Stack::new(STACK)?, Stack::new(STACK)?];
-    std::thread::Builder::new()
-        .name("image-runtime-midwife".into())
-        .spawn(move || {
-            for (mut birth, reply) in orders {
-                let born = give_birth(&mut birth, &stacks);
-                if let Err(Ok(orphan)) = reply.send(born) {
-                    // Nobody waits for it any more.
-                    let _ = signal(&orphan, libc::SIGKILL);
-                    let _ = reap(&orphan, 0);
+    let orders = Arc::new(Mutex::new(orders));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for _ in 0..cores.min(MOST_MIDWIVES) {
+        let orders = Arc::clone(&orders);
+        let stacks = [Stack::new(STACK)?, Stack::new(STACK)?];
+        std::thread::Builder::new()
+            .name("image-runtime-midwife".into())
+            .spawn(move || {
+                while let Some((mut birth, reply)) = next(&orders) {
+                    let born = give_birth(&mut birth, &stacks);
+                    if let Err(Ok(orphan)) = reply.send(born) {
+                        // Nobody waits for it any more.
+                        let _ = signal(&orphan, libc::SIGKILL);
+                        let _ = reap(&orphan, 0);
+                    }
                 }
-            }
-        })?;
-    Ok(MIDWIFE.get_or_init(|| sender).clone())
+            })?;
+    }
+    Ok(MIDWIVES.get_or_init(|| sender).clone())
+}
+
+/// More would only wait for the kernel's locks.
+const MOST_MIDWIVES: usize = 4;
+
+fn next(orders: &Mutex<Receiver<Order>>) -> Option<Order> {
+    let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
+    orders.recv().ok()
 }
 
 fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<OwnedFd, Stillbirth> {
@@ -403,19 +417,23 @@ impl Drop for Quiet {
 }
 
 /// A child that becomes another user while it has this program's memory closes that memory to who looks from outside, tools and
-/// this program's own children among them. When this goes, it is as open as it was.
-struct StaysOpen(c_int);
+/// this program's own children among them. When this goes, it is as open as it was before the first.
+struct StaysOpen(bool);
 
 impl StaysOpen {
     fn new() -> Self {
+        static WAS_OPEN: OnceLock<bool> = OnceLock::new();
         // SAFETY: takes numbers.
-        Self(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) })
+        Self(
+            *WAS_OPEN
+                .get_or_init(|| unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) } == 1),
+        )
     }
 }
 
 impl Drop for StaysOpen {
     fn drop(&mut self) {
-        if self.0 == 1 {
+        if self.0 {
             // SAFETY: takes numbers.
             unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
         }

@@ -103,6 +103,9 @@ const ONLY_READ: [&str; 5] = [
     "/proc/sysrq-trigger",
 ];
 
+/// Where a container's own small files are made.
+const TEXTS: &str = "/dev/.files";
+
 /// Something of the machine that a container sees.
 #[derive(Debug)]
 pub struct Bind {
@@ -116,6 +119,16 @@ pub struct Bind {
     pub optional: bool,
 }
 
+/// A small file of the container's own, which is no part of what it writes.
+#[derive(Debug)]
+pub(super) struct Text {
+    /// Its name among such files.
+    pub(super) name: &'static str,
+    /// Where it is seen. Where the image has no place for it, it is not.
+    pub(super) target: String,
+    pub(super) text: String,
+}
+
 /// A container to be.
 #[derive(Debug)]
 pub(super) struct Sandbox {
@@ -125,6 +138,7 @@ pub(super) struct Sandbox {
     pub(super) workdir: String,
     pub(super) identity: Identity,
     pub(super) host_name: String,
+    pub(super) texts: Vec<Text>,
     pub(super) binds: Vec<Bind>,
     pub(super) network: bool,
     pub(super) form: Form,
@@ -191,6 +205,7 @@ impl Sandbox {
         steps.show_cgroups(&cgroups)?;
         steps.count_processes()?;
         steps.show_devices()?;
+        steps.show_texts(&self.texts)?;
         for bind in &self.binds {
             steps.bind(bind)?;
         }
@@ -238,7 +253,7 @@ pub struct Start {
 
 /// What a container's process does before it becomes its program, in order.
 ///
-/// [`Sandbox`] is what this crate makes of it; the OCI command line of this workspace's tests makes other containers of the same steps.
+/// `Sandbox` is what this crate makes of it; the OCI command line of this workspace's tests makes other containers of the same steps.
 #[derive(Debug, Default)]
 pub struct Steps {
     steps: Vec<Step>,
@@ -477,6 +492,34 @@ impl Steps {
         for (target, path) in LINKS {
             let (target, path) = (text(target)?, text(path)?);
             self.add("making /dev", Act::Link { target, path });
+        }
+        Ok(())
+    }
+
+    /// Makes small files in memory and shows them in their places. Comes after `/dev` was mounted.
+    fn show_texts(&mut self, texts: &[Text]) -> Result<(), SandboxError> {
+        let why = "making the container's own files";
+        for path in ancestors(TEXTS) {
+            self.add(why, Act::Directory(text(path)?));
+        }
+        for shown in texts {
+            let path = text(&format!("{TEXTS}/{}", shown.name))?;
+            self.add(why, Act::File(path.clone()));
+            let write = Act::Write {
+                path: path.clone(),
+                text: text(&shown.text)?,
+            };
+            self.add(why, write);
+            let slot = self.slots;
+            self.slots += 1;
+            self.add(why, Act::Copy { source: path, slot });
+            let attach = Act::Attach {
+                slot,
+                target: text(&shown.target)?,
+                flags: MS_NOSUID | MS_NODEV,
+                optional: true,
+            };
+            self.add(why, attach);
         }
         Ok(())
     }

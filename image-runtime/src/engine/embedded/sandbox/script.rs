@@ -57,7 +57,8 @@ pub enum Act {
     },
     /// Makes it. The descriptor is one of a mount from here on, for [`Act::Attach`].
     Create(Slot),
-    /// A private copy of a mount of the machine: opened from the old root, for [`Act::Attach`].
+    /// A private copy of a mount, for [`Act::Attach`]: of the machine where the path is relative, which is looked up from the old
+    /// root; of the container otherwise.
     Copy { source: CString, slot: Slot },
     /// Puts a mount in its place.
     Attach {

@@ -1,0 +1,61 @@
+//! Containers that serve one call each. Where the goal is a time and not a ratio, the peer is the goal.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::measure::{Row, docker, in_turn, time_of};
+use crate::subject::Subject;
+
+pub(crate) fn containers() -> Result<Vec<Row>> {
+    let image = Subject::base_image()?;
+    let [debug, release] = Subject::both("embedded")?;
+    debug.build_base()?;
+    let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+    let mut rows = Vec::new();
+    let mut row = |what, peer, [debug, release, against]: [Duration; 3], goal| {
+        rows.push(Row {
+            what,
+            engine: "embedded",
+            peer,
+            against,
+            debug,
+            release: Some(release),
+            goal,
+        });
+    };
+    let docker_run = &mut || time_of(&mut docker(&["run", "--rm", &image, "true"]));
+    let times = in_turn(
+        15,
+        [
+            &mut || debug.more("cold"),
+            &mut || release.more("cold"),
+            docker_run,
+        ],
+    )?;
+    row(
+        "call in a new container",
+        "`docker run --rm … true`",
+        times,
+        1.0 / 60.0,
+    );
+    for (what, way, goal) in [
+        (
+            "a call, where 500 wait that need a new container each",
+            "many",
+            Duration::from_millis(2),
+        ),
+        (
+            "100 containers at once",
+            "hundred",
+            Duration::from_millis(500),
+        ),
+    ] {
+        let [ours, ours_release] =
+            in_turn(3, [&mut || debug.more(way), &mut || release.more(way)])?;
+        row(what, "the goal", [ours, ours_release, goal], 1.0);
+    }
+    debug.end()?;
+    release.end()?;
+    Ok(rows)
+}

@@ -1,0 +1,18 @@
+//! A function whose body is Python.
+
+use crate::protocol::Failure;
+
+/// What `#[app::python]` knows of a function, beside what every function has.
+#[derive(Debug)]
+pub struct PythonSpec {
+    /// The file, as written: from the folder of the crate.
+    pub file: &'static str,
+    /// What stands in it.
+    pub text: &'static str,
+    /// The function's name in it.
+    pub function: &'static str,
+    /// Whether its result is many values.
+    pub is_stream: bool,
+    /// Encodes a result that came as JSON.
+    pub encode_result: fn(&[u8]) -> Result<Vec<u8>, Failure>,
+}

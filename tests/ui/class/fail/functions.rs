@@ -1,0 +1,48 @@
+use image_runtime::app;
+
+struct Model;
+
+#[app::cls]
+impl Model {
+    #[enter]
+    fn new(&self) -> Self {
+        Self
+    }
+
+    #[method]
+    fn free(x: f32) -> f32 {
+        x
+    }
+
+    #[method]
+    fn away(self) {}
+
+    #[method]
+    fn generic<T>(&self, value: T) {}
+
+    #[method]
+    fn changes(&self, text: &mut String) {}
+
+    #[exit]
+    fn told(&mut self) -> u8 {
+        0
+    }
+}
+
+struct Makes;
+
+#[app::cls]
+impl Makes {
+    #[enter]
+    fn new() -> Model {
+        Model
+    }
+
+    #[method]
+    fn get(&self) {}
+
+    #[exit]
+    fn bye(&mut self, why: String) {}
+}
+
+fn main() {}

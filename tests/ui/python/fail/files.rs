@@ -1,0 +1,27 @@
+use image_runtime::app;
+
+#[app::python(file = "nowhere.py")]
+fn nowhere();
+
+#[app::python(file = "../../../../tests/ui/python")]
+fn directory();
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn trian(epochs: u32) -> f64;
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn predict();
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn train(epoch: u32) -> f64;
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn items(count: u32) -> impl Iterator<Item = u32>;
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn needs(epochs: u32);
+
+fn main() {
+    // The verbs are there all the same.
+    let _ = trian::remote(3);
+}
