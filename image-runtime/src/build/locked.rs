@@ -8,8 +8,8 @@ use super::base::locked_base;
 use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
-    Action, BaseSource, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep,
-    Lockfile, definition, installs,
+    Action, BaseSource, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep,
+    Lockfile, Value, definition, installs,
 };
 use crate::spec::Image;
 
@@ -122,7 +122,15 @@ impl Builder {
             let layer = &mut image.plan.layers[index];
             let mut encoder = Encoder::new("image-runtime locked layer 1");
             layer.id = encoder.digest(&layer.id).digest(&chain).finish();
-            image.plan.steps[steps[index]].id = layer.id;
+            let step = &mut image.plan.steps[steps[index]];
+            step.id = layer.id;
+            // An explanation is to name the lock where that is what changed.
+            if let Some(pins) = layer.pins.as_ref().filter(|pins| !pins.is_empty()) {
+                step.facts.push(Fact {
+                    name: LOCK_FILE.to_owned(),
+                    value: Value::List(pins.lines()),
+                });
+            }
             // One that was made and not looked at, because its run was killed.
             let id = layer.id;
             if self.exact()

@@ -153,7 +153,8 @@ impl Holdings {
             .collect()
     }
 
-    fn lines(&self) -> Vec<String> {
+    /// All of it, for people.
+    pub fn lines(&self) -> Vec<String> {
         let python = self.python.iter();
         let python = python.map(|package| format!("{}=={}", package.name, package.version));
         let removed = self.removed.iter().map(|name| format!("{name} removed"));
@@ -298,8 +299,10 @@ pub fn installs(action: &Action) -> bool {
     )
 }
 
-/// What identifies all that a step says, whatever stands below it.
+/// What identifies all that a step says, whatever stands below it and whatever is locked.
 pub fn definition(step: &StepRecord) -> String {
-    let said = serde_json::to_vec(&(&step.verb, &step.facts)).expect("facts have string keys");
+    let facts = step.facts.iter().filter(|fact| fact.name != LOCK_FILE);
+    let said = (&step.verb, facts.collect::<Vec<_>>());
+    let said = serde_json::to_vec(&said).expect("facts have string keys");
     Digest::of(&said).short()
 }
