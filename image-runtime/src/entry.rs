@@ -13,6 +13,8 @@ use crate::{cli, registry, worker};
 pub struct MainSettings {
     /// The package's name.
     pub package: &'static str,
+    /// The package's directory when it was compiled.
+    pub folder: &'static str,
     /// Whether the program takes our command line.
     pub cli: bool,
 }
@@ -32,7 +34,7 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
     Host::set(HostSettings {
         worker_arguments: Some(Vec::new()),
         events: line.events(&ui),
-        build: line.build_options(),
+        build: line.build_options(settings.folder),
     });
     // Known before anything runs, so that nobody learns of it by a call that comes late.
     if let Err(error) = registry::Program::get() {

@@ -1,6 +1,8 @@
 //! Nothing is done twice.
 
-use crate::support::{Changing, assert_nothing_left, changing, children, engine, subject, tidy};
+use crate::support::{
+    Changing, assert_nothing_left, changing, children, engine, has_layer, store, subject, tidy,
+};
 
 /// How many layers each image of a build needed.
 fn built(rows: &[serde_json::Value]) -> Vec<u64> {
@@ -154,4 +156,45 @@ fn pulling_asks_for_the_base_again_and_makes_nothing_where_it_is_the_same() {
         .run()
         .good();
     assert_eq!(pulled.json()[0]["built"], 0, "{}", pulled.stderr);
+}
+
+#[test]
+fn a_run_that_ignores_the_cache_makes_everything_and_leaves_the_cache_as_it_was() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    let first = files.build(&["COPIED"]);
+    let ignoring = files.build(&["COPIED", "--ignore-cache"]);
+    assert_eq!(built(&ignoring), [4]);
+    let identity = |rows: &[serde_json::Value]| rows[0]["layer"].as_str().unwrap().to_owned();
+    assert!(!has_layer(&identity(&ignoring)));
+    let again = files.build(&["COPIED"]);
+    assert_eq!(
+        (built(&again), identity(&again)),
+        (vec![0], identity(&first))
+    );
+}
+
+#[test]
+fn what_a_killed_run_leaves_that_ignored_the_cache_is_removed_by_the_next_build() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    files.write("99999999999");
+    let mut slow = changing(&["build", "SLOW", "--ignore-cache"]).start();
+    slow.until("│ started");
+    let left: Vec<String> = std::fs::read_dir(store().join("v1/passing"))
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path().join("layers")).ok())
+        .flat_map(|layers| layers.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert!(left.iter().any(|layer| has_layer(layer)), "{left:?}");
+    slow.signal(rustix::process::Signal::KILL);
+    slow.end();
+    files.write_new();
+    files.build(&["COPIED"]);
+    let still: Vec<_> = left.iter().filter(|layer| has_layer(layer)).collect();
+    assert!(still.is_empty(), "{still:?}");
 }

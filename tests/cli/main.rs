@@ -7,10 +7,12 @@
 )]
 
 mod builds;
+mod explain;
 mod export;
 mod face;
 mod gpus;
 mod input;
+mod lock;
 mod pythons;
 mod render;
 mod secrets;

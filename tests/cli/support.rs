@@ -380,6 +380,17 @@ impl Drop for Changing {
     }
 }
 
+/// Removes a layer and all that stands on it.
+pub(crate) fn remove_with_those_above(layer: &str) {
+    let engine = selected().unwrap();
+    let layers = wait(engine.layers()).unwrap();
+    let id = layer.parse().unwrap();
+    for above in layers.iter().filter(|info| info.parent == Some(id)) {
+        remove_with_those_above(&above.id.to_string());
+    }
+    wait(engine.remove_layer(&id)).unwrap();
+}
+
 /// Removes a layer and those below it that nothing else stands on, down to what is no copy of our directory.
 fn remove_chain(layer: &str) {
     let engine = selected().unwrap();

@@ -86,7 +86,11 @@ fn expand(mut item: Item, cli: bool) -> TokenStream {
         #visibility fn main() -> ::std::process::ExitCode {
             #item
             #p::run_main #result (
-                #p::MainSettings { package: ::core::env!("CARGO_PKG_NAME"), cli: #cli },
+                #p::MainSettings {
+                    package: ::core::env!("CARGO_PKG_NAME"),
+                    folder: ::core::env!("CARGO_MANIFEST_DIR"),
+                    cli: #cli,
+                },
                 #body,
             )
         }

@@ -12,7 +12,8 @@ use crate::digest::{Digest, Encoder};
 use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
 use crate::event::Event;
 use crate::plan::{
-    BaseSource, Chain, Libc, PlannedLayer, ResolvedBase, Root, StandalonePython, base_layer,
+    BaseSource, Chain, Libc, LockedBase, PlannedLayer, ResolvedBase, Root, StandalonePython,
+    base_layer,
 };
 use crate::spec::Image;
 use crate::spec::base::{BuilderVersion, PythonVersion};
@@ -29,7 +30,7 @@ struct Record {
 }
 
 /// The name under which what a root is today is remembered; `scratch` needs none.
-fn key(chain: &Chain) -> Option<String> {
+pub(super) fn key(chain: &Chain) -> Option<String> {
     let key = root_key(&chain.root);
     match chain.added_python() {
         None => key,
@@ -92,13 +93,24 @@ impl Builder {
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
+        if let Some(source) = self.locked_base(key).await? {
+            // What it says of its own environment never changes.
+            let file = record(&format!("locked {}", base_layer(&source).id));
+            if let Some(base) = folder.read_record(&file) {
+                return Ok(base);
+            }
+            let base = self.describe_base(source, image).await?;
+            folder.write_record(&file, &base)?;
+            return Ok(base);
+        }
         let file = record(key);
         let known: Option<Record> = folder.read_record(&file);
         if let Some(record) = &known {
             let fresh = SystemTime::now()
                 .duration_since(record.resolved)
                 .is_ok_and(|age| age < FRESH);
-            if fresh && !self.options.pull && !self.options.no_cache {
+            let ask = self.options.pull || self.options.no_cache || self.options.ignore_cache;
+            if fresh && !ask {
                 return Ok(record.base.clone());
             }
         }
@@ -137,6 +149,9 @@ impl Builder {
                 }
             }
         }
+        if self.options.ignore_cache {
+            return Ok(base);
+        }
         folder.write_record(
             &file,
             &Record {
@@ -167,7 +182,8 @@ impl Builder {
     ) -> Result<ResolvedBase, BuildError> {
         let mut config = ImageConfig::default();
         if let BaseSource::Registry { reference, digest } = &source {
-            let layer = base_layer(&source);
+            let mut layer = base_layer(&source);
+            layer.id = self.own_id(layer.id).await?;
             config = self
                 .told(&layer, image, async {
                     let _lock = self.lock_layer(layer.id).await?;
@@ -294,13 +310,7 @@ impl Builder {
 
     fn archive(&self, suite: &str) -> Result<Archive, BuildError> {
         let downloads = self.store.downloads();
-        // The worker is this very program, so the image has this machine's architecture.
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        Archive::new(suite, architecture, downloads.path())
+        Archive::new(suite, architecture(), downloads.path())
             .map_err(|source| BuildError::debian(suite, source))
     }
 
@@ -335,6 +345,9 @@ impl Builder {
                     title: format!("{}, unpacked", layer.title),
                     ..new
                 };
+                // What stands on another is noted after it.
+                self.note_passing(&unpacked.id).await?;
+                self.note_passing(&layer.id).await?;
                 self.progress(layer, "unpacking", 0, 0);
                 let files = archive.files(&resolved);
                 self.engine.add_files(&unpacked, files).await?;
@@ -345,6 +358,35 @@ impl Builder {
             }
         }
         Ok(())
+    }
+
+    /// What a lock says of a base.
+    pub(super) fn base_to_lock(
+        &self,
+        source: &BaseSource,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, BuildError> {
+        let is = match source {
+            BaseSource::Scratch => serde_json::json!({}),
+            BaseSource::Registry { reference, digest } => {
+                serde_json::json!({ "registry": reference, "digest": digest })
+            }
+            BaseSource::Archive {
+                suite,
+                packages,
+                python,
+            } => {
+                let resolved = self.package_list(suite, packages)?;
+                let mut is = serde_json::to_value(resolved).expect("packages have string keys");
+                if let Some(python) = python {
+                    is["python"] = python.as_str().into();
+                }
+                is
+            }
+        };
+        match is {
+            serde_json::Value::Object(is) => Ok(is),
+            _ => unreachable!("a base is written as a table"),
+        }
     }
 
     /// The packages of a base, as they were resolved.
@@ -377,6 +419,46 @@ fn archived(reference: &str) -> Option<(&'static str, bool)> {
             (python::suite_series(suite) == series).then_some((suite, true))
         }
         _ => None,
+    }
+}
+
+/// The base that a lock names. Its packages are remembered: they are fetched by that list. Else why it cannot be used.
+pub(super) fn locked_base(base: &LockedBase, store: &Store) -> Result<BaseSource, String> {
+    let text = |name: &str| {
+        base.is
+            .get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
+    if let (Some(reference), Some(digest)) = (text("registry"), text("digest")) {
+        return Ok(BaseSource::Registry { reference, digest });
+    }
+    let list = serde_json::Value::Object(base.is.clone());
+    let resolved: debian::Resolved = serde_json::from_value(list)
+        .map_err(|error| format!("is not written as it was: {error}"))?;
+    if resolved.architecture != architecture() {
+        let (locked, here) = (&resolved.architecture, architecture());
+        return Err(format!(
+            "is locked for {locked}, and this machine is {here}"
+        ));
+    }
+    let packages = resolved.identity();
+    let file = package_list(&packages);
+    let kept = store.bases().write_record(&file, &resolved);
+    kept.map_err(|error| format!("cannot be kept: {error}"))?;
+    Ok(BaseSource::Archive {
+        suite: resolved.suite,
+        packages,
+        python: text("python"),
+    })
+}
+
+/// The worker is this very program, so images have this machine's architecture, in Debian's words.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 

@@ -37,6 +37,16 @@ enum What {
     Image(Box<Prepared>),
 }
 
+impl Files {
+    /// Those of this machine.
+    pub(super) fn local(&self) -> Option<Vec<&Tree>> {
+        match &self.what {
+            What::Local(taken) => Some(taken.iter().map(|taken| &taken.tree).collect()),
+            What::Image(_) => None,
+        }
+    }
+}
+
 /// Whom copied files belong to, and where exactly they go.
 struct Place {
     owner: Option<(u32, u32)>,

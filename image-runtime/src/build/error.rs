@@ -1,5 +1,6 @@
 //! Why an image could not be built.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::debian::DebianError;
@@ -8,6 +9,7 @@ use crate::base::python::standalone::StandaloneError;
 use crate::base::uv::UvError;
 use crate::context::ContextError;
 use crate::engine::EngineError;
+use crate::plan::LockError;
 use crate::plan::WordError;
 use crate::protocol::RunOutcome;
 use crate::secrets::SecretError;
@@ -150,6 +152,35 @@ pub enum BuildError {
         step: String,
         /// The variable.
         name: String,
+    },
+    /// The lock cannot be read.
+    #[error("`{}` cannot be read\n  help: `lock` writes it", path.display())]
+    NoLock {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The lock cannot be used.
+    #[error("`{}` cannot be used", path.display())]
+    Lock {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// A step did not bring what is locked.
+    #[error(
+        "step `{step}` of image `{image}` does not bring what `image.lock` says:\n  {}\n  help: `lock --update` renews it",
+        differences.join("\n  ")
+    )]
+    Unlocked {
+        /// The image.
+        image: String,
+        /// The step.
+        step: String,
+        /// What is missing and what is too much.
+        differences: Vec<String>,
     },
     /// Another one waited for the same layer, and it failed.
     #[error(transparent)]

@@ -53,6 +53,13 @@ pub(super) fn help(
         (Action::AptInstall(_), _) if said("Unable to locate package") => Some(
             "look the name up in Debian’s package search; the suite follows from `builder_version`",
         ),
+        _ if runs_apt && said("E: Version '") => Some(
+            "the archive does not have this version, or not any more: `lock --update` takes what it has now, and `IMAGE_DEBIAN_MIRROR` \
+             can name a mirror that keeps old ones",
+        ),
+        _ if runs_uv && said("Hash mismatch") => Some(
+            "the index gives other files than those that `image.lock` names: if that is right, `lock --update` takes them",
+        ),
         (Action::PipInstall { .. } | Action::UvSync { .. }, _) if said_one(&NO_PYTHON) => Some(
             "this base has no Python: use `debian_slim(python_version = \"3.11\")`, write `add_python = \"3.11\"`, or install one in an earlier step",
         ),

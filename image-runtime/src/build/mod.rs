@@ -3,12 +3,17 @@
 mod added;
 mod archive;
 mod base;
+mod contents;
 mod dockerfile;
 mod error;
 mod help;
+mod ledger;
+mod locked;
 mod network;
 mod once;
 mod owner;
+mod passing;
+mod pins;
 mod pip;
 mod placed;
 mod render;
@@ -27,7 +32,10 @@ use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
 pub use error::{BuildError, StepFailed};
+pub use ledger::prune as prune_ledger;
+pub use locked::LockUse;
 pub(crate) use network::{certificates, proxies};
+pub use passing::sweep_passing;
 pub use shelf::Shelf;
 
 use crate::base::python::standalone::Mirror;
@@ -35,7 +43,9 @@ use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events, Work};
-use crate::plan::{Chain, Config, Expanded, Part, Plan, PlannedLayer, ResolvedBase, expand, lower};
+use crate::plan::{
+    Chain, Config, Expanded, Lockfile, Part, Plan, PlannedLayer, ResolvedBase, expand, lower,
+};
 use crate::registry::Names;
 use crate::spec::{Image, Step};
 use crate::store::{Lock, Store};
@@ -49,6 +59,12 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build every layer, whether it exists or not, and replace it.
     pub no_cache: bool,
+    /// Build every layer, and leave those that exist as they are.
+    pub ignore_cache: bool,
+    /// How `image.lock` is used.
+    pub lock: LockUse,
+    /// The directory of the package, where that lies.
+    pub folder: &'static str,
     /// How many bytes all layers may take after a build: those that were not used for the longest time go.
     pub limit: Option<u64>,
 }
@@ -89,6 +105,10 @@ pub struct Builder {
     staged: added::Staged,
     /// Where Pythons come from that no registry gives.
     python_mirror: Mirror,
+    /// Of a run that leaves the cache as it was, once it has layers.
+    passing: tokio::sync::OnceCell<passing::Passing>,
+    /// The lock, where it is used and there.
+    lock: tokio::sync::OnceCell<Option<Lockfile>>,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -97,6 +117,8 @@ const MOST_LOST: usize = 10;
 /// An image whose layers are known.
 struct Prepared {
     name: String,
+    /// What its root is remembered as; nothing of `scratch`.
+    base: Option<String>,
     plan: Plan,
     trees: HashMap<usize, Tree>,
     /// What instructions copy, by their steps.
@@ -127,6 +149,8 @@ impl Builder {
             layers: Once::default(),
             staged: added::Staged::default(),
             python_mirror: Mirror::from_env(),
+            passing: tokio::sync::OnceCell::new(),
+            lock: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -137,10 +161,10 @@ impl Builder {
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
         self.images
             .get(image, async {
-                let looked = self.prepare_and_look(image).await?;
-                self.make_all(vec![looked])
-                    .await
-                    .map(|mut built| built.remove(0))
+                let looked = [self.prepare_and_look(image).await?];
+                let mut built = self.make_all(&looked).await?;
+                self.note_build(image, &looked[0].0);
+                Ok(built.remove(0))
             })
             .await
     }
@@ -151,6 +175,23 @@ impl Builder {
     /// Why images could not even be planned: of each, since they may have nothing in common; nothing is built then.
     /// Otherwise the first layer that could not be made.
     pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<BuildError>> {
+        let prepared = self.prepare_all(images).await?;
+        let built = self
+            .make_all(&prepared)
+            .await
+            .map_err(|error| vec![error])?;
+        for ((image, built), (prepared, _)) in images.iter().zip(&built).zip(&prepared) {
+            self.note_build(*image, prepared);
+            self.images.put(*image, built.clone()).await;
+        }
+        Ok(built)
+    }
+
+    /// What images are and which of their layers are missing, or why that cannot be said of each.
+    async fn prepare_all(
+        &self,
+        images: &[Image],
+    ) -> Result<Vec<(Prepared, Vec<usize>)>, Vec<BuildError>> {
         let (mut prepared, mut faults) = (Vec::new(), Vec::new());
         for looked in join_all(images.iter().map(|image| self.prepare_and_look(*image))).await {
             match looked {
@@ -158,14 +199,11 @@ impl Builder {
                 Err(fault) => faults.push(fault),
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
+        if faults.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(faults)
         }
-        let built = self.make_all(prepared).await.map_err(|error| vec![error])?;
-        for (image, built) in images.iter().zip(&built) {
-            self.images.put(*image, built.clone()).await;
-        }
-        Ok(built)
     }
 
     /// What an image's layers are, without building any.
@@ -194,7 +232,9 @@ impl Builder {
     async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
         let name = self.names.name(image);
         let chain = Chain::of(image);
-        self.prepare_chain(name, &chain).await
+        let mut prepared = self.prepare_chain(name, &chain).await?;
+        self.pin(&mut prepared).await?;
+        Ok(prepared)
     }
 
     /// What a chain's layers are. Boxed, because instructions copy from other chains.
@@ -229,8 +269,10 @@ impl Builder {
                 layer.force = true;
             }
         }
+        self.pass(&mut plan).await?;
         let added = self.added(chain).await?;
         Ok(Prepared {
+            base: base::key(chain),
             name,
             plan,
             trees,
@@ -273,8 +315,10 @@ impl Builder {
 
     /// Which layers are to be built: indices into the plan, lowest first.
     async fn missing(&self, plan: &Plan) -> Result<Vec<usize>, BuildError> {
-        for layer in &plan.layers {
-            self.store.note_use(&layer.id);
+        if !self.options.ignore_cache {
+            for layer in &plan.layers {
+                self.store.note_use(&layer.id);
+            }
         }
         let forced = plan.layers.iter().position(|layer| layer.force);
         let reusable = forced.unwrap_or(plan.layers.len());
@@ -285,16 +329,15 @@ impl Builder {
         Ok((first..plan.layers.len()).collect())
     }
 
-    async fn make_all(
-        &self,
-        images: Vec<(Prepared, Vec<usize>)>,
-    ) -> Result<Vec<Built>, BuildError> {
+    async fn make_all(&self, images: &[(Prepared, Vec<usize>)]) -> Result<Vec<Built>, BuildError> {
         let begin = Instant::now();
         let mut layers = BTreeSet::new();
-        for (image, missing) in &images {
+        for (image, missing) in images {
             layers.append(&mut self.to_make(image, missing).await?);
         }
         if !layers.is_empty() {
+            // What stays is swept later.
+            let _ = sweep_passing(&*self.engine, &self.store).await;
             self.events.tell(Event::BuildStarted {
                 layers: layers.len(),
             });
@@ -443,7 +486,9 @@ impl Builder {
             if !layer.force && self.engine.has_layer(&layer.id).await? {
                 return Ok(false);
             }
+            self.forget_contents(&layer.id)?;
             self.make(image, index).await?;
+            self.check(image, index).await?;
             Ok(true)
         };
         self.layers
@@ -453,6 +498,7 @@ impl Builder {
     }
 
     async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
+        self.note_passing(&layer).await?;
         let waiting = || self.events.tell(Event::LayerWaiting { layer });
         let name = format!("layer-{layer}");
         let locks = self.store.locks();

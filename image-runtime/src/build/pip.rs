@@ -13,24 +13,49 @@ pub(super) const UV: &str = "/dev/image-runtime/uv";
 const UV_CACHE: &str = "/dev/image-runtime/uv-cache";
 
 /// Where files that a step hands to uv lie inside.
-const FILES: &str = "/dev/image-runtime/python";
+pub(super) const FILES: &str = "/dev/image-runtime/python";
 
 /// What every run of uv gets.
 const ALWAYS: [&str; 3] = ["--no-progress", "--link-mode=copy", "--system-certs"];
 
 /// Commands, and the files they read: those are gone when this is dropped.
+#[derive(Default)]
 pub(super) struct Installation {
     pub(super) commands: Vec<Command>,
     pub(super) mounts: Vec<Mount>,
-    _files: Option<RunDir>,
+    files: Option<RunDir>,
+}
+
+impl Installation {
+    /// No commands yet, and files for them.
+    pub(super) fn with_files(
+        store: &Store,
+        texts: &[(&str, &str)],
+        read_only: bool,
+    ) -> Result<Self, StoreError> {
+        let files = written(store, texts)?;
+        Ok(Self {
+            commands: Vec::new(),
+            mounts: vec![mount(&files, read_only)],
+            files: Some(files),
+        })
+    }
+
+    /// A file that the commands wrote.
+    pub(super) fn read(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.files.as_ref()?.path().join(name)).ok()
+    }
 }
 
 /// Installs packages that nothing but their names says.
-pub(super) fn packages(names: &[&str]) -> Command {
-    let mut install = uv_pip();
+pub(super) fn packages(names: &[&str]) -> Installation {
+    let mut install = uv_pip("install");
     install.argv.push("--".into());
     install.argv.extend(names.iter().map(ToString::to_string));
-    install
+    Installation {
+        commands: vec![install],
+        ..Installation::default()
+    }
 }
 
 /// Installs what a step asks for.
@@ -41,24 +66,11 @@ pub(super) fn install(
     store: &Store,
 ) -> Result<Installation, BuildError> {
     let variables = Variables { layer, secrets };
-    let mut install = uv_pip();
+    let mut install = uv_pip("install");
     let argv = &mut install.argv;
-    for (option, url) in [
-        ("--default-index", pip.index_url),
-        ("--extra-index-url", pip.extra_index_url),
-        ("--find-links", pip.find_links),
-    ] {
-        if !url.is_empty() {
-            argv.extend([option.to_owned(), variables.put_into(url)?]);
-        }
-    }
-    if pip.pre {
-        argv.push("--prerelease=allow".into());
-    }
-    argv.extend(pip.extra_options.iter().map(ToString::to_string));
+    argv.extend(options(pip, &variables)?);
     let mut files = None;
     if let Some((requirements, _)) = &pip.file {
-        argv.extend(requirements.options.iter().map(ToString::to_string));
         let mut texts = vec![("requirements.txt", requirements.text)];
         argv.extend(["-r".into(), format!("{FILES}/requirements.txt")]);
         if !requirements.constraints.is_empty() {
@@ -80,8 +92,30 @@ pub(super) fn install(
     Ok(Installation {
         commands: vec![install],
         mounts: files.iter().map(|folder| mount(folder, true)).collect(),
-        _files: files,
+        files,
     })
+}
+
+/// The options of a step that are no packages.
+pub(super) fn options(pip: &Pip, variables: &Variables<'_>) -> Result<Vec<String>, BuildError> {
+    let mut options = Vec::new();
+    for (option, url) in [
+        ("--default-index", pip.index_url),
+        ("--extra-index-url", pip.extra_index_url),
+        ("--find-links", pip.find_links),
+    ] {
+        if !url.is_empty() {
+            options.extend([option.to_owned(), variables.put_into(url)?]);
+        }
+    }
+    if pip.pre {
+        options.push("--prerelease=allow".into());
+    }
+    options.extend(pip.extra_options.iter().map(ToString::to_string));
+    if let Some((requirements, _)) = &pip.file {
+        options.extend(requirements.options.iter().map(ToString::to_string));
+    }
+    Ok(options)
 }
 
 /// Installs what the lock of a project pins, into the image's own Python.
@@ -118,7 +152,7 @@ pub(super) fn sync(sync: &Sync, store: &Store) -> Result<Installation, BuildErro
     Ok(Installation {
         commands: vec![install],
         mounts: vec![mount(&folder, false)],
-        _files: Some(folder),
+        files: Some(folder),
     })
 }
 
@@ -126,14 +160,14 @@ pub(super) fn sync(sync: &Sync, store: &Store) -> Result<Installation, BuildErro
 pub(super) fn typed(command: &Command) -> Option<String> {
     let words: Vec<_> = command.argv.iter().map(String::as_str).collect();
     let text = match words[..] {
-        [UV, "pip", "install", ref rest @ ..] => {
+        [UV, "pip", verb, ref rest @ ..] => {
             let ours = |word: &&&str| {
                 ALWAYS.contains(*word)
                     || ["--system", "--break-system-packages", "--no-config", "--"].contains(*word)
             };
             let rest = rest.iter().filter(|word| !ours(word));
             format!(
-                "uv pip install {}",
+                "uv pip {verb} {}",
                 rest.copied().collect::<Vec<_>>().join(" ")
             )
         }
@@ -167,15 +201,12 @@ pub(super) fn mounts(program: std::path::PathBuf) -> Vec<Mount> {
     ]
 }
 
-fn uv_pip() -> Command {
-    let mut words = vec![
-        UV,
-        "pip",
-        "install",
-        "--system",
-        "--break-system-packages",
-        "--no-config",
-    ];
+/// `uv pip install` or `uv pip compile`, for the image's own Python.
+pub(super) fn uv_pip(verb: &str) -> Command {
+    let mut words = vec![UV, "pip", verb, "--system", "--no-config"];
+    if verb == "install" {
+        words.push("--break-system-packages");
+    }
     words.extend(ALWAYS);
     let mut install = command(&words);
     install.env = environment();
@@ -207,9 +238,9 @@ fn mount(folder: &RunDir, read_only: bool) -> Mount {
 }
 
 /// What `${NAME}` stands for: a variable of the step's secrets, or of the image.
-struct Variables<'a> {
-    layer: &'a PlannedLayer,
-    secrets: &'a Values,
+pub(super) struct Variables<'a> {
+    pub(super) layer: &'a PlannedLayer,
+    pub(super) secrets: &'a Values,
 }
 
 impl Variables<'_> {
@@ -221,7 +252,7 @@ impl Variables<'_> {
     }
 
     /// The text with the values of its variables.
-    fn put_into(&self, text: &str) -> Result<String, BuildError> {
+    pub(super) fn put_into(&self, text: &str) -> Result<String, BuildError> {
         let mut parts = text.split("${");
         let mut whole = parts.next().unwrap_or_default().to_owned();
         for part in parts {

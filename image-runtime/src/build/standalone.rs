@@ -126,14 +126,14 @@ impl Builder {
         self.progress(layer, "unpacking", 0, 0);
         let files = Standalone::new(archive, &python.version);
         self.engine.add_files(&unpacked, Box::new(files)).await?;
-        let mounts = self.uv_mounts(uv).await?;
-        let commands = vec![
-            pip::packages(&[&format!("pip=={pip}")]),
-            // Each fresh container would do it again. Files that are no Python are part of some tests.
-            shell(
-                "python3 -m compileall -q -j 0 -x '/(test|tests)/' /usr/local/lib/python3* || true",
-            ),
-        ];
+        let installation = pip::packages(&[&format!("pip=={pip}")]);
+        let mut mounts = self.uv_mounts(uv).await?;
+        mounts.extend(installation.mounts.iter().cloned());
+        let mut commands = installation.commands.clone();
+        // Each fresh container would do it again. Files that are no Python are part of some tests.
+        commands.push(shell(
+            "python3 -m compileall -q -j 0 -x '/(test|tests)/' /usr/local/lib/python3* || true",
+        ));
         let secrets = crate::secrets::Values::default();
         self.run_step(image, layer, unpacked.id, &secrets, commands, mounts)
             .await
@@ -155,7 +155,9 @@ impl Prepared {
             plan: Plan {
                 config: layer.config.clone(),
                 layers: vec![layer],
+                steps: Vec::new(),
             },
+            base: None,
             trees: std::collections::HashMap::new(),
             copied: std::collections::HashMap::new(),
             added: Vec::new(),

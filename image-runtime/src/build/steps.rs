@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::error::StepFailed;
 use super::help::help;
 use super::network::{CERTIFICATES_INSIDE, Network};
-use super::{BuildError, Builder, Prepared, pip};
+use super::{BuildError, Builder, Prepared, pins, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
 use crate::engine::{Limits, Mount, NewLayer};
 use crate::event::{Event, Work};
-use crate::plan::{Action, FunctionRun, PlannedLayer};
+use crate::plan::{Action, FunctionRun, Holdings, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{self, Mask, Values};
 use crate::store::StoreError;
@@ -66,17 +66,29 @@ impl Builder {
             Action::AptInstall(packages) => {
                 let _lock = self.lock_apt(layer).await?;
                 let mount = apt_cache();
-                let commands = apt_install(packages);
+                let commands = match &layer.pins {
+                    Some(pins) => apt_install_pinned(pins, packages),
+                    None => apt_install(packages),
+                };
                 self.run_step(image, layer, parent, &secrets, commands, vec![mount])
                     .await
             }
             Action::PipInstall { pip, uv } => {
-                let installation = pip::install(pip, layer, &secrets, &self.store)?;
+                let installation = match &layer.pins {
+                    Some(pins) => pins::install(&pins.python, layer, &secrets, &self.store)?,
+                    None => pip::install(pip, layer, &secrets, &self.store)?,
+                };
                 self.install(image, layer, parent, &secrets, installation, uv)
                     .await
             }
             Action::UvSync { sync, uv } => {
-                let installation = pip::sync(sync, &self.store)?;
+                let installation = match &layer.pins {
+                    // What has a lock of its own needs no other.
+                    Some(pins) if sync.project.lock.is_empty() => {
+                        pins::install(&pins.python, layer, &secrets, &self.store)?
+                    }
+                    _ => pip::sync(sync, &self.store)?,
+                };
                 self.install(image, layer, parent, &secrets, installation, uv)
                     .await
             }
@@ -93,11 +105,20 @@ impl Builder {
                 let _lock = self.lock_apt(layer).await?;
                 let mut mounts = self.uv_mounts(uv).await?;
                 mounts.push(apt_cache());
-                let mut commands = apt_install(python::suite_packages(suite));
+                let packages = python::suite_packages(suite);
+                let mut commands = match &layer.pins {
+                    Some(pins) => apt_install_pinned(pins, packages),
+                    None => apt_install(packages),
+                };
                 commands.push(shell(&format!(
                     "ln -s /usr/bin/python{series} /usr/local/bin/python && rm -f /usr/lib/python{series}/EXTERNALLY-MANAGED"
                 )));
-                commands.push(pip::packages(&[&format!("pip=={pip}")]));
+                let installation = match &layer.pins {
+                    Some(pins) => pins::install(&pins.python, layer, &secrets, &self.store)?,
+                    None => pip::packages(&[&format!("pip=={pip}")]),
+                };
+                commands.extend(installation.commands.iter().cloned());
+                mounts.extend(installation.mounts.iter().cloned());
                 self.run_step(image, layer, parent, &secrets, commands, mounts)
                     .await
             }
@@ -219,8 +240,21 @@ impl Builder {
         mut commands: Vec<Command>,
         mut mounts: Vec<Mount>,
     ) -> Result<(), BuildError> {
+        self.dress(layer, secrets, &mut commands, &mut mounts);
+        self.run_hiding(image, layer, parent, &secrets.mask(), commands, mounts)
+            .await
+    }
+
+    /// Gives commands the network and the environment of a step.
+    pub(super) fn dress(
+        &self,
+        layer: &PlannedLayer,
+        secrets: &Values,
+        commands: &mut [Command],
+        mounts: &mut Vec<Mount>,
+    ) {
         let network = Network::of_this_machine();
-        for command in &mut commands {
+        for command in commands {
             let own = std::mem::take(&mut command.env);
             let (network, image) = (network.env.as_slice(), layer.config.env.as_slice());
             command.env = [network, image, secrets.env(), own.as_slice()].concat();
@@ -229,8 +263,6 @@ impl Builder {
             }
         }
         mounts.extend(network.mounts);
-        self.run_hiding(image, layer, parent, &secrets.mask(), commands, mounts)
-            .await
     }
 
     /// Runs commands that know no secret in a container of the parent, and saves what they wrote as the layer.
@@ -393,6 +425,29 @@ fn apt_cache() -> Mount {
         name: "apt".into(),
         target: APT_CACHE.into(),
     }
+}
+
+/// The same for packages of one version each, those that these need among them. What nobody asked for stays marked as such.
+fn apt_install_pinned(pins: &Holdings, asked: &[&str]) -> Vec<Command> {
+    if pins.apt.is_empty() {
+        return Vec::new();
+    }
+    let pinned: Vec<_> = pins.apt.iter().map(String::as_str).collect();
+    let mut commands = apt_install(&pinned);
+    let names = pinned.iter().filter_map(|pin| pin.split_once('='));
+    let is_asked = |name: &str| {
+        let mut asked = asked.iter().map(|asked| asked.split(['=', ':']).next());
+        asked.any(|asked| asked == name.split(':').next())
+    };
+    let others: Vec<_> = names
+        .map(|(name, _)| name)
+        .filter(|name| !is_asked(name))
+        .collect();
+    if !others.is_empty() {
+        let mark = command(&[&["apt-mark", "-q", "auto"], &others[..]].concat());
+        commands.insert(commands.len() - 1, mark);
+    }
+    commands
 }
 
 /// Lists and packages stay in the cache; nothing is recommended into the image; what apt notes besides is removed.

@@ -39,6 +39,8 @@ pub(crate) struct Command {
 pub(super) enum Verb {
     /// Build images: all of them, or those that are named
     Build(Build),
+    /// Write down in `image.lock` what all images hold: bases, packages, tools
+    Lock(Lock),
     /// List the images that this program defines
     Images,
     /// List the functions that this program annotates
@@ -76,6 +78,18 @@ pub(super) struct Build {
     #[arg(long)]
     pub(super) no_cache: bool,
 
+    /// Build every layer for this run alone, and leave those that exist as they are
+    #[arg(long, conflicts_with = "no_cache")]
+    pub(super) ignore_cache: bool,
+
+    /// Build exactly what `image.lock` says, or fail
+    #[arg(long, conflicts_with = "pull")]
+    pub(super) locked: bool,
+
+    /// Say of each layer why it is built or reused, before any is built
+    #[arg(long)]
+    pub(super) explain: bool,
+
     /// Say where the time went, layer by layer
     #[arg(long)]
     pub(super) timings: bool,
@@ -85,6 +99,13 @@ pub(super) struct Build {
 pub(super) struct Render {
     /// An image, as `images` calls it
     pub(super) image: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lock {
+    /// Ask for everything anew, in place of keeping what is locked and still fits
+    #[arg(long)]
+    pub(super) update: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use super::args::Build;
 use super::printer::{Printer, counted, table};
 use super::timings::{Report, Timings};
 use super::{Fault, host, list, unknown};
+use crate::plan::Explained;
 
 #[derive(Serialize)]
 struct Row {
@@ -15,11 +16,21 @@ struct Row {
     built: usize,
 }
 
-/// What `--timings` adds.
+/// What `--explain` and `--timings` make of the rows.
 #[derive(Serialize)]
-struct Timed<'a> {
+struct Full<'a> {
     images: &'a [Row],
-    timings: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<Vec<ExplainedImage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timings: Option<Report>,
+}
+
+/// Why each layer of an image is built or reused.
+#[derive(Serialize)]
+struct ExplainedImage {
+    image: String,
+    layers: Vec<Explained>,
 }
 
 pub(super) async fn run(
@@ -36,7 +47,22 @@ pub(super) async fn run(
         images.retain(|(name, _)| arguments.images.contains(name));
     }
     let all: Vec<_> = images.iter().map(|(_, image)| *image).collect();
-    let built = host().await?.build_all(&all).await?;
+    let host = host().await?;
+    let mut explained = None;
+    if arguments.explain {
+        let mut every = Vec::new();
+        for (name, image) in &images {
+            let layers = host.explain(*image).await?;
+            let lines: Vec<_> = layers.iter().map(|layer| format!("\n  {layer}")).collect();
+            printer.say(&format!("{name}{}", lines.concat()));
+            let image = name.clone();
+            every.push(ExplainedImage { image, layers });
+        }
+        explained = Some(every);
+    }
+    let built = host.build_all(&all).await;
+    host.remove_passing().await?;
+    let built = built?;
     let rows: Vec<_> = images
         .into_iter()
         .zip(built)
@@ -65,14 +91,18 @@ pub(super) async fn run(
             .collect();
         table(["IMAGE", "LAYER", "BASE", "BUILT"], &cells)
     };
-    if arguments.timings {
-        let timed = Timed {
-            images: &rows,
-            timings: timings.report(),
-        };
-        printer.report(&timed, || format!("{}\n{}", text(), timed.timings.text()));
-    } else {
+    if !arguments.timings && explained.is_none() {
         printer.report(&rows, text);
+        return Ok(());
     }
+    let full = Full {
+        images: &rows,
+        explained,
+        timings: arguments.timings.then(|| timings.report()),
+    };
+    printer.report(&full, || match &full.timings {
+        Some(timings) => format!("{}\n{}", text(), timings.text()),
+        None => text(),
+    });
     Ok(())
 }

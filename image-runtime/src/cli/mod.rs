@@ -6,6 +6,7 @@ mod call;
 mod doctor;
 mod export;
 mod list;
+mod lock;
 mod printer;
 mod prune;
 mod render;
@@ -23,10 +24,13 @@ use args::{Arguments, Verb};
 use printer::Printer;
 use timings::Timings;
 
-use crate::build::BuildOptions;
+use crate::build::{BuildOptions, LockUse};
 use crate::client::{CallError, Host, runtime};
 use crate::event::Events;
 use crate::ui::Ui;
+
+/// Set to `1`, it makes every build of a program one that is `--locked`.
+const LOCKED_VARIABLE: &str = "IMAGE_LOCKED";
 
 /// What stands on the command line.
 #[derive(Debug, Default)]
@@ -76,17 +80,40 @@ impl Line {
     }
 
     /// How images are to be built.
-    pub(crate) fn build_options(&self) -> BuildOptions {
-        match &self.command {
-            Some(Command {
-                verb: Verb::Build(build),
-                ..
-            }) => BuildOptions {
+    pub(crate) fn build_options(&self, folder: &'static str) -> BuildOptions {
+        let locked = std::env::var(LOCKED_VARIABLE).is_ok_and(|value| value == "1");
+        let options = BuildOptions {
+            folder,
+            lock: if locked {
+                LockUse::Exact
+            } else {
+                LockUse::Ignored
+            },
+            ..BuildOptions::default()
+        };
+        match self.command.as_ref().map(|command| &command.verb) {
+            Some(Verb::Build(build)) => BuildOptions {
                 pull: build.pull,
                 no_cache: build.no_cache,
-                limit: None,
+                ignore_cache: build.ignore_cache,
+                lock: if build.locked {
+                    LockUse::Exact
+                } else {
+                    options.lock
+                },
+                ..options
             },
-            _ => BuildOptions::default(),
+            Some(Verb::Lock(lock)) => BuildOptions {
+                pull: lock.update,
+                no_cache: lock.update,
+                lock: if lock.update {
+                    LockUse::Ignored
+                } else {
+                    LockUse::Kept
+                },
+                ..options
+            },
+            _ => options,
         }
     }
 }
@@ -99,6 +126,7 @@ impl Command {
         let work = async {
             match self.verb {
                 Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
+                Verb::Lock(arguments) => lock::run(&arguments, &printer).await,
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Render(arguments) => render::run(&arguments, &printer).await,

@@ -32,6 +32,13 @@ impl Printer {
         }
     }
 
+    /// Something to read while the work goes on; what is asked for as JSON has it in its report.
+    pub(super) fn say(&self, text: &str) {
+        if !self.json {
+            to(io::stderr().lock(), text);
+        }
+    }
+
     /// A result that is asked for as JSON in any case.
     pub(super) fn result(&self, result: &impl Serialize) {
         let text = serde_json::to_string_pretty(result).expect("reports have string keys");

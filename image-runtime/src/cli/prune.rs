@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::Prune;
 use super::printer::{Printer, counted};
 use super::{Fault, host};
-use crate::build::Shelf;
+use crate::build::{Shelf, prune_ledger, sweep_passing};
 use crate::engine::EngineError;
 use crate::store::Bytes;
 use crate::ui::format;
@@ -37,6 +37,8 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
         ..Report::default()
     };
     let (engine, store) = (&*host.engine, &*host.store);
+    let removed = sweep_passing(engine, store).await;
+    report.layers += removed.map_err(failed)?;
     let now = SystemTime::now();
     let is_old = |used| arguments.all || now.duration_since(used).is_ok_and(|age| age > UNUSED);
     let mut shelf = Shelf::of(engine, store).await.map_err(failed)?;
@@ -55,6 +57,7 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     };
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
+    prune_ledger(store).map_err(|error| Fault::failed(&error))?;
     if arguments.all {
         store.forget_uses_except(&shelf.identities());
         report.caches = host.engine.remove_caches().await.map_err(failed)?;

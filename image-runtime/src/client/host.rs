@@ -1,5 +1,6 @@
 //! The host: this process, with its engine, its store, its images and its warm workers.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
@@ -13,6 +14,7 @@ use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine, Limits};
 use crate::event::Events;
 use crate::gpu::{self, Gpus};
+use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
@@ -152,6 +154,27 @@ impl Host {
             .build_all(images)
             .await
             .map_err(|faults| faults.iter().map(CallError::build).collect())
+    }
+
+    /// Why each layer of an image would be built now, or need not be.
+    pub(crate) async fn explain(&self, image: Image) -> Result<Vec<Explained>, CallError> {
+        let explained = self.builder.explain(image).await;
+        explained.map_err(|error| CallError::build(&error))
+    }
+
+    /// Builds what is missing of images, and answers where `image.lock` is and what it is to say.
+    pub(crate) async fn lock(&self, images: &[Image]) -> Result<(PathBuf, String), Vec<CallError>> {
+        self.check_can_serve().map_err(|error| vec![error])?;
+        let locked = self.builder.lock(images).await;
+        let text =
+            locked.map_err(|faults| faults.iter().map(CallError::build).collect::<Vec<_>>())?;
+        Ok((self.builder.lock_path(), text))
+    }
+
+    /// Removes what this run made, where it leaves the cache as it was.
+    pub(crate) async fn remove_passing(&self) -> Result<(), CallError> {
+        let removed = self.builder.remove_passing().await;
+        removed.map_err(|error| CallError::engine(&error))
     }
 
     /// Calls a function with encoded arguments; answers its encoded result.

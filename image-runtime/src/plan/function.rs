@@ -1,7 +1,7 @@
 //! Functions that run while an image is built: what of them is part of an identity.
 
+use super::fields::Fields;
 use super::lower::secret_names;
-use crate::digest::Encoder;
 use crate::registry::Program;
 use crate::spec::{BuildFunction, FunctionOptions, Invoke, Secrets};
 
@@ -42,15 +42,12 @@ impl FunctionRun {
     }
 
     /// Its text, its environment and the names of its secrets. How long it may take changes nothing of what it writes.
-    pub(super) fn encode<'a>(&self, encoder: &'a mut Encoder) -> &'a mut Encoder {
-        encoder.text(self.source);
+    pub(super) fn encode<'a>(&self, fields: &'a mut Fields) -> &'a mut Fields {
+        fields.text("body", self.source);
         if let Some(python) = self.python {
-            encoder.text(python);
+            fields.text("file", python);
         }
-        encoder.number(self.options.env.len() as u64);
-        for (name, value) in self.options.env {
-            encoder.text(name).text(value);
-        }
-        secret_names(self.secrets.all, encoder)
+        fields.pairs("env", self.options.env.iter().copied());
+        secret_names(self.secrets.all, fields)
     }
 }

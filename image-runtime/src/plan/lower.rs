@@ -33,8 +33,11 @@
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
+use std::sync::Arc;
+
+use super::fields::{Fields, StepRecord};
 use super::{
-    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Part, Pip, ResolvedBase, Root,
+    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Holdings, Part, Pip, ResolvedBase, Root,
     StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
@@ -59,6 +62,8 @@ pub struct Plan {
     pub layers: Vec<PlannedLayer>,
     /// What a container of the image gets.
     pub config: Config,
+    /// What was said of each step, those that make no layer among them.
+    pub steps: Vec<StepRecord>,
 }
 
 impl Plan {
@@ -83,6 +88,8 @@ pub struct PlannedLayer {
     pub secrets: Secrets,
     /// Whether it is built in this run even if it exists.
     pub force: bool,
+    /// What it is to bring exactly, where that is locked.
+    pub pins: Option<Arc<Holdings>>,
 }
 
 /// What makes a layer.
@@ -246,10 +253,12 @@ pub fn lower(
     trees: impl Fn(usize) -> Digest,
 ) -> Plan {
     let mut config = Config::of(base);
+    let base_record = base_record(&base.source);
     let mut layers = vec![PlannedLayer {
         config: config.clone(),
         ..base_layer(&base.source)
     }];
+    let mut steps = vec![base_record];
     let uv = match chain.root {
         Root::Debian { builder, .. } => builder.uv,
         Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
@@ -265,12 +274,21 @@ pub fn lower(
     } = &base.source
     {
         config.set("LANG", "C.UTF-8");
-        let id = child(&layers[0].id, "python", |encoder| {
-            encoder.text(series).text(pip).text(uv)
+        let title = format!("Python {series} of Debian {suite}");
+        let record = child(&layers[0].id, "python", title.clone(), |fields| {
+            fields
+                .text("series", series)
+                .text("pip", pip)
+                .text("uv", uv)
+        });
+        let id = record.id;
+        steps.push(StepRecord {
+            layer: true,
+            ..record
         });
         layers.push(PlannedLayer {
             id,
-            title: format!("Python {series} of Debian {suite}"),
+            title,
             action: Action::SuitePython {
                 suite: suite.clone(),
                 series: series.clone(),
@@ -280,20 +298,16 @@ pub fn lower(
             config: config.clone(),
             secrets: Secrets::NONE,
             force: false,
+            pins: None,
         });
     }
 
     if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
         config.set("LANG", "C.UTF-8");
         let parent = layers[layers.len() - 1].id;
-        layers.push(standalone_python(
-            parent,
-            python,
-            &mut config,
-            pip,
-            uv,
-            false,
-        ));
+        let (record, layer) = standalone_python(&parent, python, &mut config, pip, uv, false);
+        steps.push(record);
+        layers.push(layer);
     }
 
     let mut identity = layers[layers.len() - 1].id;
@@ -307,8 +321,10 @@ pub fn lower(
                 let python = base.python.as_ref();
                 let python =
                     python.expect("a base is resolved with the Python that is put into it");
-                let layer = standalone_python(identity, python, &mut config, pip, uv, force);
-                identity = layer.id;
+                let (record, layer) =
+                    standalone_python(&identity, python, &mut config, pip, uv, force);
+                identity = record.id;
+                steps.push(record);
                 layers.push(layer);
                 continue;
             }
@@ -325,17 +341,27 @@ pub fn lower(
                     _ => {}
                 }
                 expanded.apply(&mut config);
-                if let Some(id) = instruction_id(&identity, expanded, &config, || trees(index)) {
-                    identity = id;
+                let title = shortened(instruction.text);
+                let action = instruction_action(expanded, index);
+                let files = || trees(index);
+                if let Some(record) =
+                    instruction_record(&identity, expanded, &config, &title, files)
+                {
+                    identity = record.id;
+                    steps.push(StepRecord {
+                        layer: action.is_some(),
+                        ..record
+                    });
                 }
-                if let Some(action) = instruction_action(expanded, index) {
+                if let Some(action) = action {
                     layers.push(PlannedLayer {
                         id: identity,
-                        title: shortened(instruction.text),
+                        title,
                         action,
                         config: config.clone(),
                         secrets: Secrets::NONE,
                         force,
+                        pins: None,
                     });
                 }
                 continue;
@@ -346,31 +372,30 @@ pub fn lower(
             continue;
         }
         force |= step.force_build();
-        identity = child(&identity, step.verb(), |encoder| match step {
-            Step::AptInstall(step) => encoder.list(step.packages.iter().copied()),
-            Step::PipInstall(step) => Pip::from(step).encode(uv, encoder),
-            Step::PipInstallFromRequirements(step) => Pip::from(step).encode(uv, encoder),
-            Step::PipInstallFromPyproject(step) => Pip::from(step).encode(uv, encoder),
-            Step::UvSync(step) => Sync::from(step).encode(uv, encoder),
+        let record = child(&identity, step.verb(), title(step), |fields| match step {
+            Step::AptInstall(step) => fields.list("packages", step.packages.iter().copied()),
+            Step::PipInstall(step) => Pip::from(step).encode(uv, fields),
+            Step::PipInstallFromRequirements(step) => Pip::from(step).encode(uv, fields),
+            Step::PipInstallFromPyproject(step) => Pip::from(step).encode(uv, fields),
+            Step::UvSync(step) => Sync::from(step).encode(uv, fields),
             Step::RunCommands(step) => {
-                encoder.list(step.commands.iter().copied());
-                secret_names(step.secrets, encoder)
+                fields.list("commands", step.commands.iter().copied());
+                secret_names(step.secrets, fields)
             }
-            Step::RunFunction(step) => FunctionRun::of(&step.function).encode(encoder),
-            Step::CopyLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
-            Step::CopyLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
-            Step::AddLocalFile(step) => encoder.text(step.target).digest(&trees(index)),
-            Step::AddLocalDir(step) => encoder.text(step.target).digest(&trees(index)),
-            Step::Env(step) => step.variables.iter().fold(
-                encoder.number(step.variables.len() as u64),
-                |encoder, (name, value)| encoder.text(name).text(value),
-            ),
-            Step::Workdir(step) => encoder.text(step.path),
-            Step::Entrypoint(step) => encoder.list(step.arguments.iter().copied()),
-            Step::Cmd(step) => encoder.list(step.arguments.iter().copied()),
-            Step::Shell(step) => encoder.list(step.arguments.iter().copied()),
+            Step::RunFunction(step) => FunctionRun::of(&step.function).encode(fields),
+            Step::CopyLocalFile(step) => copied(step.target, &trees(index), fields),
+            Step::CopyLocalDir(step) => copied(step.target, &trees(index), fields),
+            Step::AddLocalFile(step) => copied(step.target, &trees(index), fields),
+            Step::AddLocalDir(step) => copied(step.target, &trees(index), fields),
+            Step::Env(step) => fields.pairs("env", step.variables.iter().copied()),
+            Step::Workdir(step) => fields.text("path", step.path),
+            Step::Entrypoint(step) => fields.list("arguments", step.arguments.iter().copied()),
+            Step::Cmd(step) => fields.list("arguments", step.arguments.iter().copied()),
+            Step::Shell(step) => fields.list("arguments", step.arguments.iter().copied()),
             Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
         });
+        identity = record.id;
+        steps.push(record);
         let action = match step {
             Step::AptInstall(step) => Action::AptInstall(step.packages),
             Step::PipInstall(step) => pip_install(step.into(), uv),
@@ -427,9 +452,13 @@ pub fn lower(
             }
             Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
         };
+        let record = steps
+            .last_mut()
+            .expect("the step's record was pushed above");
+        record.layer = true;
         layers.push(PlannedLayer {
             id: identity,
-            title: title(step),
+            title: record.title.clone(),
             action,
             config: config.clone(),
             secrets: match step {
@@ -440,9 +469,14 @@ pub fn lower(
                 },
             },
             force,
+            pins: None,
         });
     }
-    Plan { layers, config }
+    Plan {
+        layers,
+        config,
+        steps,
+    }
 }
 
 /// Has the Python in `/usr/local` found before any other.
@@ -458,19 +492,24 @@ pub(super) fn python_first(config: &mut Config) {
 
 /// A standalone Python on a layer.
 fn standalone_python(
-    parent: LayerId,
+    parent: &LayerId,
     python: &StandalonePython,
     config: &mut Config,
     pip: &str,
     uv: &str,
     force: bool,
-) -> PlannedLayer {
+) -> (StepRecord, PlannedLayer) {
     python_first(config);
-    PlannedLayer {
-        id: child(&parent, "standalone python", |encoder| {
-            encoder.digest(&python.sha256).text(pip).text(uv)
-        }),
-        title: format!("standalone Python {}", python.version),
+    let title = format!("standalone Python {}", python.version);
+    let record = child(parent, "standalone python", title.clone(), |fields| {
+        fields
+            .files("archive", &python.sha256)
+            .text("pip", pip)
+            .text("uv", uv)
+    });
+    let layer = PlannedLayer {
+        id: record.id,
+        title,
         action: Action::StandalonePython {
             python: python.clone(),
             pip: pip.into(),
@@ -479,56 +518,61 @@ fn standalone_python(
         config: config.clone(),
         secrets: Secrets::NONE,
         force,
-    }
+        pins: None,
+    };
+    let record = StepRecord {
+        layer: true,
+        ..record
+    };
+    (record, layer)
 }
 
 /// What identifies all that is there after an instruction, where that changes with it.
-fn instruction_id(
+fn instruction_record(
     parent: &LayerId,
     instruction: &Expanded,
     config: &Config,
+    title: &str,
     files: impl Fn() -> Digest,
-) -> Option<LayerId> {
-    let pairs = |encoder: &mut Encoder, pairs: &[(String, String)]| {
-        encoder.number(pairs.len() as u64);
-        for (name, value) in pairs {
-            encoder.text(name).text(value);
-        }
+) -> Option<StepRecord> {
+    let child = |keyword: &str, fields: &dyn for<'a> Fn(&'a mut Fields) -> &'a mut Fields| {
+        child(parent, keyword, title.to_owned(), |all| fields(all))
     };
     Some(match instruction {
         Expanded::Run {
             argv,
             script,
             arguments,
-        } => child(parent, "RUN", |encoder| {
-            encoder
-                .list(argv.iter().map(String::as_str))
-                .text(script.unwrap_or_default());
-            pairs(encoder, arguments);
-            encoder.text(&config.user)
+        } => child("RUN", &|fields| {
+            fields
+                .list("command", argv.iter().map(String::as_str))
+                .text("script", script.unwrap_or_default())
+                .pairs("ARG", texts(arguments))
+                .text("user", &config.user)
         }),
-        Expanded::Copy(copy) => child(parent, if copy.add { "ADD" } else { "COPY" }, |encoder| {
-            encoder
-                .text(&copy.target)
-                .text(&copy.owner)
-                .number(copy.mode.map_or(0, |mode| u64::from(mode) + 1))
-                .digest(&files());
-            pairs(encoder, &copy.documents);
-            encoder
+        Expanded::Copy(copy) => child(if copy.add { "ADD" } else { "COPY" }, &|fields| {
+            fields
+                .text("target", &copy.target)
+                .text("--chown", &copy.owner)
+                .mode("--chmod", copy.mode)
+                .files("files", &files())
+                .pairs("documents", texts(&copy.documents))
         }),
-        Expanded::Workdir(path) => child(parent, "WORKDIR", |encoder| {
-            encoder.text(path).text(&config.user)
+        Expanded::Workdir(path) => child("WORKDIR", &|fields| {
+            fields.text("path", path).text("user", &config.user)
         }),
-        Expanded::Env(variables) => child(parent, "ENV", |encoder| {
-            pairs(encoder, variables);
-            encoder
-        }),
-        Expanded::User(user) => child(parent, "USER", |encoder| encoder.text(user)),
-        Expanded::Shell(argv) => child(parent, "SHELL", |encoder| {
-            encoder.list(argv.iter().map(String::as_str))
+        Expanded::Env(variables) => child("ENV", &|fields| fields.pairs("env", texts(variables))),
+        Expanded::User(user) => child("USER", &|fields| fields.text("user", user)),
+        Expanded::Shell(argv) => child("SHELL", &|fields| {
+            fields.list("arguments", argv.iter().map(String::as_str))
         }),
         _ => return None,
     })
+}
+
+fn texts(pairs: &[(String, String)]) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+    let pairs = pairs.iter();
+    pairs.map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// What makes the layer of an instruction; those that are configuration have none.
@@ -555,37 +599,65 @@ fn instruction_action(instruction: &Expanded, step: usize) -> Option<Action> {
 /// The layer of a base.
 pub fn base_layer(source: &BaseSource) -> PlannedLayer {
     PlannedLayer {
-        id: base_id(source),
+        id: base_record(source).id,
         title: source.describe(),
         action: Action::Base(source.clone()),
         config: Config::default(),
         secrets: Secrets::NONE,
         force: false,
+        pins: None,
     }
 }
 
-fn base_id(source: &BaseSource) -> LayerId {
-    let mut encoder = Encoder::new(TAG);
-    encoder.text("base");
+fn base_record(source: &BaseSource) -> StepRecord {
+    let mut fields = Fields::new(Encoder::new(TAG));
+    fields.mark("base");
     match source {
-        BaseSource::Scratch => encoder.text("scratch"),
-        BaseSource::Registry { digest, .. } => encoder.text("registry").text(digest),
+        BaseSource::Scratch => fields.mark("scratch"),
+        BaseSource::Registry { reference, digest } => fields
+            .mark("registry")
+            .text("digest", digest)
+            .note("reference", reference),
         BaseSource::Archive {
             suite, packages, ..
-        } => encoder.text("archive").text(suite).digest(packages),
+        } => fields
+            .mark("archive")
+            .text("suite", suite)
+            .files("packages", packages),
     };
-    encoder.finish()
+    let (id, facts) = fields.finish();
+    StepRecord {
+        id,
+        verb: "base".into(),
+        title: source.describe(),
+        layer: true,
+        facts,
+    }
 }
 
+/// The record of what stands on a parent; that it makes a layer is still to be said.
 fn child(
     parent: &LayerId,
     verb: &str,
-    fields: impl FnOnce(&mut Encoder) -> &mut Encoder,
-) -> LayerId {
+    title: String,
+    say: impl FnOnce(&mut Fields) -> &mut Fields,
+) -> StepRecord {
     let mut encoder = Encoder::new(TAG);
     encoder.digest(parent).text(verb);
-    fields(&mut encoder);
-    encoder.finish()
+    let mut fields = Fields::new(encoder);
+    say(&mut fields);
+    let (id, facts) = fields.finish();
+    StepRecord {
+        id,
+        verb: verb.to_owned(),
+        title,
+        layer: false,
+        facts,
+    }
+}
+
+fn copied<'a>(target: &str, tree: &Digest, fields: &'a mut Fields) -> &'a mut Fields {
+    fields.text("target", target).files("files", tree)
 }
 
 fn pip_install(pip: Pip, uv: &str) -> Action {
@@ -606,14 +678,13 @@ fn secrets(step: &Step) -> &'static [Secret] {
 }
 
 /// Secrets as part of an identity: where they come from and what they are called, never what they are.
-pub(super) fn secret_names<'a>(secrets: &[Secret], encoder: &'a mut Encoder) -> &'a mut Encoder {
+pub(super) fn secret_names<'a>(secrets: &[Secret], fields: &'a mut Fields) -> &'a mut Fields {
     if !secrets.is_empty() {
-        encoder.text("secrets").number(secrets.len() as u64);
-        for [source, name] in secrets.iter().map(|secret| secret.identity()) {
-            encoder.text(source).text(name);
-        }
+        let names: Vec<_> = secrets.iter().map(|secret| secret.identity()).collect();
+        let names = names.iter().map(|[source, name]| (*source, *name));
+        fields.mark("secrets").pairs("secrets", names);
     }
-    encoder
+    fields
 }
 
 fn owned(arguments: &[&str]) -> Vec<String> {
@@ -634,9 +705,17 @@ fn title(step: &Step) -> String {
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
         Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::AddLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::Env(_) | Step::Workdir(_) | Step::Entrypoint(_) | Step::Cmd(_) | Step::Shell(_) => {
-            String::new()
+        Step::Env(step) => {
+            let pairs = step.variables.iter();
+            let pairs: Vec<_> = pairs
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            pairs.join(", ")
         }
+        Step::Workdir(step) => step.path.to_owned(),
+        Step::Entrypoint(step) => step.arguments.join(", "),
+        Step::Cmd(step) => step.arguments.join(", "),
+        Step::Shell(step) => step.arguments.join(", "),
         Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
     };
     format!("{}({})", step.verb(), shortened(&arguments))

@@ -6,7 +6,10 @@
 
 mod chain;
 mod dockerfile;
+mod explain;
+mod fields;
 mod function;
+mod lock;
 mod lower;
 mod pip;
 #[cfg(test)]
@@ -14,7 +17,13 @@ mod tests;
 
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub use explain::{Change, Explained, Forced, Known, Listing, Reason, explain};
+pub use fields::{Fact, StepRecord, Value};
 pub use function::FunctionRun;
+pub use lock::{
+    Contents, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep, Lockfile,
+    PythonPackage, definition, installs,
+};
 pub(crate) use lower::DEFAULT_PATH;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
 pub use pip::{Pip, Sync};

@@ -1,7 +1,7 @@
 //! Steps that install Python packages: what they ask for, and what of it identifies their layers.
 
+use super::fields::Fields;
 use super::lower::secret_names;
-use crate::digest::Encoder;
 use crate::spec::verb::{PipInstall, PipInstallFromPyproject, PipInstallFromRequirements, UvSync};
 use crate::spec::{Project, Requirements, Secret};
 
@@ -86,44 +86,47 @@ impl From<&UvSync> for Sync {
 
 impl Pip {
     /// What of it identifies a layer. Options that are not given are no part of it.
-    pub(super) fn encode<'a>(&self, uv: &str, encoder: &'a mut Encoder) -> &'a mut Encoder {
+    pub(super) fn encode<'a>(&self, uv: &str, fields: &'a mut Fields) -> &'a mut Fields {
         match self.file {
-            None => encoder.list(self.list.iter().copied()),
+            None => fields.list("requirements", self.list.iter().copied()),
             Some((
                 Requirements {
                     text,
                     constraints,
                     options,
                 },
-                _,
-            )) => encoder
-                .text(text)
-                .text(constraints)
-                .list(options.iter().copied()),
+                path,
+            )) => fields
+                .text(path, text)
+                .text("constraints", constraints)
+                .list("options", options.iter().copied()),
         };
-        encoder.text(uv);
+        fields.text("uv", uv);
         let texts = [self.index_url, self.extra_index_url, self.find_links];
         if texts.iter().any(|text| !text.is_empty()) || self.pre || !self.extra_options.is_empty() {
-            encoder
-                .text("options")
-                .list(texts.into_iter())
-                .number(self.pre.into())
-                .list(self.extra_options.iter().copied());
+            fields
+                .mark("options")
+                .count(texts.len() as u64)
+                .text("index_url", self.index_url)
+                .text("extra_index_url", self.extra_index_url)
+                .text("find_links", self.find_links)
+                .flag("pre", self.pre)
+                .list("extra_options", self.extra_options.iter().copied());
         }
-        secret_names(self.secrets, encoder)
+        secret_names(self.secrets, fields)
     }
 }
 
 impl Sync {
     /// What of it identifies a layer.
-    pub(super) fn encode<'a>(&self, uv: &str, encoder: &'a mut Encoder) -> &'a mut Encoder {
-        encoder
-            .text(self.project.pyproject)
-            .text(self.project.lock)
-            .list(self.groups.iter().copied())
-            .list(self.extras.iter().copied())
-            .number(self.frozen.into())
-            .text(uv);
-        secret_names(self.secrets, encoder)
+    pub(super) fn encode<'a>(&self, uv: &str, fields: &'a mut Fields) -> &'a mut Fields {
+        fields
+            .text("pyproject.toml", self.project.pyproject)
+            .text("uv.lock", self.project.lock)
+            .list("groups", self.groups.iter().copied())
+            .list("extras", self.extras.iter().copied())
+            .flag("frozen", self.frozen)
+            .text("uv", uv);
+        secret_names(self.secrets, fields)
     }
 }

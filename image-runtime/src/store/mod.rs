@@ -128,6 +128,16 @@ impl Store {
         self.folder("workers")
     }
 
+    /// What images were at their last builds.
+    pub fn builds(&self) -> Folder {
+        self.folder("builds")
+    }
+
+    /// Which packages are in layers.
+    pub fn contents(&self) -> Folder {
+        self.folder("contents")
+    }
+
     /// When layers were last used.
     fn uses(&self) -> Folder {
         self.folder("uses")
@@ -169,6 +179,19 @@ impl Store {
         RunDir::create(&self.run())
     }
 
+    /// Makes a folder for a run that leaves no layers.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn passing(&self) -> Result<RunDir, StoreError> {
+        RunDir::create(&self.bucket.join("passing"))
+    }
+
+    /// The folders of such runs that were killed.
+    pub fn left_by_passing(&self) -> Vec<RunDir> {
+        RunDir::abandoned(&self.bucket.join("passing"))
+    }
+
     /// A temporary file that can be renamed to anywhere in the store; removed when dropped.
     ///
     /// # Errors
@@ -198,12 +221,15 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 9] {
+    fn folders(&self) -> [Folder; 12] {
         [
             "downloads",
             "bases",
             "trees",
             "workers",
+            "builds",
+            "contents",
+            "passing",
             "uses",
             "locks",
             "gpus",
@@ -367,10 +393,8 @@ mod tests {
         }
         assert_eq!(store.remove_caches().unwrap(), 3);
         let left = store.folders().map(|folder| folder.join("x").exists());
-        assert_eq!(
-            left,
-            [false, false, false, true, true, true, true, true, true]
-        );
+        assert_eq!(left[..3], [false; 3]);
+        assert_eq!(left[3..], [true; 9]);
     }
 
     #[test]

@@ -61,6 +61,23 @@ impl RunDir {
 }
 
 impl RunDir {
+    /// Those in `run` whose owners died: they belong to this process now.
+    pub(super) fn abandoned(run: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(run).into_iter().flatten().flatten();
+        let folders = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir());
+        let owned = folders.filter_map(|path| {
+            let lock = Lock::take(&lock_path(run, path.file_name()?.to_str()?));
+            Some(Self {
+                _lock: lock.ok()??,
+                path,
+                stays: false,
+            })
+        });
+        owned.collect()
+    }
+
     /// Leaves the folder to whoever sweeps next.
     pub fn leave(mut self) {
         self.stays = true;

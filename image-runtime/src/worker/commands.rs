@@ -6,14 +6,20 @@ use std::path::Path;
 use std::process::{self, ExitStatus, Stdio};
 
 use super::function::{self, FUNCTION};
+use super::inspect::{INSPECT, inspect};
 use super::pack::{PACK, pack};
 use super::supervise::end_everything_else;
 use crate::protocol::{Command, RunOutcome};
 
 /// Runs a command to its end. What it left running is ended too: a layer is saved when nothing writes any more.
 pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
-    if let Some((PACK, arguments)) = command.argv.split_first().map(|(p, a)| (p.as_str(), a)) {
-        return Ok(match pack(arguments) {
+    let own = match command.argv.split_first().map(|(p, a)| (p.as_str(), a)) {
+        Some((PACK, arguments)) => Some(pack(arguments)),
+        Some((INSPECT, arguments)) => Some(inspect(arguments)),
+        _ => None,
+    };
+    if let Some(done) = own {
+        return Ok(match done {
             Ok(()) => RunOutcome::Exited(0),
             Err(error) => RunOutcome::NotStarted(error.to_string()),
         });

@@ -1,0 +1,310 @@
+//! `image.lock` while building: which layers are made as it says, whether they are, and what a new one says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::base::locked_base;
+use super::{BuildError, Builder, Prepared, pins};
+use crate::digest::{Digest, Encoder};
+use crate::plan::{
+    Action, BaseSource, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep,
+    Lockfile, Value, definition, installs,
+};
+use crate::spec::Image;
+
+/// Names another lock: what it holds differs between kinds of machines.
+const LOCK_VARIABLE: &str = "IMAGE_LOCK";
+
+/// How a build uses `image.lock`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockUse {
+    /// Not at all.
+    #[default]
+    Ignored,
+    /// As far as it is there and fits.
+    Kept,
+    /// It is there, fits, and is what comes out.
+    Exact,
+}
+
+impl Builder {
+    /// Where the lock is: what `IMAGE_LOCK` names, else the file beside the package's `Cargo.toml`.
+    pub fn lock_path(&self) -> PathBuf {
+        if let Some(named) = std::env::var_os(LOCK_VARIABLE).filter(|named| !named.is_empty()) {
+            return named.into();
+        }
+        Path::new(self.options.folder).join(LOCK_FILE)
+    }
+
+    async fn lockfile(&self) -> Result<Option<&Lockfile>, BuildError> {
+        let exact = match self.options.lock {
+            LockUse::Ignored => return Ok(None),
+            LockUse::Kept => false,
+            LockUse::Exact => true,
+        };
+        let read = || async {
+            let path = self.lock_path();
+            let text = match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !exact => {
+                    return Ok(None);
+                }
+                Err(source) => return Err(BuildError::NoLock { path, source }),
+            };
+            let lock = Lockfile::parse(&text);
+            lock.map(Some)
+                .map_err(|source| BuildError::Lock { path, source })
+        };
+        Ok(self.lock.get_or_try_init(read).await?.as_ref())
+    }
+
+    fn exact(&self) -> bool {
+        self.options.lock == LockUse::Exact
+    }
+
+    /// What the lock says a base is.
+    pub(super) async fn locked_base(&self, key: &str) -> Result<Option<BaseSource>, BuildError> {
+        let Some(lock) = self.lockfile().await? else {
+            return Ok(None);
+        };
+        match lock.base(key) {
+            Some(base) => locked_base(base, &self.store).map(Some).map_err(|reason| {
+                let fault = format!("base `{key}` {reason}");
+                self.misfit(key, fault)
+            }),
+            None if self.exact() => Err(self.misfit(key, format!("base `{key}` is not in it"))),
+            None => Ok(None),
+        }
+    }
+
+    fn misfit(&self, image: &str, fault: String) -> BuildError {
+        BuildError::Lock {
+            path: self.lock_path(),
+            source: LockError::Misfit {
+                image: image.to_owned(),
+                faults: vec![fault],
+            },
+        }
+    }
+
+    /// Makes the lock part of a plan. A layer that is there and holds what is locked stays what it is; others have an identity
+    /// that what is locked is part of.
+    pub(super) async fn pin(&self, image: &mut Prepared) -> Result<(), BuildError> {
+        let Some(lock) = self.lockfile().await? else {
+            return Ok(());
+        };
+        let fitting = lock.fit(&image.name, &image.plan, self.exact());
+        let fitting = fitting.map_err(|source| BuildError::Lock {
+            path: self.lock_path(),
+            source,
+        })?;
+        let steps = image.plan.steps.iter().enumerate();
+        let steps: Vec<_> = steps
+            .filter(|(_, step)| step.layer)
+            .map(|(index, _)| index)
+            .collect();
+        let mut chain = Digest::of(b"");
+        let mut as_planned = true;
+        for (index, holds) in fitting.into_iter().enumerate() {
+            if let Some(holds) = holds {
+                if !holds.is_empty() {
+                    let said = serde_json::to_vec(&holds).expect("locks have string keys");
+                    let mut next = Encoder::new("image-runtime pins 1");
+                    chain = next.digest(&chain).bytes(&said).finish();
+                }
+                image.plan.layers[index].pins = Some(Arc::new(holds));
+                as_planned = as_planned && self.agrees(image, index).await?;
+            }
+            if as_planned {
+                continue;
+            }
+            let layer = &mut image.plan.layers[index];
+            let mut encoder = Encoder::new("image-runtime locked layer 1");
+            layer.id = encoder.digest(&layer.id).digest(&chain).finish();
+            let step = &mut image.plan.steps[steps[index]];
+            step.id = layer.id;
+            // An explanation is to name the lock where that is what changed.
+            if let Some(pins) = layer.pins.as_ref().filter(|pins| !pins.is_empty()) {
+                step.facts.push(Fact {
+                    name: LOCK_FILE.to_owned(),
+                    value: Value::List(pins.lines()),
+                });
+            }
+            // One that was made and not looked at, because its run was killed.
+            let id = layer.id;
+            if self.exact()
+                && self.engine.has_layer(&id).await?
+                && !self.agrees(image, index).await?
+            {
+                image.plan.layers[index].force = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a layer is there and holds what is locked.
+    async fn agrees(&self, image: &Prepared, index: usize) -> Result<bool, BuildError> {
+        let layer = &image.plan.layers[index];
+        let Some(pins) = &layer.pins else {
+            return Ok(true);
+        };
+        if !self.engine.has_layer(&layer.id).await? {
+            return Ok(false);
+        }
+        Ok(self
+            .holdings(image, index)
+            .await?
+            .differences(pins)
+            .is_empty())
+    }
+
+    /// Whether a layer that was just made holds what is locked; one that does not is removed.
+    pub(super) async fn check(&self, image: &Prepared, index: usize) -> Result<(), BuildError> {
+        let layer = &image.plan.layers[index];
+        let Some(pins) = layer.pins.as_ref().filter(|_| self.exact()) else {
+            return Ok(());
+        };
+        let differences = self.holdings(image, index).await?.differences(pins);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        self.engine.remove_layer(&layer.id).await?;
+        Err(BuildError::Unlocked {
+            image: image.name.clone(),
+            step: layer.title.clone(),
+            differences,
+        })
+    }
+
+    /// Builds what is missing of images, and answers what they hold: the text of `image.lock`.
+    ///
+    /// # Errors
+    /// As [`Builder::build_all`], or that it cannot be found out.
+    pub async fn lock(&self, images: &[Image]) -> Result<String, Vec<BuildError>> {
+        let prepared = self.prepare_all(images).await?;
+        self.make_all(&prepared)
+            .await
+            .map_err(|error| vec![error])?;
+        let (mut bases, mut locked) = (BTreeMap::new(), Vec::new());
+        for (image, (prepared, _)) in images.iter().zip(&prepared) {
+            self.note_build(*image, prepared);
+            self.collect_bases(prepared, &mut bases)
+                .map_err(|error| vec![error])?;
+            locked.push(self.locked(prepared).await.map_err(|error| vec![error])?);
+        }
+        locked.sort_by(|a, b| a.name.cmp(&b.name));
+        let bases = bases.into_iter();
+        let bases = bases.map(|(of, is)| LockedBase { of, is }).collect();
+        Ok(Lockfile::new(bases, locked).text())
+    }
+
+    /// The bases of an image, and of those that it copies from.
+    fn collect_bases(
+        &self,
+        image: &Prepared,
+        bases: &mut BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    ) -> Result<(), BuildError> {
+        if let (Some(key), Action::Base(source)) = (&image.base, &image.plan.layers[0].action) {
+            bases.insert(key.clone(), self.base_to_lock(source)?);
+        }
+        let steps = image.copied.keys();
+        steps
+            .filter_map(|step| image.source(*step))
+            .try_for_each(|source| self.collect_bases(source, bases))
+    }
+
+    async fn locked(&self, image: &Prepared) -> Result<LockedImage, BuildError> {
+        let mut locked = LockedImage {
+            name: image.name.clone(),
+            base: image.base.clone(),
+            tools: BTreeMap::new(),
+            steps: Vec::new(),
+        };
+        let records = image.plan.steps.iter().filter(|step| step.layer);
+        for (index, (layer, record)) in image.plan.layers.iter().zip(records).enumerate().skip(1) {
+            let mut holds = self.holdings(image, index).await?;
+            if !installs(&layer.action) && holds.is_empty() {
+                continue;
+            }
+            self.find_hashes(image, index, &mut holds).await?;
+            let mut tool = |name: &str, version: &str| {
+                locked.tools.insert(name.to_owned(), version.to_owned());
+            };
+            match &layer.action {
+                Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => tool("uv", uv),
+                Action::SuitePython { uv, pip, .. } => {
+                    tool("uv", uv);
+                    tool("pip", pip);
+                }
+                _ => {}
+            }
+            locked.steps.push(LockedStep {
+                step: layer.title.clone(),
+                definition: definition(record),
+                holds,
+            });
+        }
+        Ok(locked)
+    }
+
+    /// Fills in the hashes of Python packages that a step can be told to install: those that are known, and those its index tells.
+    async fn find_hashes(
+        &self,
+        image: &Prepared,
+        index: usize,
+        holds: &mut Holdings,
+    ) -> Result<(), BuildError> {
+        let layer = &image.plan.layers[index];
+        let secrets = self.secrets(image, layer)?;
+        let mask = secrets.mask();
+        let known = layer
+            .pins
+            .as_deref()
+            .map(|pins| &pins.python[..])
+            .unwrap_or_default();
+        for package in &mut holds.python {
+            let is = |known: &&_| same(known, package);
+            if let Some(known) = known.iter().find(is) {
+                package.hashes.clone_from(&known.hashes);
+            }
+            package.url = package.url.take().map(|url| mask.apply(url));
+        }
+        let uv = match &layer.action {
+            Action::PipInstall { uv, .. } | Action::SuitePython { uv, .. } => uv,
+            // A lock of its own has hashes of its own.
+            Action::UvSync { uv, sync } if sync.project.lock.is_empty() => uv,
+            _ => return Ok(()),
+        };
+        let from_index = holds.python.iter().filter(|package| package.url.is_none());
+        let unknown: Vec<_> = from_index
+            .filter(|package| package.hashes.is_empty())
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let question = pins::ask_for_hashes(&unknown, layer, &secrets, &self.store)?;
+        let mut mounts = self.uv_mounts(uv).await?;
+        mounts.extend(question.mounts.iter().cloned());
+        let mut commands = question.commands.clone();
+        self.dress(layer, &secrets, &mut commands, &mut mounts);
+        let worker = self
+            .run_in(image, layer, layer.id, &mask, commands, mounts)
+            .await?;
+        worker.remove().await?;
+        let answer = pins::hashes(&question);
+        for package in holds
+            .python
+            .iter_mut()
+            .filter(|package| package.hashes.is_empty())
+        {
+            let name = format!("{}=={}", package.name, package.version);
+            package.hashes = answer.get(&name).cloned().unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+fn same(a: &crate::plan::PythonPackage, b: &crate::plan::PythonPackage) -> bool {
+    (&a.name, &a.version) == (&b.name, &b.version)
+}

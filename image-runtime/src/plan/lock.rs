@@ -1,0 +1,308 @@
+//! What images hold, exactly: the text of `image.lock`, and which of it fits a plan.
+
+#[cfg(test)]
+mod tests;
+mod toml;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Plan, StepRecord};
+use crate::digest::Digest;
+
+/// The name of the file, beside the `Cargo.toml` of the program's package.
+pub const LOCK_FILE: &str = "image.lock";
+
+/// The format that is written and read.
+const VERSION: u32 = 1;
+
+/// What the images of a program hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lockfile {
+    version: u32,
+    /// What bases are.
+    #[serde(default, rename = "base")]
+    pub bases: Vec<LockedBase>,
+    /// What images are made of, by name.
+    #[serde(default, rename = "image")]
+    pub images: Vec<LockedImage>,
+}
+
+/// What a base is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedBase {
+    /// What was asked for: a reference, or a builder version and a Python.
+    pub of: String,
+    /// What it is: an image of a registry by its digest, or all packages of a Debian suite.
+    #[serde(flatten)]
+    pub is: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedImage {
+    /// What people call it.
+    pub name: String,
+    /// The base that it stands on; of `scratch()`, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The tools that install its packages, and their versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
+    /// The steps that install something, in order.
+    #[serde(default, rename = "step")]
+    pub steps: Vec<LockedStep>,
+}
+
+/// A step that installs something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedStep {
+    /// The step, as people write it, shortened.
+    pub step: String,
+    /// What identifies all that it says.
+    pub definition: String,
+    /// What it brings.
+    #[serde(flatten)]
+    pub holds: Holdings,
+}
+
+/// What a layer brings that those below do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// Debian packages, new ones and those of another version: `git=1:2.39.5-0+deb12u2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apt: Vec<String>,
+    /// Python packages, new ones and those of another version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python: Vec<PythonPackage>,
+    /// Packages that it removes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+}
+
+/// A Python package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PythonPackage {
+    /// Its name, normalised.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where it comes from, if that is no index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The hashes of its files: `sha256:…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hashes: Vec<String>,
+}
+
+/// All packages that are in a layer and those below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Debian packages and their versions.
+    pub apt: BTreeMap<String, String>,
+    /// Python packages, their versions, and where they come from if that is no index.
+    pub python: BTreeMap<String, (String, Option<String>)>,
+}
+
+impl Contents {
+    /// What is here and not below.
+    pub fn above(&self, below: &Self) -> Holdings {
+        let apt = self
+            .apt
+            .iter()
+            .filter(|(name, version)| below.apt.get(*name) != Some(*version));
+        let python = self
+            .python
+            .iter()
+            .filter(|(name, is)| below.python.get(*name) != Some(*is));
+        let gone = below
+            .apt
+            .keys()
+            .filter(|name| !self.apt.contains_key(*name));
+        let gone_python = below
+            .python
+            .keys()
+            .filter(|name| !self.python.contains_key(*name));
+        Holdings {
+            apt: apt
+                .map(|(name, version)| format!("{name}={version}"))
+                .collect(),
+            python: python
+                .map(|(name, (version, url))| PythonPackage {
+                    name: name.clone(),
+                    version: version.clone(),
+                    url: url.clone(),
+                    hashes: Vec::new(),
+                })
+                .collect(),
+            removed: gone.chain(gone_python).cloned().collect(),
+        }
+    }
+}
+
+impl Holdings {
+    /// In what it differs from what was locked: nothing, or lines for people.
+    pub fn differences(&self, locked: &Self) -> Vec<String> {
+        let (here, there) = (self.lines(), locked.lines());
+        let without = there.iter().filter(|line| !here.contains(line));
+        let with = here.iter().filter(|line| !there.contains(line));
+        let without = without.map(|line| format!("without {line}"));
+        without
+            .chain(with.map(|line| format!("with {line}")))
+            .collect()
+    }
+
+    /// All of it, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let python = self.python.iter();
+        let python = python.map(|package| format!("{}=={}", package.name, package.version));
+        let removed = self.removed.iter().map(|name| format!("{name} removed"));
+        self.apt
+            .iter()
+            .cloned()
+            .chain(python)
+            .chain(removed)
+            .collect()
+    }
+
+    /// Whether it brings nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `image.lock` cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LockError {
+    /// It is no such text.
+    #[error("it is no lock of images: {0}\n  help: remove it, and write it anew with `lock`")]
+    Malformed(String),
+    /// Another version of this library wrote it.
+    #[error(
+        "its version is {0}, and this program knows version {VERSION}\n  help: update `image-runtime`, or remove it and write it anew with `lock`"
+    )]
+    Version(u32),
+    /// It does not fit the definitions.
+    #[error("it does not fit image `{image}`:\n  {}\n  help: `lock` keeps what still fits and adds the rest", .faults.join("\n  "))]
+    Misfit {
+        /// The image.
+        image: String,
+        /// What does not fit.
+        faults: Vec<String>,
+    },
+}
+
+impl Lockfile {
+    /// What bases and images are.
+    pub fn new(bases: Vec<LockedBase>, images: Vec<LockedImage>) -> Self {
+        Self {
+            version: VERSION,
+            bases,
+            images,
+        }
+    }
+
+    /// Reads the text of the file.
+    ///
+    /// # Errors
+    /// It is malformed, or of another version.
+    pub fn parse(text: &str) -> Result<Self, LockError> {
+        let value = toml::parse(text).map_err(LockError::Malformed)?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64);
+        match version.map(u32::try_from) {
+            Some(Ok(VERSION)) => {}
+            Some(version) => return Err(LockError::Version(version.unwrap_or(u32::MAX))),
+            None => return Err(LockError::Malformed("it has no `version`".into())),
+        }
+        serde_json::from_value(value).map_err(|error| LockError::Malformed(error.to_string()))
+    }
+
+    /// The text of the file.
+    pub fn text(&self) -> String {
+        let value = serde_json::to_value(self).expect("locks have string keys");
+        toml::text(&value)
+    }
+
+    /// What a base is.
+    pub fn base(&self, of: &str) -> Option<&LockedBase> {
+        self.bases.iter().find(|base| base.of == of)
+    }
+
+    /// What each layer of a plan is to bring. Where `exact`, all of it is known, and nothing else.
+    ///
+    /// # Errors
+    /// [`LockError::Misfit`], where `exact`.
+    pub fn fit(
+        &self,
+        image: &str,
+        plan: &Plan,
+        exact: bool,
+    ) -> Result<Vec<Option<Holdings>>, LockError> {
+        let known = self.images.iter().find(|known| known.name == image);
+        let mut faults = Vec::new();
+        if known.is_none() {
+            faults.push("it is not in it".to_owned());
+        }
+        let locked = known.map_or(&[][..], |known| &known.steps);
+        let mut rest = 0;
+        let records = plan.steps.iter().filter(|step| step.layer);
+        let mut all = Vec::new();
+        for (layer, record) in plan.layers.iter().zip(records) {
+            if matches!(layer.action, Action::Base(_)) {
+                all.push(None);
+                continue;
+            }
+            let definition = definition(record);
+            let later = locked.iter().enumerate().skip(rest);
+            let found = later
+                .into_iter()
+                .find(|(_, step)| step.definition == definition);
+            all.push(match found {
+                Some((index, step)) => {
+                    let skipped = locked[rest..index].iter();
+                    faults.extend(skipped.map(|step| gone(&step.step)));
+                    rest = index + 1;
+                    Some(step.holds.clone())
+                }
+                None if installs(&layer.action) && known.is_some() => {
+                    faults.push(format!(
+                        "step `{}` is new or says something else",
+                        layer.title
+                    ));
+                    None
+                }
+                None => exact.then(Holdings::default),
+            });
+        }
+        faults.extend(locked[rest..].iter().map(|step| gone(&step.step)));
+        if exact && !faults.is_empty() {
+            let image = image.to_owned();
+            return Err(LockError::Misfit { image, faults });
+        }
+        Ok(all)
+    }
+}
+
+fn gone(step: &str) -> String {
+    format!("step `{step}`, which it locks, is not there any more")
+}
+
+/// Whether a step is there to install packages: such a one is always locked.
+pub fn installs(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::AptInstall(_)
+            | Action::SuitePython { .. }
+            | Action::PipInstall { .. }
+            | Action::UvSync { .. }
+    )
+}
+
+/// What identifies all that a step says, whatever stands below it and whatever is locked.
+pub fn definition(step: &StepRecord) -> String {
+    let facts = step.facts.iter().filter(|fact| fact.name != LOCK_FILE);
+    let said = (&step.verb, facts.collect::<Vec<_>>());
+    let said = serde_json::to_vec(&said).expect("facts have string keys");
+    Digest::of(&said).short()
+}

@@ -1,0 +1,32 @@
+//! A program whose image is locked: versions that nobody wrote down.
+
+use std::process::Command;
+
+use image_runtime::{Image, app, image};
+
+#[allow(deprecated, reason = "what is not pinned is to be locked")]
+const LOCKED: Image = image!(
+    debian_slim(python_version = "3.11")
+        .env({ "EDITOR": "none" })
+        .apt_install("jq")
+        .pip_install("python-dateutil")
+        .run_commands("touch /touched")
+);
+
+/// What the image's own tools say it holds.
+#[app::function(image = LOCKED)]
+fn packages() -> String {
+    let tools = [
+        ["dpkg-query", "-W"].as_slice(),
+        &["python3", "-m", "pip", "freeze", "--all"],
+        &["apt-mark", "showmanual"],
+    ];
+    let said = tools.map(|words| {
+        let output = Command::new(words[0]).args(&words[1..]).output();
+        String::from_utf8_lossy(&output.expect("the image has these tools").stdout).into_owned()
+    });
+    said.join("\n")
+}
+
+#[app::main]
+fn main() {}
