@@ -10,13 +10,13 @@ mod gpus;
 mod images;
 mod limits;
 mod many;
+mod mounted;
 mod output;
 mod pools;
 mod python;
 mod scripts;
 mod streams;
 mod values;
-mod volumes;
 
 use image_runtime::{Image, image};
 

@@ -194,6 +194,7 @@ impl Host {
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
         let Callee { function, instance } = callee;
+        self.check_can_serve()?;
         // Before anything runs that would be of no use without these.
         let options = self.program.options_of(function);
         let mut size = Size::of(&options);
