@@ -9,6 +9,7 @@ use std::time::Duration;
 use syn::{Expr, ExprCall, Ident, Lit, LitInt, LitStr, Path};
 
 use crate::diag::{Errors, Fault, did_you_mean};
+use crate::made::{self, Made};
 use crate::syntax::Value;
 use crate::text;
 
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     },
     /// A list of secrets.
     Secrets,
+    /// A map of volumes.
+    Volumes,
     /// A map of strings.
     Map {
         key: TextCheck,
@@ -53,10 +56,18 @@ pub(crate) enum Kind {
     Count { least: u32, example: &'static str },
     /// A number from 1.0 to 10.0.
     Factor,
+    /// A number of CPUs.
+    Cpus,
+    /// A string that names a GPU, or a list of such in order of preference.
+    Gpu,
+    /// A string that is an amount of memory.
+    Memory,
     /// A whole number, or `retries(max = 3, …)`.
     Retries,
     /// A path to a `const Image`.
     Image,
+    /// A path to a function under `#[app::function]`.
+    Function,
 }
 
 /// A value that is what it must be.
@@ -66,13 +77,20 @@ pub(crate) enum Checked {
     Text(LitStr),
     Texts(Vec<LitStr>),
     Words(Vec<String>),
-    Secrets(Vec<Secret>),
+    Secrets(Vec<Made>),
+    /// Each with its directory in the container.
+    Volumes(Vec<(LitStr, Made)>),
     Map(Vec<(LitStr, LitStr)>),
     Duration(Duration),
     Count(u32, LitInt),
     Factor(f64),
+    Cpus(f64),
+    /// Each as written, too.
+    Gpu(Vec<(LitStr, text::gpu::Gpu)>),
+    Memory(u64),
     Retries(Retries),
     Image(Path),
+    Function(Path),
 }
 
 /// How often a call is made again, and after how long.
@@ -81,15 +99,6 @@ pub(crate) struct Retries {
     pub(crate) max: u32,
     /// Nothing where only a number was written.
     pub(crate) pace: Option<(Duration, f64)>,
-}
-
-/// A secret.
-#[derive(Clone)]
-pub(crate) enum Secret {
-    /// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
-    Made(Ident, LitStr),
-    /// A path to a `const Secret`.
-    Named(Path),
 }
 
 /// A keyword: its name and what its value must be.
@@ -178,7 +187,10 @@ impl Kind {
                 }
             }
             (Self::Secrets, Value::List(_, items)) => {
-                each(items, |item| crate::secret::read(item, errors)).map(Checked::Secrets)
+                each(items, |item| made::SECRET.read(item, errors)).map(Checked::Secrets)
+            }
+            (Self::Volumes, Value::Map(_, entries)) => {
+                read_volumes(entries, errors).map(Checked::Volumes)
             }
             (Self::Map { key, value, .. }, Value::Map(_, entries)) => {
                 read_map(name, entries, key, value, errors).map(Checked::Map)
@@ -215,6 +227,30 @@ impl Kind {
             (Self::Factor, Value::Literal(literal @ (Lit::Float(_) | Lit::Int(_)))) => {
                 retries::factor(name, literal, errors).map(Checked::Factor)
             }
+            (Self::Cpus, Value::Literal(literal @ (Lit::Float(_) | Lit::Int(_)))) => {
+                cpus(name, literal, errors).map(Checked::Cpus)
+            }
+            (Self::Gpu, Value::List(span, items)) if items.is_empty() => {
+                let fault = Fault::new(format!("`{name}` needs at least one GPU"));
+                errors.at_span(*span, fault.help("such as `[\"A100\", \"any\"]`"));
+                None
+            }
+            (Self::Gpu, Value::Literal(Lit::Str(_)) | Value::List(..)) => {
+                let items = match value {
+                    Value::List(_, items) => items.as_slice(),
+                    one => std::slice::from_ref(one),
+                };
+                each(items, |item| read_gpu(name, item, errors)).map(Checked::Gpu)
+            }
+            (Self::Memory, Value::Literal(Lit::Str(text))) => {
+                match text::memory::parse(&text.value()) {
+                    Ok(bytes) => Some(Checked::Memory(bytes)),
+                    Err(fault) => {
+                        errors.at(text, fault);
+                        None
+                    }
+                }
+            }
             (Self::Retries, Value::Literal(Lit::Int(_))) => {
                 match RETRIES_MAX.read(name, value, errors) {
                     Some(Checked::Count(max, _)) => {
@@ -228,6 +264,19 @@ impl Kind {
             }
             (Self::Image, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
                 Some(Checked::Image(path.path.clone()))
+            }
+            (Self::Function, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
+                Some(Checked::Function(path.path.clone()))
+            }
+            (Self::Function, Value::Other(Expr::Call(call))) if call.args.is_empty() => {
+                let function = &call.func;
+                let fault = Fault::new(format!("`{name}` must be a path, not a call"));
+                let path = quote::quote!(#function).to_string().replace(' ', "");
+                errors.at(
+                    call,
+                    fault.help(format!("leave out the parentheses: `{path}`")),
+                );
+                None
             }
             (wanted, found) => {
                 errors.at(found, wanted.wrong_type(name, found));
@@ -243,26 +292,35 @@ impl Kind {
             Self::Text { example, .. } | Self::Texts { example, .. } => example,
             Self::Words { example, .. } | Self::Map { example, .. } => example,
             Self::Secrets => "[Secret::from_env(\"TOKEN\")]",
+            Self::Volumes => "{ \"/data\": Volume::from_name(\"data\") }",
             Self::Duration { example, .. } | Self::Count { example, .. } => example,
-            Self::Factor => "2.0",
+            Self::Factor | Self::Cpus => "2.0",
+            Self::Memory => "\"4GiB\"",
+            Self::Gpu => "\"A100\"",
             Self::Retries => "3",
             Self::Image => "ML",
+            Self::Function => "download",
         }
     }
 
     fn wrong_type(self, name: &str, found: &Value) -> Fault {
         let wanted = match self {
             Self::Flag => "`true` or `false`",
-            Self::Text { .. } | Self::Words { .. } | Self::Duration { .. } => "a string",
+            Self::Text { .. } | Self::Words { .. } | Self::Duration { .. } | Self::Memory => {
+                "a string"
+            }
             Self::Count { .. } => "a whole number",
-            Self::Factor => "a number",
+            Self::Factor | Self::Cpus => "a number",
+            Self::Gpu => "a string or a list of strings",
             Self::Retries => {
                 "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
             }
             Self::Secrets => "a list of secrets",
+            Self::Volumes => "a map of directories to volumes",
             Self::Texts { .. } => "a list of strings",
             Self::Map { .. } => "a map of strings",
             Self::Image => "the path of a `const Image`",
+            Self::Function => "the path of a function under `#[app::function]`",
         };
         let subject = if name.contains(' ') {
             name.to_owned()
@@ -289,6 +347,14 @@ impl Kind {
             (Self::Duration { .. }, Value::Literal(Lit::Int(number))) => fault.help(format!(
                 "put it in quotes and add its unit: `\"{number}s\"`"
             )),
+            (Self::Memory, Value::Literal(Lit::Int(number))) => fault.help(format!(
+                "put it in quotes and add its unit: `\"{number}MiB\"`"
+            )),
+            (Self::Cpus, Value::Literal(Lit::Str(text)))
+                if text.value().parse::<f64>().is_ok_and(f64::is_finite) =>
+            {
+                fault.help(format!("leave out the quotes: `{}`", text.value()))
+            }
             (Self::Count { .. } | Self::Retries, Value::Literal(Lit::Str(text)))
                 if text.value().parse::<u32>().is_ok() =>
             {
@@ -321,6 +387,26 @@ pub(crate) fn read_texts(
             _ => None,
         }
     })
+}
+
+/// How many CPUs' time. The kernel gives no less, and knows no more.
+fn cpus(name: &str, literal: &Lit, errors: &mut Errors) -> Option<f64> {
+    let number = match literal {
+        Lit::Float(number) => number.base10_parse::<f64>(),
+        Lit::Int(number) => number.base10_parse::<f64>(),
+        _ => return None,
+    };
+    match number {
+        Ok(cpus) if (0.01..=8192.0).contains(&cpus) => Some(cpus),
+        _ => {
+            let fault = Fault::new(format!("`{name}` must be between 0.01 and 8192"));
+            errors.at(
+                literal,
+                fault.help("a number of CPUs: `0.5` is half of one"),
+            );
+            None
+        }
+    }
 }
 
 fn read_map(
@@ -362,6 +448,50 @@ fn read_map(
             return None;
         }
         Some((key, value))
+    })
+}
+
+fn read_gpu(name: &str, item: &Value, errors: &mut Errors) -> Option<(LitStr, text::gpu::Gpu)> {
+    let Value::Literal(Lit::Str(text)) = item else {
+        let what = format!("each item of `{name}`");
+        errors.at(
+            item,
+            Kind::Text {
+                check: text::any,
+                example: "\"A100\"",
+            }
+            .wrong_type(&what, item),
+        );
+        return None;
+    };
+    match text::gpu::parse(&text.value()) {
+        Ok(gpu) => Some((text.clone(), gpu)),
+        Err(fault) => {
+            errors.at(text, fault);
+            None
+        }
+    }
+}
+
+/// Volumes, each with its directory in the container.
+fn read_volumes(entries: &[(Value, Value)], errors: &mut Errors) -> Option<Vec<(LitStr, Made)>> {
+    let mut seen = HashSet::new();
+    each(entries, |(key, value)| {
+        let kind = Kind::Text {
+            check: text::container_path::of_volume,
+            example: "\"/data\"",
+        };
+        let key = kind.read("a key of `volumes`", key, errors);
+        let volume = made::VOLUME.read(value, errors);
+        let (Some(Checked::Text(key)), Some(volume)) = (key, volume) else {
+            return None;
+        };
+        if !seen.insert(key.value().trim_end_matches('/').to_owned()) {
+            let fault = Fault::new(format!("`{}` is given twice", key.value()));
+            errors.at(&key, fault);
+            return None;
+        }
+        Some((key, volume))
     })
 }
 

@@ -9,10 +9,10 @@ mod function;
 mod image;
 mod item;
 mod keyword;
+mod made;
 mod paths;
 mod python;
 mod script;
-mod secret;
 #[cfg(test)]
 mod snapshots;
 mod syntax;

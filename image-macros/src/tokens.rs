@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Path;
+use syn::spanned::Spanned as _;
 
-use crate::keyword::{Checked, Retries, Secret};
+use crate::keyword::{Checked, Retries};
+use crate::made::{self, Made};
 use crate::paths::private;
 use crate::syntax::path_text;
 
@@ -31,6 +33,20 @@ pub(crate) fn image_reference(path: &Path) -> TokenStream {
     quote!(#p::ImageRef { image: #path, path: #text, module: ::core::module_path!() })
 }
 
+/// A function that runs while an image is built. The path stands in it once.
+fn build_function(path: &Path) -> TokenStream {
+    let p = private();
+    let found = quote_spanned!(path.span()=> <#path>::BUILD__);
+    let refused = quote_spanned!(path.span()=> ::core::panic!("{}", why));
+    quote!({
+        const FUNCTION__: #p::BuildFunction = #found;
+        const _: () = if let ::core::option::Option::Some(why) = #p::cannot_run_while_building(&FUNCTION__) {
+            #refused
+        };
+        FUNCTION__
+    })
+}
+
 fn duration(duration: Duration) -> TokenStream {
     let milliseconds =
         u64::try_from(duration.as_millis()).expect("a duration is parsed as milliseconds that fit");
@@ -46,14 +62,15 @@ impl Checked {
             Self::Texts(texts) => quote!(&[#(#texts),*]),
             Self::Words(words) => quote!(&[#(#words),*]),
             Self::Secrets(secrets) => {
-                let p = private();
-                let secrets = secrets.iter().map(|secret| match secret {
-                    Secret::Made(constructor, argument) => {
-                        quote!(#p::Secret::#constructor(#argument))
-                    }
-                    Secret::Named(path) => quote!(#path),
-                });
+                let secrets = secrets.iter().map(|secret| secret.tokens(made::SECRET));
                 quote!(&[#(#secrets),*])
+            }
+            Self::Volumes(volumes) => {
+                let volumes = volumes.iter().map(|(target, volume)| {
+                    let volume = volume.tokens(made::VOLUME);
+                    quote!((#target, #volume))
+                });
+                quote!(&[#(#volumes),*])
             }
             Self::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| quote!((#key, #value)));
@@ -61,7 +78,22 @@ impl Checked {
             }
             Self::Duration(duration) => self::duration(*duration),
             Self::Count(count, _) => quote!(#count),
-            Self::Factor(factor) => quote!(#factor),
+            Self::Factor(number) | Self::Cpus(number) => quote!(#number),
+            Self::Gpu(alternatives) => {
+                let p = private();
+                let optional = |value: Option<TokenStream>| match value {
+                    Some(value) => quote!(::core::option::Option::Some(#value)),
+                    None => quote!(::core::option::Option::None),
+                };
+                let alternatives = alternatives.iter().map(|(text, gpu)| {
+                    let kind = optional(gpu.kind.map(|kind| quote!(#kind)));
+                    let memory = optional(gpu.memory.map(|memory| quote!(#memory)));
+                    let count = optional(gpu.count.map(|count| quote!(#count)));
+                    quote!(#p::Gpu { text: #text, kind: #kind, memory: #memory, count: #count })
+                });
+                quote!(&[#(#alternatives),*])
+            }
+            Self::Memory(bytes) => quote!(#bytes),
             Self::Retries(Retries { max, pace }) => {
                 let p = private();
                 match pace {
@@ -73,6 +105,18 @@ impl Checked {
                 }
             }
             Self::Image(path) => image_reference(path),
+            Self::Function(path) => build_function(path),
+        }
+    }
+}
+
+impl Made {
+    fn tokens(&self, ty: made::Type) -> TokenStream {
+        let p = private();
+        let name = syn::Ident::new(ty.name, proc_macro2::Span::call_site());
+        match self {
+            Self::By(constructor, argument) => quote!(#p::#name::#constructor(#argument)),
+            Self::Named(path) => quote!(#path),
         }
     }
 }

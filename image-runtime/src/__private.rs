@@ -27,9 +27,9 @@ pub use crate::spec::base::{
 pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
 pub use crate::spec::{
-    AppSpec, Base, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Image, ImageRef, ImageSpec,
-    Invoke, JsonBridge, Parameter, Place, Project, PythonSpec, Requirements, Retries, Secret, Step,
-    TestEntry,
+    AppSpec, Base, BuildFunction, ClassSpec, ExitSpec, FunctionOptions, FunctionSpec, Gpu, Image,
+    ImageRef, ImageSpec, Invoke, JsonBridge, Parameter, Place, Project, PythonSpec, Requirements,
+    Retries, Secret, Step, TestEntry, Volume,
 };
 
 /// Why no step can follow an image, if none can: its last files are put in when a container starts.
@@ -41,6 +41,22 @@ pub const fn cannot_be_extended(base: &Base) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// Why a function cannot run while an image is built, if it cannot.
+pub const fn cannot_run_while_building(function: &BuildFunction) -> Option<&'static str> {
+    if function.makes_stream {
+        return Some(
+            "`run_function` takes a function that returns once, not one that makes a stream",
+        );
+    }
+    if function.parameters > 0 {
+        return Some(
+            "`run_function` takes a function without parameters\n\
+             help: write one that calls it with its arguments",
+        );
+    }
+    None
 }
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.

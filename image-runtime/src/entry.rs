@@ -51,6 +51,7 @@ fn become_what_this_process_is() {
     if worker::is_reaper() {
         worker::reap();
     }
+    worker::run_named_function();
     if worker::is_worker() {
         worker::serve();
     }

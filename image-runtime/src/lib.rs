@@ -52,6 +52,8 @@ mod entry;
 pub mod event;
 mod export;
 #[doc(hidden)]
+pub mod gpu;
+#[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
 pub mod protocol;
@@ -71,7 +73,7 @@ pub use client::{
     BlockingItems, BlockingMap, Call, CallError, CallErrorKind, CallId, Class, Handle, Items, Map,
 };
 pub use image_macros::image;
-pub use spec::{Image, Secret};
+pub use spec::{Image, Secret, Volume};
 
 /// The macros of a program: `#[app::function]`, `#[app::cls]`, `#[app::python]`, `#[app::main]`, `#[app::test]`, `app::config!`.
 pub mod app {

@@ -9,7 +9,9 @@ use std::sync::LazyLock;
 
 pub use names::Names;
 
-use crate::spec::{AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, Secrets, TestEntry};
+use crate::spec::{
+    AppSpec, Base, FunctionOptions, FunctionSpec, Image, Place, Secrets, TestEntry, Volumes,
+};
 
 /// An image that `image!` registered.
 #[derive(Debug)]
@@ -144,6 +146,19 @@ impl Program {
             } else {
                 own.secrets
             },
+            volumes: if own.volumes.is_empty() {
+                defaults.volumes
+            } else {
+                own.volumes
+            },
+            gpu: if own.gpu.is_empty() {
+                defaults.gpu
+            } else {
+                own.gpu
+            },
+            cpu: own.cpu.or(defaults.cpu),
+            memory: own.memory.or(defaults.memory),
+            network: own.network.or(defaults.network),
             retries: own.retries.or(defaults.retries),
             concurrency: own.concurrency.or(defaults.concurrency),
             min_containers: own.min_containers.or(defaults.min_containers),
@@ -154,13 +169,27 @@ impl Program {
 
     /// The secrets of a function: its own, else the program's.
     pub fn secrets_of(&self, function: &FunctionSpec) -> Secrets {
-        let place = match self.app {
-            Some(app) if function.options.secrets.is_empty() => app.place,
-            _ => function.place,
-        };
+        let is_own = !function.options.secrets.is_empty();
         Secrets {
             all: self.options_of(function).secrets,
-            folder: place.manifest_dir,
+            folder: self.place_of_option(function, is_own).manifest_dir,
+        }
+    }
+
+    /// The volumes of a function: its own, else the program's.
+    pub fn volumes_of(&self, function: &FunctionSpec) -> Volumes {
+        let is_own = !function.options.volumes.is_empty();
+        Volumes {
+            all: self.options_of(function).volumes,
+            folder: self.place_of_option(function, is_own).manifest_dir,
+        }
+    }
+
+    /// Where an option stands that is the function's own, or else the program's.
+    fn place_of_option(&self, function: &FunctionSpec, is_own: bool) -> Place {
+        match self.app {
+            Some(app) if !is_own => app.place,
+            _ => function.place,
         }
     }
 

@@ -347,3 +347,17 @@ fn readers_that_went_away_are_no_failure() {
         .unwrap();
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn volumes_are_listed_and_one_that_is_not_there_cannot_be_deleted() {
+    if !engine() {
+        return;
+    }
+    let listed = subject(&["volume", "list", "--json"]).run().good();
+    assert!(listed.json().is_array(), "{}", listed.stdout);
+    let said = said(&["volume", "delete", "../nothing"], 2);
+    assert_eq!(
+        said,
+        "error: there is no volume `../nothing`\n  help: `volume list` lists those there are\n"
+    );
+}

@@ -190,7 +190,7 @@ impl Bench {
         let limits = [
             ("memory limit", spec.limits.memory.is_some()),
             ("pids limit", spec.limits.pids.is_some()),
-            ("cpus limit", spec.limits.cpus.is_some()),
+            ("cpu limit", spec.limits.cpus.is_some()),
         ];
         let reason = facts.iter().find(|(name, value)| {
             limits.contains(&(name, true)) && value.contains("cannot be kept")
@@ -238,6 +238,7 @@ pub(crate) fn shell(layer: LayerId, command: &str) -> ContainerSpec {
         mounts: Vec::new(),
         network: false,
         limits: Limits::default(),
+        gpus: Vec::new(),
         purpose: "test".to_owned(),
     }
 }

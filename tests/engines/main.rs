@@ -99,6 +99,7 @@ on_every_engine! {
         nothing_of_the_process_is_kept
         a_saved_layer_can_be_built_on
         caches_are_kept_between_containers
+        volumes_stay_until_they_are_removed
     }
     exporting {
         a_layer_and_those_below_are_archives_of_what_they_add

@@ -53,7 +53,10 @@ async fn added_files_are_seen_as_they_are_here_without_what_is_ignored() {
     let seen = async |path: &str| in_added::remote(path).await.unwrap();
     let here = names(&format!("{}/functions/data", env!("CARGO_MANIFEST_DIR")));
     assert_eq!(seen("/srv/all").await, here);
-    assert_eq!(seen("/srv/some").await, ["more", "project", "wheels.py"]);
+    assert_eq!(
+        seen("/srv/some").await,
+        ["building.env", "more", "project", "wheels.py"]
+    );
     assert_eq!(
         seen("/srv/some/project").await,
         ["pyproject.toml", "uv.lock"]

@@ -1,11 +1,14 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
 mod background;
+mod building;
 mod classes;
 mod dockerfile;
 mod failures;
 mod files;
+mod gpus;
 mod images;
+mod limits;
 mod many;
 mod output;
 mod pools;
@@ -13,6 +16,7 @@ mod python;
 mod scripts;
 mod streams;
 mod values;
+mod volumes;
 
 use image_runtime::{Image, image};
 

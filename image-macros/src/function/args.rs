@@ -48,6 +48,31 @@ const RETRIES: Keyword = Keyword {
     kind: Kind::Retries,
 };
 
+const GPU: Keyword = Keyword {
+    name: "gpu",
+    kind: Kind::Gpu,
+};
+
+const CPU: Keyword = Keyword {
+    name: "cpu",
+    kind: Kind::Cpus,
+};
+
+const MEMORY: Keyword = Keyword {
+    name: "memory",
+    kind: Kind::Memory,
+};
+
+const NETWORK: Keyword = Keyword {
+    name: "network",
+    kind: Kind::Flag,
+};
+
+const VOLUMES: Keyword = Keyword {
+    name: "volumes",
+    kind: Kind::Volumes,
+};
+
 const CONCURRENCY: Keyword = count("concurrency", 1, "4");
 const MIN_CONTAINERS: Keyword = count("min_containers", 0, "1");
 const MAX_CONTAINERS: Keyword = count("max_containers", 1, "8");
@@ -94,6 +119,11 @@ pub(crate) const FUNCTION: &[Keyword] = &[
     RETRIES,
     ENV,
     SECRETS,
+    VOLUMES,
+    GPU,
+    CPU,
+    MEMORY,
+    NETWORK,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,
@@ -114,6 +144,11 @@ pub(crate) const CONFIG: &[Keyword] = &[
     RETRIES,
     ENV,
     SECRETS,
+    VOLUMES,
+    GPU,
+    CPU,
+    MEMORY,
+    NETWORK,
     CONCURRENCY,
     MIN_CONTAINERS,
     MAX_CONTAINERS,

@@ -15,6 +15,7 @@ use syn::{Ident, Token};
 use super::args::Settings;
 use super::model::{Function, Role};
 use super::signature::{Output, Parameter};
+use super::source;
 use super::stream::Making;
 use super::verbs::verbs;
 use crate::keyword::Checked;
@@ -42,6 +43,7 @@ pub(crate) fn function(function: &Function) -> TokenStream {
     };
     let verbs = verbs(function);
     let registered = registered(function);
+    let build = build(function);
     quote! {
         #here
 
@@ -56,7 +58,25 @@ pub(crate) fn function(function: &Function) -> TokenStream {
             #local
             #verbs
             #registered
+            #build
         }
+    }
+}
+
+/// What `run_function` asks of the function.
+fn build(function: &Function) -> TokenStream {
+    let p = private();
+    let parameters = function.signature.parameters.len();
+    let makes_stream = function.signature.output.making.is_some();
+    let source = source::of(&function.item);
+    quote! {
+        #[doc(hidden)]
+        pub const BUILD__: #p::BuildFunction = #p::BuildFunction {
+            spec: Self::spec__,
+            parameters: #parameters,
+            makes_stream: #makes_stream,
+            source: #source,
+        };
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod args;
 pub(crate) mod expand;
 pub(crate) mod model;
 pub(crate) mod signature;
+mod source;
 mod stream;
 pub(crate) mod verbs;
 

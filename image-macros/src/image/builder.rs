@@ -172,6 +172,19 @@ pub(crate) fn resolve(call: &mut Call, errors: &mut Errors) {
     }
 }
 
+/// Resolves the Python that is put into an image of others: as the default builder version has it.
+pub(crate) fn add_python(call: &mut Call, errors: &mut Errors) {
+    let builder = Builder::find(DEFAULT).expect("the default is a row of the table");
+    if let Some((_, argument)) = call.keyword("add_python")
+        && let Argument::Checked(Checked::Text(text)) = argument
+    {
+        match builder.python(&text.value()) {
+            Ok(python) => *argument = Argument::Python(python),
+            Err(fault) => errors.at(text, fault),
+        }
+    }
+}
+
 fn advice(builder: &Builder, text: &LitStr, note: &'static str) -> Advice {
     Advice {
         name: format_ident!(

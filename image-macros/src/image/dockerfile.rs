@@ -2,6 +2,7 @@
 
 use syn::LitStr;
 
+use super::builder;
 use super::model::{Argument, Call};
 use crate::diag::Errors;
 use crate::dockerfile::{self, Problem, Request};
@@ -13,6 +14,7 @@ const CONTEXT: &str = ".";
 
 /// Reads the file of a base.
 pub(crate) fn from_dockerfile(call: &mut Call, errors: &mut Errors) {
+    builder::add_python(call, errors);
     let context = context(call);
     let build_args = match call.keyword("build_args") {
         Some((_, Argument::Checked(Checked::Map(entries)))) => entries

@@ -54,8 +54,8 @@ pub(crate) const BASES: &[Row] = &[
             text::reference::image,
             "\"alpine:3.20\"",
         )]),
-        keywords: &[],
-        finish: None,
+        keywords: &[ADD_PYTHON],
+        finish: Some(builder::add_python),
     },
     Row {
         name: "from_dockerfile",
@@ -76,6 +76,7 @@ pub(crate) const BASES: &[Row] = &[
             },
             CONTEXT_DIR,
             text("target", text::any, "\"build\""),
+            ADD_PYTHON,
         ],
         finish: Some(dockerfile::from_dockerfile),
     },
@@ -185,6 +186,16 @@ pub(crate) const STEPS: &[Row] = &[
             example: "\"make\"",
         },
         keywords: &[SECRETS, FORCE_BUILD],
+        finish: None,
+    },
+    Row {
+        name: "run_function",
+        aliases: &[],
+        positional: Positional::Exactly(&[Keyword {
+            name: "function",
+            kind: Kind::Function,
+        }]),
+        keywords: &[FORCE_BUILD],
         finish: None,
     },
     Row {
@@ -316,6 +327,9 @@ pub(crate) const STEPS: &[Row] = &[
         finish: Some(dockerfile::dockerfile_commands),
     },
 ];
+
+/// The Python that is put into an image of others.
+const ADD_PYTHON: Keyword = text("add_python", text::any, "\"3.11\"");
 
 /// Where `COPY` takes its files from.
 const CONTEXT_DIR: Keyword = text("context_dir", text::local::directory, "\".\"");

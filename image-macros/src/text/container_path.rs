@@ -27,6 +27,30 @@ pub(crate) fn file(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Where a volume is seen: absolute, as it is, and no place that is the container's own.
+pub(crate) fn of_volume(text: &str) -> Result<(), Fault> {
+    directory(text)?;
+    let mut parts = text.split('/').skip(1).peekable();
+    let first = parts.peek().copied().unwrap_or_default();
+    if first.is_empty() || ["dev", "proc", "sys"].contains(&first) {
+        let fault = Fault::new(format!("a volume cannot be seen at `{text}`"));
+        return Err(fault.help("choose a directory of its own, such as `/data`"));
+    }
+    let last_is_empty = text.ends_with('/');
+    let is_odd = |part: &str, is_last: bool| {
+        part == "." || part == ".." || (part.is_empty() && !(is_last && last_is_empty))
+    };
+    while let Some(part) = parts.next() {
+        if is_odd(part, parts.peek().is_none()) {
+            let fault = Fault::new(format!(
+                "the directory `{text}` has parts that lead nowhere"
+            ));
+            return Err(fault.help("write it without `.`, `..` and `//`"));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +62,18 @@ mod tests {
         }
         for bad in ["", "app", "./app", "~/x", "$HOME", "/a\0"] {
             assert!(directory(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn volumes_have_a_directory_of_their_own() {
+        for good in ["/data", "/data/", "/srv/a b", "/developers"] {
+            assert_eq!(of_volume(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "data", "/", "//", "/proc", "/dev/shm", "/sys/", "/a/../b", "/a//b", "/a/.",
+        ] {
+            assert!(of_volume(bad).is_err(), "{bad}");
         }
     }
 

@@ -3,8 +3,10 @@
 pub(crate) mod apt;
 pub(crate) mod container_path;
 pub(crate) mod duration;
+pub(crate) mod gpu;
 pub(crate) mod ignore;
 pub(crate) mod local;
+pub(crate) mod memory;
 pub(crate) mod name;
 pub(crate) mod pep440;
 pub(crate) mod pep508;

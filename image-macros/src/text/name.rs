@@ -40,12 +40,29 @@ pub(crate) fn of_variable(text: &str) -> Result<(), Fault> {
 
 /// The name of a secret in the local store: that of a file.
 pub(crate) fn of_secret(text: &str) -> Result<(), Fault> {
+    of_file(text, "secret")
+}
+
+/// The name of a volume: that of a directory, and part of a Docker volume's.
+pub(crate) fn of_volume(text: &str) -> Result<(), Fault> {
+    let fault = of_file(text, "volume");
+    match text.contains('/') {
+        true => fault.map_err(|fault| {
+            fault.help(format!(
+                "write `Volume::from_host({text:?})` for a directory of this machine"
+            ))
+        }),
+        false => fault,
+    }
+}
+
+fn of_file(text: &str, what: &str) -> Result<(), Fault> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     match starts && text.chars().all(fits) && text.len() <= 64 {
         true => Ok(()),
         false => Err(Fault::new(format!(
-            "{text:?} is not a name of a secret: up to 64 letters, digits, `.`, `_` and `-`, starting with a letter or a digit"
+            "{text:?} is not a name of a {what}: up to 64 letters, digits, `.`, `_` and `-`, starting with a letter or a digit"
         ))),
     }
 }

@@ -64,7 +64,7 @@ impl FileSource for Archive {
 }
 
 /// The bytes of a file without its compression.
-fn unpacked(file: &Path) -> io::Result<Box<dyn Read>> {
+pub(super) fn unpacked(file: &Path) -> io::Result<Box<dyn Read>> {
     let mut opened = File::open(file)?;
     let mut magic = Vec::new();
     opened.by_ref().take(6).read_to_end(&mut magic)?;

@@ -11,7 +11,10 @@ use crate::base::python;
 use crate::digest::{Digest, Encoder};
 use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
 use crate::event::Event;
-use crate::plan::{BaseSource, Chain, LockedBase, PlannedLayer, ResolvedBase, Root, base_layer};
+use crate::plan::{
+    BaseSource, Chain, Libc, LockedBase, PlannedLayer, ResolvedBase, Root, StandalonePython,
+    base_layer,
+};
 use crate::spec::Image;
 use crate::spec::base::{BuilderVersion, PythonVersion};
 use crate::store::Store;
@@ -27,7 +30,19 @@ struct Record {
 }
 
 /// The name under which what a root is today is remembered; `scratch` needs none.
-pub(super) fn key(root: &Root) -> Option<String> {
+pub(super) fn key(chain: &Chain) -> Option<String> {
+    let key = root_key(&chain.root);
+    match chain.added_python() {
+        None => key,
+        Some(python) => Some(format!(
+            "{} with python {}",
+            key.as_deref().unwrap_or("scratch"),
+            python.exact
+        )),
+    }
+}
+
+fn root_key(root: &Root) -> Option<String> {
     match root {
         Root::Scratch => None,
         Root::Registry { reference } => Some(format!("registry {reference}")),
@@ -45,10 +60,10 @@ fn record(key: &str) -> String {
 }
 
 /// What an image's root was when it was last asked for, if the store knows.
-pub(crate) fn known_base(store: &Store, image: Image) -> Option<BaseSource> {
-    let key = key(&Chain::of(image).root)?;
+pub(crate) fn known_base(store: &Store, image: Image) -> Option<ResolvedBase> {
+    let key = key(&Chain::of(image))?;
     let known: Record = store.bases().read_record(&record(&key))?;
-    Some(known.base.source)
+    Some(known.base)
 }
 
 impl Builder {
@@ -58,10 +73,11 @@ impl Builder {
         chain: &Chain,
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
-        let Some(key) = key(&chain.root) else {
+        let Some(key) = key(chain) else {
             return Ok(ResolvedBase {
                 source: BaseSource::Scratch,
                 config: ImageConfig::default(),
+                python: None,
             });
         };
         self.bases
@@ -77,14 +93,18 @@ impl Builder {
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
-        if let Some(source) = self.locked_base(key).await? {
+        if let Some((source, python)) = self.locked_base(key).await? {
             // What it says of its own environment never changes.
             let file = record(&format!("locked {}", base_layer(&source).id));
-            if let Some(base) = folder.read_record(&file) {
-                return Ok(base);
-            }
-            let base = self.describe_base(source, image).await?;
-            folder.write_record(&file, &base)?;
+            let mut base: ResolvedBase = match folder.read_record(&file) {
+                Some(base) => base,
+                None => {
+                    let base = self.describe_base(source, image).await?;
+                    folder.write_record(&file, &base)?;
+                    base
+                }
+            };
+            base.python = python;
             return Ok(base);
         }
         let file = record(key);
@@ -99,25 +119,40 @@ impl Builder {
             }
         }
         let resolved = match chain.root {
-            Root::Registry { reference } => self.resolve_reference(reference, image).await,
+            Root::Registry { reference } => {
+                let source = self.resolve_reference(reference, image).await;
+                source.map(|source| (source, None))
+            }
             Root::Debian { builder, python } => self.resolve_debian(builder, python, image).await,
-            Root::Scratch => unreachable!("scratch needs no look-up"),
+            Root::Scratch => Ok((BaseSource::Scratch, None)),
         };
-        let base = match (resolved, known) {
-            (Ok(source), Some(record)) if record.base.source == source => record.base,
-            (Ok(source), _) => self.describe_base(source, image).await?,
+        let (source, python) = match (resolved, &known) {
+            (Ok(resolved), _) => resolved,
             (Err(error), Some(record)) if !self.options.pull => {
-                self.events.tell(Event::Notice {
-                    text: format!(
-                        "{}: whether its base changed cannot be found out ({}); it is used as it was",
-                        record.base.source.describe(),
-                        one_line(&error)
-                    ),
-                });
-                return Ok(record.base);
+                return Ok(self.as_it_was(record, &error));
             }
             (Err(error), _) => return Err(error),
         };
+        let mut base = match &known {
+            Some(record) if record.base.source == source => record.base.clone(),
+            _ => self.describe_base(source, image).await?,
+        };
+        match chain.added_python() {
+            None => base.python = python,
+            Some(version) => {
+                let libc = match &base.python {
+                    Some(python) => python.libc,
+                    None => self.libc_of(&base, image).await?,
+                };
+                match (self.find_standalone(version, libc, image).await, &known) {
+                    (Ok(python), _) => base.python = Some(python),
+                    (Err(error), Some(record)) if !self.options.pull => {
+                        return Ok(self.as_it_was(record, &error));
+                    }
+                    (Err(error), _) => return Err(error),
+                }
+            }
+        }
         if self.options.ignore_cache {
             return Ok(base);
         }
@@ -129,6 +164,18 @@ impl Builder {
             },
         )?;
         Ok(base)
+    }
+
+    /// A base that is known from before, where nothing newer can be found out.
+    fn as_it_was(&self, record: &Record, error: &BuildError) -> ResolvedBase {
+        self.events.tell(Event::Notice {
+            text: format!(
+                "{}: whether its base changed cannot be found out ({}); it is used as it was",
+                record.base.source.describe(),
+                one_line(error)
+            ),
+        });
+        record.base.clone()
     }
 
     /// What a base says of its own environment. An image of a registry has to be here to tell.
@@ -152,7 +199,11 @@ impl Builder {
                 })
                 .await?;
         }
-        Ok(ResolvedBase { source, config })
+        Ok(ResolvedBase {
+            source,
+            config,
+            python: None,
+        })
     }
 
     async fn resolve_registry(&self, reference: &str) -> Result<BaseSource, BuildError> {
@@ -189,38 +240,42 @@ impl Builder {
         builder: BuilderVersion,
         python: Option<PythonVersion>,
         image: &str,
-    ) -> Result<BaseSource, BuildError> {
+    ) -> Result<(BaseSource, Option<StandalonePython>), BuildError> {
         let suite = builder.suite;
-        let reference = match python {
-            None => format!("debian:{suite}-slim"),
-            Some(python) => format!("python:{}-slim-{suite}", python.exact),
+        let plain = format!("debian:{suite}-slim");
+        let Some(python) = python else {
+            let source = self.resolve_reference(&plain, image).await?;
+            return Ok((source, None));
         };
+        let reference = format!("python:{}-slim-{suite}", python.exact);
         let why = match self.resolve_registry(&reference).await {
-            Ok(source) => return Ok(source),
+            Ok(source) => return Ok((source, None)),
             Err(BuildError::Engine(
                 error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
             )) => error,
             Err(error) => return Err(error),
         };
         let has = python::suite_series(suite);
-        if let Some(python) = python
-            && (python.pinned || python.series != has)
-        {
-            let asked = if python.pinned {
-                python.exact
-            } else {
-                python.series
-            };
-            return Err(BuildError::Python {
-                asked: asked.into(),
+        if !python.pinned && python.series == has {
+            let source = self
+                .take_archive(suite, true, &reference, image, &why)
+                .await?;
+            return Ok((source, None));
+        }
+        let found = self.find_standalone(python, Libc::Gnu, image).await;
+        let standalone = found.map_err(|error| match error {
+            BuildError::Standalone { asked, source } => BuildError::Python {
+                asked,
                 suite: suite.into(),
                 has: has.into(),
                 accepted: builder.series.contains(&has),
                 reference,
-            });
-        }
-        self.take_archive(suite, python.is_some(), &reference, image, &why)
-            .await
+                source,
+            },
+            error => error,
+        })?;
+        let source = self.resolve_reference(&plain, image).await?;
+        Ok((source, Some(standalone)))
     }
 
     /// A suite of the Debian archive in place of an image that no registry gives.
@@ -312,9 +367,9 @@ impl Builder {
     /// What a lock says of a base.
     pub(super) fn base_to_lock(
         &self,
-        source: &BaseSource,
+        base: &ResolvedBase,
     ) -> Result<serde_json::Map<String, serde_json::Value>, BuildError> {
-        let is = match source {
+        let mut is = match &base.source {
             BaseSource::Scratch => serde_json::json!({}),
             BaseSource::Registry { reference, digest } => {
                 serde_json::json!({ "registry": reference, "digest": digest })
@@ -332,6 +387,9 @@ impl Builder {
                 is
             }
         };
+        if let Some(python) = &base.python {
+            is["standalone"] = serde_json::to_value(python).expect("a Python has string keys");
+        }
         match is {
             serde_json::Value::Object(is) => Ok(is),
             _ => unreachable!("a base is written as a table"),
@@ -372,7 +430,21 @@ fn archived(reference: &str) -> Option<(&'static str, bool)> {
 }
 
 /// The base that a lock names. Its packages are remembered: they are fetched by that list. Else why it cannot be used.
-pub(super) fn locked_base(base: &LockedBase, store: &Store) -> Result<BaseSource, String> {
+pub(super) fn locked_base(
+    base: &LockedBase,
+    store: &Store,
+) -> Result<(BaseSource, Option<StandalonePython>), String> {
+    let malformed = |error: serde_json::Error| format!("is not written as it was: {error}");
+    let python = base
+        .is
+        .get("standalone")
+        .cloned()
+        .map(serde_json::from_value);
+    let python = python.transpose().map_err(malformed)?;
+    Ok((locked_source(base, store)?, python))
+}
+
+fn locked_source(base: &LockedBase, store: &Store) -> Result<BaseSource, String> {
     let text = |name: &str| {
         base.is
             .get(name)
@@ -381,6 +453,9 @@ pub(super) fn locked_base(base: &LockedBase, store: &Store) -> Result<BaseSource
     };
     if let (Some(reference), Some(digest)) = (text("registry"), text("digest")) {
         return Ok(BaseSource::Registry { reference, digest });
+    }
+    if !base.is.contains_key("suite") {
+        return Ok(BaseSource::Scratch);
     }
     let list = serde_json::Value::Object(base.is.clone());
     let resolved: debian::Resolved = serde_json::from_value(list)

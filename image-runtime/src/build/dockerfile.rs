@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::archive::Archive;
 use super::owner;
-use super::placed::{Directory, Document, Packed, Placed, inside};
+use super::placed::{Directory, Document, Packed, Placed, Seen, inside};
 use super::{BuildError, Builder, Prepared};
 use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
@@ -269,8 +269,7 @@ impl Builder {
             return Ok(place);
         }
         let wanted = ["/etc/passwd", "/etc/group", &literally(&place.target)].map(str::to_owned);
-        let packed = self.pack(image, layer, parent, FLAT, &wanted).await?;
-        let seen = packed.look().map_err(EngineError::Files)?;
+        let seen = self.look(image, layer, parent, &wanted).await?;
         if by_name {
             let owner = owner::look_up(&copy.owner, &seen.texts[0], &seen.texts[1]);
             place.owner = Some(owner.map_err(|reason| BuildError::Owner {
@@ -282,6 +281,18 @@ impl Builder {
             place.target.push('/');
         }
         Ok(place)
+    }
+
+    /// What is at a few paths of a layer.
+    pub(super) async fn look(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        of: LayerId,
+        wanted: &[String],
+    ) -> Result<Seen, BuildError> {
+        let packed = self.pack(image, layer, of, FLAT, wanted).await?;
+        Ok(packed.look().map_err(EngineError::Files)?)
     }
 
     /// Packs files of a layer.

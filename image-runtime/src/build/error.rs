@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::debian::DebianError;
 use crate::base::download::DownloadError;
+use crate::base::python::standalone::StandaloneError;
 use crate::base::uv::UvError;
 use crate::context::ContextError;
 use crate::engine::EngineError;
@@ -77,10 +78,10 @@ pub enum BuildError {
         /// The suite.
         suite: String,
     },
-    /// Neither registry nor suite has this Python.
+    /// Neither a registry nor the suite nor the mirror of standalone ones has this Python.
     #[error(
-        "Python {asked} cannot be had: no registry answers, and Debian {suite} itself has Python {has} only\n  \
-         help: {}, or set `IMAGE_REGISTRY_MIRROR` to a registry that has `{reference}`",
+        "Python {asked} cannot be had: no registry answers, Debian {suite} itself has Python {has} only, and no standalone one is found\n  \
+         help: {}, or set `IMAGE_PYTHON_MIRROR` to a mirror that has it, or `IMAGE_REGISTRY_MIRROR` to a registry that has `{reference}`",
         python_help(has, *accepted)
     )]
     Python {
@@ -94,10 +95,43 @@ pub enum BuildError {
         accepted: bool,
         /// The image that would have it.
         reference: String,
+        /// What was said of standalone ones.
+        source: Box<StandaloneError>,
+    },
+    /// A standalone Python for an image cannot be had.
+    #[error(
+        "a standalone Python {asked} cannot be had\n  help: set `IMAGE_PYTHON_MIRROR` to a mirror that has it"
+    )]
+    Standalone {
+        /// The version asked for.
+        asked: String,
+        /// What was said.
+        source: Box<StandaloneError>,
+    },
+    /// No Python runs in it.
+    #[error(
+        "`add_python` cannot put a Python into {base}: it has neither glibc nor musl\n  \
+         help: start from an image that has one, such as `debian:bookworm-slim`"
+    )]
+    NoLibc {
+        /// The base.
+        base: String,
     },
     /// The tool that installs Python packages could not be had.
     #[error("the tool that installs Python packages cannot be had")]
     Uv(#[from] UvError),
+    /// A function that runs while the image is built took too long.
+    #[error(
+        "step `{step}` of image `{image}` did not end within {limit:?}\n  help: give the function more with `timeout = \"…\"`"
+    )]
+    TimedOut {
+        /// The image, as people call it.
+        image: String,
+        /// The step, as people write it.
+        step: String,
+        /// What it was given.
+        limit: std::time::Duration,
+    },
     /// A secret of a step cannot be had.
     #[error("step `{step}` of image `{image}` cannot be made")]
     Secret {
@@ -211,7 +245,7 @@ fn outcome_text(outcome: &RunOutcome) -> String {
         RunOutcome::Exited(code) => format!("exit code {code}"),
         RunOutcome::Signaled(signal) => crate::worker::exit_text(&crate::engine::Exit {
             code: i64::from(128 + signal),
-            out_of_memory: false,
+            ..crate::engine::Exit::default()
         }),
         RunOutcome::NotStarted(reason) => reason.clone(),
     }

@@ -34,7 +34,10 @@ pub(super) fn help(
     let runs_apt = matches!(action, Action::AptInstall(_) | Action::SuitePython { .. });
     let runs_uv = matches!(
         action,
-        Action::PipInstall { .. } | Action::UvSync { .. } | Action::SuitePython { .. }
+        Action::PipInstall { .. }
+            | Action::UvSync { .. }
+            | Action::SuitePython { .. }
+            | Action::StandalonePython { .. }
     );
     match (action, outcome) {
         (Action::AptInstall(_), RunOutcome::NotStarted(_)) => Some(
@@ -58,7 +61,7 @@ pub(super) fn help(
             "the index gives other files than those that `image.lock` names: if that is right, `lock --update` takes them",
         ),
         (Action::PipInstall { .. } | Action::UvSync { .. }, _) if said_one(&NO_PYTHON) => Some(
-            "this base has no Python: use `debian_slim(python_version = \"3.11\")`, or install one in an earlier step",
+            "this base has no Python: use `debian_slim(python_version = \"3.11\")`, write `add_python = \"3.11\"`, or install one in an earlier step",
         ),
         _ => None,
     }

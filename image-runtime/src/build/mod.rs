@@ -18,6 +18,7 @@ mod pip;
 mod placed;
 mod render;
 mod shelf;
+mod standalone;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub(crate) use network::{certificates, proxies};
 pub use passing::sweep_passing;
 pub use shelf::Shelf;
 
+use crate::base::python::standalone::Mirror;
 use crate::context::Tree;
 use crate::digest::LayerId;
 use crate::engine::{Engine, Mount};
@@ -105,6 +107,8 @@ pub struct Builder {
     passing: tokio::sync::OnceCell<passing::Passing>,
     /// The lock, where it is used and there.
     lock: tokio::sync::OnceCell<Option<Lockfile>>,
+    /// Where Pythons come from that no registry gives.
+    python_mirror: Mirror,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -113,8 +117,8 @@ const MOST_LOST: usize = 10;
 /// An image whose layers are known.
 struct Prepared {
     name: String,
-    /// What its root is remembered as; nothing of `scratch`.
-    base: Option<String>,
+    /// What its root is remembered as, and is; nothing of `scratch`.
+    base: Option<(String, ResolvedBase)>,
     plan: Plan,
     trees: HashMap<usize, Tree>,
     /// What instructions copy, by their steps.
@@ -146,6 +150,7 @@ impl Builder {
             staged: added::Staged::default(),
             passing: tokio::sync::OnceCell::new(),
             lock: tokio::sync::OnceCell::new(),
+            python_mirror: Mirror::from_env(),
         }
     }
 
@@ -267,7 +272,7 @@ impl Builder {
         self.pass(&mut plan).await?;
         let added = self.added(chain).await?;
         Ok(Prepared {
-            base: base::key(&chain.root),
+            base: base::key(chain).map(|key| (key, base)),
             name,
             plan,
             trees,

@@ -114,6 +114,8 @@ pub(super) struct Seen {
     pub(super) texts: [String; 2],
     /// Which are directories.
     pub(super) directories: BTreeSet<usize>,
+    /// Which are files.
+    pub(super) files: BTreeSet<usize>,
 }
 
 impl Packed {
@@ -144,7 +146,10 @@ impl Packed {
             };
             if !name.is_file {
                 seen.directories.insert(name.number);
-            } else if let Some(text) = seen.texts.get_mut(name.number) {
+                continue;
+            }
+            seen.files.insert(name.number);
+            if let Some(text) = seen.texts.get_mut(name.number) {
                 let mut bytes = Vec::new();
                 member.read_to_end(&mut bytes)?;
                 *text = String::from_utf8_lossy(&bytes).into_owned();

@@ -248,6 +248,29 @@ impl Writer {
         }
         match &layer.action {
             Action::Base(_) | Action::SuitePython { .. } | Action::Workdir => {}
+            Action::RunFunction(function) => {
+                let _ = writeln!(
+                    self.text,
+                    "# No Dockerfile runs `{}`, a function of this program; `build` with `IMAGE_ENGINE=docker` does it in the daemon.",
+                    function.name
+                );
+                self.begin(&format!("image-runtime/layer:{}", layer.id));
+                *now = Config {
+                    workdir: "/".to_owned(),
+                    ..Config::default()
+                };
+            }
+            Action::StandalonePython { python, pip, .. } => {
+                self.user(now, "");
+                let _ = writeln!(
+                    self.text,
+                    "# An archive of this machine has to lie in the build context, and be named from there.\n\
+                     ADD {} /tmp/python/\n\
+                     RUN mkdir -p /usr/local && for f in /tmp/python/*.tar.*; do test ! -e \"$f\" || tar -xf \"$f\" -C /tmp/python; done \\\n \
+                     && cp -a /tmp/python/python/. /usr/local/ && rm -r /tmp/python && python3 -m pip install --no-cache-dir pip=={pip}",
+                    literal(&python.url)
+                );
+            }
             Action::AptInstall(packages) => {
                 self.user(now, "");
                 let packages = packages

@@ -8,13 +8,13 @@ use super::network::{CERTIFICATES_INSIDE, Network};
 use super::{BuildError, Builder, Prepared, pins, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
-use crate::engine::{Mount, NewLayer};
+use crate::engine::{Limits, Mount, NewLayer};
 use crate::event::{Event, Work};
-use crate::plan::{Action, Holdings, PlannedLayer};
+use crate::plan::{Action, FunctionRun, Holdings, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{self, Mask, Values};
 use crate::store::StoreError;
-use crate::worker::{PACK, Worker, WorkerSpec};
+use crate::worker::{FUNCTION, PACK, Worker, WorkerSpec};
 
 /// How many of a failed command's last lines its error shows.
 const LINES_SHOWN: usize = 20;
@@ -59,6 +59,10 @@ impl Builder {
                 self.run_instruction(image, layer, parent, argv, *script, env)
                     .await
             }
+            Action::RunFunction(function) => {
+                self.run_function(image, layer, parent, &secrets, function)
+                    .await
+            }
             Action::AptInstall(packages) => {
                 let _lock = self.lock_apt(layer).await?;
                 let mount = apt_cache();
@@ -88,6 +92,10 @@ impl Builder {
                 self.install(image, layer, parent, &secrets, installation, uv)
                     .await
             }
+            Action::StandalonePython { python, pip, uv } => {
+                self.make_standalone(image, layer, parent, python, pip, uv)
+                    .await
+            }
             Action::SuitePython {
                 suite,
                 series,
@@ -115,6 +123,25 @@ impl Builder {
                     .await
             }
         }
+    }
+
+    /// Runs a function of this program.
+    async fn run_function(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        parent: LayerId,
+        secrets: &Values,
+        function: &FunctionRun,
+    ) -> Result<(), BuildError> {
+        let mut call = command(&[FUNCTION, function.name]);
+        let of_function = function.options.env.iter();
+        let set = of_function.filter(|(name, _)| secrets.get(name).is_none());
+        call.env = set
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        self.run_step(image, layer, parent, secrets, vec![call], Vec::new())
+            .await
     }
 
     /// Runs the command of a Dockerfile as the image's user.
@@ -204,7 +231,7 @@ impl Builder {
     }
 
     /// Runs commands with the network and the environment of the step, and saves what they wrote.
-    async fn run_step(
+    pub(super) async fn run_step(
         &self,
         image: &Prepared,
         layer: &PlannedLayer,
@@ -295,10 +322,17 @@ impl Builder {
                 _ => String::new(),
             },
             mounts,
+            network: true,
+            limits: Limits::default(),
+            gpus: Vec::new(),
             mask: mask.clone(),
             purpose: format!("build {}", layer.title),
         });
         let mut worker = self.timed(layer.id, Work::Starting, start).await?;
+        let limit = match &layer.action {
+            Action::RunFunction(function) => function.options.timeout,
+            _ => None,
+        };
         for command in &commands {
             let mut last_lines = std::collections::VecDeque::new();
             let mut tell = |line: String| {
@@ -314,8 +348,21 @@ impl Builder {
                     });
                 }
             };
-            let run = worker.run(command, &mut tell);
-            let outcome = self.timed(layer.id, Work::Running, run).await?;
+            let run = self.timed(layer.id, Work::Running, worker.run(command, &mut tell));
+            let outcome = match limit {
+                None => run.await?,
+                Some(limit) => match tokio::time::timeout(limit, run).await {
+                    Ok(outcome) => outcome?,
+                    Err(_) => {
+                        let _ = worker.remove().await;
+                        return Err(BuildError::TimedOut {
+                            image: image.name.clone(),
+                            step: layer.title.clone(),
+                            limit,
+                        });
+                    }
+                },
+            };
             if outcome != RunOutcome::Exited(0) {
                 // The failed step is what is to be told.
                 let _ = worker.remove().await;
@@ -449,6 +496,9 @@ fn apt_install(packages: &[&str]) -> Vec<Command> {
 fn command_text(command: &Command) -> String {
     if let Some(text) = pip::typed(command) {
         return text;
+    }
+    if let [FUNCTION, name] = command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return format!("{name}()");
     }
     match command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["/bin/sh", "-c", line] => line.to_owned(),

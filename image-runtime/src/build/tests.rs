@@ -80,7 +80,7 @@ fn trial(engine: &FakeEngine, store: &Arc<Store>, options: BuildOptions) -> Tria
         }
     });
     let launcher = Launcher::new(Arc::clone(&engine), Arc::clone(store), Vec::new());
-    let builder = Builder::new(
+    let mut builder = Builder::new(
         engine,
         Arc::clone(store),
         Arc::new(launcher),
@@ -88,6 +88,8 @@ fn trial(engine: &FakeEngine, store: &Arc<Store>, options: BuildOptions) -> Tria
         Names::default(),
         options,
     );
+    // Of whatever the machine has, nothing.
+    builder.python_mirror = Mirror::at(store.path().join("no-pythons").to_str().unwrap());
     Trial { builder, notices }
 }
 

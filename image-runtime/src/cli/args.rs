@@ -56,6 +56,9 @@ pub(super) enum Verb {
     /// Keep secrets that images and functions name with `Secret::from_name`
     #[command(subcommand)]
     Secret(Secret),
+    /// Look after volumes that functions name with `Volume::from_name`
+    #[command(subcommand)]
+    Volume(Volume),
     /// Show what this program finds on this machine
     Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
@@ -144,6 +147,17 @@ pub(super) enum Secret {
     /// List the secrets, without their values
     List,
     /// Remove a secret
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Volume {
+    /// List the volumes, and where they are
+    List,
+    /// Remove a volume with all that is in it
     Delete {
         /// Its name
         name: String,

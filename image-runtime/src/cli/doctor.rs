@@ -8,6 +8,7 @@ use super::Fault;
 use super::args::Doctor;
 use super::printer::{Printer, counted};
 use crate::base::debian::Mirrors;
+use crate::base::python::standalone::Mirror;
 use crate::base::uv;
 use crate::engine::{self, EngineError, EngineInfo, Selected, Verified};
 use crate::store::Store;
@@ -21,6 +22,7 @@ struct Report {
     store_fault: Option<String>,
     registry_mirror: Option<String>,
     debian_mirror: String,
+    standalone_pythons: String,
     python_packages: String,
     proxies: Vec<&'static str>,
     certificates: Option<String>,
@@ -69,6 +71,7 @@ pub(super) async fn run(arguments: &Doctor, package: &str, printer: &Printer) ->
         store_fault,
         registry_mirror: std::env::var("IMAGE_REGISTRY_MIRROR").ok(),
         debian_mirror: Mirrors::from_env().main,
+        standalone_pythons: Mirror::from_env().url().to_owned(),
         python_packages: uv::mirror(),
         proxies: crate::build::proxies(),
         certificates: crate::build::certificates().map(|path| path.display().to_string()),
@@ -177,6 +180,14 @@ fn text(report: &Report) -> String {
         format!(
             "1. layers that exist\n2. the registry {registry}\n3. the Debian archive at {} (IMAGE_DEBIAN_MIRROR)",
             report.debian_mirror
+        ),
+    );
+    line(
+        FACT,
+        "Python",
+        format!(
+            "1. the registry’s `python:` images\n2. the one of the Debian suite\n3. standalone ones from {} (IMAGE_PYTHON_MIRROR)",
+            report.standalone_pythons
         ),
     );
     line(

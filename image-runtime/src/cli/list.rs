@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Fault;
 use super::printer::{Printer, table};
 use crate::build::known_base;
-use crate::plan::BaseSource;
+use crate::plan::{BaseSource, ResolvedBase};
 use crate::registry::Program;
 use crate::spec::{Base, FunctionSpec, Parameter};
 use crate::store::Store;
@@ -33,9 +33,17 @@ pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
                 Base::DebianSlim(base) => match base.python {
                     None => "debian_slim".into(),
                     Some(python) => match known(image) {
-                        Some(BaseSource::Archive {
-                            suite,
-                            python: Some(series),
+                        Some(ResolvedBase {
+                            python: Some(python),
+                            ..
+                        }) => format!("debian_slim, standalone Python {}", python.version),
+                        Some(ResolvedBase {
+                            source:
+                                BaseSource::Archive {
+                                    suite,
+                                    python: Some(series),
+                                    ..
+                                },
                             ..
                         }) => format!("debian_slim, Python {series} of Debian {suite}"),
                         _ => format!("debian_slim, Python {}", python.exact),

@@ -12,6 +12,7 @@ mod prune;
 mod render;
 mod secret;
 mod timings;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -133,6 +134,7 @@ impl Command {
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
                 Verb::Secret(arguments) => secret::run(&arguments, &printer),
+                Verb::Volume(arguments) => volume::run(&arguments, &printer).await,
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
             }

@@ -34,6 +34,9 @@ pub enum CallErrorKind {
     Engine,
 }
 
+/// What to do about too little memory.
+const MORE_MEMORY: &str = "\n  help: give it more with `memory = \"…\"`";
+
 /// A call that gave no result. Its text is for people: it says what happened and, where something can be done, what.
 #[derive(Clone, Debug)]
 pub struct CallError {
@@ -75,13 +78,32 @@ impl CallError {
         Self::new(kind, chain(error))
     }
 
+    pub(super) fn no_such_gpu(function: &str, reason: &str) -> Self {
+        let text = format!("`{function}` cannot be called: {reason}");
+        Self::new(CallErrorKind::NoSuchGpu, text)
+    }
+
+    /// The locks of GPUs cannot be used.
+    pub(super) fn no_claim(error: &std::io::Error) -> Self {
+        let text = format!(
+            "no GPU can be locked: {error}\n  help: set `IMAGE_STORE` to a directory that can be written to"
+        );
+        Self::new(CallErrorKind::Engine, text)
+    }
+
     pub(super) fn secret(function: &str, error: &SecretError) -> Self {
         let text = format!("`{function}` cannot be called: {}", chain(error));
         Self::new(CallErrorKind::Engine, text)
     }
 
     pub(super) fn start(error: &StartError) -> Self {
-        Self::new(CallErrorKind::Engine, chain(error))
+        match error {
+            StartError::Ended { exit, .. } if exit.out_of_memory => Self::new(
+                CallErrorKind::OutOfMemory,
+                format!("a container ran out of memory: {error}{MORE_MEMORY}"),
+            ),
+            _ => Self::new(CallErrorKind::Engine, chain(error)),
+        }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {
@@ -118,7 +140,7 @@ impl CallError {
             CallFailure::Failed(failure) => Self::failed(function, failure.clone()),
             CallFailure::Died { exit, .. } if exit.out_of_memory => Self::new(
                 CallErrorKind::OutOfMemory,
-                format!("`{function}` ran out of memory: {failure}"),
+                format!("`{function}` ran out of memory: {failure}{MORE_MEMORY}"),
             ),
             CallFailure::Died { .. } => Self::new(
                 CallErrorKind::Died,

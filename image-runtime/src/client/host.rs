@@ -11,8 +11,9 @@ use super::error::CallError;
 use super::job::{Target, Wishes};
 use super::pool::{Enter, PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Limits};
 use crate::event::Events;
+use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets;
@@ -44,6 +45,7 @@ pub(crate) struct Host {
     program: &'static Program,
     pub(crate) events: Events,
     pools: Pools,
+    gpus: Arc<Gpus>,
     can_serve: bool,
 }
 
@@ -105,6 +107,7 @@ impl Host {
             Arc::clone(&store),
             settings.worker_arguments.unwrap_or_default(),
         ));
+        let gpus = Arc::new(Gpus::new(store.gpus().path().to_owned()));
         Self {
             builder: Builder::new(
                 Arc::clone(&engine),
@@ -114,7 +117,8 @@ impl Host {
                 program.names(),
                 settings.build,
             ),
-            pools: Pools::new(launcher, settings.events.clone()),
+            pools: Pools::new(launcher, Arc::clone(&gpus), settings.events.clone()),
+            gpus,
             events: settings.events,
             engine,
             store,
@@ -190,11 +194,22 @@ impl Host {
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
         let Callee { function, instance } = callee;
-        // Before anything runs that would be of no use without them.
+        // Before anything runs that would be of no use without these.
+        let options = self.program.options_of(function);
+        let mut size = Size::of(&options);
+        if !options.gpu.is_empty() {
+            let inventory = self.gpus.inventory().await;
+            gpu::check(options.gpu, inventory)
+                .map_err(|reason| CallError::no_such_gpu(function.name, &reason))?;
+            if let Some(most) = gpu::most_containers(options.gpu, inventory) {
+                size.max = size.max.min(most);
+                size.min = size.min.min(most);
+            }
+        }
         let secrets = secrets::values(&self.program.secrets_of(function))
             .map_err(|error| CallError::secret(function.name, &error))?;
+        let volumes = super::volumes::mounts(function, &self.program.volumes_of(function))?;
         let built = self.build(self.image_of(function)).await?;
-        let options = self.program.options_of(function);
         let mut config = built.config;
         for (name, value) in options.env {
             config.set(name, value);
@@ -215,9 +230,16 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
-            mounts: built.added,
+            mounts: built.added.into_iter().chain(volumes).collect(),
+            network: options.network.unwrap_or(true),
+            limits: Limits {
+                memory: options.memory,
+                cpus: options.cpu,
+                pids: None,
+            },
+            gpu: options.gpu,
             mask: secrets.mask(),
-            size: Size::of(&options),
+            size,
             owner: own.then_some(function.name).filter(|_| enter.is_none()),
             enter,
         };

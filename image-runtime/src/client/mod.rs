@@ -11,6 +11,7 @@ mod items;
 mod job;
 mod map;
 mod pool;
+mod volumes;
 
 pub use call::Call;
 pub use class::{Callee, Class, Instance};

@@ -81,7 +81,7 @@ pub enum EngineError {
     /// A limit of a container makes no sense, or cannot be kept on this machine.
     #[error("the `{limit}` limit cannot be kept: {reason}\n  help: {help}")]
     Limit {
-        /// Which: `memory`, `pids`, `cpus`.
+        /// Which: `memory`, `pids`, `cpu`.
         limit: &'static str,
         /// Why not.
         reason: String,
@@ -93,6 +93,12 @@ pub enum EngineError {
     InUse {
         /// The layer.
         layer: String,
+    },
+    /// The volume is used by a container.
+    #[error("the volume `{name}` is in use\n  help: end the programs whose functions use it")]
+    VolumeInUse {
+        /// The volume.
+        name: String,
     },
     /// The files of a layer could not be read.
     #[error(transparent)]

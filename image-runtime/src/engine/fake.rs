@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, Entry, Exit, FileSink, FileSource,
-    ImageConfig, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept,
+    ImageConfig, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::{Digest, LayerId};
 
@@ -266,6 +266,14 @@ impl Engine for FakeEngine {
     async fn remove_caches(&self) -> Result<usize, EngineError> {
         Ok(0)
     }
+
+    async fn volumes(&self) -> Result<Vec<VolumeInfo>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_volume(&self, _: &str) -> Result<bool, EngineError> {
+        Ok(false)
+    }
 }
 
 /// A container in which nothing runs. Cheap to clone; clones are one container.
@@ -317,7 +325,7 @@ impl Container for FakeContainer {
         if self.ended.borrow().is_none() {
             self.end(Exit {
                 code: 137,
-                out_of_memory: false,
+                ..Exit::default()
             });
         }
         lock(&self.engine.0.calls).push(Call::Remove(self.purpose.clone()));
@@ -346,7 +354,7 @@ mod tests {
             container.print("hello");
             container.end(Exit {
                 code: 3,
-                out_of_memory: false,
+                ..Exit::default()
             });
             Ok(())
         });
@@ -359,6 +367,7 @@ mod tests {
             mounts: Vec::new(),
             network: false,
             limits: Limits::default(),
+            gpus: Vec::new(),
             purpose: "build".to_owned(),
         };
         let container = engine.start(&spec).await.unwrap();

@@ -1,5 +1,7 @@
 //! What a container may use of the machine.
 
+use std::hash::{Hash, Hasher};
+
 use super::EngineError;
 
 /// Less memory than this no engine gives: a process could not even start.
@@ -14,7 +16,7 @@ const MOST_CPUS: f64 = 8192.0;
 /// What a container may use of the machine; `None` is no limit of its own.
 ///
 /// A limit that an engine cannot keep is [`EngineError::Limit`] when the container is started, never silence.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Bytes of memory, swap included. Who needs more is killed: [`Exit::out_of_memory`](super::Exit::out_of_memory).
     pub memory: Option<u64>,
@@ -25,6 +27,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What tells limits apart, with a number of CPUs by its bits.
+    fn key(&self) -> (Option<u64>, Option<u64>, Option<u64>) {
+        (self.memory, self.pids, self.cpus.map(f64::to_bits))
+    }
+
     /// Whether the numbers make sense, the same on every engine.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         let wrong = |limit, is: String, must: String| EngineError::Limit {
@@ -43,9 +50,23 @@ impl Limits {
         let cpus = LEAST_CPUS..=MOST_CPUS;
         if let Some(number) = self.cpus.filter(|number| !cpus.contains(number)) {
             let range = format!("{LEAST_CPUS} to {MOST_CPUS} CPUs");
-            return Err(wrong("cpus", number.to_string(), range));
+            return Err(wrong("cpu", number.to_string(), range));
         }
         Ok(())
+    }
+}
+
+impl PartialEq for Limits {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Limits {}
+
+impl Hash for Limits {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
@@ -64,9 +85,9 @@ mod tests {
             (ask(Some(4096), None, None), "6291456"),
             (ask(None, Some(0), None), "pids"),
             (ask(None, Some(u64::MAX), None), "4194304"),
-            (ask(None, None, Some(0.0)), "cpus"),
-            (ask(None, None, Some(-1.0)), "cpus"),
-            (ask(None, None, Some(f64::NAN)), "cpus"),
+            (ask(None, None, Some(0.0)), "cpu"),
+            (ask(None, None, Some(-1.0)), "cpu"),
+            (ask(None, None, Some(f64::NAN)), "cpu"),
             (ask(None, None, Some(f64::INFINITY)), "8192"),
         ];
         for (result, says) in cases {

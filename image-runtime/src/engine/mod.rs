@@ -28,6 +28,7 @@ pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
+use crate::gpu::Gpu;
 use crate::store::Store;
 
 /// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made, and no daemon is
@@ -103,6 +104,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Removes caches of build steps ([`Mount::Cache`]); answers how many.
     async fn remove_caches(&self) -> Result<usize, EngineError>;
+
+    /// All volumes ([`Mount::Volume`]), by name.
+    async fn volumes(&self) -> Result<Vec<VolumeInfo>, EngineError>;
+
+    /// Removes a volume with all that is in it; answers whether there was one. One in use is [`EngineError::VolumeInUse`].
+    async fn remove_volume(&self, name: &str) -> Result<bool, EngineError>;
 }
 
 /// A container that was started. When its owner's process ends, its own process must be able to notice
@@ -150,6 +157,15 @@ pub struct LayerInfo {
     pub created: SystemTime,
     /// Bytes of the layer and all below it.
     pub size: u64,
+}
+
+/// What an engine tells of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct VolumeInfo {
+    /// Its name.
+    pub name: String,
+    /// Where it is: a directory of this machine, or what the daemon calls it.
+    pub place: String,
 }
 
 /// What an image from a registry says of its own environment.
@@ -206,6 +222,8 @@ pub struct ContainerSpec {
     pub network: bool,
     /// What it may use of the machine.
     pub limits: Limits,
+    /// The GPUs that it sees, with what it takes to compute on them.
+    pub gpus: Vec<Gpu>,
     /// What the container is for, for people: `call train`, `build pip_install(numpy)`.
     pub purpose: String,
 }
@@ -230,18 +248,30 @@ pub enum Mount {
         /// Its absolute path inside.
         target: String,
     },
+    /// A directory that stays until [`Engine::remove_volume`]: empty at first, root's, and shared by all containers that name it.
+    Volume {
+        /// Its name: a file name of ASCII letters, digits, `.`, `_` and `-`.
+        name: String,
+        /// Its absolute path inside.
+        target: String,
+    },
 }
 
 /// Where mounts go. `/dev` is a file system of its own in every container, so mount points made there stay in no layer.
 pub const MOUNT_ROOT: &str = "/dev/image-runtime";
 
+/// Where a container finds the libraries of the GPU's driver, if the engine puts them there.
+pub const DRIVER_LIBRARIES: &str = "/dev/image-runtime/nvidia";
+
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// The exit code; 128 and the signal's number where a signal ended it.
     pub code: i64,
     /// Whether the kernel ended it for want of memory.
     pub out_of_memory: bool,
+    /// The most memory that was used at a time, in bytes, where that was limited and the engine knows.
+    pub memory_peak: Option<u64>,
 }
 
 /// What [`Engine::sweep`] removed.

@@ -1,6 +1,6 @@
 //! An image with its extensions unrolled: one root base and all steps in order.
 
-use crate::spec::base::{BuilderVersion, DebianSlim, PythonVersion};
+use crate::spec::base::{BuilderVersion, DebianSlim, FromDockerfile, FromRegistry, PythonVersion};
 use crate::spec::dockerfile::{Dockerfile, Instruction, Source};
 use crate::spec::{Base, Image, Place, Step};
 
@@ -39,6 +39,8 @@ pub enum Part {
     Verb(&'static Step),
     /// An instruction of a Dockerfile.
     Instruction(&'static Instruction, Origin),
+    /// `add_python`: a standalone Python.
+    Python(PythonVersion),
 }
 
 /// Where an instruction stands.
@@ -75,6 +77,7 @@ impl Chain {
         };
         let (mut steps, mut bottom) = (Vec::new(), None);
         for spec in specs.iter().rev() {
+            let place = spec.place;
             if let Base::FromDockerfile(base) = &spec.base {
                 bottom = Some(push_stage(
                     &mut steps,
@@ -83,6 +86,18 @@ impl Chain {
                     base.dockerfile.target,
                     spec.place,
                 ));
+            }
+            if let Base::FromRegistry(FromRegistry {
+                add_python: Some(python),
+                ..
+            })
+            | Base::FromDockerfile(FromDockerfile {
+                add_python: Some(python),
+                ..
+            }) = spec.base
+            {
+                let part = Part::Python(python);
+                steps.push(ChainStep { part, place });
             }
             steps.extend(spec.steps.iter().flat_map(|step| parts(step, spec.place)));
         }
@@ -108,6 +123,14 @@ impl Chain {
         let mut steps = Vec::new();
         let root = push_stage(&mut steps, origin.dockerfile, origin.context, stage, place);
         Self { root, steps }
+    }
+
+    /// The Python that `add_python` puts in.
+    pub fn added_python(&self) -> Option<PythonVersion> {
+        self.steps.iter().find_map(|step| match step.part {
+            Part::Python(python) => Some(python),
+            _ => None,
+        })
     }
 
     /// An image of a registry as it is.

@@ -10,6 +10,7 @@
 //! | base from a registry | tag, `base`, `registry`, manifest digest as text |
 //! | base from the archive | tag, `base`, `archive`, suite, digest of the package set |
 //! | the suite's Python | tag, parent, `python`, series, version of pip, version of uv |
+//! | a standalone Python | tag, parent, `standalone python`, SHA-256 of its archive, version of pip, version of uv |
 //! | a step | tag, parent, verb, and: |
 //! | – `apt_install`, `run_commands` | list of arguments |
 //! | – `pip_install` | list of requirements, version of uv |
@@ -17,6 +18,7 @@
 //! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
 //! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
 //! | … with secrets | `secrets`, number of them, then source and name of each |
+//! | – `run_function` | text of the function, that of its Python file if it has one, number of its variables, then name and value of each |
 //! | – `copy_local_file`, `copy_local_dir`, `add_local_file`, `add_local_dir` | target, digest of the file tree |
 //! | – `env` | number of variables, then name and value of each |
 //! | – `workdir` | path |
@@ -34,7 +36,10 @@
 use std::sync::Arc;
 
 use super::fields::{Fields, StepRecord};
-use super::{BaseSource, Chain, CopySpec, Expanded, Holdings, Part, Pip, ResolvedBase, Root, Sync};
+use super::{
+    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Holdings, Part, Pip, ResolvedBase, Root,
+    StandalonePython, Sync,
+};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
 
@@ -103,6 +108,15 @@ pub enum Action {
         /// The version of uv that installs it.
         uv: String,
     },
+    /// A standalone Python, and pip.
+    StandalonePython {
+        /// Which.
+        python: StandalonePython,
+        /// The version of pip.
+        pip: String,
+        /// The version of uv that installs it.
+        uv: String,
+    },
     /// Debian packages.
     AptInstall(&'static [&'static str]),
     /// Python packages.
@@ -121,6 +135,8 @@ pub enum Action {
     },
     /// Commands through a shell.
     RunCommands(&'static [&'static str]),
+    /// A function of this program.
+    RunFunction(FunctionRun),
     /// Local files: the step's place in [`Chain::steps`], by which the caller knows the tree, and where they go.
     CopyFiles {
         /// Index of the step.
@@ -286,6 +302,14 @@ pub fn lower(
         });
     }
 
+    if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
+        config.set("LANG", "C.UTF-8");
+        let parent = layers[layers.len() - 1].id;
+        let (layer, record) = standalone_python(parent, python, &mut config, pip, uv, false);
+        layers.push(layer);
+        steps.push(record);
+    }
+
     let mut identity = layers[layers.len() - 1].id;
     let mut force = false;
     let mut own_cmd = false;
@@ -293,6 +317,17 @@ pub fn lower(
     for (index, (written, expanded)) in chain.steps.iter().zip(instructions).enumerate() {
         let step = match (written.part, expanded) {
             (Part::Verb(step), _) => step,
+            (Part::Python(_), _) => {
+                let python = base.python.as_ref();
+                let python =
+                    python.expect("a base is resolved with the Python that is put into it");
+                let (layer, record) =
+                    standalone_python(identity, python, &mut config, pip, uv, force);
+                identity = layer.id;
+                layers.push(layer);
+                steps.push(record);
+                continue;
+            }
             (Part::Instruction(_, _), None) => continue,
             (Part::Instruction(instruction, origin), Some(expanded)) => {
                 force |= origin.force;
@@ -347,6 +382,7 @@ pub fn lower(
                 fields.list("commands", step.commands.iter().copied());
                 secret_names(step.secrets, fields)
             }
+            Step::RunFunction(step) => FunctionRun::of(&step.function).encode(fields),
             Step::CopyLocalFile(step) => copied(step.target, &trees(index), fields),
             Step::CopyLocalDir(step) => copied(step.target, &trees(index), fields),
             Step::AddLocalFile(step) => copied(step.target, &trees(index), fields),
@@ -370,6 +406,7 @@ pub fn lower(
                 uv: uv.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
+            Step::RunFunction(step) => Action::RunFunction(FunctionRun::of(&step.function)),
             Step::CopyLocalFile(step) => Action::CopyFiles {
                 step: index,
                 target: step.target,
@@ -424,9 +461,12 @@ pub fn lower(
             title: record.title.clone(),
             action,
             config: config.clone(),
-            secrets: Secrets {
-                all: secrets(step),
-                folder: written.place.manifest_dir,
+            secrets: match step {
+                Step::RunFunction(step) => FunctionRun::of(&step.function).secrets,
+                _ => Secrets {
+                    all: secrets(step),
+                    folder: written.place.manifest_dir,
+                },
             },
             force,
             pins: None,
@@ -437,6 +477,54 @@ pub fn lower(
         config,
         steps,
     }
+}
+
+/// Has the Python in `/usr/local` found before any other.
+pub(super) fn python_first(config: &mut Config) {
+    let path = config.env.iter().find(|(name, _)| name == "PATH");
+    let path = path.map_or(DEFAULT_PATH, |(_, value)| value);
+    let own = path.strip_prefix("/usr/local/sbin:").unwrap_or(path);
+    if own.split(':').next() != Some("/usr/local/bin") {
+        let path = format!("/usr/local/bin:{path}");
+        config.set("PATH", &path);
+    }
+}
+
+/// A standalone Python on a layer.
+fn standalone_python(
+    parent: LayerId,
+    python: &StandalonePython,
+    config: &mut Config,
+    pip: &str,
+    uv: &str,
+    force: bool,
+) -> (PlannedLayer, StepRecord) {
+    python_first(config);
+    let title = format!("standalone Python {}", python.version);
+    let record = child(&parent, "standalone python", title.clone(), |fields| {
+        fields
+            .digest("archive", &python.sha256)
+            .text("pip", pip)
+            .text("uv", uv)
+    });
+    let layer = PlannedLayer {
+        id: record.id,
+        title,
+        action: Action::StandalonePython {
+            python: python.clone(),
+            pip: pip.into(),
+            uv: uv.into(),
+        },
+        config: config.clone(),
+        secrets: Secrets::NONE,
+        force,
+        pins: None,
+    };
+    let layered = StepRecord {
+        layer: true,
+        ..record
+    };
+    (layer, layered)
 }
 
 /// What identifies all that is there after an instruction, where that changes with it.
@@ -612,6 +700,7 @@ fn title(step: &Step) -> String {
         Step::PipInstallFromPyproject(step) => step.path.to_owned(),
         Step::UvSync(step) => step.path.to_owned(),
         Step::RunCommands(step) => step.commands.join(", "),
+        Step::RunFunction(step) => (step.function.spec)().name.to_owned(),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
         Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
         Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),

@@ -8,6 +8,7 @@ mod chain;
 mod dockerfile;
 mod explain;
 mod fields;
+mod function;
 mod lock;
 mod lower;
 mod pip;
@@ -18,6 +19,7 @@ pub use chain::{Chain, ChainStep, Origin, Part, Root};
 pub use dockerfile::{CopySpec, Expanded, WordError, expand};
 pub use explain::{Change, Explained, Forced, Known, Listing, Reason, explain};
 pub use fields::{Fact, StepRecord, Value};
+pub use function::FunctionRun;
 pub use lock::{
     Contents, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep, Lockfile,
     PythonPackage, definition, installs,
@@ -36,6 +38,41 @@ pub struct ResolvedBase {
     pub source: BaseSource,
     /// What the image says of its own environment.
     pub config: ImageConfig,
+    /// The standalone Python that is put into it, if one is.
+    #[serde(default)]
+    pub python: Option<StandalonePython>,
+}
+
+/// A build of CPython that runs in any image: an archive in the layout of python-build-standalone.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StandalonePython {
+    /// `3.12.6`
+    pub version: String,
+    /// Where the archive is.
+    pub url: String,
+    /// What it holds.
+    pub sha256: Digest,
+    /// The C library it runs with.
+    pub libc: Libc,
+}
+
+/// The C library of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Libc {
+    /// glibc.
+    Gnu,
+    /// musl, as in Alpine.
+    Musl,
+}
+
+impl Libc {
+    /// As target triples have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gnu => "gnu",
+            Self::Musl => "musl",
+        }
+    }
 }
 
 /// Where the bytes of a base come from.

@@ -82,6 +82,7 @@ fn registry_base() -> ResolvedBase {
             env: vec![("PATH".into(), "/usr/bin".into())],
             ..ImageConfig::default()
         },
+        python: None,
     }
 }
 
@@ -93,6 +94,7 @@ fn archive_base(python: Option<&str>) -> ResolvedBase {
             python: python.map(ToOwned::to_owned),
         },
         config: ImageConfig::default(),
+        python: None,
     }
 }
 
@@ -118,6 +120,7 @@ fn identities_are_what_they_have_always_been() {
     let scratch = ResolvedBase {
         source: BaseSource::Scratch,
         config: ImageConfig::default(),
+        python: None,
     };
     let all = [
         ids(&plan(&NOTHING, &scratch)),
@@ -274,4 +277,100 @@ fn a_forced_step_forces_all_after_it() {
         .map(|layer| layer.force)
         .collect();
     assert_eq!(forced, [false, false, true, true]);
+}
+
+#[test]
+fn a_standalone_python_stands_where_it_was_asked_for_and_is_found_first() {
+    static ADDED: ImageSpec = image(
+        from_registry("alpine:3.20").add_python(PYTHON).base(),
+        &[run_commands(&["a"]).step()],
+        1,
+    );
+    static SLIM: ImageSpec = image(debian_slim(BUILDER).python_version(PYTHON).base(), &[], 1);
+    let of = |archive: &[u8]| StandalonePython {
+        version: "3.11.10".into(),
+        url: "https://host/archive".into(),
+        sha256: Digest::of(archive),
+        libc: Libc::Musl,
+    };
+    let with = |python| ResolvedBase {
+        python: Some(python),
+        ..registry_base()
+    };
+    let titles = |plan: &Plan| {
+        let titles = plan.layers.iter().map(|layer| layer.title.clone());
+        titles.collect::<Vec<_>>()
+    };
+    let added = plan(&ADDED, &with(of(b"one")));
+    assert_eq!(
+        titles(&added)[1..],
+        ["standalone Python 3.11.10", "run_commands(a)"]
+    );
+    let path = |plan: &Plan| plan.config.env[0].1.clone();
+    assert_eq!(path(&added), "/usr/local/bin:/usr/bin");
+    assert_eq!(
+        titles(&plan(&SLIM, &with(of(b"one"))))[1],
+        "standalone Python 3.11.10"
+    );
+    let other = plan(&ADDED, &with(of(b"other")));
+    assert_ne!(other.layers[1].id, added.layers[1].id);
+    let moved = StandalonePython {
+        url: "/mirror/archive".into(),
+        ..of(b"one")
+    };
+    assert_eq!(plan(&ADDED, &with(moved)).top(), added.top());
+}
+
+#[test]
+fn a_function_runs_again_when_its_text_or_its_variables_change_and_not_for_its_timeout() {
+    use std::time::Duration;
+
+    use crate::spec::verb::run_function;
+    use crate::spec::{BuildFunction, FunctionOptions, FunctionSpec, Invoke, JsonBridge, Secret};
+
+    const fn function(options: FunctionOptions) -> FunctionSpec {
+        FunctionSpec {
+            name: "download",
+            class: None,
+            place: place(1),
+            image: None,
+            options,
+            parameters: &[],
+            result: "()",
+            invoke: Invoke::Blocking(|_| Ok(Vec::new())),
+            json: JsonBridge {
+                encode_arguments: |_| Ok(Vec::new()),
+                decode_result: |_| Ok(serde_json::Value::Null),
+            },
+        }
+    }
+    const OPTIONS: FunctionOptions = FunctionOptions::new();
+    static PLAIN: FunctionSpec = function(OPTIONS);
+    static SLOW: FunctionSpec = function(OPTIONS.timeout(Duration::from_secs(9)));
+    static ENV: FunctionSpec = function(OPTIONS.env(&[("A", "1")]));
+    static SECRET: FunctionSpec = function(OPTIONS.secrets(&[Secret::from_env("A")]));
+    const fn run(spec: fn() -> &'static FunctionSpec, source: &'static str) -> Step {
+        let function = BuildFunction {
+            spec,
+            parameters: 0,
+            makes_stream: false,
+            source,
+        };
+        run_function(function).step()
+    }
+    static IMAGES: [ImageSpec; 5] = [
+        image(scratch().base(), &[run(|| &PLAIN, "fn f ( ) { }")], 1),
+        image(scratch().base(), &[run(|| &SLOW, "fn f ( ) { }")], 1),
+        image(scratch().base(), &[run(|| &PLAIN, "fn f ( ) { 1 }")], 1),
+        image(scratch().base(), &[run(|| &ENV, "fn f ( ) { }")], 1),
+        image(scratch().base(), &[run(|| &SECRET, "fn f ( ) { }")], 1),
+    ];
+    let tops = IMAGES
+        .each_ref()
+        .map(|image| plan(image, &registry_base()).top());
+    assert_eq!(tops[0], tops[1]);
+    let different: std::collections::BTreeSet<_> = tops.into_iter().collect();
+    assert_eq!(different.len(), 4);
+    let layers = plan(&IMAGES[4], &registry_base()).layers;
+    assert_eq!(layers[1].secrets.all, [Secret::from_env("A")]);
 }

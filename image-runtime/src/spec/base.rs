@@ -96,19 +96,33 @@ impl DebianSlim {
 pub struct FromRegistry {
     /// The image reference as written: `alpine:3.20`.
     pub reference: &'static str,
+    /// The Python that is put into it.
+    pub add_python: Option<PythonVersion>,
 }
 
-/// `from_registry("alpine:3.20")`: any public image of any OCI registry, by tag or digest.
+/// `from_registry("alpine:3.20", add_python = "3.11")`: any public image of any OCI registry, by tag or digest.
 ///
 /// ```
 /// # use image_runtime::{Image, image};
 /// const ALPINE: Image = image!(from_registry("alpine:3.20").run_commands("apk add --no-cache jq"));
 /// ```
 pub const fn from_registry(reference: &'static str) -> FromRegistry {
-    FromRegistry { reference }
+    FromRegistry {
+        reference,
+        add_python: None,
+    }
 }
 
 impl FromRegistry {
+    /// `add_python = "3.11"`: a standalone Python is put into the image, whatever distribution it is of: a series, or an exact version.
+    ///
+    /// It comes from `IMAGE_PYTHON_MIRROR` and lies in `/usr/local`, which is made the first place where programs are looked for.
+    #[must_use]
+    pub const fn add_python(mut self, version: PythonVersion) -> Self {
+        self.add_python = Some(version);
+        self
+    }
+
     /// The finished base.
     pub const fn base(self) -> Base {
         Base::FromRegistry(self)
@@ -128,6 +142,8 @@ pub struct FromDockerfile {
     pub build_args: &'static [(&'static str, &'static str)],
     /// `target` as written; it is in `dockerfile` already.
     pub target: Option<&'static str>,
+    /// The Python that is put in after the instructions.
+    pub add_python: Option<PythonVersion>,
 }
 
 /// `from_dockerfile("./Dockerfile", build_args = { "VERSION": "1.2" }, context_dir = ".", target = "stage")`: a Dockerfile.
@@ -146,6 +162,7 @@ pub const fn from_dockerfile(path: &'static str, dockerfile: Dockerfile) -> From
         context_dir: "",
         build_args: &[],
         target: None,
+        add_python: None,
     }
 }
 
@@ -168,6 +185,13 @@ impl FromDockerfile {
     #[must_use]
     pub const fn target(mut self, stage: &'static str) -> Self {
         self.target = Some(stage);
+        self
+    }
+
+    /// `add_python = "3.11"`: a standalone Python is put in after the Dockerfile's instructions, as for [`from_registry`].
+    #[must_use]
+    pub const fn add_python(mut self, version: PythonVersion) -> Self {
+        self.add_python = Some(version);
         self
     }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{ClassSpec, ImageRef, Place, PythonSpec, Secret};
+use super::{ClassSpec, Gpu, ImageRef, Place, PythonSpec, Secret, Volume};
 use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
@@ -30,6 +30,19 @@ pub struct FunctionSpec {
     pub json: JsonBridge,
 }
 
+/// An annotated function as `run_function` names it.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildFunction {
+    /// The function.
+    pub spec: fn() -> &'static FunctionSpec,
+    /// How many parameters it has.
+    pub parameters: usize,
+    /// Whether its result is a stream.
+    pub makes_stream: bool,
+    /// Its head and its body, without spaces, comments and attributes.
+    pub source: &'static str,
+}
+
 /// A parameter of an annotated function, as written.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
@@ -48,6 +61,16 @@ pub struct FunctionOptions {
     pub env: &'static [(&'static str, &'static str)],
     /// [`secrets`](Self::secrets)
     pub secrets: &'static [Secret],
+    /// [`volumes`](Self::volumes)
+    pub volumes: &'static [(&'static str, Volume)],
+    /// [`gpu`](Self::gpu)
+    pub gpu: &'static [Gpu],
+    /// [`cpu`](Self::cpu)
+    pub cpu: Option<f64>,
+    /// [`memory`](Self::memory)
+    pub memory: Option<u64>,
+    /// [`network`](Self::network)
+    pub network: Option<bool>,
     /// [`retries`](Self::retries)
     pub retries: Option<Retries>,
     /// [`concurrency`](Self::concurrency)
@@ -97,6 +120,11 @@ impl FunctionOptions {
             timeout: None,
             env: &[],
             secrets: &[],
+            volumes: &[],
+            gpu: &[],
+            cpu: None,
+            memory: None,
+            network: None,
             retries: None,
             concurrency: None,
             min_containers: None,
@@ -124,6 +152,45 @@ impl FunctionOptions {
     #[must_use]
     pub const fn secrets(mut self, secrets: &'static [Secret]) -> Self {
         self.secrets = secrets;
+        self
+    }
+
+    /// `volumes = { "/data": Volume::from_name("data") }`: directories that outlive the container, each where the function sees it.
+    #[must_use]
+    pub const fn volumes(mut self, volumes: &'static [(&'static str, Volume)]) -> Self {
+        self.volumes = volumes;
+        self
+    }
+
+    /// `gpu = "A100"`: a GPU of this type, one of them (`"A100-80GB"` of this memory, `"any"` of any type), which other functions may use at the same time.
+    /// `gpu = "A100:2"`: two, and nobody else's; where all are in use, calls wait. `gpu = ["H100", "A100-80GB:2", "any"]`: the first of
+    /// these that can be had. Where the machine has none of them, a call fails before anything starts:
+    /// [`CallErrorKind::NoSuchGpu`](crate::CallErrorKind::NoSuchGpu).
+    #[must_use]
+    pub const fn gpu(mut self, alternatives: &'static [Gpu]) -> Self {
+        self.gpu = alternatives;
+        self
+    }
+
+    /// `cpu = 2.0`: how many CPUs' time each container gets at most; `0.5` is half of one. Who wants more is slowed. Without it, no limit.
+    #[must_use]
+    pub const fn cpu(mut self, cpus: f64) -> Self {
+        self.cpu = Some(cpus);
+        self
+    }
+
+    /// `memory = "4GiB"`: how much memory each container gets at most, in bytes, swap included (`MiB`, `GiB`; `MB`, `GB` are powers of ten).
+    /// Who needs more is ended: [`CallErrorKind::OutOfMemory`](crate::CallErrorKind::OutOfMemory). Without it, no limit.
+    #[must_use]
+    pub const fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// `network = false`: the function reaches no network but its container's own loopback.
+    #[must_use]
+    pub const fn network(mut self, reaches: bool) -> Self {
+        self.network = Some(reaches);
         self
     }
 

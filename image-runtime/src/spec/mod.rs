@@ -5,21 +5,25 @@ pub mod base;
 mod class;
 pub mod dockerfile;
 mod function;
+mod gpu;
 mod image;
 pub(crate) mod python;
 mod script;
 pub(crate) mod secret;
 pub mod verb;
+pub(crate) mod volume;
 
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use class::{ClassSpec, ExitSpec};
 pub use function::{
-    FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge, Parameter, Retries,
-    StreamFuture,
+    BuildFunction, FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge,
+    Parameter, Retries, StreamFuture,
 };
+pub use gpu::Gpu;
 pub use image::{Image, ImageRef, ImageSpec, Place};
 pub use python::{Project, Requirements};
 pub use script::PythonSpec;
 pub use secret::{Secret, Secrets};
 pub use verb::Step;
+pub use volume::{Volume, Volumes};

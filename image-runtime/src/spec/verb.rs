@@ -1,7 +1,7 @@
 //! The steps of a chain: one documented item a verb, so that an editor shows it where the verb is written.
 
 use super::dockerfile::Dockerfile;
-use super::{Project, Requirements, Secret};
+use super::{BuildFunction, Project, Requirements, Secret};
 
 /// One step of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub enum Step {
     UvSync(UvSync),
     /// [`run_commands`]
     RunCommands(RunCommands),
+    /// [`run_function`]
+    RunFunction(RunFunction),
     /// [`copy_local_file`]
     CopyLocalFile(CopyLocalFile),
     /// [`copy_local_dir`]
@@ -233,6 +235,26 @@ verbs! {
         /// `secrets = [Secret::from_env("TOKEN")]`: variables of the environment while the step runs.
         secrets: &'static [Secret] = &[]
     ]
+
+    /// `.run_function(download)`: an annotated function of the program runs in the image so far, and what it writes is kept.
+    ///
+    /// The function takes no parameters; its `secrets`, `env` and `timeout` count, its `image` does not. An error or a panic fails the
+    /// build with all that it says. Like `run_commands`, it runs as root, in the image's working directory.
+    ///
+    /// It runs again when its own text, its `env` or the names of its `secrets` change, or a layer below. Spaces, comments, docs and
+    /// attributes do not count, and neither does what it calls or reads: after an edit of that, write `force_build = true` once, or
+    /// build with `--no-cache`.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, app, image};
+    /// #[app::function]
+    /// fn download() -> std::io::Result<()> {
+    ///     std::fs::write("/weights", "1 2 3")
+    /// }
+    ///
+    /// const MODEL: Image = image!(debian_slim().run_function(download));
+    /// ```
+    run_function => RunFunction { function: BuildFunction }
 
     /// `.copy_local_file("config.yaml", "/root/config.yaml")`: one file of this machine, baked into a layer.
     ///

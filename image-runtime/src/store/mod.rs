@@ -3,7 +3,7 @@
 //!
 //! The store is `IMAGE_STORE`, else `$XDG_CACHE_HOME/image-runtime`, else `~/.cache/image-runtime`. Everything lies in a bucket
 //! below it that carries the format's version, so that programs of different versions share a store without reading each other's
-//! files. All of it can be deleted while no program runs; it is made again.
+//! files. All of it can be deleted while no program runs; it is made again. What cannot, such as volumes, lies elsewhere ([`Store::data`]).
 
 mod bucket;
 mod bytes;
@@ -36,6 +36,7 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 #[derive(Clone, Debug)]
 pub struct Store {
     bucket: PathBuf,
+    data: PathBuf,
 }
 
 impl Store {
@@ -44,16 +45,28 @@ impl Store {
     /// # Errors
     /// No place is known, or it cannot be made.
     pub fn open() -> Result<Self, StoreError> {
-        let root = locate(|name| std::env::var_os(name), std::env::home_dir())
-            .ok_or(StoreError::NoPlace)?;
-        Self::at(&root)
+        let root = Self::place().ok_or(StoreError::NoPlace)?;
+        let data = Self::data_of(&root);
+        Ok(Self {
+            data,
+            ..Self::at(&root)?
+        })
+    }
+
+    fn place() -> Option<PathBuf> {
+        locate(|name| std::env::var_os(name), std::env::home_dir())
+    }
+
+    fn data_of(root: &Path) -> PathBuf {
+        let found = locate_data(|name| std::env::var_os(name), std::env::home_dir());
+        found.unwrap_or_else(|| root.to_owned())
     }
 
     /// The store that the environment names, where it exists. Nothing is made.
     pub fn existing() -> Option<Self> {
-        let root = locate(|name| std::env::var_os(name), std::env::home_dir())?;
-        let bucket = std::path::absolute(root).ok()?.join(BUCKET);
-        bucket.is_dir().then_some(Self { bucket })
+        let root = std::path::absolute(Self::place()?).ok()?;
+        let (data, bucket) = (Self::data_of(&root), root.join(BUCKET));
+        bucket.is_dir().then_some(Self { bucket, data })
     }
 
     /// The store in a folder; made if it is missing.
@@ -65,6 +78,7 @@ impl Store {
             .map_err(|source| StoreError::io("use the store", root, source))?;
         let store = Self {
             bucket: root.join(BUCKET),
+            data: root.clone(),
         };
         for folder in store.folders() {
             fs::create_dir_all(folder.path()).map_err(|source| {
@@ -87,6 +101,11 @@ impl Store {
     /// The folder in which this format's files lie.
     pub fn path(&self) -> &Path {
         &self.bucket
+    }
+
+    /// The folder for what is not to be deleted: where `IMAGE_STORE` names a store, that; else with the user's other data.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Files from elsewhere, kept under names that hold their checksum.
@@ -140,6 +159,11 @@ impl Store {
             }
         }
         Ok(freed)
+    }
+
+    /// Locks of GPUs. Its files stay.
+    pub(crate) fn gpus(&self) -> Folder {
+        self.folder("gpus")
     }
 
     /// Exclusive locks, shared by all processes that use this store.
@@ -197,7 +221,7 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 11] {
+    fn folders(&self) -> [Folder; 12] {
         [
             "downloads",
             "bases",
@@ -208,6 +232,7 @@ impl Store {
             "passing",
             "uses",
             "locks",
+            "gpus",
             "run",
             "tmp",
         ]
@@ -253,6 +278,25 @@ fn locate(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
         })
 }
 
+/// Where data is that stays. `None` where that is in the store.
+fn locate_data(
+    variable: impl Fn(&str) -> Option<OsString>,
+    home: Option<PathBuf>,
+) -> Option<PathBuf> {
+    let path = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(store) = path("IMAGE_STORE") {
+        return std::path::absolute(store).ok();
+    }
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let share = path("XDG_DATA_HOME").filter(absolute);
+    let share = share.or_else(|| Some(home.filter(absolute)?.join(".local/share")));
+    Some(share?.join("image-runtime"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,6 +325,24 @@ mod tests {
             located(&[], Some("/home/a")),
             Some("/home/a/.cache/image-runtime".into())
         );
+    }
+
+    #[test]
+    fn data_that_stays_is_not_in_a_cache_folder() {
+        let at = |set: &'static str| {
+            let variable = move |name: &str| (name == set).then(|| format!("/{set}").into());
+            locate_data(variable, Some("/h".into()))
+        };
+        assert_eq!(at("IMAGE_STORE"), Some("/IMAGE_STORE".into()));
+        assert_eq!(
+            at("XDG_DATA_HOME"),
+            Some("/XDG_DATA_HOME/image-runtime".into())
+        );
+        assert_eq!(
+            at("XDG_CACHE_HOME"),
+            Some("/h/.local/share/image-runtime".into())
+        );
+        assert_eq!(locate_data(|_| None, None), None);
     }
 
     #[test]
@@ -332,7 +394,7 @@ mod tests {
         assert_eq!(store.remove_caches().unwrap(), 3);
         let left = store.folders().map(|folder| folder.join("x").exists());
         assert_eq!(left[..3], [false; 3]);
-        assert_eq!(left[3..], [true; 8]);
+        assert_eq!(left[3..], [true; 9]);
     }
 
     #[test]

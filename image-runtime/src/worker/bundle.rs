@@ -144,7 +144,7 @@ impl Bundle {
     }
 
     /// Program and first arguments that start the executable where the directory is seen at `mounted_at`.
-    pub fn argv(&self, mounted_at: &str) -> Vec<String> {
+    pub fn argv(&self, mounted_at: &str, more_libraries: Option<&str>) -> Vec<String> {
         let inside = |name: &str| format!("{mounted_at}/{name}");
         if self.is_static {
             return vec![inside(WORKER)];
@@ -152,7 +152,10 @@ impl Bundle {
         vec![
             inside(LOADER),
             "--library-path".to_owned(),
-            inside(LIBRARIES),
+            more_libraries.map_or_else(
+                || inside(LIBRARIES),
+                |more| format!("{}:{more}", inside(LIBRARIES)),
+            ),
             inside(WORKER),
         ]
     }
@@ -242,7 +245,7 @@ mod tests {
     use super::*;
 
     fn run(bundle: &Bundle, arguments: &[&str]) -> String {
-        let argv = bundle.argv(bundle.directory().to_str().unwrap());
+        let argv = bundle.argv(bundle.directory().to_str().unwrap(), None);
         let output = Command::new(&argv[0])
             .args(&argv[1..])
             .args(arguments)

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{self, ExitStatus, Stdio};
 
+use super::function::{self, FUNCTION};
 use super::inspect::{INSPECT, inspect};
 use super::pack::{PACK, pack};
 use super::supervise::end_everything_else;
@@ -43,10 +44,21 @@ fn status(command: &Command) -> Result<ExitStatus, String> {
             command.workdir
         )
     })?;
-    process::Command::new(program)
-        .args(arguments)
+    let (mut process, named) = match arguments {
+        [name] if program == FUNCTION => {
+            let (process, named) = function::command(name).map_err(|error| error.to_string())?;
+            (process, Some(named))
+        }
+        arguments => {
+            let mut process = process::Command::new(program);
+            process.args(arguments);
+            (process, None)
+        }
+    };
+    process
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .envs(named.into_iter().flatten())
         .current_dir(workdir)
         .stdin(Stdio::null())
         .status()

@@ -32,12 +32,14 @@ pub enum StartError {
     #[error("the worker's socket cannot be made in `{0}`")]
     Socket(PathBuf, #[source] io::Error),
     /// The container ended before its worker said hello.
-    #[error("the container ended with {} before it was ready{}", exit_text(.exit), last_lines_text(.last_lines))]
+    #[error("before it was ready, {}{}", end_text("the container", .exit, *.memory), last_lines_text(.last_lines))]
     Ended {
         /// How.
         exit: Exit,
         /// What it printed last.
         last_lines: Vec<String>,
+        /// How much memory it was given, where that was limited.
+        memory: Option<u64>,
     },
     /// The worker is another build of this program.
     #[error(
@@ -64,12 +66,14 @@ pub enum CallFailure {
     #[error("the function failed")]
     Failed(protocol::Failure),
     /// The worker ended.
-    #[error("the worker ended with {}{}", exit_text(.exit), last_lines_text(.last_lines))]
+    #[error("{}{}", end_text("the worker", .exit, *.memory), last_lines_text(.last_lines))]
     Died {
         /// How.
         exit: Exit,
         /// What was printed last.
         last_lines: Vec<String>,
+        /// How much memory it was given, where that was limited.
+        memory: Option<u64>,
     },
     /// The worker ended, and the engine does not tell how.
     #[error("the worker ended, and how is not known")]
@@ -107,6 +111,18 @@ pub(crate) fn exit_text(exit: &Exit) -> String {
     }
 }
 
+/// How a container ended; where that was for want of memory, how much it had and how much it used.
+fn end_text(subject: &str, exit: &Exit, limit: Option<u64>) -> String {
+    if !exit.out_of_memory {
+        return format!("{subject} ended with {}", exit_text(exit));
+    }
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let limit = limit.map_or_else(|| "the machine's".to_owned(), mib);
+    // The kernel ends it when it has used all it may.
+    let peak = exit.memory_peak.map_or_else(|| "all of it".to_owned(), mib);
+    format!("the container was ended: its memory limit is {limit}, and at its peak it used {peak}")
+}
+
 /// The last lines as they stand under an error: indented, nothing where there are none.
 pub(crate) fn last_lines_text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  | {line}")).collect()
@@ -121,7 +137,7 @@ mod tests {
         let text = |code| {
             exit_text(&Exit {
                 code,
-                out_of_memory: false,
+                ..Exit::default()
             })
         };
         assert_eq!(text(0), "exit code 0");

@@ -7,6 +7,7 @@ use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
 use crate::engine::{Container, EngineError};
+use crate::gpu::Claim;
 use crate::protocol::{self, Command, Failure, Kind, RunOutcome, value};
 use crate::secrets::Mask;
 
@@ -18,6 +19,9 @@ pub struct Worker {
     output: Output,
     requests: u64,
     mask: Mask,
+    memory: Option<u64>,
+    /// The GPUs that are its alone, or that it shares.
+    claim: Option<Claim>,
 }
 
 impl Worker {
@@ -26,6 +30,7 @@ impl Worker {
         line: Line,
         mut output: Output,
         mask: Mask,
+        memory: Option<u64>,
     ) -> Self {
         output.hide(mask.clone());
         Self {
@@ -34,7 +39,14 @@ impl Worker {
             output,
             requests: 0,
             mask,
+            memory,
+            claim: None,
         }
+    }
+
+    /// Keeps GPUs until its container is gone.
+    pub(crate) fn keep(&mut self, claim: Option<Claim>) {
+        self.claim = claim;
     }
 
     /// A name of the container for people.
@@ -159,10 +171,15 @@ impl Worker {
     /// What the engine says.
     pub async fn remove(self) -> Result<(), EngineError> {
         let Self {
-            container, line, ..
+            container,
+            line,
+            claim,
+            ..
         } = self;
         drop(line);
-        container.remove().await
+        let removed = container.remove().await;
+        drop(claim);
+        removed
     }
 
     async fn request(
@@ -212,7 +229,11 @@ impl Worker {
             last_lines = self.container.last_output();
         }
         match exit {
-            Ok(Ok(exit)) => CallFailure::Died { exit, last_lines },
+            Ok(Ok(exit)) => CallFailure::Died {
+                exit,
+                last_lines,
+                memory: self.memory,
+            },
             Ok(Err(error)) => CallFailure::Lost(error),
             Err(_) => CallFailure::Connection(io::Error::other(
                 "the worker closed it but goes on running",

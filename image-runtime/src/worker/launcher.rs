@@ -18,7 +18,8 @@ use super::inside;
 use super::line::Line;
 use super::output::Output;
 use crate::digest::LayerId;
-use crate::engine::{Container, ContainerSpec, Engine, Limits, Mount};
+use crate::engine::{Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount};
+use crate::gpu::Gpu;
 use crate::protocol::{self, Hello, Kind, value};
 use crate::secrets::Mask;
 use crate::store::Store;
@@ -36,6 +37,12 @@ pub struct WorkerSpec {
     pub user: String,
     /// What else the container sees.
     pub mounts: Vec<Mount>,
+    /// Whether it reaches the network.
+    pub network: bool,
+    /// What it may use of the machine.
+    pub limits: Limits,
+    /// The GPUs that it sees.
+    pub gpus: Vec<Gpu>,
     /// What is hidden in all that it prints, and in the errors of its functions.
     pub mask: Mask,
     /// What it is for, for people.
@@ -88,7 +95,9 @@ impl Launcher {
         let listener = listen(&shared).map_err(failed)?;
         let output = Output::create(&shared).map_err(failed)?;
 
-        let mut argv = bundle.argv(inside::BUNDLE);
+        // The worker may load the driver itself, and looks nowhere else.
+        let more = (!spec.gpus.is_empty()).then_some(DRIVER_LIBRARIES);
+        let mut argv = bundle.argv(inside::BUNDLE, more);
         argv.extend_from_slice(&self.arguments);
         let mut mounts = vec![
             Mount::Local {
@@ -103,6 +112,7 @@ impl Launcher {
             },
         ];
         mounts.extend(spec.mounts);
+        let memory = spec.limits.memory;
         let container = self
             .engine
             .start(&ContainerSpec {
@@ -112,15 +122,16 @@ impl Launcher {
                 workdir: spec.workdir,
                 user: spec.user,
                 mounts,
-                network: true,
-                limits: Limits::default(),
+                network: spec.network,
+                limits: spec.limits,
+                gpus: spec.gpus,
                 purpose: spec.purpose,
             })
             .await?;
-        match agree(&listener, &*container, bundle.build_id()).await {
+        match agree(&listener, &*container, bundle.build_id(), memory).await {
             Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
-                Ok(Worker::new(container, line, output, spec.mask))
+                Ok(Worker::new(container, line, output, spec.mask, memory))
             }
             Err(error) => {
                 // The reason for the start's failure is the one to tell.
@@ -158,11 +169,12 @@ async fn agree(
     listener: &UnixListener,
     container: &dyn Container,
     build: &str,
+    memory: Option<u64>,
 ) -> Result<Line, StartError> {
     let accepted = tokio::select! {
         biased;
         accepted = hello(listener, build) => accepted,
-        exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output() }),
+        exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output(), memory }),
         () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
     };
     match accepted {
@@ -172,6 +184,7 @@ async fn agree(
                 Ok(Ok(exit)) => Err(StartError::Ended {
                     exit,
                     last_lines: container.last_output(),
+                    memory,
                 }),
                 _ => Err(StartError::Protocol(reason)),
             }

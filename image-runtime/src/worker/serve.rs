@@ -22,7 +22,7 @@ pub fn is_worker() -> bool {
 /// Many small calls that were sent together are read together.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-static SERVING: AtomicBool = AtomicBool::new(false);
+pub(super) static SERVING: AtomicBool = AtomicBool::new(false);
 
 /// Whether this process serves a host: a function that asks runs in a container.
 pub fn is_serving() -> bool {

@@ -51,6 +51,11 @@ pub(super) fn split() -> io::Result<Option<u32>> {
 
 /// Starts this very command again.
 fn start_again() -> io::Result<Child> {
+    this_command()?.spawn()
+}
+
+/// The command line of this very process.
+pub(super) fn this_command() -> io::Result<Command> {
     let line = std::fs::read("/proc/self/cmdline")?;
     let mut words = line
         .split_inclusive(|byte| *byte == 0)
@@ -58,7 +63,9 @@ fn start_again() -> io::Result<Child> {
     let program = words
         .next()
         .ok_or_else(|| io::Error::other("this process has no command line"))?;
-    Command::new(program).args(words).spawn()
+    let mut command = Command::new(program);
+    command.args(words);
+    Ok(command)
 }
 
 fn reap_until_end_of(child: u32) -> io::Result<ExitStatus> {

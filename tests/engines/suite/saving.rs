@@ -1,6 +1,6 @@
 //! Layers made of what a process wrote.
 
-use image_runtime::engine::{MOUNT_ROOT, Mount};
+use image_runtime::engine::{ContainerSpec, EngineError, MOUNT_ROOT, Mount};
 
 use crate::bench::{Bench, idle, shell};
 use crate::tree::{directory, file};
@@ -105,4 +105,39 @@ pub(crate) async fn caches_are_kept_between_containers(bench: &Bench) {
         run("cat /dev/image-runtime/cache/kept").await,
         ["remembered"]
     );
+}
+
+pub(crate) async fn volumes_stay_until_they_are_removed(bench: &Bench) {
+    let system = bench.system().await;
+    let name = format!("tests-{}-{}", bench.engine.name(), std::process::id());
+    let with_volume = |mut spec: ContainerSpec| {
+        spec.mounts = vec![Mount::Volume {
+            name: name.clone(),
+            target: "/srv/volume".to_owned(),
+        }];
+        spec
+    };
+    let run = async |command: &str| bench.run(&with_volume(shell(system, command))).await.1;
+    let names = async || {
+        let all = bench.engine.volumes().await.unwrap().into_iter();
+        all.filter(|volume| volume.name == name).count()
+    };
+    assert_eq!(names().await, 0);
+    assert_eq!(
+        run("stat -c '%u %a' /srv/volume; echo x > /srv/volume/x").await,
+        ["0 755"]
+    );
+    let container = bench.start_idle(&with_volume(idle(system, "true"))).await;
+    let refused = bench.engine.remove_volume(&name).await.unwrap_err();
+    assert!(
+        matches!(refused, EngineError::VolumeInUse { .. }),
+        "{refused}"
+    );
+    container.remove().await.unwrap();
+    bench.engine.sweep().await.unwrap();
+    assert_eq!(run("cat /srv/volume/x").await, ["x"]);
+    assert_eq!(names().await, 1);
+    assert!(bench.engine.remove_volume(&name).await.unwrap());
+    assert!(!bench.engine.remove_volume(&name).await.unwrap());
+    assert_eq!(names().await, 0);
 }

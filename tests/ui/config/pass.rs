@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_runtime::__private::{RegisteredApp, inventory};
-use image_runtime::{Image, app, image};
+use image_runtime::{Image, Volume, app, image};
 
 const ML: Image = image!(scratch());
 
@@ -12,6 +12,11 @@ app::config! {
     image = ML,
     timeout = "1h",
     env = { "K": "V" },
+    cpu = 2,
+    memory = "512MiB",
+    network = true,
+    gpu = "T4",
+    volumes = { "/data": Volume::from_name("etl") },
 }
 
 #[test]
@@ -27,5 +32,10 @@ fn the_settings_are_registered() {
     assert_eq!(app.image.unwrap().path, "ML");
     assert_eq!(app.options.timeout, Some(Duration::from_secs(3600)));
     assert_eq!(app.options.env, [("K", "V")]);
+    assert_eq!(app.options.cpu, Some(2.0));
+    assert_eq!(app.options.memory, Some(512 << 20));
+    assert_eq!(app.options.network, Some(true));
+    assert_eq!(app.options.gpu[0].text, "T4");
+    assert_eq!(app.options.volumes, [("/data", Volume::from_name("etl"))]);
     assert!(app.place.file.ends_with("ui/config/pass.rs"));
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use image_runtime::__private::{Failure, Invoke, RegisteredFunction, block_on, inventory};
 use image_runtime::protocol::value;
 use image_runtime::spec::{FunctionSpec, Retries};
-use image_runtime::{Image, app, image};
+use image_runtime::{Image, Volume, app, image};
 use serde::{Deserialize, Serialize};
 
 const ML: Image = image!(scratch());
+const SHARED: Volume = Volume::from_name("shared");
 
 /// A value of the user's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,6 +199,11 @@ fn returned(texts: &[&str]) -> Failure {
 #[app::function(
     retries = 3,
     concurrency = 4,
+    cpu = 1.5,
+    memory = "1.5GiB",
+    network = false,
+    gpu = ["A100-80GB:2", "RTX-PRO-6000", "any"],
+    volumes = { "/a": Volume::from_name("a"), "/b": Volume::from_host("./b"), "/c": crate::function::SHARED },
     min_containers = 0,
     max_containers = 8,
     idle_timeout = "0s"
@@ -359,6 +365,25 @@ fn how_calls_are_made_is_registered_as_it_was_written() {
     let options = spec("sized").options;
     assert_eq!(options.retries, Some(Retries::times(3)));
     assert_eq!(options.concurrency, Some(4));
+    assert_eq!(options.cpu, Some(1.5));
+    assert_eq!(options.memory, Some(3 << 29));
+    assert_eq!(options.network, Some(false));
+    let gpus = options.gpu.iter();
+    let gpus: Vec<_> = gpus
+        .map(|gpu| (gpu.text, gpu.kind, gpu.memory, gpu.count))
+        .collect();
+    let expected = [
+        ("A100-80GB:2", Some("A100"), Some(80), Some(2)),
+        ("RTX-PRO-6000", Some("RTX-PRO-6000"), None, None),
+        ("any", None, None, None),
+    ];
+    assert_eq!(gpus, expected);
+    let volumes = [
+        ("/a", Volume::from_name("a")),
+        ("/b", Volume::from_host("./b")),
+        ("/c", SHARED),
+    ];
+    assert_eq!(options.volumes, volumes);
     assert_eq!(options.min_containers, Some(0));
     assert_eq!(options.max_containers, Some(8));
     assert_eq!(options.idle_timeout, Some(Duration::ZERO));

@@ -9,6 +9,7 @@ mod partial;
 pub(in crate::base) mod server;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::fmt;
 use std::io::{ErrorKind, Read};

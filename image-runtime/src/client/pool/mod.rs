@@ -22,7 +22,9 @@ use super::future::runtime;
 use super::job::Job;
 use tokio::sync::Notify;
 
+use crate::engine::Limits;
 use crate::event::{Event, Events};
+use crate::gpu::Gpus;
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
 use crate::worker::{Launcher, Worker};
@@ -36,6 +38,10 @@ pub(super) struct PoolKey {
     pub(super) user: String,
     /// Local files that are no part of the image.
     pub(super) mounts: Vec<crate::engine::Mount>,
+    pub(super) network: bool,
+    pub(super) limits: Limits,
+    /// The GPUs that each container takes, as alternatives.
+    pub(super) gpu: &'static [crate::spec::Gpu],
     /// What is hidden in all that is printed.
     pub(super) mask: Mask,
     pub(super) size: Size,
@@ -92,6 +98,7 @@ impl Size {
 #[derive(Debug)]
 pub(super) struct Pools {
     launcher: Arc<Launcher>,
+    gpus: Arc<Gpus>,
     events: Events,
     pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
 }
@@ -101,6 +108,7 @@ pub(super) struct Pools {
 pub(super) struct Pool {
     key: PoolKey,
     launcher: Arc<Launcher>,
+    gpus: Arc<Gpus>,
     events: Events,
     state: Mutex<State>,
     /// Rung when a container that is entered has to look at who still waits for it.
@@ -108,9 +116,10 @@ pub(super) struct Pool {
 }
 
 impl Pools {
-    pub(super) fn new(launcher: Arc<Launcher>, events: Events) -> Self {
+    pub(super) fn new(launcher: Arc<Launcher>, gpus: Arc<Gpus>, events: Events) -> Self {
         Self {
             launcher,
+            gpus,
             events,
             pools: Mutex::default(),
         }
@@ -124,6 +133,7 @@ impl Pools {
         let pool = Arc::new(Pool {
             key: key.clone(),
             launcher: Arc::clone(&self.launcher),
+            gpus: Arc::clone(&self.gpus),
             events: self.events.clone(),
             state: Mutex::default(),
             entering: Notify::new(),

@@ -1,13 +1,19 @@
 //! How a pool grows and shrinks.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::CallError;
 use super::super::future::runtime;
+use super::super::job::Job;
 use super::state::State;
 use super::{Enter, Pool};
+use crate::event::Event;
+use crate::gpu::Claim;
 use crate::worker::{Worker, WorkerSpec};
+
+/// How often those that keep GPUs for nothing look whether others want them.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Pool {
     /// Brings the calls that wait and the workers together, and starts containers where there are too few.
@@ -110,21 +116,34 @@ impl Pool {
         let class = self.key.enter.as_ref().map(Enter::class_name);
         let function = class.or(function).or(self.key.owner);
         let function = function.unwrap_or("function");
-        let spec = WorkerSpec {
+        let mut spec = WorkerSpec {
             layer: self.key.layer,
             env: self.key.env.clone(),
             workdir: self.key.workdir.clone(),
             user: self.key.user.clone(),
             mounts: self.key.mounts.clone(),
+            network: self.key.network,
+            limits: self.key.limits,
+            gpus: Vec::new(),
             mask: self.key.mask.clone(),
             purpose: format!("call {function}"),
         };
         let pool = Arc::clone(self);
         runtime().spawn(async move {
+            let claim = match pool.claim(function).await {
+                Ok(claim) => claim,
+                Err(ended) => return pool.has_no_gpu(ended),
+            };
+            spec.gpus = claim
+                .as_ref()
+                .map_or_else(Vec::new, |claim| claim.gpus.clone());
             let begun = Instant::now();
             let started = pool.launcher.start(spec).await;
             let entered = match started {
-                Ok(worker) => pool.enter(worker).await,
+                Ok(mut worker) => {
+                    worker.keep(claim);
+                    pool.enter(worker).await
+                }
                 Err(error) => Err(Some(CallError::start(&error))),
             };
             match entered {
@@ -147,6 +166,39 @@ impl Pool {
         });
     }
 
+    /// Takes the GPUs of a container, as soon as they can be had: nothing where it needs none. Without an error there are none for it, because
+    /// nobody waits any more.
+    async fn claim(&self, function: &str) -> Result<Option<Claim>, Option<CallError>> {
+        if self.key.gpu.is_empty() {
+            return Ok(None);
+        }
+        let waiting = || {
+            let text = format!("`{function}` waits for a GPU: those that it may have are in use");
+            self.events.tell(Event::Notice { text });
+        };
+        let unwanted = || self.lock().queue.iter().all(Job::is_abandoned);
+        let inventory = self.gpus.inventory().await;
+        let claims = &self.gpus.claims;
+        let claimed = claims.claim(self.key.gpu, inventory, waiting, unwanted);
+        match claimed.await {
+            Ok(Some(claim)) => Ok(Some(claim)),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(CallError::no_claim(&error))),
+        }
+    }
+
+    /// A start that came to nothing for want of a GPU.
+    fn has_no_gpu(self: &Arc<Self>, error: Option<CallError>) {
+        if let Some(error) = error {
+            return self.did_not_start(&error);
+        }
+        let mut state = self.lock();
+        state.starting -= 1;
+        state.queue.retain(|job| !job.is_abandoned());
+        // A call may have come in the meantime.
+        self.advance(&mut state);
+    }
+
     /// Fails the calls that wait, unless others still come to them.
     fn did_not_start(&self, error: &CallError) {
         let failed = {
@@ -165,7 +217,10 @@ impl Pool {
     /// Removes workers that have been idle for too long, until none is left that may go.
     async fn remove_idle(self: Arc<Self>) {
         let size = self.key.size;
+        let has_gpus = !self.key.gpu.is_empty();
         loop {
+            // Who holds a GPU and does nothing with it lets others have it.
+            let is_wanted = has_gpus && self.gpus.claims.are_wanted();
             let wait = {
                 let mut state = self.lock();
                 loop {
@@ -175,8 +230,8 @@ impl Pool {
                         return;
                     };
                     let left = size.idle.saturating_sub(since.elapsed());
-                    if !left.is_zero() {
-                        break left;
+                    if !left.is_zero() && !is_wanted {
+                        break if has_gpus { left.min(LOOK) } else { left };
                     }
                     let (worker, _) = state.idle.remove(0);
                     self.dismiss(&mut state, worker);

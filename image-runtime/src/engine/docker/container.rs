@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::container::LogOutput;
 use bollard::models::{
-    ContainerCreateBody, EventMessage, HealthConfig, HostConfig, HostConfigLogConfig, ImageInspect,
-    Mount as DockerMount, MountType, MountVolumeOptions,
+    ContainerCreateBody, DeviceRequest, EventMessage, HealthConfig, HostConfig,
+    HostConfigLogConfig, ImageInspect, Mount as DockerMount, MountType, MountVolumeOptions,
 };
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, EventsOptionsBuilder, StartContainerOptions,
@@ -19,9 +19,11 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 use super::guard::{Guard, marks};
-use super::{CACHE_LABEL, Daemon};
+use super::volumes::VOLUME_PREFIX;
+use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
 use crate::engine::{Container, ContainerSpec, EngineError, Exit, Limits, Mount, NewLayer};
+use crate::gpu::Gpu;
 
 /// Before the name of a volume that is a cache.
 const CACHE_PREFIX: &str = "image-runtime-cache-";
@@ -66,7 +68,9 @@ impl Daemon {
                 said: format!("layer {} does not exist", spec.layer.short()),
             })?;
         let docker = &self.docker;
-        let guard = Guard::create(self, &spec.purpose, create_body(spec, &image))
+        let mut body = create_body(spec, &image);
+        self.fit_cpus(spec.limits.cpus, &mut body).await?;
+        let guard = Guard::create(self, &spec.purpose, body)
             .await
             .map_err(self.failed(doing()))?;
         all_kept(guard.warnings())?;
@@ -82,7 +86,8 @@ impl Daemon {
         docker
             .start_container(guard.name(), None::<StartContainerOptions>)
             .await
-            .map_err(self.failed(doing()))?;
+            .map_err(self.failed(doing()))
+            .map_err(|error| without_toolkit(error, &spec.gpus))?;
         let (read, reading) = watch::channel(());
         let container = DockerContainer(Arc::new(Running {
             daemon: Arc::clone(self),
@@ -109,6 +114,39 @@ impl Daemon {
         let running = Arc::clone(&container.0);
         tokio::spawn(async move { running.exit().await.map(|_| ()) });
         Ok(container)
+    }
+}
+
+impl Daemon {
+    /// A daemon refuses more CPUs than its machine has, although no container could have more than these.
+    async fn fit_cpus(
+        &self,
+        asked: Option<f64>,
+        body: &mut ContainerCreateBody,
+    ) -> Result<(), EngineError> {
+        let (Some(asked), Some(host)) = (asked, &mut body.host_config) else {
+            return Ok(());
+        };
+        let asking = "asking how many CPUs there are";
+        let info = self.docker.info().await.map_err(self.failed(asking))?;
+        if info.ncpu.is_some_and(|there| asked > there as f64) {
+            host.nano_cpus = None;
+        }
+        Ok(())
+    }
+}
+
+/// A daemon that was never told of GPUs says so in its own words, which name no way out.
+fn without_toolkit(error: EngineError, gpus: &[Gpu]) -> EngineError {
+    match error {
+        EngineError::Refused { doing, said } if !gpus.is_empty() => EngineError::Refused {
+            doing,
+            said: format!(
+                "{said}\n  help: the daemon needs the NVIDIA Container Toolkit: install `nvidia-container-toolkit`, then \
+                 `nvidia-ctk runtime configure --runtime=docker`, and start the daemon again"
+            ),
+        },
+        other => other,
     }
 }
 
@@ -148,10 +186,23 @@ fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBod
                 config: None,
             }),
             mounts: Some(spec.mounts.iter().map(mount).collect()),
+            device_requests: gpus(&spec.gpus),
             ..limited(&spec.limits)
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// What `docker run --gpus` asks for.
+fn gpus(gpus: &[Gpu]) -> Option<Vec<DeviceRequest>> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    let ids = gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+    let request = DeviceRequest {
+        device_ids: Some(ids),
+        capabilities: Some(vec![words(&["gpu", "compute", "utility"])]),
+        ..DeviceRequest::default()
+    };
+    (!gpus.is_empty()).then(|| vec![request])
 }
 
 fn limited(limits: &Limits) -> HostConfig {
@@ -179,7 +230,7 @@ fn all_kept(warnings: &[String]) -> Result<(), EngineError> {
     let limit = match () {
         () if words.contains("memory") => "memory",
         () if words.contains("pids") => "pids",
-        () => "cpus",
+        () => "cpu",
     };
     Err(EngineError::Limit {
         limit,
@@ -217,17 +268,23 @@ fn mount(mount: &Mount) -> DockerMount {
             read_only: Some(*read_only),
             ..DockerMount::default()
         },
-        Mount::Cache { name, target } => DockerMount {
-            typ: Some(MountType::VOLUME),
-            source: Some(format!("{CACHE_PREFIX}{name}")),
-            target: Some(target.clone()),
-            volume_options: Some(MountVolumeOptions {
-                no_copy: Some(true),
-                labels: Some(HashMap::from([(CACHE_LABEL.to_owned(), name.clone())])),
-                ..MountVolumeOptions::default()
-            }),
-            ..DockerMount::default()
-        },
+        Mount::Cache { name, target } => kept(CACHE_PREFIX, CACHE_LABEL, name, target),
+        Mount::Volume { name, target } => kept(VOLUME_PREFIX, VOLUME_LABEL, name, target),
+    }
+}
+
+/// A volume of the daemon, which makes it where it is missing.
+fn kept(prefix: &str, label: &str, name: &str, target: &str) -> DockerMount {
+    DockerMount {
+        typ: Some(MountType::VOLUME),
+        source: Some(format!("{prefix}{name}")),
+        target: Some(target.to_owned()),
+        volume_options: Some(MountVolumeOptions {
+            no_copy: Some(true),
+            labels: Some(HashMap::from([(label.to_owned(), name.to_owned())])),
+            ..MountVolumeOptions::default()
+        }),
+        ..DockerMount::default()
     }
 }
 
@@ -250,10 +307,7 @@ impl Running {
             .filters(&filters)
             .build();
         let mut events = self.daemon.docker.events(Some(options));
-        let mut exit = Exit {
-            code: 0,
-            out_of_memory: false,
-        };
+        let mut exit = Exit::default();
         loop {
             let event = events
                 .try_next()
@@ -336,6 +390,32 @@ mod tests {
     }
 
     #[test]
+    fn gpus_are_asked_for_as_docker_run_does() {
+        assert_eq!(gpus(&[]), None);
+        let gpu = Gpu {
+            index: 3,
+            minor: 3,
+            uuid: "GPU-abc".to_owned(),
+            name: "Tesla T4".to_owned(),
+            memory: 1,
+        };
+        let asked = gpus(&[gpu.clone()]).unwrap().remove(0);
+        assert_eq!(asked.device_ids, Some(vec!["GPU-abc".to_owned()]));
+        assert_eq!(asked.capabilities.unwrap()[0][0], "gpu");
+        let error = || EngineError::Refused {
+            doing: "starting".to_owned(),
+            said: "could not select device driver".to_owned(),
+        };
+        let text = without_toolkit(error(), &[gpu]).to_string();
+        assert!(
+            text.contains("could not select") && text.contains("nvidia-ctk"),
+            "{text}"
+        );
+        let text = without_toolkit(error(), &[]).to_string();
+        assert!(!text.contains("nvidia-ctk"), "{text}");
+    }
+
+    #[test]
     fn a_limit_that_the_daemon_discards_is_an_error() {
         let lacks = "or the cgroup is not mounted.";
         for (warning, limit) in [
@@ -347,7 +427,7 @@ mod tests {
                 "support PIDs limit capabilities LACKS PIDs limit discarded.",
                 "`pids`",
             ),
-            ("support CPU CFS quota LACKS Quota discarded.", "`cpus`"),
+            ("support CPU CFS quota LACKS Quota discarded.", "`cpu`"),
         ] {
             let warning = format!("Your kernel does not {}", warning.replace("LACKS", lacks));
             let error = all_kept(&[String::new(), warning.clone()]).unwrap_err();

@@ -11,20 +11,18 @@ mod guard;
 mod layer;
 mod place;
 mod registry;
+mod volumes;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bollard::Docker;
-use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use self::address::Surroundings;
 use self::connect::Server;
-use self::error::status;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, NewLayer, PackedLayer, Swept,
+    LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::LayerId;
 
@@ -37,6 +35,7 @@ const PARENT_LABEL: &str = "image-runtime.parent";
 const OWNER_LABEL: &str = "image-runtime.owner";
 const PURPOSE_LABEL: &str = "image-runtime.purpose";
 const CACHE_LABEL: &str = "image-runtime.cache";
+const VOLUME_LABEL: &str = "image-runtime.volume";
 
 /// The engine of a Docker or Podman daemon. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -183,24 +182,14 @@ impl Engine for DockerEngine {
     }
 
     async fn remove_caches(&self) -> Result<usize, EngineError> {
-        let daemon = &self.0;
-        let filters = HashMap::from([("label".to_owned(), vec![CACHE_LABEL.to_owned()])]);
-        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-        let listed = daemon.docker.list_volumes(Some(options)).await;
-        let listed = listed.map_err(daemon.failed("listing caches"))?;
-        let mut removed = 0;
-        for volume in listed.volumes.unwrap_or_default() {
-            match daemon
-                .docker
-                .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
-                .await
-            {
-                Ok(()) => removed += 1,
-                // Gone already, or used by a build that runs.
-                Err(error) if matches!(status(&error), Some(404 | 409)) => {}
-                Err(error) => return Err(daemon.failed("removing a cache")(error)),
-            }
-        }
-        Ok(removed)
+        self.0.remove_caches().await
+    }
+
+    async fn volumes(&self) -> Result<Vec<VolumeInfo>, EngineError> {
+        self.0.list_volumes().await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<bool, EngineError> {
+        self.0.delete_volume(name).await
     }
 }

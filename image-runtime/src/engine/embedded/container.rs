@@ -22,6 +22,9 @@ use crate::engine::{Container, EngineError, Exit, NewLayer};
 /// How long the rest of the output may take to arrive.
 const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
 
+/// The exit code of a process that was killed, as the kernel does when memory runs out.
+const KILLED: i64 = 137;
+
 /// A container that was started.
 #[derive(Clone, Debug)]
 pub(super) struct EmbeddedContainer(Arc<Running>);
@@ -128,7 +131,9 @@ impl Running {
             let _ = timeout(REST_OF_OUTPUT, reading.changed()).await;
             Ok(Exit {
                 code,
-                out_of_memory: self.cgroup.oom_killed(),
+                // Of those that ended, the process that counts is the one this container is for.
+                out_of_memory: code == KILLED && self.cgroup.oom_killed(),
+                memory_peak: self.cgroup.memory_peak(),
             })
         };
         self.exit.get_or_try_init(listen).await.copied()

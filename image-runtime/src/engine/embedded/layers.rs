@@ -6,13 +6,14 @@
 //! drafts/<run>/                  layers that are being made
 //! retired/<run>/                 layers on their way out: containers may still stand on them
 //! containers/<run>/              what runs: upper, work, and a lease that names its layers
-//! caches/<name>/                 directories that build steps keep
+//! caches/<name>/                 directories that build steps keep; volumes lie elsewhere (`volumes.rs`)
 //! root/                          where each container mounts its root, in its own view of mounts
 //! skeleton/                      below every layer: the mount points that an image may lack
 //! lock                           shared by those that take a lease, exclusive for who removes
 //! ```
 
 mod verify;
+mod volumes;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -25,11 +26,12 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use self::volumes::volume_line;
 use super::form::Form;
 use super::overlay::Overlay;
 use super::users::Users;
 use crate::digest::LayerId;
-use crate::engine::{LayerInfo, NewLayer};
+use crate::engine::{LayerInfo, Mount, NewLayer};
 use crate::store::{RunDir, Store, StoreError};
 
 /// The files that a layer adds.
@@ -64,6 +66,8 @@ const POINT_FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 #[derive(Clone, Debug)]
 pub(super) struct Layers {
     root: PathBuf,
+    /// Where volumes are, by name: with the user's data, since this folder may be deleted.
+    volumes: PathBuf,
     form: Form,
     /// Of [`Form::Range`].
     users: Option<Arc<Users>>,
@@ -90,7 +94,8 @@ impl Layers {
         form: Form,
         users: Option<Arc<Users>>,
     ) -> Result<Self, StoreError> {
-        let Self { root, form, users } = Self::at(store, form, users);
+        let layers = Self::at(store, form, users);
+        let root = &layers.root;
         let made = FOLDERS
             .into_iter()
             .map(str::to_owned)
@@ -106,8 +111,8 @@ impl Layers {
                         .map(drop)
                 })
             });
-        made.map_err(|source| StoreError::io("make the layers' folders in", &root, source))?;
-        Ok(Self { root, form, users })
+        made.map_err(|source| StoreError::io("make the layers' folders in", root, source))?;
+        Ok(layers)
     }
 
     /// Those that a store has, of every form. Nothing is made.
@@ -127,6 +132,7 @@ impl Layers {
             Some(users) => format!("embedded-range-{}", users.key()),
         };
         Self {
+            volumes: store.data().join("volumes").join(&folder),
             root: store.path().join(folder),
             form,
             users,
@@ -289,20 +295,24 @@ impl Layers {
     ///
     /// # Errors
     /// A layer does not exist, or the place cannot be made.
-    pub(super) fn lease(&self, stack: &[LayerId], caches: &[&str]) -> io::Result<Scratch> {
+    pub(super) fn lease(&self, stack: &[LayerId], mounts: &[Mount]) -> io::Result<Scratch> {
         let mut scratch = self.scratch("containers").map_err(io::Error::other)?;
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
-            .chain(
-                caches
-                    .iter()
-                    .map(|cache| format!("{}\n", cache_line(cache))),
-            )
+            .chain(mounts.iter().filter_map(|mount| match mount {
+                Mount::Local { .. } => None,
+                Mount::Cache { name, .. } => Some(format!("{}\n", cache_line(name))),
+                Mount::Volume { name, .. } => Some(format!("{}\n", volume_line(name))),
+            }))
             .collect();
         let _lock = self.lock(false)?;
-        for cache in caches {
-            fs::create_dir_all(self.cache(cache))?;
+        for mount in mounts {
+            match mount {
+                Mount::Local { .. } => {}
+                Mount::Cache { name, .. } => fs::create_dir_all(self.cache(name))?,
+                Mount::Volume { name, .. } => self.make_volume(name)?,
+            }
         }
         fs::write(scratch.path().join(LEASE), lease)?;
         for layer in stack {

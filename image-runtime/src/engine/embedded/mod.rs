@@ -8,6 +8,7 @@ mod container;
 mod export;
 mod files;
 mod form;
+mod gpu;
 mod kernel;
 mod layers;
 mod network;
@@ -35,7 +36,7 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified,
+    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -71,9 +72,8 @@ impl EmbeddedEngine {
 
     /// All that a container needs but its process. Blocks.
     fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Scratch, Sandbox)> {
-        let caches: Vec<_> = spec.mounts.iter().filter_map(cache_of).collect();
         let stack = self.layers.stack(&spec.layer)?;
-        let scratch = self.layers.lease(&stack, &caches)?;
+        let scratch = self.layers.lease(&stack, &spec.mounts)?;
         self.layers
             .prepare(&scratch, &self.layers.files(&spec.layer))?;
         let identity = Identity::of(
@@ -91,7 +91,13 @@ impl EmbeddedEngine {
             }
         }
         let texts = network::files(&host_name);
-        let binds = spec.mounts.iter().map(|mount| self.bind(mount)).collect();
+        let mut binds = Vec::new();
+        if !spec.gpus.is_empty() {
+            let driver = gpu::driver(&spec.gpus)?;
+            driver.add_env(&mut env, &spec.gpus);
+            binds.extend(driver.binds);
+        }
+        binds.extend(spec.mounts.iter().map(|mount| self.bind(mount)));
         let sandbox = Sandbox {
             root: self.layers.overlay(&stack, &scratch, self.volatile)?,
             argv: spec.argv.clone(),
@@ -116,6 +122,7 @@ impl EmbeddedEngine {
                 read_only,
             } => (source.clone(), target, *read_only),
             Mount::Cache { name, target } => (self.layers.cache(name), target, false),
+            Mount::Volume { name, target } => (self.layers.volume(name), target, false),
         };
         Bind {
             source,
@@ -132,13 +139,6 @@ pub(super) fn sweep_left(store: &Store) {
         layers.sweep();
     }
     Cgroups::detect().sweep();
-}
-
-fn cache_of(mount: &Mount) -> Option<&str> {
-    match mount {
-        Mount::Cache { name, .. } => Some(name),
-        Mount::Local { .. } => None,
-    }
 }
 
 #[async_trait]
@@ -276,6 +276,21 @@ impl Engine for EmbeddedEngine {
             .on_thread(move || layers.remove_caches())
             .await
             .map_err(failed("removing a cache"))
+    }
+
+    async fn volumes(&self) -> Result<Vec<VolumeInfo>, EngineError> {
+        let layers = self.layers.clone();
+        let listed = self.layers.on_thread(move || layers.list_volumes()).await;
+        listed.map_err(failed("listing volumes"))
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<bool, EngineError> {
+        let (layers, volume) = (self.layers.clone(), name.to_owned());
+        let removed = self.layers.on_thread(move || layers.remove_volume(&volume));
+        let removed = removed.await.map_err(failed("removing a volume"))?;
+        removed.ok_or_else(|| EngineError::VolumeInUse {
+            name: name.to_owned(),
+        })
     }
 }
 

@@ -80,7 +80,6 @@ impl Cgroup {
     }
 
     /// The most memory that was used at a time, in bytes, where the kernel counts it (in v2 since 5.19) and a limit was asked for.
-    #[cfg(test)]
     pub(in crate::engine::embedded) fn memory_peak(&self) -> Option<u64> {
         let group = self.memory()?;
         let names: &[&str] = match group.version {

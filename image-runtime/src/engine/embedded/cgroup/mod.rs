@@ -47,7 +47,7 @@ impl Controller {
         match self {
             Self::Memory => "memory",
             Self::Pids => "pids",
-            Self::Cpu => "cpus",
+            Self::Cpu => "cpu",
         }
     }
 

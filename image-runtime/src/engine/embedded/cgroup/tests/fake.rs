@@ -317,7 +317,7 @@ fn a_hybrid_takes_each_controller_where_it_is() {
     assert!(fact("control groups").contains("hybrid"));
     assert!(fact("memory limit").contains("can be kept, by"));
     assert!(fact("pids limit").contains("unified"));
-    assert!(fact("cpus limit").contains("cannot be kept"));
+    assert!(fact("cpu limit").contains("cannot be kept"));
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn in_v2_a_part_that_was_given_to_us_is_used() {
         drop(cgroup);
         says(
             cgroups.create("one", &ALL),
-            &["`cpus`", "Delegate=yes", "user@1000"],
+            &["`cpu`", "Delegate=yes", "user@1000"],
         );
     });
 }

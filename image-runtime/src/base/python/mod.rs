@@ -1,4 +1,8 @@
-//! The Python that a Debian suite has itself, for machines that reach no registry.
+//! Pythons for machines that reach no registry, and for images that have none: a Debian suite's own, and standalone ones.
+
+mod listing;
+mod name;
+pub mod standalone;
 
 /// The series of a suite's `python3` package.
 pub fn suite_series(suite: &str) -> &'static str {

@@ -1,0 +1,3 @@
+def write_in_python():
+    with open("/by-python", "w") as file:
+        file.write("python")

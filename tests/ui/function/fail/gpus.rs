@@ -1,0 +1,18 @@
+use image_runtime::app;
+
+#[app::function(gpu = "a100")]
+fn near() {}
+
+#[app::function(gpu = "Voodoo2")]
+fn far() {}
+
+#[app::function(gpu = ["H100:0", "A100-80", 3, "any"])]
+fn parts() {}
+
+#[app::function(gpu = [])]
+fn nothing() {}
+
+#[app::function(gpu = 1)]
+fn types() {}
+
+fn main() {}
