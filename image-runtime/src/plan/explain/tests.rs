@@ -39,6 +39,7 @@ fn plan(spec: &'static ImageSpec, base: &str, files: &str) -> Plan {
             digest: format!("sha256:{}", Digest::of(base.as_bytes())),
         },
         config: ImageConfig::default(),
+        python: None,
     };
     let chain = Chain::of(Image::from_spec(spec));
     let none: Vec<_> = chain.steps.iter().map(|_| None).collect();

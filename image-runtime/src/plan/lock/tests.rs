@@ -32,6 +32,7 @@ fn plan(spec: &'static ImageSpec) -> Plan {
     let base = ResolvedBase {
         source: BaseSource::Scratch,
         config: ImageConfig::default(),
+        python: None,
     };
     let chain = Chain::of(Image::from_spec(spec));
     let none: Vec<_> = chain.steps.iter().map(|_| None).collect();
