@@ -93,14 +93,18 @@ impl Builder {
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
-        if let Some(source) = self.locked_base(key).await? {
+        if let Some((source, python)) = self.locked_base(key).await? {
             // What it says of its own environment never changes.
             let file = record(&format!("locked {}", base_layer(&source).id));
-            if let Some(base) = folder.read_record(&file) {
-                return Ok(base);
-            }
-            let base = self.describe_base(source, image).await?;
-            folder.write_record(&file, &base)?;
+            let mut base: ResolvedBase = match folder.read_record(&file) {
+                Some(base) => base,
+                None => {
+                    let base = self.describe_base(source, image).await?;
+                    folder.write_record(&file, &base)?;
+                    base
+                }
+            };
+            base.python = python;
             return Ok(base);
         }
         let file = record(key);
@@ -363,9 +367,9 @@ impl Builder {
     /// What a lock says of a base.
     pub(super) fn base_to_lock(
         &self,
-        source: &BaseSource,
+        base: &ResolvedBase,
     ) -> Result<serde_json::Map<String, serde_json::Value>, BuildError> {
-        let is = match source {
+        let mut is = match &base.source {
             BaseSource::Scratch => serde_json::json!({}),
             BaseSource::Registry { reference, digest } => {
                 serde_json::json!({ "registry": reference, "digest": digest })
@@ -383,6 +387,9 @@ impl Builder {
                 is
             }
         };
+        if let Some(python) = &base.python {
+            is["standalone"] = serde_json::to_value(python).expect("a Python has string keys");
+        }
         match is {
             serde_json::Value::Object(is) => Ok(is),
             _ => unreachable!("a base is written as a table"),
@@ -423,7 +430,21 @@ fn archived(reference: &str) -> Option<(&'static str, bool)> {
 }
 
 /// The base that a lock names. Its packages are remembered: they are fetched by that list. Else why it cannot be used.
-pub(super) fn locked_base(base: &LockedBase, store: &Store) -> Result<BaseSource, String> {
+pub(super) fn locked_base(
+    base: &LockedBase,
+    store: &Store,
+) -> Result<(BaseSource, Option<StandalonePython>), String> {
+    let malformed = |error: serde_json::Error| format!("is not written as it was: {error}");
+    let python = base
+        .is
+        .get("standalone")
+        .cloned()
+        .map(serde_json::from_value);
+    let python = python.transpose().map_err(malformed)?;
+    Ok((locked_source(base, store)?, python))
+}
+
+fn locked_source(base: &LockedBase, store: &Store) -> Result<BaseSource, String> {
     let text = |name: &str| {
         base.is
             .get(name)
@@ -432,6 +453,9 @@ pub(super) fn locked_base(base: &LockedBase, store: &Store) -> Result<BaseSource
     };
     if let (Some(reference), Some(digest)) = (text("registry"), text("digest")) {
         return Ok(BaseSource::Registry { reference, digest });
+    }
+    if !base.is.contains_key("suite") {
+        return Ok(BaseSource::Scratch);
     }
     let list = serde_json::Value::Object(base.is.clone());
     let resolved: debian::Resolved = serde_json::from_value(list)

@@ -9,7 +9,7 @@ use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
     Action, BaseSource, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep,
-    Lockfile, Value, definition, installs,
+    Lockfile, StandalonePython, Value, definition, installs,
 };
 use crate::spec::Image;
 
@@ -64,7 +64,10 @@ impl Builder {
     }
 
     /// What the lock says a base is.
-    pub(super) async fn locked_base(&self, key: &str) -> Result<Option<BaseSource>, BuildError> {
+    pub(super) async fn locked_base(
+        &self,
+        key: &str,
+    ) -> Result<Option<(BaseSource, Option<StandalonePython>)>, BuildError> {
         let Some(lock) = self.lockfile().await? else {
             return Ok(None);
         };
@@ -205,8 +208,8 @@ impl Builder {
         image: &Prepared,
         bases: &mut BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     ) -> Result<(), BuildError> {
-        if let (Some(key), Action::Base(source)) = (&image.base, &image.plan.layers[0].action) {
-            bases.insert(key.clone(), self.base_to_lock(source)?);
+        if let Some((key, base)) = &image.base {
+            bases.insert(key.clone(), self.base_to_lock(base)?);
         }
         let steps = image.copied.keys();
         steps
@@ -217,7 +220,7 @@ impl Builder {
     async fn locked(&self, image: &Prepared) -> Result<LockedImage, BuildError> {
         let mut locked = LockedImage {
             name: image.name.clone(),
-            base: image.base.clone(),
+            base: image.base.as_ref().map(|(key, _)| key.clone()),
             tools: BTreeMap::new(),
             steps: Vec::new(),
         };
@@ -233,7 +236,7 @@ impl Builder {
             };
             match &layer.action {
                 Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => tool("uv", uv),
-                Action::SuitePython { uv, pip, .. } => {
+                Action::SuitePython { uv, pip, .. } | Action::StandalonePython { uv, pip, .. } => {
                     tool("uv", uv);
                     tool("pip", pip);
                 }
@@ -271,7 +274,9 @@ impl Builder {
             package.url = package.url.take().map(|url| mask.apply(url));
         }
         let uv = match &layer.action {
-            Action::PipInstall { uv, .. } | Action::SuitePython { uv, .. } => uv,
+            Action::PipInstall { uv, .. }
+            | Action::SuitePython { uv, .. }
+            | Action::StandalonePython { uv, .. } => uv,
             // A lock of its own has hashes of its own.
             Action::UvSync { uv, sync } if sync.project.lock.is_empty() => uv,
             _ => return Ok(()),

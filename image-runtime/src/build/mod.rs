@@ -103,12 +103,12 @@ pub struct Builder {
     layers: Once<LayerId, bool>,
     /// Copies of directories that containers see without what is ignored.
     staged: added::Staged,
-    /// Where Pythons come from that no registry gives.
-    python_mirror: Mirror,
     /// Of a run that leaves the cache as it was, once it has layers.
     passing: tokio::sync::OnceCell<passing::Passing>,
     /// The lock, where it is used and there.
     lock: tokio::sync::OnceCell<Option<Lockfile>>,
+    /// Where Pythons come from that no registry gives.
+    python_mirror: Mirror,
 }
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -117,8 +117,8 @@ const MOST_LOST: usize = 10;
 /// An image whose layers are known.
 struct Prepared {
     name: String,
-    /// What its root is remembered as; nothing of `scratch`.
-    base: Option<String>,
+    /// What its root is remembered as, and is; nothing of `scratch`.
+    base: Option<(String, ResolvedBase)>,
     plan: Plan,
     trees: HashMap<usize, Tree>,
     /// What instructions copy, by their steps.
@@ -148,9 +148,9 @@ impl Builder {
             bases: Once::default(),
             layers: Once::default(),
             staged: added::Staged::default(),
-            python_mirror: Mirror::from_env(),
             passing: tokio::sync::OnceCell::new(),
             lock: tokio::sync::OnceCell::new(),
+            python_mirror: Mirror::from_env(),
         }
     }
 
@@ -272,7 +272,7 @@ impl Builder {
         self.pass(&mut plan).await?;
         let added = self.added(chain).await?;
         Ok(Prepared {
-            base: base::key(chain),
+            base: base::key(chain).map(|key| (key, base)),
             name,
             plan,
             trees,

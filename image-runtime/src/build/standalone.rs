@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::archive::unpacked;
 use super::placed::{directories, inside, put};
 use super::steps::shell;
-use super::{BuildError, Builder, Prepared, pip};
+use super::{BuildError, Builder, Prepared, pins, pip};
 use crate::base::python::standalone::{self, Found};
 use crate::digest::{Encoder, LayerId};
 use crate::engine::{Entry, EntryKind, FileSink, FileSource, NewLayer};
@@ -123,10 +123,17 @@ impl Builder {
             parent: Some(parent),
             title: format!("{}, unpacked", layer.title),
         };
+        // What stands on another is noted after it.
+        self.note_passing(&unpacked.id).await?;
+        self.note_passing(&layer.id).await?;
         self.progress(layer, "unpacking", 0, 0);
         let files = Standalone::new(archive, &python.version);
         self.engine.add_files(&unpacked, Box::new(files)).await?;
-        let installation = pip::packages(&[&format!("pip=={pip}")]);
+        let secrets = crate::secrets::Values::default();
+        let installation = match &layer.pins {
+            Some(pins) => pins::install(&pins.python, layer, &secrets, &self.store)?,
+            None => pip::packages(&[&format!("pip=={pip}")]),
+        };
         let mut mounts = self.uv_mounts(uv).await?;
         mounts.extend(installation.mounts.iter().cloned());
         let mut commands = installation.commands.clone();
@@ -134,7 +141,6 @@ impl Builder {
         commands.push(shell(
             "python3 -m compileall -q -j 0 -x '/(test|tests)/' /usr/local/lib/python3* || true",
         ));
-        let secrets = crate::secrets::Values::default();
         self.run_step(image, layer, unpacked.id, &secrets, commands, mounts)
             .await
     }
@@ -152,6 +158,7 @@ impl Prepared {
     fn of_base(image: &str, layer: PlannedLayer) -> Self {
         Self {
             name: image.to_owned(),
+            base: None,
             plan: Plan {
                 config: layer.config.clone(),
                 layers: vec![layer],

@@ -102,6 +102,12 @@ impl Fields {
         self
     }
 
+    /// What pins something from elsewhere.
+    pub(super) fn digest(&mut self, name: &str, digest: &Digest) -> &mut Self {
+        self.encoder.digest(digest);
+        self.note(name, &format!("sha256:{digest}"))
+    }
+
     /// Whether a keyword is given as `true`.
     pub(super) fn flag(&mut self, name: &str, set: bool) -> &mut Self {
         self.encoder.number(set.into());

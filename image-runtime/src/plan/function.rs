@@ -43,7 +43,7 @@ impl FunctionRun {
 
     /// Its text, its environment and the names of its secrets. How long it may take changes nothing of what it writes.
     pub(super) fn encode<'a>(&self, fields: &'a mut Fields) -> &'a mut Fields {
-        fields.text("body", self.source);
+        fields.text("function", self.source);
         if let Some(python) = self.python {
             fields.text("file", python);
         }

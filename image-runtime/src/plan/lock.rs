@@ -294,6 +294,7 @@ pub fn installs(action: &Action) -> bool {
         action,
         Action::AptInstall(_)
             | Action::SuitePython { .. }
+            | Action::StandalonePython { .. }
             | Action::PipInstall { .. }
             | Action::UvSync { .. }
     )

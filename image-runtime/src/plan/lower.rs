@@ -305,9 +305,9 @@ pub fn lower(
     if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
         config.set("LANG", "C.UTF-8");
         let parent = layers[layers.len() - 1].id;
-        let (record, layer) = standalone_python(&parent, python, &mut config, pip, uv, false);
-        steps.push(record);
+        let (layer, record) = standalone_python(parent, python, &mut config, pip, uv, false);
         layers.push(layer);
+        steps.push(record);
     }
 
     let mut identity = layers[layers.len() - 1].id;
@@ -321,11 +321,11 @@ pub fn lower(
                 let python = base.python.as_ref();
                 let python =
                     python.expect("a base is resolved with the Python that is put into it");
-                let (record, layer) =
-                    standalone_python(&identity, python, &mut config, pip, uv, force);
-                identity = record.id;
-                steps.push(record);
+                let (layer, record) =
+                    standalone_python(identity, python, &mut config, pip, uv, force);
+                identity = layer.id;
                 layers.push(layer);
+                steps.push(record);
                 continue;
             }
             (Part::Instruction(_, _), None) => continue,
@@ -498,12 +498,12 @@ fn standalone_python(
     pip: &str,
     uv: &str,
     force: bool,
-) -> (StepRecord, PlannedLayer) {
+) -> (PlannedLayer, StepRecord) {
     python_first(config);
     let title = format!("standalone Python {}", python.version);
-    let record = child(parent, "standalone python", title.clone(), |fields| {
+    let record = child(&parent, "standalone python", title.clone(), |fields| {
         fields
-            .files("archive", &python.sha256)
+            .digest("archive", &python.sha256)
             .text("pip", pip)
             .text("uv", uv)
     });
@@ -520,11 +520,11 @@ fn standalone_python(
         force,
         pins: None,
     };
-    let record = StepRecord {
+    let layered = StepRecord {
         layer: true,
         ..record
     };
-    (record, layer)
+    (layer, layered)
 }
 
 /// What identifies all that is there after an instruction, where that changes with it.
