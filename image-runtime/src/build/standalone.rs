@@ -164,7 +164,6 @@ impl Prepared {
                 layers: vec![layer],
                 steps: Vec::new(),
             },
-            base: None,
             trees: std::collections::HashMap::new(),
             copied: std::collections::HashMap::new(),
             added: Vec::new(),

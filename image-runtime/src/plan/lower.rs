@@ -492,7 +492,7 @@ pub(super) fn python_first(config: &mut Config) {
 
 /// A standalone Python on a layer.
 fn standalone_python(
-    parent: &LayerId,
+    parent: LayerId,
     python: &StandalonePython,
     config: &mut Config,
     pip: &str,
