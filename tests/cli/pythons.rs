@@ -181,7 +181,7 @@ fn each_series_runs_from_the_mirror_and_installs_packages() {
         ("IN_DOCKERFILE", "in_dockerfile", "3.13", "24.2"),
     ] {
         let Some(cpython) = cpythons.get(series) else {
-            tests::have(&format!("a CPython {series} in IMAGE_TESTS_PYTHONS"), false);
+            tests::is_for(&format!("a CPython {series} in IMAGE_TESTS_PYTHONS"), false);
             continue;
         };
         let version = &cpython.version;

@@ -76,7 +76,7 @@ fn files(image: &str) -> Files {
 
 #[test]
 fn docker_makes_the_same_files_of_what_is_printed() {
-    if engine_name() != "docker" && !tests::have("a Docker daemon as its engine", false) {
+    if !tests::is_for("`IMAGE_ENGINE=docker`", engine_name() == "docker") {
         return;
     }
     let rendered = |arguments| program(env!("CARGO_BIN_EXE_rendered"), arguments);

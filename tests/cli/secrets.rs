@@ -194,7 +194,7 @@ fn base64(bytes: &[u8]) -> String {
 #[test]
 fn a_private_index_is_reached_with_a_secret_that_no_file_keeps() {
     // Containers of a daemon do not reach this process.
-    if !engine() || !tests::have("the embedded engine", engine_name() == "embedded") {
+    if !engine() || !tests::is_for("the embedded engine", engine_name() == "embedded") {
         return;
     }
     let token = token();

@@ -25,7 +25,20 @@ pub fn have(needed: &str, has: bool) -> bool {
         !is("CI", "true") && !is("IMAGE_TESTS_REQUIRE_ENGINE", "1"),
         "`{test}` needs {needed}"
     );
+    say_not_run(needed);
+    false
+}
+
+/// Whether this run of a test has what it is for, and else says so: another run of the suite has it, or few machines do.
+pub fn is_for(needed: &str, has: bool) -> bool {
+    if !has {
+        say_not_run(needed);
+    }
+    has
+}
+
+fn say_not_run(needed: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Not by `eprintln`, which the test harness hides where a test passes.
     let _ = writeln!(std::io::stderr(), "NOT RUN: `{test}` needs {needed}");
-    false
 }
