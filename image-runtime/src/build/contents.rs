@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::collections::BTreeMap;
+
 use super::{BuildError, Builder, Prepared};
 use crate::digest::LayerId;
 use crate::engine::{EngineError, Mount};
@@ -10,6 +12,9 @@ use crate::protocol::Command;
 use crate::secrets::Mask;
 use crate::store::StoreError;
 use crate::worker::INSPECT;
+
+/// Hashes of the files of Python packages, by `name==version`.
+type Hashes = BTreeMap<String, Vec<String>>;
 
 /// Where the answer is put inside.
 const ANSWER: &str = "/dev/image-runtime/contents";
@@ -27,7 +32,33 @@ impl Builder {
         }
         let above = self.contents(image, index, layers[index].id).await?;
         let below = self.contents(image, index, layers[index - 1].id).await?;
-        Ok(above.above(&below))
+        let mut holds = above.above(&below);
+        let known: Hashes = self
+            .store
+            .contents()
+            .read_record(&self.hashes_file(&layers[index].id))
+            .unwrap_or_default();
+        for package in &mut holds.python {
+            if let Some(hashes) = known.get(&package.to_string()) {
+                package.hashes.clone_from(hashes);
+            }
+        }
+        Ok(holds)
+    }
+
+    /// Keeps the hashes of a layer's Python packages, as long as it is not made anew.
+    pub(super) fn note_hashes(&self, of: &LayerId, holds: &Holdings) -> Result<(), BuildError> {
+        let hashes: Hashes = holds
+            .python
+            .iter()
+            .filter(|package| !package.hashes.is_empty())
+            .map(|package| (package.to_string(), package.hashes.clone()))
+            .collect();
+        if !hashes.is_empty() {
+            let folder = self.store.contents();
+            folder.write_record(&self.hashes_file(of), &hashes)?;
+        }
+        Ok(())
     }
 
     /// The packages of a layer. What was found is kept as long as the layer is not made anew.
@@ -73,12 +104,18 @@ impl Builder {
 
     /// Forgets what a layer held that is about to be made.
     pub(super) fn forget_contents(&self, of: &LayerId) -> Result<(), BuildError> {
-        Ok(self.store.contents().remove(&self.contents_file(of))?)
+        let folder = self.store.contents();
+        folder.remove(&self.contents_file(of))?;
+        Ok(folder.remove(&self.hashes_file(of))?)
     }
 
     /// Engines that share a store need not have made the same.
     fn contents_file(&self, of: &LayerId) -> String {
         format!("{}-{of}.json", self.engine.name())
+    }
+
+    fn hashes_file(&self, of: &LayerId) -> String {
+        format!("{}-{of}-hashes.json", self.engine.name())
     }
 }
 

@@ -117,7 +117,7 @@ impl Builder {
                     chain = next.digest(&chain).bytes(&said).finish();
                 }
                 image.plan.layers[index].pins = Some(Arc::new(holds));
-                as_planned = as_planned && self.agrees(image, index).await?;
+                as_planned = as_planned && self.agrees(image, index, true).await?;
             }
             if as_planned {
                 continue;
@@ -138,7 +138,7 @@ impl Builder {
             let id = layer.id;
             if self.exact()
                 && self.engine.has_layer(&id).await?
-                && !self.agrees(image, index).await?
+                && !self.agrees(image, index, false).await?
             {
                 image.plan.layers[index].force = true;
             }
@@ -146,8 +146,14 @@ impl Builder {
         Ok(())
     }
 
-    /// Whether a layer is there and holds what is locked.
-    async fn agrees(&self, image: &Prepared, index: usize) -> Result<bool, BuildError> {
+    /// Whether a layer is there and holds what is locked. The identity of one that was made from a lock has its hashes in it; of others
+    /// the hashes have to be known, and the same.
+    async fn agrees(
+        &self,
+        image: &Prepared,
+        index: usize,
+        by_hash: bool,
+    ) -> Result<bool, BuildError> {
         let layer = &image.plan.layers[index];
         let Some(pins) = &layer.pins else {
             return Ok(true);
@@ -155,11 +161,8 @@ impl Builder {
         if !self.engine.has_layer(&layer.id).await? {
             return Ok(false);
         }
-        Ok(self
-            .holdings(image, index)
-            .await?
-            .differences(pins)
-            .is_empty())
+        let holds = self.holdings(image, index).await?;
+        Ok(holds.differences(pins).is_empty() && (!by_hash || holds.has_hashes_of(pins)))
     }
 
     /// Whether a layer that was just made holds what is locked; one that does not is removed.
@@ -303,10 +306,12 @@ impl Builder {
             .iter_mut()
             .filter(|package| package.hashes.is_empty())
         {
-            let name = format!("{}=={}", package.name, package.version);
-            package.hashes = answer.get(&name).cloned().unwrap_or_default();
+            package.hashes = answer
+                .get(&package.to_string())
+                .cloned()
+                .unwrap_or_default();
         }
-        Ok(())
+        self.note_hashes(&layer.id, holds)
     }
 }
 

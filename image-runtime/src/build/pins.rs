@@ -66,7 +66,7 @@ pub(super) fn ask_for_hashes(
     let variables = Variables { layer, secrets };
     let text: String = packages
         .iter()
-        .map(|package| format!("{}=={}\n", package.name, package.version))
+        .map(|package| format!("{package}\n"))
         .collect();
     let mut installation = Installation::with_files(store, &[(PINNED, &text)], false)?;
     let mut compile = pip::uv_pip("compile");
@@ -112,7 +112,7 @@ fn with_hashes(package: &PythonPackage) -> String {
         .iter()
         .map(|hash| format!(" \\\n    --hash={hash}"))
         .collect();
-    format!("{}=={}{hashes}\n", package.name, package.version)
+    format!("{package}{hashes}\n")
 }
 
 /// A package that no hash is known of: as the step writes it where it comes from elsewhere than an index, since that may name secrets.
@@ -122,7 +122,7 @@ fn written(
     variables: &Variables<'_>,
 ) -> Result<String, BuildError> {
     let Some(url) = &package.url else {
-        return Ok(format!("{}=={}", package.name, package.version));
+        return Ok(package.to_string());
     };
     let Action::PipInstall { pip, .. } = &layer.action else {
         return Ok(format!("{} @ {url}", package.name));

@@ -5,6 +5,7 @@ mod tests;
 mod toml;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,13 @@ pub struct PythonPackage {
     pub hashes: Vec<String>,
 }
 
+/// `name==version`
+impl fmt::Display for PythonPackage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=={}", self.name, self.version)
+    }
+}
+
 /// All packages that are in a layer and those below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
@@ -153,10 +161,23 @@ impl Holdings {
             .collect()
     }
 
+    /// Whether each Python package has the hashes that were locked of it.
+    pub fn has_hashes_of(&self, locked: &Self) -> bool {
+        locked.python.iter().all(|package| {
+            let here = |here: &&PythonPackage| here.name == package.name;
+            package.hashes.is_empty()
+                || self
+                    .python
+                    .iter()
+                    .find(here)
+                    .is_some_and(|here| here.hashes == package.hashes)
+        })
+    }
+
     /// All of it, for people.
     pub fn lines(&self) -> Vec<String> {
         let python = self.python.iter();
-        let python = python.map(|package| format!("{}=={}", package.name, package.version));
+        let python = python.map(ToString::to_string);
         let removed = self.removed.iter().map(|name| format!("{name} removed"));
         self.apt
             .iter()

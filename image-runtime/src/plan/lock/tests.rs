@@ -127,6 +127,29 @@ fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
 }
 
 #[test]
+fn the_same_versions_are_not_enough_where_hashes_are_locked() {
+    let package = |hashes: &[&str]| PythonPackage {
+        name: "six".into(),
+        version: "1.16.0".into(),
+        url: None,
+        hashes: hashes.iter().map(ToString::to_string).collect(),
+    };
+    let holds = |hashes: &[&str]| Holdings {
+        python: vec![package(hashes)],
+        ..Holdings::default()
+    };
+    let locked = holds(&["sha256:a", "sha256:b"]);
+    assert!(locked.has_hashes_of(&locked));
+    for other in [&["sha256:a"][..], &["sha256:c", "sha256:b"], &[]] {
+        assert!(!holds(other).has_hashes_of(&locked), "{other:?}");
+        assert!(holds(other).differences(&locked).is_empty());
+    }
+    // Of what is locked without hashes, there is nothing to compare.
+    assert!(locked.has_hashes_of(&holds(&[])));
+    assert!(!Holdings::default().has_hashes_of(&locked));
+}
+
+#[test]
 fn differences_name_what_is_missing_and_what_is_too_much() {
     let lock = locked();
     let [git, six] = &lock.images[0].steps[..] else {
