@@ -1,8 +1,7 @@
 //! Nothing is done twice.
 
 use crate::support::{
-    Changing, assert_nothing_left, changing, children, engine, has_layer, store,
-    subject, tidy,
+    Changing, assert_nothing_left, changing, children, engine, has_layer, store, subject, tidy,
 };
 
 /// How many layers each image of a build needed.

@@ -12,6 +12,9 @@ use crate::{DEBIAN, NOTHING};
 
 const PYTHON: Image = image!(debian_slim(python_version = "3.11"));
 
+/// One with containers that no other function uses: what was used last is used next.
+const TURNING: Image = image!(PYTHON.env({ "TURNING": "1" }));
+
 /// A value of either kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Shape {
@@ -300,4 +303,36 @@ async fn an_image_without_python_is_named() {
         assert!(text.contains("its image has no `python3`"), "{text}");
         assert!(text.contains("help: "), "{text}");
     }
+}
+
+#[app::python(image = TURNING, file = "functions/scripts/train.py")]
+fn turn() -> impl Stream<Item = i64>;
+
+#[app::python(image = TURNING, file = "functions/scripts/train.py")]
+fn turn_is_closed() -> bool;
+
+#[app::python(image = PYTHON, file = "functions/scripts/train.py")]
+fn leave_a_child() -> ();
+
+#[app::test]
+async fn a_generator_is_closed_whose_item_is_none_of_the_type() {
+    let items: Vec<_> = turn::stream().collect().await;
+    assert_eq!(items.len(), 2);
+    assert_eq!(*items[0].as_ref().expect("it is a number"), 1);
+    let error = items[1].as_ref().expect_err("it is a text");
+    assert_eq!(error.kind(), CallErrorKind::Encoding);
+    assert!(
+        turn_is_closed::remote().await.expect("it answers"),
+        "the generator still waits"
+    );
+}
+
+#[app::test]
+async fn an_interpreter_that_ends_is_noticed_while_a_child_of_it_lives() {
+    let error = leave_a_child::remote()
+        .timeout(Duration::from_secs(30))
+        .await
+        .expect_err("it leaves");
+    assert_eq!(error.kind(), CallErrorKind::Died, "{error}");
+    assert!(error.to_string().contains("exit code 4"), "{error}");
 }

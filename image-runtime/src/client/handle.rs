@@ -34,7 +34,7 @@ struct State {
     cancelled: Notify,
 }
 
-/// What tells a spawned call from all others of this machine, of this and of earlier programs.
+/// What tells a spawned call from all others of the programs that run on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId {
     process: u32,

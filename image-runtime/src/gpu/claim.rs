@@ -76,8 +76,14 @@ impl Claims {
 
     /// Whether somebody waits for a GPU.
     pub(crate) fn are_wanted(&self) -> bool {
-        self.file(WAITING)
-            .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+        let look = || {
+            // One after the other, so that nobody who looks is taken for one who waits.
+            let one = self.file(CHOOSING).ok()?;
+            one.lock().ok()?;
+            let waiting = self.file(WAITING).ok()?;
+            matches!(waiting.try_lock(), Err(TryLockError::WouldBlock)).then_some(())
+        };
+        look().is_some()
     }
 
     fn try_claim(&self, wanted: &[spec::Gpu], inventory: &Inventory) -> io::Result<Option<Claim>> {

@@ -100,7 +100,7 @@ pub struct FromRegistry {
     pub add_python: Option<PythonVersion>,
 }
 
-/// `from_registry("alpine:3.20", add_python = "3.11")`: any public image of any OCI registry, by tag or digest.
+/// `from_registry("alpine:3.20", add_python = "3.11")`: any image of any OCI registry, by tag or digest.
 ///
 /// ```
 /// # use image_runtime::{Image, image};

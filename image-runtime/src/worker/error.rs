@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::bundle::BundleError;
 use crate::engine::{EngineError, Exit};
 use crate::protocol::{self, FrameError};
+use crate::secrets::Mask;
 use crate::store::StoreError;
 
 /// How long a container that is running may take until its worker says hello. Only a machine that is badly overloaded
@@ -57,6 +58,18 @@ pub enum StartError {
     /// The worker said something else.
     #[error("the worker does not speak this protocol: {0}")]
     Protocol(String),
+}
+
+impl StartError {
+    /// The error without what a mask hides.
+    pub(super) fn hiding(mut self, mask: &Mask) -> Self {
+        if let Self::Ended { last_lines, .. } = &mut self {
+            for line in last_lines {
+                *line = mask.apply(std::mem::take(line));
+            }
+        }
+        self
+    }
 }
 
 /// A request got no answer.
@@ -131,6 +144,21 @@ pub(crate) fn last_lines_text(lines: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_words_of_a_container_hide_its_secrets() {
+        let error = StartError::Ended {
+            exit: Exit {
+                code: 1,
+                out_of_memory: false,
+                memory_peak: None,
+            },
+            last_lines: vec!["token hunter2".to_owned()],
+            memory: None,
+        };
+        let text = error.hiding(&Mask::of(["hunter2"].into_iter())).to_string();
+        assert!(text.contains("token ***"), "{text}");
+    }
 
     #[test]
     fn an_exit_is_told_by_code_or_by_signal() {

@@ -80,14 +80,8 @@ impl Worker {
         arguments: &[u8],
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
-        let (kind, body) = self
-            .request(Kind::Call, &[function.as_bytes(), &[0], arguments], tell)
-            .await?;
-        match kind {
-            Kind::Returned => Ok(body),
-            Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
-            other => Err(unexpected(other)),
-        }
+        self.ask(Kind::Call, &[function.as_bytes(), &[0], arguments], tell)
+            .await
     }
 
     /// Makes the state of a class; what it is made of is encoded.
@@ -101,7 +95,7 @@ impl Worker {
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), CallFailure> {
         let parts = [class.as_bytes(), &[0], arguments];
-        self.state(Kind::Enter, &parts, tell).await?;
+        self.ask(Kind::Enter, &parts, tell).await?;
         // No call has been made.
         self.requests = 0;
         Ok(())
@@ -115,18 +109,18 @@ impl Worker {
         &mut self,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), CallFailure> {
-        self.state(Kind::Exit, &[], tell).await
+        self.ask(Kind::Exit, &[], tell).await.map(drop)
     }
 
-    async fn state(
+    async fn ask(
         &mut self,
         kind: Kind,
         parts: &[&[u8]],
         tell: &mut (dyn FnMut(String) + Send),
-    ) -> Result<(), CallFailure> {
+    ) -> Result<Vec<u8>, CallFailure> {
         let (kind, body) = self.request(kind, parts, tell).await?;
         match kind {
-            Kind::Returned => Ok(()),
+            Kind::Returned => Ok(body),
             Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
             other => Err(unexpected(other)),
         }
@@ -226,7 +220,8 @@ impl Worker {
         self.output.drain(&mut |_| {});
         let mut last_lines: Vec<_> = self.output.last_lines().map(ToOwned::to_owned).collect();
         if last_lines.is_empty() {
-            last_lines = self.container.last_output();
+            let lines = self.container.last_output().into_iter();
+            last_lines = lines.map(|line| self.mask.apply(line)).collect();
         }
         match exit {
             Ok(Ok(exit)) => CallFailure::Died {

@@ -128,7 +128,8 @@ impl Launcher {
                 purpose: spec.purpose,
             })
             .await?;
-        match agree(&listener, &*container, bundle.build_id(), memory).await {
+        let agreed = agree(&listener, &*container, bundle.build_id(), memory).await;
+        match agreed.map_err(|error| error.hiding(&spec.mask)) {
             Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
                 Ok(Worker::new(container, line, output, spec.mask, memory))

@@ -108,3 +108,24 @@ def meet():
 
 def sleep():
     time.sleep(3600)
+
+
+CLOSED = threading.Event()
+
+
+def turn():
+    try:
+        yield 1
+        yield "two"
+    finally:
+        CLOSED.set()
+
+
+def turn_is_closed():
+    return CLOSED.wait(timeout=20)
+
+
+def leave_a_child():
+    if os.fork() == 0:
+        time.sleep(3600)
+    os._exit(4)

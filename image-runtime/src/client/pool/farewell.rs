@@ -44,6 +44,7 @@ impl Pool {
             .pools
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(self));
     }
 

@@ -82,27 +82,33 @@ impl Pool {
             }
         };
 
+        {
+            // It takes no more calls, so that none must wait for it.
+            let mut state = self.lock();
+            state.set_room(id, 0);
+            self.advance(&mut state);
+        }
         let failure = match end {
             End::Idle | End::Unwanted => None,
             End::Closed => Some(worker.end().await),
             End::Broken(failure) => Some(failure),
         };
         let (begun, not_begun) = running.into_jobs();
-        {
-            let mut state = self.lock();
-            state.lanes.retain(|lane| lane.id != id);
-            for job in not_begun.into_iter().rev() {
-                state.queue.push_front(job);
-            }
-            self.retire(&mut state, worker);
-            self.advance(&mut state);
-        }
         if let Some(failure) = failure {
             for job in begun {
                 let error = CallError::failure(job.name(), &failure);
                 job.end(Err(error));
             }
         }
+        // What has not begun in it goes to others once it cannot begin there any more. An error of the engine changes nothing for
+        // anybody: the worker has lost its socket and ends by itself.
+        let _ = worker.remove().await;
+        let mut state = self.lock();
+        state.lanes.retain(|lane| lane.id != id);
+        for job in not_begun.into_iter().rev() {
+            state.queue.push_front(job);
+        }
+        self.advance(&mut state);
     }
 }
 
@@ -128,13 +134,16 @@ impl Lane<'_> {
                 return end;
             }
             self.take(&mut flow);
-            let Some(function) = self.running.first() else {
-                return End::Idle;
-            };
-            if told.as_ref().is_none_or(|(name, _)| *name != function) {
-                told = Some((function, pool.output_of(function, &self.container)));
+            match self.running.first() {
+                Some(function) if told.as_ref().is_none_or(|(name, _)| *name != function) => {
+                    told = Some((function, pool.output_of(function, &self.container)));
+                }
+                Some(_) => {}
+                None if self.recalled.is_none() => return End::Idle,
+                // All was answered before the worker heard that it was to give something back. It still says that it gives nothing.
+                None => {}
             }
-            let (_, tell) = told.as_mut().expect("it was just set");
+            let (_, tell) = told.as_mut().expect("only calls are called back");
             let wake = self.next_look();
             let frames = tokio::select! {
                 biased;

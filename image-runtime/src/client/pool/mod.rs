@@ -130,6 +130,8 @@ impl Pools {
         if let Some(pool) = pools.get(&key) {
             return Arc::clone(pool);
         }
+        // Those of other arguments or secrets that nobody has any more, and nothing runs in.
+        pools.retain(|_, pool| Arc::strong_count(pool) > 1 || pool.lock().is_in_use());
         let pool = Arc::new(Pool {
             key: key.clone(),
             launcher: Arc::clone(&self.launcher),

@@ -176,7 +176,11 @@ impl Pool {
             let text = format!("`{function}` waits for a GPU: those that it may have are in use");
             self.events.tell(Event::Notice { text });
         };
-        let unwanted = || self.lock().queue.iter().all(Job::is_abandoned);
+        // Those that are to be there without a call are wanted all the same.
+        let unwanted = || {
+            let state = self.lock();
+            state.living() > self.key.size.min && state.queue.iter().all(Job::is_abandoned)
+        };
         let inventory = self.gpus.inventory().await;
         let claims = &self.gpus.claims;
         let claimed = claims.claim(self.key.gpu, inventory, waiting, unwanted);

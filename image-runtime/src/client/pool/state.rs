@@ -53,6 +53,11 @@ impl State {
         self.idle.len() + self.lanes.len() + self.direct + self.starting + self.ending
     }
 
+    /// Whether there is anything in it.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.containers() > 0 || !self.queue.is_empty()
+    }
+
     /// Containers that are not being removed.
     pub(super) fn living(&self) -> usize {
         self.containers() - self.ending

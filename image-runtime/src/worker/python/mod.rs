@@ -5,14 +5,16 @@ mod values;
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use self::values::{Arguments, encode_tagged};
 use super::supervise;
@@ -96,9 +98,10 @@ impl Interpreter {
     fn of(child: Child, socket: UnixStream) -> io::Result<Self> {
         let calls = Calls::default();
         let (heard, told) = (socket.try_clone()?, Arc::clone(&calls));
+        let ended = end_with(child, socket.try_clone()?)?;
         std::thread::Builder::new()
             .name("image-runtime-python".into())
-            .spawn(move || hear(heard, &told, child))?;
+            .spawn(move || hear(heard, &told, ended))?;
         Ok(Self {
             socket: Mutex::new(socket),
             calls,
@@ -130,7 +133,11 @@ impl Interpreter {
             }
             let item = match encoded(spec, answer) {
                 Ok(item) => item,
-                Err(failure) => break Err(failure),
+                Err(failure) => {
+                    // Where it is Rust that could not encode it, the generator waits to be asked for the next.
+                    self.send(Request::Stop, number, &[], &[]);
+                    break Err(failure);
+                }
             };
             let next = match sink.put(item) {
                 ControlFlow::Continue(()) => Request::Next,
@@ -224,8 +231,23 @@ fn encoded(spec: &PythonSpec, answer: Answer) -> Result<Vec<u8>, Failure> {
     }
 }
 
+/// Waits for the end of the interpreter, and then ends the conversation: processes that it made may still hold its end of the socket.
+fn end_with(
+    mut child: Child,
+    socket: UnixStream,
+) -> io::Result<JoinHandle<io::Result<ExitStatus>>> {
+    std::thread::Builder::new()
+        .name("image-runtime-python-end".into())
+        .spawn(move || {
+            let status = child.wait();
+            // What it has said is heard before that.
+            let _ = socket.shutdown(Shutdown::Both);
+            status
+        })
+}
+
 /// Hands on what the interpreter answers. When it ends, this process ends as it did: the host tells how.
-fn hear(socket: UnixStream, calls: &Calls, mut child: Child) {
+fn hear(socket: UnixStream, calls: &Calls, ended: JoinHandle<io::Result<ExitStatus>>) {
     let mut socket = BufReader::with_capacity(1 << 16, socket);
     while let Ok((number, answer)) = read(&mut socket) {
         if let Some(waiting) = lock(calls).get(&number) {
@@ -233,7 +255,10 @@ fn hear(socket: UnixStream, calls: &Calls, mut child: Child) {
             let _ = waiting.send(answer);
         }
     }
-    let code = child.wait().map_or(1, |status| {
+    let status = ended
+        .join()
+        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    let code = status.map_or(1, |status| {
         let signal = status.signal().map(|signal| 128 + signal);
         status.code().or(signal).unwrap_or(1)
     });

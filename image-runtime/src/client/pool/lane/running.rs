@@ -70,7 +70,7 @@ impl Running {
         self.calls.len() > self.places
     }
 
-    /// Since when nothing was heard.
+    /// Since when nothing has begun or ended.
     pub(super) fn quiet_since(&self) -> Instant {
         self.quiet
     }
@@ -101,10 +101,12 @@ impl Running {
 
     /// So many answers came; breaks with how long each took.
     pub(super) fn heard(&mut self, answers: u32) -> ControlFlow<Duration> {
-        let took = self.quiet.elapsed();
-        self.quiet = Instant::now();
-        match took.checked_div(answers) {
-            Some(pace) => ControlFlow::Break(pace),
+        match self.quiet.elapsed().checked_div(answers) {
+            Some(pace) => {
+                self.quiet = Instant::now();
+                ControlFlow::Break(pace)
+            }
+            // Items of a stream end nothing.
             None => ControlFlow::Continue(()),
         }
     }
