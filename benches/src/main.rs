@@ -8,6 +8,7 @@ mod build;
 mod call;
 mod chain;
 mod compile;
+mod edited;
 mod fresh;
 mod measure;
 mod subject;
@@ -18,13 +19,14 @@ use measure::Row;
 /// A measurement: its name on the command line, and what it gives.
 type Measurement = (&'static str, fn() -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 9] = [
+const MEASUREMENTS: [Measurement; 10] = [
     ("build", build::second_build),
     ("ten-images", build::ten_images),
     ("first-call", call::first_call),
     ("fresh", fresh::containers),
     ("warm-call", call::warm_call),
     ("chain", chain::of_packages),
+    ("edited", edited::one_of_many),
     ("map", call::map),
     ("base", base::from_the_archive),
     ("compile", compile::clean_and_edited),

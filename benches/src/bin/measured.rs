@@ -27,6 +27,9 @@ const CHAIN: Image = image!(
         .workdir("/app")
 );
 
+/// A directory of many files: the benchmark fills it.
+const COPIED: Image = image!(BASE.copy_local_dir("copied", "/copied"));
+
 /// Images beside those above, so that there are ten.
 macro_rules! more {
     ($($image:ident $function:ident $text:tt;)*) => { $(
@@ -52,6 +55,9 @@ fn nothing() {}
 
 #[app::function(image = CHAIN)]
 fn in_chain() {}
+
+#[app::function(image = COPIED)]
+fn in_copied() {}
 
 #[app::function(image = BASE)]
 fn same(number: u32) -> u32 {
