@@ -22,6 +22,22 @@ pub enum Event {
         /// The image that it was first needed for, as people call it.
         image: String,
     },
+    /// Downloads for a layer begin while one below it is built.
+    FetchStarted {
+        /// The layer that will need them.
+        layer: LayerId,
+        /// What it is, for people.
+        title: String,
+        /// The image that it is needed for, as people call it.
+        image: String,
+    },
+    /// They have ended.
+    FetchEnded {
+        /// The layer that will need them.
+        layer: LayerId,
+        /// Whether all is there that its step needs. If not, that is no error: the step may need what earlier ones make.
+        is_there: bool,
+    },
     /// How far a download or an unpacking of the layer is.
     LayerProgress {
         /// The layer.
@@ -111,6 +127,8 @@ impl Event {
     pub fn layer(&self) -> Option<LayerId> {
         match self {
             Self::LayerStarted { layer, .. }
+            | Self::FetchStarted { layer, .. }
+            | Self::FetchEnded { layer, .. }
             | Self::LayerProgress { layer, .. }
             | Self::LayerOutput { layer, .. }
             | Self::LayerSpent { layer, .. }

@@ -103,6 +103,32 @@ fn two_threads_and_two_images_make_what_they_share_once() {
 }
 
 #[test]
+fn what_later_steps_need_is_downloaded_while_an_earlier_one_runs() {
+    if !engine() {
+        return;
+    }
+    let built = changing(&["build", "AHEAD"]).run().good();
+    let at = |line: &str| {
+        let lines = built.stderr.lines();
+        let mut found = lines.enumerate().filter(|(_, text)| text.ends_with(line));
+        found.next().map(|(index, _)| index)
+    };
+    let begun = at("] pip_install(six==1.17.0): downloading ahead …").expect(&built.stderr);
+    let there = at("] pip_install(six==1.17.0): downloaded").expect(&built.stderr);
+    let slept = at("│ slept").expect(&built.stderr);
+    let step = at("] pip_install(six==1.17.0) …").expect(&built.stderr);
+    assert!(
+        begun < slept && begun < there && there < step,
+        "{}",
+        built.stderr
+    );
+    // What an earlier step makes cannot be there before it: that is for the step itself to find, and no error.
+    at("] pip_install(sample==1.0): downloading ahead …").expect(&built.stderr);
+    assert_eq!(at("] pip_install(sample==1.0): downloaded"), None);
+    assert_nothing_left(&built);
+}
+
+#[test]
 fn a_forced_step_and_those_after_it_are_made_in_every_run() {
     if !engine() {
         return;

@@ -1,6 +1,7 @@
 //! Builds images: finds out what each layer is, which are missing, and makes those, each once.
 
 mod added;
+mod ahead;
 mod archive;
 mod base;
 mod contents;
@@ -50,6 +51,7 @@ use crate::registry::Names;
 use crate::spec::{Image, Step};
 use crate::store::{Lock, Store};
 use crate::worker::Launcher;
+use ahead::Ahead;
 use once::Once;
 
 /// What a build is asked for beyond the images.
@@ -453,6 +455,18 @@ impl Builder {
         image: &Prepared,
         missing: &[usize],
     ) -> Result<Vec<LayerId>, (usize, BuildError)> {
+        let ahead = Ahead::new(self, image, missing);
+        let made = self.make_each(image, missing, &ahead).await;
+        ahead.end().await;
+        made
+    }
+
+    async fn make_each(
+        &self,
+        image: &Prepared,
+        missing: &[usize],
+        ahead: &Ahead<'_>,
+    ) -> Result<Vec<LayerId>, (usize, BuildError)> {
         let mut made = Vec::new();
         for index in missing {
             let fault = |error| (*index, error);
@@ -460,7 +474,9 @@ impl Builder {
                 let missing = self.missing(&source.plan).await.map_err(fault)?;
                 self.make_image(source, &missing).await.map_err(fault)?;
             }
-            if self.make_once(image, *index).await.map_err(fault)? {
+            ahead.finish(*index).await;
+            let make = self.make_once(image, *index, ahead);
+            if ahead.beside(make).await.map_err(fault)? {
                 made.push(image.plan.layers[*index].id);
             }
         }
@@ -479,7 +495,12 @@ impl Builder {
     }
 
     /// Makes a layer unless this process did, or another process does at this moment. Answers whether this process did.
-    async fn make_once(&self, image: &Prepared, index: usize) -> Result<bool, BuildError> {
+    async fn make_once(
+        &self,
+        image: &Prepared,
+        index: usize,
+        ahead: &Ahead<'_>,
+    ) -> Result<bool, BuildError> {
         let layer = &image.plan.layers[index];
         let make = async {
             let _lock = self.lock_layer(layer.id).await?;
@@ -487,6 +508,7 @@ impl Builder {
                 return Ok(false);
             }
             self.forget_contents(&layer.id)?;
+            ahead.begin(index);
             self.make(image, index).await?;
             self.check(image, index).await?;
             Ok(true)

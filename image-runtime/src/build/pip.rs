@@ -15,6 +15,9 @@ const UV_CACHE: &str = "/dev/image-runtime/uv-cache";
 /// Where files that a step hands to uv lie inside.
 pub(super) const FILES: &str = "/dev/image-runtime/python";
 
+/// Where packages go of which only the cache is to have something.
+const ASIDE: &str = "/dev/shm/image-runtime";
+
 /// What every run of uv gets.
 const ALWAYS: [&str; 3] = ["--no-progress", "--link-mode=copy", "--system-certs"];
 
@@ -156,10 +159,27 @@ pub(super) fn sync(sync: &Sync, store: &Store) -> Result<Installation, BuildErro
     })
 }
 
+/// The same commands for the cache alone: what they install goes where nothing of it is kept, and nothing is compiled.
+pub(super) fn for_cache(commands: &[Command]) -> Vec<Command> {
+    let mut commands = commands.to_vec();
+    for command in &mut commands {
+        for word in &mut command.argv {
+            *word = word.replace("--link-mode=copy", "--link-mode=symlink");
+            if let Some((_, sync)) = word.split_once(" exec ") {
+                *word = format!("UV_PROJECT_ENVIRONMENT={ASIDE} exec {sync}");
+            }
+        }
+        if let [UV, "pip", "install", ..] = words(command)[..] {
+            command.argv.insert(3, format!("--target={ASIDE}"));
+        }
+        command.env.push(("UV_NO_BUILD".into(), "1".into()));
+    }
+    commands
+}
+
 /// What is typed for a command of ours, as far as it is one of uv.
 pub(super) fn typed(command: &Command) -> Option<String> {
-    let words: Vec<_> = command.argv.iter().map(String::as_str).collect();
-    let text = match words[..] {
+    let text = match words(command)[..] {
         [UV, "pip", verb, ref rest @ ..] => {
             let ours = |word: &&&str| {
                 ALWAYS.contains(*word)
@@ -184,6 +204,10 @@ pub(super) fn typed(command: &Command) -> Option<String> {
         text.replace(&format!("{FILES}/"), "")
             .replace(&format!("--project {FILES} "), ""),
     )
+}
+
+fn words(command: &Command) -> Vec<&str> {
+    command.argv.iter().map(String::as_str).collect()
 }
 
 /// What uv is mounted with.

@@ -73,22 +73,8 @@ impl Builder {
                 self.run_step(image, layer, parent, &secrets, commands, vec![mount])
                     .await
             }
-            Action::PipInstall { pip, uv } => {
-                let installation = match &layer.pins {
-                    Some(pins) => pins::install(&pins.python, layer, &secrets, &self.store)?,
-                    None => pip::install(pip, layer, &secrets, &self.store)?,
-                };
-                self.install(image, layer, parent, &secrets, installation, uv)
-                    .await
-            }
-            Action::UvSync { sync, uv } => {
-                let installation = match &layer.pins {
-                    // What has a lock of its own needs no other.
-                    Some(pins) if sync.project.lock.is_empty() => {
-                        pins::install(&pins.python, layer, &secrets, &self.store)?
-                    }
-                    _ => pip::sync(sync, &self.store)?,
-                };
+            Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {
+                let installation = self.python_packages(layer, &secrets)?;
                 self.install(image, layer, parent, &secrets, installation, uv)
                     .await
             }
@@ -122,6 +108,27 @@ impl Builder {
                 self.run_step(image, layer, parent, &secrets, commands, mounts)
                     .await
             }
+        }
+    }
+
+    /// How the packages of a step are installed; nothing for a step that installs none.
+    pub(super) fn python_packages(
+        &self,
+        layer: &PlannedLayer,
+        secrets: &Values,
+    ) -> Result<pip::Installation, BuildError> {
+        match (&layer.action, &layer.pins) {
+            // What has a lock of its own needs no other.
+            (Action::UvSync { sync, .. }, pins)
+                if pins.is_none() || !sync.project.lock.is_empty() =>
+            {
+                Ok(pip::sync(sync, &self.store)?)
+            }
+            (_, Some(pins)) => pins::install(&pins.python, layer, secrets, &self.store),
+            (Action::PipInstall { pip, .. }, None) => {
+                pip::install(pip, layer, secrets, &self.store)
+            }
+            _ => Ok(pip::Installation::default()),
         }
     }
 
@@ -303,17 +310,15 @@ impl Builder {
         Ok(removed?)
     }
 
-    /// Runs commands in a container of a layer, for the making of another; answers the container's worker.
-    pub(super) async fn run_in(
+    /// A container of a layer, for the making of another.
+    pub(super) fn worker_spec(
         &self,
-        image: &Prepared,
         layer: &PlannedLayer,
         of: LayerId,
         mask: &Mask,
-        commands: Vec<Command>,
         mounts: Vec<Mount>,
-    ) -> Result<Worker, BuildError> {
-        let start = self.launcher.start(WorkerSpec {
+    ) -> WorkerSpec {
+        WorkerSpec {
             layer: of,
             env: Vec::new(),
             workdir: "/".into(),
@@ -327,7 +332,22 @@ impl Builder {
             gpus: Vec::new(),
             mask: mask.clone(),
             purpose: format!("build {}", layer.title),
-        });
+        }
+    }
+
+    /// Runs commands in a container of a layer, for the making of another; answers the container's worker.
+    pub(super) async fn run_in(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        of: LayerId,
+        mask: &Mask,
+        commands: Vec<Command>,
+        mounts: Vec<Mount>,
+    ) -> Result<Worker, BuildError> {
+        let start = self
+            .launcher
+            .start(self.worker_spec(layer, of, mask, mounts));
         let mut worker = self.timed(layer.id, Work::Starting, start).await?;
         let limit = match &layer.action {
             Action::RunFunction(function) => function.options.timeout,
@@ -420,7 +440,7 @@ fn in_shell(own: &[String], lines: &[&str]) -> Vec<Command> {
     each.collect()
 }
 
-fn apt_cache() -> Mount {
+pub(super) fn apt_cache() -> Mount {
     Mount::Cache {
         name: "apt".into(),
         target: APT_CACHE.into(),
@@ -452,44 +472,58 @@ fn apt_install_pinned(pins: &Holdings, asked: &[&str]) -> Vec<Command> {
 
 /// Lists and packages stay in the cache; nothing is recommended into the image; what apt notes besides is removed.
 fn apt_install(packages: &[&str]) -> Vec<Command> {
-    let options = [
-        format!("Dir::State::lists={APT_CACHE}/lists"),
-        format!("Dir::Cache::archives={APT_CACHE}/archives"),
-        "Dir::Cache::pkgcache=".into(),
-        "Dir::Cache::srcpkgcache=".into(),
-        "APT::Sandbox::User=root".into(),
-        "APT::Keep-Downloaded-Packages=true".into(),
-        "Dpkg::Use-Pty=0".into(),
-        "Dpkg::Options::=--force-unsafe-io".into(),
-        "Dpkg::Options::=--force-confold".into(),
-        format!("Acquire::https::CaInfo={CERTIFICATES_INSIDE}"),
-        "Acquire::Retries=3".into(),
-        // Else an update that reached nothing is a good one, and the install then knows no package. apt 2.1 and later.
-        "APT::Update::Error-Mode=any".into(),
+    let mut clean = shell(APT_LEFTOVERS);
+    clean.workdir = "/".into();
+    let install = ["install", "-y", "--no-install-recommends"];
+    let mut commands = apt_update();
+    commands.extend([apt(&[&install, packages].concat()), clean]);
+    commands
+}
+
+/// Packages come into the cache, and are not installed.
+pub(super) fn apt_fetch(packages: &[&str]) -> Vec<Command> {
+    let fetch = [
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "--download-only",
     ];
-    let apt = |arguments: &[&str]| {
-        let mut apt = command(&["apt-get", "-q"]);
-        apt.argv.extend(
-            options
-                .iter()
-                .flat_map(|option| ["-o".into(), option.clone()]),
-        );
-        apt.argv.extend(arguments.iter().map(ToString::to_string));
-        apt.env = vec![("DEBIAN_FRONTEND".into(), "noninteractive".into())];
-        apt.workdir = "/".into();
-        apt
-    };
-    let mut install = apt(&["install", "-y", "--no-install-recommends"]);
-    install
-        .argv
-        .extend(packages.iter().map(ToString::to_string));
+    let mut commands = apt_update();
+    commands.push(apt(&[&fetch, packages].concat()));
+    commands
+}
+
+/// Lists come into the cache.
+fn apt_update() -> Vec<Command> {
     let mut make_cache = shell(&format!(
         "mkdir -p {APT_CACHE}/lists/partial {APT_CACHE}/archives/partial"
     ));
-    let mut clean = shell(APT_LEFTOVERS);
     make_cache.workdir = "/".into();
-    clean.workdir = "/".into();
-    vec![make_cache, apt(&["update"]), install, clean]
+    vec![make_cache, apt(&["update"])]
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let options = [
+        &format!("Dir::State::lists={APT_CACHE}/lists"),
+        &format!("Dir::Cache::archives={APT_CACHE}/archives"),
+        "Dir::Cache::pkgcache=",
+        "Dir::Cache::srcpkgcache=",
+        "APT::Sandbox::User=root",
+        "APT::Keep-Downloaded-Packages=true",
+        "Dpkg::Use-Pty=0",
+        "Dpkg::Options::=--force-unsafe-io",
+        "Dpkg::Options::=--force-confold",
+        &format!("Acquire::https::CaInfo={CERTIFICATES_INSIDE}"),
+        "Acquire::Retries=3",
+        // Else an update that reached nothing is a good one, and the install then knows no package. apt 2.1 and later.
+        "APT::Update::Error-Mode=any",
+    ];
+    let options = options.into_iter().flat_map(|option| ["-o", option]);
+    let words: Vec<_> = ["apt-get", "-q"].into_iter().chain(options).collect();
+    let mut apt = command(&[&words, arguments].concat());
+    apt.env = vec![("DEBIAN_FRONTEND".into(), "noninteractive".into())];
+    apt.workdir = "/".into();
+    apt
 }
 
 /// The command as a person would type it: without our options.

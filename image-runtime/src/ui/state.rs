@@ -1,6 +1,7 @@
 //! What is going on, folded from events, and the lines that tell of it. Pure: prints nothing, reads no clock.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::format;
 use crate::digest::LayerId;
@@ -48,6 +49,8 @@ pub(super) enum Doing {
     Progress(&'static str, u64, u64),
     /// Another process builds it.
     Waiting,
+    /// It is not begun, but what it needs is being downloaded.
+    Ahead,
 }
 
 /// What is going on.
@@ -92,6 +95,31 @@ impl State {
                     },
                 );
                 line(Matter::Step, text)
+            }
+            Event::FetchStarted {
+                layer,
+                title,
+                image,
+            } => {
+                let tag = format!("[{image}]");
+                let text = format!("{tag} {title}: {AHEAD} …");
+                self.running.entry(layer).or_insert(Layer {
+                    tag,
+                    title,
+                    doing: Doing::Ahead,
+                });
+                line(Matter::Detail, text)
+            }
+            Event::FetchEnded { layer, is_there } => {
+                let Entry::Occupied(entry) = self.running.entry(layer) else {
+                    return None;
+                };
+                if entry.get().doing != Doing::Ahead {
+                    return None;
+                }
+                let Layer { tag, title, .. } = entry.remove();
+                let text = format!("{tag} {title}: downloaded");
+                line(Matter::Detail, text).filter(|_| is_there)
             }
             Event::LayerProgress {
                 layer,
@@ -169,6 +197,9 @@ impl State {
 /// What is said of a layer that another process builds.
 const WAITING: &str = "waiting for another process that builds it";
 
+/// What is said of a layer whose downloads go on while one below is built.
+const AHEAD: &str = "downloading ahead";
+
 impl Doing {
     /// In a few words, for the line that is drawn of a running layer.
     pub(super) fn words(&self) -> String {
@@ -185,6 +216,7 @@ impl Doing {
                 )
             }
             Self::Waiting => WAITING.to_owned(),
+            Self::Ahead => AHEAD.to_owned(),
         }
     }
 }

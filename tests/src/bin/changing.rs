@@ -48,6 +48,16 @@ const CONFIGURED: Image = image!(
         .entrypoint(["/bin/false", "--"])
         .shell(["/bin/bash", "-c"])
 );
+/// What its first `pip_install` needs can be downloaded while the command runs; what the second needs is made by the command.
+#[allow(deprecated, reason = "the wheel is what is installed")]
+const AHEAD: Image = image!(
+    debian_slim(python_version = "3.11")
+        .copy_local_file("cli/data/sample-1.0-py3-none-any.whl", "/wheels/")
+        .run_commands("sleep 3; mv /wheels /later; echo slept", force_build = true)
+        .pip_install("six==1.17.0")
+        .pip_install("sample==1.0", find_links = "/later")
+);
+
 const PIP_IN_NOTHING: Image = image!(scratch().pip_install("six==1.17.0"));
 
 #[app::function(image = COPIED)]
@@ -74,6 +84,9 @@ fn in_there() {}
 fn in_configured() -> bool {
     std::path::Path::new("/there").exists()
 }
+
+#[app::function(image = AHEAD)]
+fn in_ahead() {}
 
 #[app::function(image = PIP)]
 fn in_pip() {}
