@@ -16,11 +16,11 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rustix::fs::{Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
-use super::failed;
 use super::files;
 use super::form::Form;
 use super::layers::{FILES, Layers, Scratch};
 use crate::digest::{Digest, LayerId};
+use crate::engine::error::failed;
 use crate::engine::{EngineError, LayerSink, PackedLayer, packing};
 
 /// What is known of a packed layer, in its directory.

@@ -31,7 +31,7 @@ use super::form::Form;
 use super::overlay::Overlay;
 use super::users::Users;
 use crate::digest::LayerId;
-use crate::engine::{LayerInfo, Mount, NewLayer};
+use crate::engine::{LayerInfo, Mount, NewLayer, on_thread};
 use crate::store::{RunDir, Store, StoreError};
 
 /// The files that a layer adds.
@@ -148,7 +148,7 @@ impl Layers {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let users = self.users.clone();
-        super::on_thread(move || inside(users.as_deref(), work)?).await
+        on_thread(move || inside(users.as_deref(), work)?).await
     }
 
     /// The user namespace of all containers, where they have one in common.

@@ -8,11 +8,11 @@ use std::os::fd::AsFd as _;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, future, stream};
 use tokio::sync::watch;
 
-use super::failed;
 use super::files;
 use super::layers::{Layers, Scratch};
 use crate::base::oci::{Client, Fetched, FetchedLayer, Hashing, Receive};
 use crate::digest::{Encoder, LayerId};
+use crate::engine::error::failed;
 use crate::engine::{EngineError, ImageConfig, NewLayer};
 
 /// Layers that are unpacked at the same time.

@@ -111,12 +111,10 @@ const TEXTS: &str = "/dev/.files";
 pub struct Bind {
     /// Its path on the machine.
     pub source: PathBuf,
-    /// Where in the container. What has no place there is left out where it is `optional`.
+    /// Where in the container.
     pub target: String,
     /// Whether the container may only read it.
     pub read_only: bool,
-    /// Whether it may be left out.
-    pub optional: bool,
 }
 
 /// A small file of the container's own, which is no part of what it writes.
@@ -364,7 +362,6 @@ impl Steps {
                 source: path.to_owned(),
                 target,
                 read_only: true,
-                optional: false,
             })?;
         }
         if are_below {
@@ -418,7 +415,6 @@ impl Steps {
                 source: "/sys".into(),
                 target: "/sys".to_owned(),
                 read_only: true,
-                optional: false,
             })?;
         } else {
             let read_only = strict | MS_RDONLY;
@@ -486,7 +482,6 @@ impl Steps {
                 source: format!("/dev/{device}").into(),
                 target: format!("/dev/{device}"),
                 read_only: false,
-                optional: false,
             })?;
         }
         for (target, path) in LINKS {
@@ -539,18 +534,16 @@ impl Steps {
             resolving(io::Error::new(error.kind(), text))
         })?;
         let is_device = bind.target.starts_with("/dev/") && !source.is_file() && !source.is_dir();
-        if !bind.optional {
-            for path in ancestors(parent(&bind.target)) {
-                self.add("making mount points", Act::Directory(text(path)?));
-            }
-            let target = text(&bind.target)?;
-            let place = if source.is_dir() {
-                Act::Directory(target)
-            } else {
-                Act::File(target)
-            };
-            self.add("making mount points", place);
+        for path in ancestors(parent(&bind.target)) {
+            self.add("making mount points", Act::Directory(text(path)?));
         }
+        let target = text(&bind.target)?;
+        let place = if source.is_dir() {
+            Act::Directory(target)
+        } else {
+            Act::File(target)
+        };
+        self.add("making mount points", place);
         let relative = source.strip_prefix("/").unwrap_or(&source);
         let slot = self.slots;
         self.slots += 1;
@@ -567,14 +560,13 @@ impl Steps {
             flags |= MS_RDONLY;
         }
         let target = text(&bind.target)?;
-        let optional = bind.optional;
         self.add(
             "showing files of the machine",
             Act::Attach {
                 slot,
                 target,
                 flags,
-                optional,
+                optional: false,
             },
         );
         Ok(())
