@@ -327,6 +327,18 @@ impl Layers {
         Ok(scratch)
     }
 
+    /// Keeps layers from being removed that are there, or will be: as long as this is there.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub(super) fn reserve(&self, layers: impl Iterator<Item = LayerId>) -> io::Result<Scratch> {
+        let reserved = self.scratch("containers").map_err(io::Error::other)?;
+        let lease: String = layers.map(|layer| format!("{layer}\n")).collect();
+        let _lock = self.lock(false)?;
+        fs::write(reserved.path().join(LEASE), lease)?;
+        Ok(reserved)
+    }
+
     fn created(&self, layer: &LayerId) -> Option<SystemTime> {
         self.record(layer).map(|record| record.created)
     }
@@ -341,6 +353,18 @@ impl Layers {
     /// # Errors
     /// What the file system says; the layer is then not there, or still the old one.
     pub(super) fn publish(&self, scratch: &Scratch, new: &NewLayer) -> io::Result<()> {
+        self.put(scratch, new, true)
+    }
+
+    /// The same of a layer that others may have made meanwhile: theirs stays.
+    ///
+    /// # Errors
+    /// See [`Self::publish`].
+    pub(super) fn publish_shared(&self, scratch: &Scratch, new: &NewLayer) -> io::Result<()> {
+        self.put(scratch, new, false)
+    }
+
+    fn put(&self, scratch: &Scratch, new: &NewLayer, replaces: bool) -> io::Result<()> {
         let ready = self.draft().map_err(io::Error::other)?;
         let draft = ready.path().join("layer");
         fs::create_dir(&draft)?;
@@ -360,6 +384,9 @@ impl Layers {
         rustix::fs::syncfs(File::open(&draft)?)?;
         let place = self.directory(&new.id);
         let _lock = self.lock(true)?;
+        if !replaces && self.has(&new.id) {
+            return Ok(());
+        }
         if place.exists() {
             // Containers that stand on the old one keep it until they end, since it only moves out of sight.
             let old = self.retired()?;
