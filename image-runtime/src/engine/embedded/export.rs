@@ -114,7 +114,7 @@ async fn pack_one(
         return Ok((known.clone(), None));
     }
     let (target, counter, form) = (file.clone(), done, layers.form());
-    let packed = layers.on_thread(move || {
+    let packed = layers.on_thread_as_root(move || {
         let note = pack(&directory, form, &target, &counter)?;
         // Packed again the next time where it cannot be kept.
         let _ = write_note(&directory, &note);

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use self::volumes::volume_line;
 use super::form::Form;
 use super::overlay::Overlay;
-use super::users::Users;
+use super::users::{Users, as_root};
 use crate::digest::LayerId;
 use crate::engine::{LayerInfo, Mount, NewLayer, on_thread};
 use crate::store::{RunDir, Store, StoreError};
@@ -149,6 +149,20 @@ impl Layers {
     ) -> io::Result<T> {
         let users = self.users.clone();
         on_thread(move || inside(users.as_deref(), work)?).await
+    }
+
+    /// The same for what has to read all of them, whatever their modes say.
+    ///
+    /// # Errors
+    /// See [`Self::on_thread`].
+    pub(super) async fn on_thread_as_root<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        match self.form {
+            Form::Root | Form::Range => self.on_thread(work).await,
+            Form::User => on_thread(move || as_root(work)?).await,
+        }
     }
 
     /// The user namespace of all containers, where they have one in common.

@@ -264,7 +264,7 @@ impl Engine for EmbeddedEngine {
     async fn verify(&self) -> Result<Option<Verified>, EngineError> {
         let layers = self.layers.clone();
         self.layers
-            .on_thread(move || layers.verify())
+            .on_thread_as_root(move || layers.verify())
             .await
             .map(Some)
             .map_err(failed("verifying layers"))
