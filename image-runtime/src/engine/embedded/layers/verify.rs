@@ -11,7 +11,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{DAMAGED, FILES, Layers, RECORD, Record, read_damaged, read_record};
+use super::Layers;
+use super::record::{DAMAGED, FILES, RECORD, Record, read_damaged, read_record};
 use crate::digest::LayerId;
 use crate::engine::{Damaged, Verified};
 
