@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::bench::{self, new_identity, shell, within};
 use crate::registry::Registry;
-use crate::tree::{Tree, directory, file, small_system};
+use crate::suite::exporting::Kept;
+use crate::tree::{Item, Tree, directory, file, small_system};
 
 const MANY: usize = 300;
 
@@ -36,6 +37,100 @@ async fn hundreds_of_layers_are_stacked_where_the_kernel_can() {
                 );
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_are_pulled_at_once_share_the_layers_that_they_have_in_common() {
+    bench::on(
+        "embedded",
+        "images_that_are_pulled_at_once",
+        async |bench| {
+            let text = new_identity().to_string();
+            let mut system = small_system();
+            system.0.push(file("unlike-others", text.as_str()));
+            let middle = Tree(vec![file("middle", text.as_str())]);
+            let tops = ["one", "two"].map(|name| Tree(vec![file("top", format!("{name} {text}"))]));
+            let title = format!("image of {text}");
+            let images = tops.each_ref().map(|top| {
+                let layers = [&system, &middle, top];
+                let registry = Registry::serve_layers("shared", &layers, json!({}));
+                registry.hold(0);
+                let mut new = bench.new_layer(None);
+                new.title.clone_from(&title);
+                (registry, new)
+            });
+            let pulls = images.each_ref().map(async |(registry, new)| {
+                let reference = format!("{}/shared:1", registry.address);
+                let digest = bench.engine.resolve(&reference).await.unwrap();
+                let pull = bench.engine.pull(new, &reference, &digest, &|_, _| {});
+                pull.await.unwrap();
+            });
+            // Both have found that none of it is there.
+            let begin = async {
+                for (registry, _) in &images {
+                    while !registry.is_asked_for(2) {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                }
+                images.iter().for_each(|(registry, _)| registry.let_go());
+            };
+            let pulls = futures_util::future::join_all(pulls);
+            within(futures_util::future::join(pulls, begin)).await;
+
+            let tops = ["one", "two"].into_iter().zip(&images);
+            for (name, (_, new)) in tops {
+                let seen = bench.sh(new.id, "cat /unlike-others /middle /top").await;
+                assert_eq!(seen, [format!("{text}{text}{name} {text}")]);
+            }
+            for (_, new) in &images {
+                bench.until_removed(&new.id).await;
+            }
+            for part in ["part 2", "part 1"] {
+                let layers = bench.engine.layers().await.unwrap();
+                let parts = layers
+                    .iter()
+                    .filter(|layer| layer.title == format!("{title}, {part}"));
+                let parts: Vec<_> = parts.map(|layer| layer.id).collect();
+                assert_eq!(parts.len(), 1);
+                bench.until_removed(&parts[0]).await;
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reads_layers_does_not_change_them() {
+    bench::on("embedded", "what_reads_layers", async |bench| {
+        let with_mode = |mut item: Item, mode| {
+            item.entry.mode = mode;
+            item
+        };
+        let items = [
+            with_mode(file("secret", "1"), 0),
+            with_mode(file("written-only", "2"), 0o200),
+            with_mode(directory("closed"), 0),
+            with_mode(file("closed/inside", "3"), 0o600),
+            with_mode(directory("blind"), 0o300),
+            with_mode(directory("blind/deeper"), 0),
+            file("blind/deeper/inside", "4"),
+        ];
+        let layer = bench.layer(None, items).await.unwrap();
+        let kept = Kept::default();
+        let exported = bench.engine.export(&layer, &kept, &|_, _| {});
+        let first = exported.await.unwrap();
+        let content = kept.contents().remove(0);
+        let texts: Vec<_> = content.values().map(String::as_str).collect();
+        assert_eq!(texts, ["4", "3", "1", "2"], "{content:?}");
+        let name = layer.to_string();
+        let found = bench.engine.verify().await.unwrap().unwrap();
+        let damaged = found.damaged.iter();
+        let damaged: Vec<_> = damaged.filter(|it| name.starts_with(&it.layer)).collect();
+        assert!(damaged.is_empty(), "{damaged:?}");
+        let again = bench.engine.export(&layer, &kept, &|_, _| {});
+        assert_eq!(again.await.unwrap(), first);
     })
     .await;
 }

@@ -104,6 +104,12 @@ impl Registry {
         self.held.lock().unwrap().clear();
     }
 
+    /// Whether somebody wants a layer.
+    pub(crate) fn is_asked_for(&self, layer: usize) -> bool {
+        let requests = self.requests.lock().unwrap();
+        requests.contains(&self.layers[layer])
+    }
+
     /// The paths that were asked for.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()

@@ -2,13 +2,13 @@
 //! store and put into a build container for as long as a step runs.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::download::{DownloadError, Downloads, Wanted};
 use crate::digest::Digest;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, is_full};
 
 /// Names the host that wheels are downloaded from.
 pub const MIRROR_VARIABLE: &str = "IMAGE_PYPI_MIRROR";
@@ -120,15 +120,14 @@ pub async fn program(version: &str, store: &Store) -> Result<PathBuf, UvError> {
     let packed = downloads.one(&wanted, &|_| {}).await.map_err(download)?;
     let mut unpacked = store.temp_file()?;
     unpack(&packed, wheel.version, unpacked.as_file_mut()).map_err(|source| {
-        match source.kind() {
-            // Only writing fails like this, so it is not the wheel that is to blame.
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                UvError::Store(StoreError::io("write", &program, source))
-            }
-            _ => UvError::Wheel {
+        // Only writing fails like this, so it is not the wheel that is to blame.
+        if is_full(&source) {
+            UvError::Store(StoreError::io("write", &program, source))
+        } else {
+            UvError::Wheel {
                 version: wheel.version,
                 source,
-            },
+            }
         }
     })?;
     unpacked

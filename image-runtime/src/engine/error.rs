@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::store::is_full;
+
 /// An engine failed. The text says what happened and, where something can be done, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,6 +105,19 @@ pub enum EngineError {
     /// The files of a layer could not be read.
     #[error(transparent)]
     Files(io::Error),
+}
+
+/// Turns what the system said into the error of `doing`.
+pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
+    let doing = doing.into();
+    move |error| {
+        if is_full(&error) {
+            EngineError::NoSpace { doing, place: None }
+        } else {
+            let said = error.to_string();
+            EngineError::Refused { doing, said }
+        }
+    }
 }
 
 impl EngineError {

@@ -17,7 +17,7 @@ mod select;
 mod tail;
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -30,6 +30,20 @@ pub use select::{ENGINE_VARIABLE, Selected, select};
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
 use crate::store::Store;
+
+/// The exit code of a process that was killed, as the kernel does when memory runs out.
+const KILLED: i64 = 137;
+
+/// How long the rest of a container's output may take to arrive when its process has ended.
+const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
+
+/// Does something that blocks.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
 
 /// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made, and no daemon is
 /// asked: one removes containers whose processes have ended by itself.

@@ -76,14 +76,14 @@ impl Claims {
 
     /// Whether somebody waits for a GPU.
     pub(crate) fn are_wanted(&self) -> bool {
-        let look = || {
-            // One after the other, so that nobody who looks is taken for one who waits.
-            let one = self.file(CHOOSING).ok()?;
-            one.lock().ok()?;
-            let waiting = self.file(WAITING).ok()?;
-            matches!(waiting.try_lock(), Err(TryLockError::WouldBlock)).then_some(())
+        let Ok(choosing) = self.file(CHOOSING) else {
+            return false;
         };
-        look().is_some()
+        // One after the other, so that nobody who looks is taken for one who waits.
+        choosing.lock().is_ok()
+            && self
+                .file(WAITING)
+                .is_ok_and(|waiting| matches!(waiting.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     fn try_claim(&self, wanted: &[spec::Gpu], inventory: &Inventory) -> io::Result<Option<Claim>> {

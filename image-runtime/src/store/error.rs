@@ -59,13 +59,21 @@ pub enum StoreError {
     },
 }
 
+/// Whether no room is left: on the disk, or of what this user may use of it.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
 impl StoreError {
     /// The error of doing something to a path of the store.
     pub fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
+            _ if is_full(&source) => Self::NoSpace { doing, path },
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { doing, path },
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace { doing, path },
             ErrorKind::PermissionDenied => {
                 let owner = foreign_owner(&path);
                 Self::Denied { doing, path, owner }

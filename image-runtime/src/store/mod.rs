@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 pub use bucket::Folder;
 pub use bytes::Bytes;
 pub use error::StoreError;
+pub(crate) use error::is_full;
+#[cfg(embedded)]
+pub(crate) use lock::is_at;
 pub use lock::{Lock, Locks};
 pub use run::{RunDir, sweep as sweep_runs};
 

@@ -14,9 +14,20 @@ use crate::tree::{directory, file, hard_link};
 
 /// Keeps what it gets.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     layers: Mutex<Vec<(PackedLayer, Vec<u8>)>>,
     fails: bool,
+}
+
+impl Kept {
+    /// What is in the layers, the lowest first.
+    pub(crate) fn contents(&self) -> Vec<BTreeMap<String, String>> {
+        let layers = self.layers.lock().unwrap();
+        layers
+            .iter()
+            .map(|(layer, bytes)| content(bytes, &layer.diff_id))
+            .collect()
+    }
 }
 
 #[async_trait]
@@ -82,6 +93,7 @@ pub(crate) async fn a_layer_and_those_below_are_archives_of_what_they_add(bench:
     let kept = Kept::default();
     let export = bench.engine.export(&new.id, &kept, &|_, _| {});
     let layers = export.await.unwrap();
+    let seen = kept.contents();
     let kept = kept.layers.into_inner().unwrap();
     let described: Vec<_> = kept.iter().map(|(layer, _)| layer.clone()).collect();
     assert_eq!(described, layers);
@@ -91,10 +103,6 @@ pub(crate) async fn a_layer_and_those_below_are_archives_of_what_they_add(bench:
         assert_eq!(bytes.len() as u64, layer.size);
         assert!(layer.newest >= 1_600_000_000, "{layer:?}");
     }
-    let seen: Vec<_> = kept
-        .iter()
-        .map(|(layer, bytes)| content(bytes, &layer.diff_id))
-        .collect();
     let [.., lower, upper] = &seen[..] else {
         panic!("two layers and the system: {seen:?}")
     };

@@ -87,7 +87,7 @@ pub(crate) fn propagation(word: &str) -> Option<libc::c_ulong> {
     Some(kind | recursive)
 }
 
-/// One mount. `rootfs` is where the container's root lies on this machine.
+/// One mount. What is done otherwise than asked is `told`.
 pub(crate) fn add(steps: &mut Steps, mount: &Mount, told: &mut Vec<String>) -> Result<()> {
     let options = Options::of(mount, told)?;
     let target = mount.destination.as_str();
@@ -117,7 +117,6 @@ pub(crate) fn add(steps: &mut Steps, mount: &Mount, told: &mut Vec<String>) -> R
             source: source.into(),
             target: target.to_owned(),
             read_only: options.flags & MS_RDONLY != 0,
-            optional: false,
         })?;
         let more = options.flags & !MS_RDONLY & !MS_NODEV & !MS_NOSUID;
         if more != 0 {

@@ -194,7 +194,6 @@ fn shown(device: &Device) -> Result<Bind> {
         source: PathBuf::from(path),
         target: path.clone(),
         read_only: false,
-        optional: false,
     })
 }
 

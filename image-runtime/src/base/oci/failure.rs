@@ -2,13 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 
 use reqwest::StatusCode;
 
 use crate::base::download::DownloadError;
 use crate::engine::EngineError;
-use crate::store::StoreError;
+use crate::store::{StoreError, is_full};
 
 /// The most of what a registry says of an error that is told on.
 const MOST_SAID: usize = 300;
@@ -172,7 +171,7 @@ impl From<DownloadError> for Failure {
             DownloadError::WrongSize { .. } | DownloadError::WrongChecksum { .. } => {
                 Self::wrong(line(&error))
             }
-            DownloadError::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            DownloadError::Disk { source, .. } if is_full(source) => {
                 Self::new(Kind::NoSpace, "no space is left on the disk")
             }
             DownloadError::Disk { source, .. } => Self::local(format!("{error}: {source}")),

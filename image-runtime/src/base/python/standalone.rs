@@ -76,9 +76,16 @@ impl Mirror {
         }
     }
 
-    /// A mirror by its address.
+    /// A mirror by its address. A relative directory is taken from where this program is now.
     pub fn at(mirror: &str) -> Self {
-        Self(mirror.trim_end_matches('/').to_owned())
+        let address = if mirror.contains("://") {
+            mirror.to_owned()
+        } else {
+            // That it is not there is told by who reads it.
+            let path = std::path::absolute(mirror).unwrap_or_else(|_| mirror.into());
+            path.to_string_lossy().into_owned()
+        };
+        Self(address.trim_end_matches('/').to_owned())
     }
 
     /// Its address.
@@ -272,11 +279,20 @@ async fn checksum(downloads: &Downloads, file: &Listed) -> Result<Option<Digest>
                     return Ok(Some(sha256));
                 }
             }
-            Err(DownloadError::Missing { .. }) => {}
+            Err(error) if is_not_there(&error) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(None)
+}
+
+/// Whether the mirror has no such file. Stores that do not tell what they have answer that it may not be read.
+fn is_not_there(error: &DownloadError) -> bool {
+    match error {
+        DownloadError::Missing { .. } => true,
+        DownloadError::Status { status, .. } => matches!(status.as_u16(), 401 | 403),
+        _ => false,
+    }
 }
 
 /// The SHA-256 that a line says; in a list, of that very file.
@@ -286,4 +302,46 @@ fn in_line(line: &str, file: &Listed, is_list: bool) -> Option<Digest> {
     let name = words.next().unwrap_or_default().trim_start_matches('*');
     let is_it = name.strip_prefix("./").unwrap_or(name) == file.name;
     (is_it || !is_list).then_some(sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::download::server::{Server, answer};
+
+    #[test]
+    fn a_relative_directory_is_one_of_where_the_program_was_started() {
+        let here = std::env::current_dir().unwrap();
+        for (mirror, address) in [
+            ("pythons/", here.join("pythons").to_str().unwrap()),
+            ("./pythons", here.join("pythons").to_str().unwrap()),
+            ("/srv/pythons//", "/srv/pythons"),
+            ("file:///srv/pythons", "file:///srv/pythons"),
+            ("http://m/pythons/", "http://m/pythons"),
+        ] {
+            assert_eq!(Mirror::at(mirror).url(), address, "{mirror}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_a_checksum_of_its_own_may_not_be_read_the_list_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let downloads = Downloads::new(folder.path()).unwrap();
+        let sha256 = Digest::of(b"a python");
+        for status in ["404 Not Found", "403 Forbidden", "401 Unauthorized"] {
+            let server = Server::start(move |_, request| {
+                if request.contains("sha256sums") {
+                    answer("200 OK", "", format!("{sha256}  file\n").as_bytes())
+                } else {
+                    answer(status, "", b"")
+                }
+            });
+            let file = Listed {
+                name: "file".to_owned(),
+                url: server.await.url,
+            };
+            let found = checksum(&downloads, &file).await.unwrap();
+            assert_eq!(found, Some(sha256), "{status}");
+        }
+    }
 }

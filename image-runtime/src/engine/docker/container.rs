@@ -22,20 +22,16 @@ use super::guard::{Guard, marks};
 use super::volumes::VOLUME_PREFIX;
 use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
-use crate::engine::{Container, ContainerSpec, EngineError, Exit, Limits, Mount, NewLayer};
+use crate::engine::{
+    Container, ContainerSpec, EngineError, Exit, KILLED, Limits, Mount, NewLayer, REST_OF_OUTPUT,
+};
 use crate::gpu::Gpu;
 
 /// Before the name of a volume that is a cache.
 const CACHE_PREFIX: &str = "image-runtime-cache-";
 
-/// The exit code of a process that was killed, as the kernel does when memory runs out.
-const KILLED: i64 = 137;
-
 /// How long the word of the end and the word of its cause may lie apart.
 const SOON: Duration = Duration::from_secs(1);
-
-/// How long the rest of the output may take to arrive.
-const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
 
 /// A container of a daemon.
 #[derive(Clone, Debug)]

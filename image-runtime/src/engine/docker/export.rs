@@ -14,7 +14,8 @@ use tokio::io::AsyncWriteExt as _;
 use super::layer::image_of;
 use super::{Daemon, PARENT_LABEL, TITLE_LABEL};
 use crate::digest::LayerId;
-use crate::engine::{EngineError, LayerSink, PackedLayer, packing};
+use crate::engine::error::failed;
+use crate::engine::{EngineError, LayerSink, PackedLayer, on_thread, packing};
 
 const DOING: &str = "exporting the layers";
 /// The most bytes of the list of layers.
@@ -36,12 +37,13 @@ impl Daemon {
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<Vec<PackedLayer>, EngineError> {
         let (known, total) = self.known_layers(layer).await?;
-        let folder = tempfile::tempdir().map_err(failed)?;
+        let folder = tempfile::tempdir().map_err(failed(DOING))?;
         let saved = folder.path().join("saved.tar");
         self.save_image(layer, &saved, total, progress).await?;
-        let layers = on_thread(move || Saved::layers(&saved)).await?;
+        let layers = on_thread(move || Saved::layers(&saved)).await;
+        let layers = layers.map_err(failed(DOING))?;
         if layers.len() != known.len() {
-            return Err(failed(io::Error::other(format!(
+            return Err(failed(DOING)(io::Error::other(format!(
                 "the daemon saved {} layers and knows {}",
                 layers.len(),
                 known.len()
@@ -53,9 +55,9 @@ impl Daemon {
             let file = target.clone();
             let packing =
                 on_thread(move || packing::pack(&file, &AtomicU64::new(0), |out| saved.copy(out)));
-            let packing = packing.await?;
+            let packing = packing.await.map_err(failed(DOING))?;
             if known.diff_id != format!("sha256:{}", packing.diff_id) {
-                return Err(failed(io::Error::other(format!(
+                return Err(failed(DOING)(io::Error::other(format!(
                     "a layer has the digest {}, and the daemon knows it as {}",
                     packing.diff_id, known.diff_id
                 ))));
@@ -82,7 +84,7 @@ impl Daemon {
         let mut next = Some(*top);
         while let Some(layer) = next {
             let image = self.find_layer(&layer).await?.ok_or_else(|| {
-                failed(io::Error::other(format!(
+                failed(DOING)(io::Error::other(format!(
                     "layer {} does not exist",
                     layer.short()
                 )))
@@ -116,16 +118,16 @@ impl Daemon {
         total: u64,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<(), EngineError> {
-        let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
+        let mut file = tokio::fs::File::create(path).await.map_err(failed(DOING))?;
         let image = image_of(layer);
         let mut stream = std::pin::pin!(self.docker.export_image(&image));
         let mut done = 0;
         while let Some(chunk) = stream.try_next().await.map_err(self.failed(DOING))? {
-            file.write_all(&chunk).await.map_err(failed)?;
+            file.write_all(&chunk).await.map_err(failed(DOING))?;
             done += chunk.len() as u64;
             progress(done.min(total), total);
         }
-        file.flush().await.map_err(failed)
+        file.flush().await.map_err(failed(DOING))
     }
 }
 
@@ -235,23 +237,4 @@ fn clean(path: &Path) -> PathBuf {
         }
     }
     clean
-}
-
-async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, EngineError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|panic| Err(io::Error::other(panic)))
-        .map_err(failed)
-}
-
-fn failed(error: io::Error) -> EngineError {
-    let doing = DOING.to_owned();
-    match error.kind() {
-        io::ErrorKind::StorageFull => EngineError::NoSpace { doing, place: None },
-        _ => EngineError::Refused {
-            doing,
-            said: error.to_string(),
-        },
-    }
 }

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::files::Writer;
 use super::form::Form;
 use super::layers::Layers;
+use crate::engine::error::failed;
 use crate::engine::{EngineError, Entry, FileSink, FileSource, NewLayer};
+use crate::store::is_full;
 
 /// Set when nobody waits for the layer any more.
 pub(super) type GivenUp = Arc<AtomicBool>;
@@ -34,7 +36,7 @@ impl Addition {
             given_up,
         } = self;
         let doing = format!("putting files into `{}`", new.title);
-        let failed = super::failed(doing.as_str());
+        let unwritten = failed(doing.as_str());
         let written = (|| {
             let Some(parent) = new.parent else {
                 let scratch = layers.empty_draft()?;
@@ -55,19 +57,20 @@ impl Addition {
             let written = write(&scratch.upper(), below, layers.form(), files, &given_up);
             Ok((scratch, written))
         })();
-        let (scratch, written) = written.map_err(failed)?;
-        written.map_err(|error| match error.kind() {
+        let (scratch, written) = written.map_err(unwritten)?;
+        written.map_err(|error| {
             // Reading does not fail like this: it is the store that is full.
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            if is_full(&error) {
                 EngineError::NoSpace { doing, place: None }
+            } else {
+                EngineError::Files(error)
             }
-            _ => EngineError::Files(error),
         })?;
         if given_up.load(Ordering::Relaxed) {
             return Ok(());
         }
         let doing = format!("storing the files of `{}`", new.title);
-        layers.publish(&scratch, &new).map_err(super::failed(doing))
+        layers.publish(&scratch, &new).map_err(failed(doing))
     }
 }
 

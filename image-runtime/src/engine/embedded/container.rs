@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -15,15 +14,9 @@ use tokio::time::timeout;
 use super::cgroup::Cgroup;
 use super::layers::{Layers, Scratch};
 use super::sandbox::{Process, Sandbox, SandboxError};
-use super::{failed, on_thread};
+use crate::engine::error::failed;
 use crate::engine::tail::{Output, Tail};
-use crate::engine::{Container, EngineError, Exit, NewLayer};
-
-/// How long the rest of the output may take to arrive.
-const REST_OF_OUTPUT: Duration = Duration::from_secs(5);
-
-/// The exit code of a process that was killed, as the kernel does when memory runs out.
-const KILLED: i64 = 137;
+use crate::engine::{Container, EngineError, Exit, KILLED, NewLayer, REST_OF_OUTPUT, on_thread};
 
 /// A container that was started.
 #[derive(Clone, Debug)]

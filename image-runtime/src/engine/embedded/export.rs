@@ -16,11 +16,11 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use rustix::fs::{Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
-use super::failed;
 use super::files;
 use super::form::Form;
 use super::layers::{FILES, Layers, Scratch};
 use crate::digest::{Digest, LayerId};
+use crate::engine::error::failed;
 use crate::engine::{EngineError, LayerSink, PackedLayer, packing};
 
 /// What is known of a packed layer, in its directory.
@@ -114,7 +114,7 @@ async fn pack_one(
         return Ok((known.clone(), None));
     }
     let (target, counter, form) = (file.clone(), done, layers.form());
-    let packed = layers.on_thread(move || {
+    let packed = layers.on_thread_as_root(move || {
         let note = pack(&directory, form, &target, &counter)?;
         // Packed again the next time where it cannot be kept.
         let _ = write_note(&directory, &note);

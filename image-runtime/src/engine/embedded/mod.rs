@@ -34,9 +34,10 @@ use self::form::Form;
 use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
+use super::error::failed;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo,
+    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo, on_thread,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -128,7 +129,6 @@ impl EmbeddedEngine {
             source,
             target: target.clone(),
             read_only,
-            optional: false,
         }
     }
 }
@@ -264,7 +264,7 @@ impl Engine for EmbeddedEngine {
     async fn verify(&self) -> Result<Option<Verified>, EngineError> {
         let layers = self.layers.clone();
         self.layers
-            .on_thread(move || layers.verify())
+            .on_thread_as_root(move || layers.verify())
             .await
             .map(Some)
             .map_err(failed("verifying layers"))
@@ -300,27 +300,5 @@ struct SetOnDrop(GivenUp);
 impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Does something that blocks.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// Turns what the system said into the error of `doing`.
-fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
-    let doing = doing.into();
-    move |error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            EngineError::NoSpace { doing, place: None }
-        }
-        _ => EngineError::Refused {
-            doing,
-            said: error.to_string(),
-        },
     }
 }

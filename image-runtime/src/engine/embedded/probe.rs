@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use rustix::fs::XattrFlags;
 
-use super::failed;
 use super::form::Form;
 use super::layers::{Layers, Scratch};
 use super::sandbox::{APART, BIRTH, MAPPING, PROC, STACKING, Sandbox, SandboxError};
 use super::user::Identity;
 use super::users::Users;
 use crate::engine::EngineError;
+use crate::engine::error::failed;
 use crate::store::Store;
 
 /// Beside the layers: for which start of the machine and which user the answer is known.

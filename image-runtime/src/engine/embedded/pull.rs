@@ -1,5 +1,6 @@
 //! Images of registries become layers: one for each of theirs, so that images share what they have in common. A layer is unpacked
-//! as soon as it has arrived, whatever of the others has; it comes into being when those below it are there.
+//! as soon as it has arrived, whatever of the others has; it comes into being when those below it are there. Another program may make
+//! the same ones at the same time: who comes second takes those of the first.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,11 +9,11 @@ use std::os::fd::AsFd as _;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, future, stream};
 use tokio::sync::watch;
 
-use super::failed;
 use super::files;
 use super::layers::{Layers, Scratch};
 use crate::base::oci::{Client, Fetched, FetchedLayer, Hashing, Receive};
 use crate::digest::{Encoder, LayerId};
+use crate::engine::error::failed;
 use crate::engine::{EngineError, ImageConfig, NewLayer};
 
 /// Layers that are unpacked at the same time.
@@ -33,7 +34,7 @@ pub(super) async fn pull(
     let arriving = Arriving {
         layers: layers.clone(),
         new: new.clone(),
-        state: watch::Sender::default(),
+        begun: watch::Sender::new(None),
     };
     let fetching = registries.fetch_to(reference, digest, progress, &arriving);
     let unpacking = unpack(&arriving).map_err(failed(format!("unpacking `{}`", new.title)));
@@ -45,12 +46,14 @@ pub(super) async fn pull(
 struct Arriving {
     layers: Layers,
     new: NewLayer,
-    state: watch::Sender<State>,
+    begun: watch::Sender<Option<io::Result<Begun>>>,
 }
 
-#[derive(Default)]
-struct State {
-    parts: Option<Vec<Part>>,
+struct Begun {
+    parts: Vec<Part>,
+    /// Keeps those that images share from being removed before the topmost is there.
+    #[expect(dead_code, reason = "there until it is dropped")]
+    reserved: Scratch,
 }
 
 /// A layer of an image and what it becomes.
@@ -58,6 +61,8 @@ struct State {
 struct Part {
     packed: FetchedLayer,
     new: NewLayer,
+    /// Whether other images can have it, too: then one that is there is as good. Whoever asks for the topmost wants it made.
+    is_shared: bool,
     step: Step,
 }
 
@@ -71,59 +76,88 @@ enum Step {
 
 impl Receive for Arriving {
     fn begin(&self, image: &Fetched) -> Vec<bool> {
-        let mut needed = Vec::new();
-        self.state.send_modify(|state| {
-            let parts = state
-                .parts
-                .get_or_insert_with(|| parts(&self.layers, &self.new, image));
-            needed.extend(parts.iter().map(|part| part.step != Step::Exists));
+        let mut needed = vec![false; image.layers.len()];
+        self.begun.send_modify(|begun| {
+            let begun = begun.get_or_insert_with(|| begin(&self.layers, &self.new, image));
+            // Nothing need be fetched where that failed.
+            let parts = begun.iter().flat_map(|begun| &begun.parts);
+            for (needed, part) in needed.iter_mut().zip(parts) {
+                *needed = part.step != Step::Exists;
+            }
         });
         needed
     }
 
     fn arrived(&self, index: usize) {
-        self.state.send_modify(|state| {
-            let part = state.parts.as_mut().and_then(|parts| parts.get_mut(index));
+        self.begun.send_modify(|begun| {
+            let begun = begun.as_mut().and_then(|begun| begun.as_mut().ok());
+            let part = begun.and_then(|begun| begun.parts.get_mut(index));
             part.expect("who fetches has begun").step = Step::Arrived;
         });
     }
 }
 
-fn parts(layers: &Layers, new: &NewLayer, image: &Fetched) -> Vec<Part> {
+/// Which layers there are to be, and which of them are there, which then stay.
+fn begin(layers: &Layers, new: &NewLayer, image: &Fetched) -> io::Result<Begun> {
+    let mut parts = parts(new, image);
+    let shared = parts.iter().filter(|part| part.is_shared);
+    let reserved = layers.reserve(shared.map(|part| part.new.id))?;
+    for part in &mut parts {
+        if part.is_there(layers) {
+            part.step = Step::Exists;
+        }
+    }
+    Ok(Begun { parts, reserved })
+}
+
+fn parts(new: &NewLayer, image: &Fetched) -> Vec<Part> {
     let mut parent = None;
     let count = image.layers.len();
     let part = |(index, packed): (usize, &FetchedLayer)| {
         let number = index + 1;
-        let part = if number == count {
-            NewLayer {
-                parent,
-                ..new.clone()
-            }
-        } else {
+        let is_shared = number < count;
+        let part = if is_shared {
             NewLayer {
                 id: identity(parent, packed),
                 parent,
                 title: format!("{}, part {number}", new.title),
             }
+        } else {
+            NewLayer {
+                parent,
+                ..new.clone()
+            }
         };
         parent = Some(part.id);
-        // Whoever asks for the topmost wants it made.
-        let exists = number < count && layers.has(&part.id);
         Part {
             packed: packed.clone(),
             new: part,
-            step: if exists { Step::Exists } else { Step::Awaited },
+            is_shared,
+            step: Step::Awaited,
         }
     };
     image.layers.iter().enumerate().map(part).collect()
 }
 
+impl Part {
+    /// Whether it need not be made.
+    fn is_there(&self, layers: &Layers) -> bool {
+        self.is_shared && layers.has(&self.new.id)
+    }
+}
+
 /// Unpacks what arrives, and publishes it in the order of the image.
 async fn unpack(arriving: &Arriving) -> io::Result<()> {
-    let mut state = arriving.state.subscribe();
-    let begun = state.wait_for(|state| state.parts.is_some()).await;
-    let parts = begun.map(|state| state.parts.clone().unwrap_or_default());
-    let parts = parts.map_err(io::Error::other)?;
+    let mut begun = arriving.begun.subscribe();
+    let parts = match &*begun
+        .wait_for(Option::is_some)
+        .await
+        .map_err(io::Error::other)?
+    {
+        Some(Ok(begun)) => begun.parts.clone(),
+        Some(Err(error)) => return Err(io::Error::new(error.kind(), error.to_string())),
+        None => Vec::new(),
+    };
     let layers = &arriving.layers;
     if parts.is_empty() {
         let (of, new) = (layers.clone(), arriving.new.clone());
@@ -134,13 +168,16 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     let new = parts.into_iter().enumerate();
     let new = new.filter(|(_, part)| part.step != Step::Exists);
     let unpacked = new.map(|(index, part)| {
-        let (mut state, layers) = (arriving.state.subscribe(), layers.clone());
+        let (mut begun, layers) = (arriving.begun.subscribe(), layers.clone());
         async move {
-            let is_there = |state: &State| {
-                let parts = state.parts.as_ref();
-                parts.is_some_and(|parts| parts[index].step == Step::Arrived)
+            let has_arrived = |begun: &Option<io::Result<Begun>>| match begun {
+                Some(Ok(begun)) => begun.parts[index].step == Step::Arrived,
+                _ => false,
             };
-            state.wait_for(is_there).await.map_err(io::Error::other)?;
+            begun
+                .wait_for(has_arrived)
+                .await
+                .map_err(io::Error::other)?;
             let of = layers.clone();
             layers.on_thread(move || unpack_one(&of, part)).await
         }
@@ -149,11 +186,29 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     let unpacked: Vec<_> = unpacked.collect();
     let mut unpacked = stream::iter(unpacked).buffered(PARALLEL);
     while let Some(next) = unpacked.next().await {
-        let (scratch, new) = next?;
+        let Some(Unpacked {
+            scratch,
+            new,
+            is_shared,
+        }) = next?
+        else {
+            continue;
+        };
         let of = layers.clone();
-        layers.on_thread(move || of.publish(&scratch, &new)).await?;
+        let publish = move || match is_shared {
+            true => of.publish_shared(&scratch, &new),
+            false => of.publish(&scratch, &new),
+        };
+        layers.on_thread(publish).await?;
     }
     Ok(())
+}
+
+/// The files of a layer, of which nobody knows yet.
+struct Unpacked {
+    scratch: Scratch,
+    new: NewLayer,
+    is_shared: bool,
 }
 
 /// What a layer of an image is called here. It depends on those below, since it hides some of their files.
@@ -165,10 +220,16 @@ fn identity(parent: Option<LayerId>, layer: &FetchedLayer) -> LayerId {
     encoder.digest(&layer.diff_id).finish()
 }
 
-/// The files of a layer, of which nobody knows yet. Blocks.
-fn unpack_one(layers: &Layers, part: Part) -> io::Result<(Scratch, NewLayer)> {
+/// Unpacks a layer, unless it has come into being meanwhile. Blocks.
+fn unpack_one(layers: &Layers, part: Part) -> io::Result<Option<Unpacked>> {
+    if part.is_there(layers) {
+        return Ok(None);
+    }
     let Part {
-        packed, mut new, ..
+        packed,
+        mut new,
+        is_shared,
+        ..
     } = part;
     let scratch = layers.empty_draft()?;
     let root = File::open(scratch.upper())?;
@@ -183,7 +244,11 @@ fn unpack_one(layers: &Layers, part: Part) -> io::Result<(Scratch, NewLayer)> {
         if files::hides_all_below(root.as_fd(), layers.form())? {
             new.parent = None;
         }
-        return Ok((scratch, new));
+        return Ok(Some(Unpacked {
+            scratch,
+            new,
+            is_shared,
+        }));
     }
     // Fetched again the next time.
     fs::remove_file(&packed.path)?;

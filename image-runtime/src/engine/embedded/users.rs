@@ -38,7 +38,7 @@ pub(super) struct Users {
 }
 
 thread_local! {
-    /// Whether this thread is at work inside.
+    /// Whether this thread has somebody at work inside, which to all that is in memory is the thread itself.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -144,12 +144,30 @@ impl Users {
             return Ok(work());
         }
         let namespace = self.namespace()?;
-        errand(namespace, || {
-            INSIDE.set(true);
-            let _outside = Outside;
-            work()
-        })
+        // Said here, and not by who works inside, which has this thread's data: it may be killed before it can take that back.
+        INSIDE.set(true);
+        let _outside = Outside;
+        errand(namespace, work)
     }
+}
+
+/// Does something that blocks as root over the files of this user, where that is the only one: no mode keeps it out then.
+///
+/// # Errors
+/// No such namespace can be made or entered.
+pub(super) fn as_root<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    errand(alone()?.as_fd(), work)
+}
+
+/// A namespace in which this user is root and nobody else exists.
+fn alone() -> io::Result<OwnedFd> {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    user_namespace(|pid| {
+        let write = |file: &str, text: String| fs::write(format!("/proc/{pid}/{file}"), text);
+        write("setgroups", "deny".to_owned())?;
+        write("uid_map", format!("0 {} 1", uid.as_raw()))?;
+        write("gid_map", format!("0 {} 1", gid.as_raw()))
+    })
 }
 
 struct Outside;
@@ -240,6 +258,26 @@ mod tests {
         let of = |files: [&str; 2]| free(&files.map(str::to_owned));
         assert_eq!(of(["", ""]), 100_000);
         assert_eq!(of(["a:100000:65536\n", "odd\nb:200000:65536\n"]), 265_536);
+    }
+
+    #[test]
+    fn after_work_that_was_killed_inside_this_thread_is_outside() {
+        let namespace: &'static OwnedFd = Box::leak(Box::new(alone().unwrap()));
+        let range = Range { start: 0, count: 0 };
+        let users = Users {
+            ranges: [range; 2],
+            mappers: Default::default(),
+            namespace: Mutex::new(Some(namespace)),
+        };
+        let current = || fs::read_link("/proc/self/ns/user").unwrap();
+        let outside = current();
+        let killed = users.run(|| {
+            let myself = rustix::process::getpid();
+            rustix::process::kill_process(myself, rustix::process::Signal::KILL)
+        });
+        assert_eq!(killed.unwrap_err().kind(), ErrorKind::Interrupted);
+        let (inside, deeper) = users.run(|| (current(), users.run(current))).unwrap();
+        assert!(inside != outside && deeper.unwrap() == inside);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::processes::{PAUSES, kill, pauses, processes};
 use super::{Controller, Directories};
+use crate::store::is_at;
 
 /// Our parent group in every place.
 pub(super) const PARENT: &str = "image-runtime";
@@ -40,16 +41,23 @@ pub(super) fn make_and_lock(path: &Path, directories: Directories) -> io::Result
             Err(error) => return Err(error),
         }
         match File::open(path) {
-            Ok(directory) => match directory.try_lock() {
-                Ok(()) if path.exists() => return Ok(directory),
-                Ok(()) | Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error),
-            },
+            Ok(directory) if lock(&directory, path)? => return Ok(directory),
+            Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
     Err(taken)
+}
+
+/// Locks a group that was opened; answers whether it did, and the path still names this one. It may have been removed meanwhile, and
+/// made anew: then the lock says nothing about who owns that.
+pub(super) fn lock(directory: &File, path: &Path) -> io::Result<bool> {
+    match directory.try_lock() {
+        Ok(()) => is_at(directory, path),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Which of the controllers groups below a v2 group do not have yet.
@@ -106,7 +114,7 @@ pub(super) fn sweep(place: &Path, directories: Directories) -> Vec<String> {
             continue;
         };
         // The files of a group are no groups; what is locked has an owner.
-        if !path.is_dir() || directory.try_lock().is_err() {
+        if !path.is_dir() || !lock(&directory, &path).unwrap_or_default() {
             continue;
         }
         kill(&path);

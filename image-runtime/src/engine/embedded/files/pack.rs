@@ -28,7 +28,8 @@ const ALL_HIDDEN: &[u8] = b".wh..wh..opq";
 const BLOCK: u64 = 512;
 const CHUNK: usize = 128 * 1024;
 
-/// Packs all of a directory, and answers the newest time in it: seconds since 1970, 0 where there is none.
+/// Packs all of a directory, and answers the newest time in it: seconds since 1970, 0 where there is none. Changes nothing of it, so
+/// who does this must be allowed to read files whose modes keep everybody out, as root is.
 pub(in crate::engine::embedded) fn pack(
     root: BorrowedFd<'_>,
     form: Form,
@@ -39,7 +40,6 @@ pub(in crate::engine::embedded) fn pack(
         form,
         out,
         links: HashMap::new(),
-        opened: Vec::new(),
         buffer: vec![0; CHUNK],
         newest: 0,
     };
@@ -62,19 +62,8 @@ struct Packer<'a> {
     out: &'a mut dyn Write,
     /// Where files were first seen that have several names.
     links: HashMap<Inode, PathBuf>,
-    /// Directories that their owner, an ordinary user, may look into only as long as this lasts.
-    opened: Vec<(OwnedFd, Mode)>,
     buffer: Vec<u8>,
     newest: u64,
-}
-
-impl Drop for Packer<'_> {
-    fn drop(&mut self) {
-        for (directory, mode) in self.opened.drain(..).rev() {
-            // It was ours to change a moment ago.
-            let _ = rustix::fs::fchmod(directory, mode);
-        }
-    }
 }
 
 impl Packer<'_> {
@@ -138,7 +127,7 @@ impl Packer<'_> {
         at: &Path,
         mut header: Header,
     ) -> io::Result<Vec<PathBuf>> {
-        let directory = self.directory_at(at, header.mode)?;
+        let directory = self.open(at, OFlags::DIRECTORY)?;
         header.extended = self.attributes(directory.as_fd())?;
         header.path = match path.as_os_str().as_bytes() {
             b"" => b"./".to_vec(),
@@ -161,7 +150,7 @@ impl Packer<'_> {
     }
 
     fn file(&mut self, path: &Path, mut header: Header) -> io::Result<Vec<PathBuf>> {
-        let mut file = File::from(self.file_at(path, header.mode)?);
+        let mut file = File::from(self.open(path, OFlags::empty())?);
         header.extended = self.attributes(file.as_fd())?;
         header.size = file.metadata()?.len();
         let size = header.size;
@@ -210,31 +199,6 @@ impl Packer<'_> {
             time: stat.st_mtime,
             ..Header::default()
         }
-    }
-
-    /// Opens a file. An ordinary user may have to give it rights for that, which root inside needs not.
-    fn file_at(&self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
-        let mode = Mode::from_raw_mode(mode);
-        if self.form.has_users() || mode.contains(Mode::RUSR) {
-            return self.open(path, OFlags::empty());
-        }
-        let chmod = |mode| rustix::fs::chmodat(self.root, path, mode, AtFlags::empty());
-        chmod(mode | Mode::RUSR)?;
-        let opened = self.open(path, OFlags::empty());
-        chmod(mode)?;
-        opened
-    }
-
-    /// The same with a directory, which must stay open to what is in it.
-    fn directory_at(&mut self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
-        let (mode, needed) = (Mode::from_raw_mode(mode), Mode::RUSR | Mode::XUSR);
-        if self.form.has_users() || mode.contains(needed) {
-            return self.open(path, OFlags::DIRECTORY);
-        }
-        rustix::fs::chmodat(self.root, path, mode | needed, AtFlags::empty())?;
-        let opened = self.open(path, OFlags::DIRECTORY)?;
-        self.opened.push((opened.try_clone()?, mode));
-        Ok(opened)
     }
 
     fn open(&self, path: &Path, more: OFlags) -> io::Result<OwnedFd> {

@@ -54,7 +54,6 @@ impl Driver {
             source,
             target: target.to_owned(),
             read_only: false,
-            optional: false,
         });
     }
 
@@ -66,7 +65,6 @@ impl Driver {
                 source,
                 target,
                 read_only: true,
-                optional: false,
             });
         }
     }

@@ -6,12 +6,13 @@
 //! back. What it finds too much: a store that was copied or restored from a backup is all new to the file system.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{DAMAGED, FILES, Layers, RECORD, Record, read_damaged, read_record};
+use super::Layers;
+use super::record::{DAMAGED, FILES, RECORD, Record, read_damaged, read_record};
 use crate::digest::LayerId;
 use crate::engine::{Damaged, Verified};
 
@@ -145,8 +146,6 @@ impl Changes {
     fn look_into(&mut self, directory: &Path) {
         let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
-            // Its mode is the layer's, and may keep an ordinary user out.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => return,
             Err(error) => return self.unreadable(directory, &error),
         };
         for entry in entries {

@@ -417,25 +417,68 @@ impl Drop for Quiet {
 }
 
 /// A child that becomes another user while it has this program's memory closes that memory to who looks from outside, tools and
-/// this program's own children among them. When this goes, it is as open as it was before the first.
-struct StaysOpen(bool);
+/// this program's own children among them: the kernel sees to that, since the user could read and change it otherwise. When the last
+/// of these goes, it is as open as it was before the first, and not earlier: the child of another thread may still be such a user.
+struct StaysOpen(());
+
+/// How many children are on their way, and whether the memory was open before the first.
+static BIRTHS: Mutex<(usize, bool)> = Mutex::new((0, false));
 
 impl StaysOpen {
     fn new() -> Self {
-        static WAS_OPEN: OnceLock<bool> = OnceLock::new();
-        // SAFETY: takes numbers.
-        Self(
-            *WAS_OPEN
-                .get_or_init(|| unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) } == 1),
-        )
+        let mut births = BIRTHS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, was_open) = &mut *births;
+        if *count == 0 {
+            *was_open = is_open();
+        }
+        *count += 1;
+        Self(())
     }
 }
 
 impl Drop for StaysOpen {
     fn drop(&mut self) {
-        if self.0 {
-            // SAFETY: takes numbers.
-            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
+        let mut births = BIRTHS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, was_open) = &mut *births;
+        *count -= 1;
+        if *count == 0 && *was_open {
+            set_open(true);
         }
+    }
+}
+
+fn set_open(open: bool) {
+    // SAFETY: takes numbers.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(open), 0, 0, 0) };
+}
+
+fn is_open() -> bool {
+    // SAFETY: takes numbers.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_a_child_closed_is_open_again_when_the_last_child_is_born_and_not_earlier() {
+        // In a process of its own: it is about the whole memory, which other tests want open.
+        // SAFETY: the child allocates nothing, and takes a lock that no test holds.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            set_open(true);
+            let (first, second) = (StaysOpen::new(), StaysOpen::new());
+            set_open(false);
+            drop(second);
+            let mut stays_closed = !is_open();
+            let third = StaysOpen::new();
+            drop(first);
+            stays_closed &= !is_open();
+            drop(third);
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(if stays_closed && is_open() { 0 } else { 1 }) };
+        }
+        assert_eq!(reap_pid(child).unwrap(), Some(0));
     }
 }

@@ -510,6 +510,24 @@ fn what_is_left_behind_is_swept_and_counted_by_container() {
 }
 
 #[test]
+fn who_locks_a_group_that_was_removed_does_not_have_the_one_that_was_made_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    make(&path).unwrap();
+    let stale = fs::File::open(&path).unwrap();
+    remove(&path).unwrap();
+    assert!(!tree::lock(&stale, &path).unwrap());
+    make(&path).unwrap();
+    assert!(!tree::lock(&stale, &path).unwrap());
+    let (owner, sweep) = (
+        fs::File::open(&path).unwrap(),
+        fs::File::open(&path).unwrap(),
+    );
+    assert!(tree::lock(&owner, &path).unwrap());
+    assert!(!tree::lock(&sweep, &path).unwrap());
+}
+
+#[test]
 fn many_threads_make_remove_and_sweep_at_once() {
     let machine = second("/");
     let cgroups = machine.cgroups();

@@ -1,0 +1,87 @@
+//! Layers come into being.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::record::{FILES, RECORD, Record};
+use super::{Layers, Scratch, move_directory};
+use crate::engine::NewLayer;
+
+impl Layers {
+    /// Makes a layer of the files in a scratch place. One with this identity is replaced.
+    ///
+    /// # Errors
+    /// What the file system says; the layer is then not there, or still the old one.
+    pub(in crate::engine::embedded) fn publish(
+        &self,
+        scratch: &Scratch,
+        new: &NewLayer,
+    ) -> io::Result<()> {
+        self.put(scratch, new, true)
+    }
+
+    /// The same of a layer that others may have made meanwhile: theirs stays.
+    ///
+    /// # Errors
+    /// See [`Self::publish`].
+    pub(in crate::engine::embedded) fn publish_shared(
+        &self,
+        scratch: &Scratch,
+        new: &NewLayer,
+    ) -> io::Result<()> {
+        self.put(scratch, new, false)
+    }
+
+    fn put(&self, scratch: &Scratch, new: &NewLayer, replaces: bool) -> io::Result<()> {
+        let ready = self.draft().map_err(io::Error::other)?;
+        let draft = ready.path().join("layer");
+        fs::create_dir(&draft)?;
+        move_directory(&scratch.upper(), &draft.join(FILES))?;
+        let record = Record {
+            id: new.id,
+            parent: new.parent,
+            title: new.title.clone(),
+            created: SystemTime::now(),
+            parent_created: new.parent.and_then(|parent| {
+                let stood_on = scratch.stands_on;
+                stood_on.or_else(|| self.created(&parent))
+            }),
+        };
+        fs::write(draft.join(RECORD), serde_json::to_vec_pretty(&record)?)?;
+        // Once for all of the files: those who wrote them need not have done so.
+        rustix::fs::syncfs(File::open(&draft)?)?;
+        let place = self.directory(&new.id);
+        let _lock = self.lock(true)?;
+        if !replaces && self.has(&new.id) {
+            return Ok(());
+        }
+        if place.exists() {
+            // Containers that stand on the old one keep it until they end, since it only moves out of sight.
+            let old = self.retired()?;
+            exchange(&draft, &place, old.path())?;
+            if self.leased()?.contains(&new.id.to_string()) {
+                old.keep_for_sweep();
+            }
+        } else {
+            fs::rename(&draft, &place)?;
+        }
+        File::open(self.root.join("layers"))?.sync_all()
+    }
+}
+
+/// Puts a new layer into the place of an old one, which goes to a folder. At every instant one of them is in the place.
+fn exchange(new: &Path, place: &Path, retired: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let beside = retired.join("layer");
+    fs::rename(new, &beside)?;
+    match renameat_with(CWD, &beside, CWD, place, RenameFlags::EXCHANGE) {
+        // Not every file system can exchange.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            fs::rename(place, retired.join("old"))?;
+            fs::rename(&beside, place)
+        }
+        exchanged => Ok(exchanged?),
+    }
+}

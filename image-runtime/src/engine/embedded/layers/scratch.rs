@@ -1,0 +1,185 @@
+//! Places for what lives no longer than this program: drafts of layers, and containers, whose leases keep what they stand on.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::record::RECORD;
+use super::volumes::volume_line;
+use super::{Layers, Users, inside};
+use crate::digest::LayerId;
+use crate::engine::Mount;
+use crate::store::{RunDir, StoreError};
+
+/// Which layers a container stands on, and which caches it uses.
+const LEASE: &str = "lease";
+impl Layers {
+    pub(super) fn scratch(&self, kind: &'static str) -> Result<Scratch, StoreError> {
+        Ok(Scratch {
+            run: Some(RunDir::create(&self.root.join(kind))?),
+            kind,
+            stands_on: None,
+            users: self.users.clone(),
+        })
+    }
+
+    /// A place where a layer is made.
+    pub(in crate::engine::embedded) fn draft(&self) -> Result<Scratch, StoreError> {
+        self.scratch("drafts")
+    }
+
+    /// The same with an empty directory to write into.
+    pub(in crate::engine::embedded) fn empty_draft(&self) -> io::Result<Scratch> {
+        let scratch = self.draft().map_err(io::Error::other)?;
+        fs::create_dir(scratch.upper())?;
+        fs::set_permissions(scratch.upper(), fs::Permissions::from_mode(0o755))?;
+        // Nothing says what time its root has, and it has to be the same everywhere.
+        File::open(scratch.upper())?.set_modified(SystemTime::UNIX_EPOCH)?;
+        Ok(scratch)
+    }
+
+    /// Makes the directories of an overlay over a stack. Its root has the time, mode and owner that the stack's has.
+    pub(in crate::engine::embedded) fn prepare(
+        &self,
+        scratch: &Scratch,
+        below: &Path,
+    ) -> io::Result<()> {
+        for name in ["upper", "work"] {
+            fs::create_dir(scratch.path().join(name))?;
+        }
+        let root = fs::metadata(below)?;
+        if self.form.has_users() {
+            chown(scratch.upper(), Some(root.uid()), Some(root.gid()))?;
+        }
+        File::open(scratch.upper())?.set_modified(root.modified()?)?;
+        let mode = fs::Permissions::from_mode(root.mode() & 0o7777);
+        fs::set_permissions(scratch.upper(), mode)
+    }
+
+    /// The directory of a cache.
+    pub(in crate::engine::embedded) fn cache(&self, name: &str) -> PathBuf {
+        self.root.join("caches").join(name)
+    }
+
+    /// A place for a container that stands on a stack. As long as it is there, none of its layers is removed.
+    ///
+    /// # Errors
+    /// A layer does not exist, or the place cannot be made.
+    pub(in crate::engine::embedded) fn lease(
+        &self,
+        stack: &[LayerId],
+        mounts: &[Mount],
+    ) -> io::Result<Scratch> {
+        let mut scratch = self.scratch("containers").map_err(io::Error::other)?;
+        let lease: String = stack
+            .iter()
+            .map(|layer| format!("{layer}\n"))
+            .chain(mounts.iter().filter_map(|mount| match mount {
+                Mount::Local { .. } => None,
+                Mount::Cache { name, .. } => Some(format!("{}\n", cache_line(name))),
+                Mount::Volume { name, .. } => Some(format!("{}\n", volume_line(name))),
+            }))
+            .collect();
+        let _lock = self.lock(false)?;
+        for mount in mounts {
+            match mount {
+                Mount::Local { .. } => {}
+                Mount::Cache { name, .. } => fs::create_dir_all(self.cache(name))?,
+                Mount::Volume { name, .. } => self.make_volume(name)?,
+            }
+        }
+        fs::write(scratch.path().join(LEASE), lease)?;
+        for layer in stack {
+            if !self.directory(layer).join(RECORD).exists() {
+                return Err(io::Error::other(format!(
+                    "layer {} was removed meanwhile",
+                    layer.short()
+                )));
+            }
+        }
+        scratch.stands_on = stack.first().and_then(|top| self.created(top));
+        Ok(scratch)
+    }
+
+    /// Keeps layers from being removed that are there, or will be: as long as this is there.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub(in crate::engine::embedded) fn reserve(
+        &self,
+        layers: impl Iterator<Item = LayerId>,
+    ) -> io::Result<Scratch> {
+        let reserved = self.scratch("containers").map_err(io::Error::other)?;
+        let lease: String = layers.map(|layer| format!("{layer}\n")).collect();
+        let _lock = self.lock(false)?;
+        fs::write(reserved.path().join(LEASE), lease)?;
+        Ok(reserved)
+    }
+
+    /// What containers use: the lines of all leases. Those of containers whose owners died count until they are swept.
+    pub(super) fn leased(&self) -> io::Result<HashSet<String>> {
+        let mut leased = HashSet::new();
+        for entry in fs::read_dir(self.root.join("containers"))?.flatten() {
+            if let Ok(lease) = fs::read_to_string(entry.path().join(LEASE)) {
+                leased.extend(lease.lines().map(str::to_owned));
+            }
+        }
+        Ok(leased)
+    }
+}
+
+/// A place in the store for what lives no longer than this program: it holds `upper` and `work` of an overlay.
+#[derive(Debug)]
+pub(in crate::engine::embedded) struct Scratch {
+    /// There until this goes.
+    run: Option<RunDir>,
+    pub(super) kind: &'static str,
+    /// When the topmost layer below it was made.
+    pub(super) stands_on: Option<SystemTime>,
+    /// Who owns what lies in it.
+    users: Option<Arc<Users>>,
+}
+
+impl Scratch {
+    fn run(&self) -> &RunDir {
+        self.run.as_ref().expect("it is taken when this goes")
+    }
+
+    /// What is written over the layers.
+    pub(in crate::engine::embedded) fn upper(&self) -> PathBuf {
+        self.path().join("upper")
+    }
+
+    pub(in crate::engine::embedded) fn path(&self) -> &Path {
+        self.run().path()
+    }
+
+    /// Eight hexadecimal digits.
+    pub(in crate::engine::embedded) fn id(&self) -> &str {
+        self.run().id()
+    }
+
+    /// Leaves it to a later sweep.
+    pub(super) fn keep_for_sweep(mut self) {
+        if let Some(run) = self.run.take() {
+            run.leave();
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept later.
+        if let Some(run) = self.run.take() {
+            let _ = inside(self.users.as_deref(), || drop(run));
+        }
+    }
+}
+
+pub(super) fn cache_line(name: &str) -> String {
+    format!("cache {name}")
+}
