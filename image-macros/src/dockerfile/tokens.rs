@@ -187,6 +187,6 @@ fn tracked(path: &str) -> TokenStream {
         false => quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #path)),
     };
     quote!(
-        const _: &[u8] = ::core::include_bytes!(#path);
+        const _: &[::core::primitive::u8] = ::core::include_bytes!(#path);
     )
 }
