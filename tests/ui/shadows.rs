@@ -1,7 +1,5 @@
 //! Names of the user that no expansion may mean: modules, types, traits and macros of the prelude's names, and methods of every type.
 
-use inner::main_ as _;
-
 /// What stands around the macros below, by a glob.
 #[allow(
     dead_code,
@@ -80,6 +78,7 @@ mod names {
 
 #[allow(dead_code, reason = "it is here to be compiled")]
 mod inner {
+    #[allow(unused_imports, reason = "nothing is to mean any of them")]
     use super::names::*;
     use ::image_runtime::{app, image};
 
@@ -145,8 +144,6 @@ mod inner {
 
     #[app::test]
     fn a_test_starts() {}
-
-    pub(super) use main as main_;
 }
 
 #[test]
