@@ -89,13 +89,13 @@ impl Errors {
     }
 }
 
-/// The name of `known` that was probably meant.
+/// The name of `known` that was probably meant; of equally near ones, the first.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
         .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, candidate)| candidate)
 }
 
@@ -126,12 +126,19 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_found_and_a_far_one_is_not() {
-        let known = ["apt_install", "pip_install", "workdir"];
+        let known = [
+            "apt_install",
+            "pip_install",
+            "run_commands",
+            "run_function",
+            "workdir",
+        ];
         for (name, expected) in [
             ("apt_instal", Some("apt_install")),
             ("pip_instal", Some("pip_install")),
             ("work_dir", Some("workdir")),
             ("gpu", None),
+            ("run", Some("run_commands")),
         ] {
             assert_eq!(nearest(name, known), expected, "{name}");
         }

@@ -6,11 +6,11 @@ mod retries;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use syn::{Expr, ExprCall, Ident, Lit, LitInt, LitStr, Path};
+use syn::{Expr, ExprCall, ExprPath, Ident, Lit, LitInt, LitStr, Path};
 
 use crate::diag::{Errors, Fault, did_you_mean};
 use crate::made::{self, Made};
-use crate::syntax::Value;
+use crate::syntax::{Value, constant};
 use crate::text;
 
 /// Looks at one text.
@@ -89,7 +89,7 @@ pub(crate) enum Checked {
     Gpu(Vec<(LitStr, text::gpu::Gpu)>),
     Memory(u64),
     Retries(Retries),
-    Image(Path),
+    Image(ExprPath),
     Function(Path),
 }
 
@@ -115,6 +115,9 @@ pub(crate) const ENVIRONMENT: Kind = Kind::Map {
     example: "{ \"KEY\": \"value\" }",
 };
 
+/// The name of a list of what a process is handed.
+pub(crate) const ARGUMENTS: &str = "arguments";
+
 /// How often a call is made again.
 const RETRIES_MAX: Kind = Kind::Count {
     least: 0,
@@ -133,12 +136,24 @@ pub(crate) fn read_all(
     written: &[(Ident, Value)],
     errors: &mut Errors,
 ) -> Vec<(Ident, Checked)> {
+    read_all_or(subject, table, written, |name| unknown(table, name), errors)
+}
+
+/// As [`read_all`], with other help for an unknown keyword.
+pub(crate) fn read_all_or(
+    subject: &str,
+    table: &[Keyword],
+    written: &[(Ident, Value)],
+    help: impl Fn(&str) -> String,
+    errors: &mut Errors,
+) -> Vec<(Ident, Checked)> {
     let mut seen = HashSet::new();
     let mut checked = Vec::new();
     for (name, value) in written {
         let text = name.to_string();
         let Some(keyword) = table.iter().find(|keyword| text == keyword.name) else {
-            errors.at(name, unknown(subject, table, &text));
+            let fault = Fault::new(format!("unknown keyword `{text}` of {subject}"));
+            errors.at(name, fault.help(help(&text)));
             continue;
         };
         if !seen.insert(text) {
@@ -151,12 +166,13 @@ pub(crate) fn read_all(
     checked
 }
 
-fn unknown(subject: &str, table: &[Keyword], name: &str) -> Fault {
+/// The help for a keyword that is not in a table.
+pub(crate) fn unknown(table: &[Keyword], name: &str) -> String {
     let known = table.iter().map(|keyword| keyword.name);
-    Fault::new(format!("unknown keyword `{name}` of {subject}")).help(match table {
+    match table {
         [] => "it takes none".to_owned(),
         _ => did_you_mean(name, "its keywords", known),
-    })
+    }
 }
 
 impl Kind {
@@ -262,8 +278,8 @@ impl Kind {
             (Self::Retries, Value::Other(Expr::Call(call))) if is_called(call, name) => {
                 retries::read(call, errors).map(Checked::Retries)
             }
-            (Self::Image, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
-                Some(Checked::Image(path.path.clone()))
+            (Self::Image, Value::Other(Expr::Path(path))) => {
+                constant("an image", path, errors).map(Checked::Image)
             }
             (Self::Function, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
                 Some(Checked::Function(path.path.clone()))
@@ -332,7 +348,19 @@ impl Kind {
             found.describe()
         ));
         match (self, found) {
-            (Self::Text { .. }, Value::Literal(Lit::Float(number))) => {
+            (Self::Flag, Value::Literal(Lit::Str(text)))
+                if matches!(&*text.value(), "true" | "false") =>
+            {
+                fault.help(format!("leave out the quotes: `{}`", text.value()))
+            }
+            // Both are named already.
+            (Self::Flag, _) => fault,
+            (Self::Image, Value::Other(Expr::Call(_) | Expr::Macro(_))) => {
+                fault.help("write `const ML: Image = image!(…);`, and name `ML` here")
+            }
+            (Self::Text { check, .. }, Value::Literal(Lit::Float(number)))
+                if check(&number.to_string()).is_ok() =>
+            {
                 let text = number.to_string();
                 let short = text.trim_end_matches('0');
                 fault.help(if short == text {
@@ -341,8 +369,15 @@ impl Kind {
                     format!("put it in quotes, `\"{text}\"`: as a number it would be `{short}`")
                 })
             }
-            (Self::Text { .. }, Value::Literal(Lit::Int(number))) => {
+            (Self::Text { check, .. }, Value::Literal(Lit::Int(number)))
+                if check(&number.to_string()).is_ok() =>
+            {
                 fault.help(format!("put it in quotes: `\"{number}\"`"))
+            }
+            (Self::Text { check, .. }, Value::Literal(Lit::Bool(flag)))
+                if check(&flag.value.to_string()).is_ok() =>
+            {
+                fault.help(format!("put it in quotes: `\"{}\"`", flag.value))
             }
             (Self::Duration { .. }, Value::Literal(Lit::Int(number))) => fault.help(format!(
                 "put it in quotes and add its unit: `\"{number}s\"`"
@@ -360,7 +395,10 @@ impl Kind {
             {
                 fault.help(format!("leave out the quotes: `{}`", text.value()))
             }
-            (Self::Texts { .. }, Value::Literal(Lit::Str(text))) => {
+            // A command line in one string is more than one argument.
+            (Self::Texts { check, .. }, Value::Literal(Lit::Str(text)))
+                if name != ARGUMENTS && check(&text.value()).is_ok() =>
+            {
                 fault.help(format!("put it in brackets: `[{:?}]`", text.value()))
             }
             _ => fault.help(format!("such as `{}`", self.example())),

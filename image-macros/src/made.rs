@@ -1,10 +1,10 @@
 //! Secrets and volumes as they are written, `Secret::from_env("TOKEN")`: only their names are known while compiling.
 
-use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path};
+use syn::{Expr, ExprLit, ExprPath, Ident, Lit, LitStr};
 
 use crate::diag::{Errors, Fault, did_you_mean};
 use crate::keyword::TextCheck;
-use crate::syntax::Value;
+use crate::syntax::{Value, constant};
 use crate::text::{local, name};
 
 /// A type that is made by constructors which take one string.
@@ -28,7 +28,7 @@ pub(crate) enum Made {
     /// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
     By(Ident, LitStr),
     /// A path to a `const`.
-    Named(Path),
+    Named(ExprPath),
 }
 
 pub(crate) const SECRET: Type = Type {
@@ -74,7 +74,7 @@ impl Type {
     pub(crate) fn read(self, value: &Value, errors: &mut Errors) -> Option<Made> {
         let Self { name, noun, .. } = self;
         if let Value::Other(Expr::Path(path)) = value {
-            return Some(Made::Named(path.path.clone()));
+            return constant(&format!("a {noun}"), path, errors).map(Made::Named);
         }
         let Value::Other(Expr::Call(call)) = value else {
             let described = value.describe();

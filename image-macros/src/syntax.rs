@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseBuffer, ParseStream, Parser as _};
-use syn::{Expr, ExprLit, Ident, Lit, Token, braced, bracketed, token};
+use syn::{Expr, ExprLit, ExprPath, Ident, Lit, Token, braced, bracketed, token};
 
 use crate::diag::{Errors, Fault};
 
@@ -33,6 +33,7 @@ impl Value {
             Self::Literal(_) => "another literal",
             Self::List(..) => "a list",
             Self::Map(..) => "a map",
+            Self::Other(Expr::Path(path)) if path.qself.is_some() => "a path through a trait",
             Self::Other(Expr::Path(_)) => "a path",
             Self::Other(_) => "an expression",
         }
@@ -88,6 +89,12 @@ impl Arguments {
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        if input.peek(Ident::peek_any) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
+            let name = Ident::parse_any(input)?;
+            let fault = Fault::new("a keyword is written with `=`");
+            let fault = fault.help(format!("write `{name} = …`"));
+            return Err(input.error(fault.text()));
+        }
         if is_keyword(input) {
             let name = Ident::parse_any(input)?;
             let equals: Token![=] = input.parse()?;
@@ -189,7 +196,34 @@ fn separated(
     Ok(complete)
 }
 
-/// A path as one writes it, without spaces.
-pub(crate) fn path_text(path: &syn::Path) -> String {
-    quote!(#path).to_string().replace(' ', "")
+/// A path as one writes it, without spaces but those between words.
+pub(crate) fn path_text(path: &impl ToTokens) -> String {
+    let spaced = quote!(#path).to_string();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut text = String::new();
+    for part in spaced.split(' ') {
+        if text.ends_with(is_word) && part.starts_with(is_word) {
+            text.push(' ');
+        }
+        text.push_str(part);
+    }
+    text
+}
+
+/// A path to a constant, `ML` or `<T as Trait>::ML`, of what is called a `noun`. It goes into an item of its own, which no `Self` reaches.
+pub(crate) fn constant(noun: &str, path: &ExprPath, errors: &mut Errors) -> Option<ExprPath> {
+    let Some(word) = find_self(quote!(#path)) else {
+        return Some(path.clone());
+    };
+    let fault = Fault::new(format!("{noun} cannot be named through `Self` here"));
+    errors.at(word, fault.help("write the name of the type"));
+    None
+}
+
+fn find_self(tokens: TokenStream) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "Self" => Some(word),
+        TokenTree::Group(group) => find_self(group.stream()),
+        _ => None,
+    })
 }

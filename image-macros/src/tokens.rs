@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Path;
 use syn::spanned::Spanned as _;
+use syn::{ExprPath, Path};
 
 use crate::keyword::{Checked, Retries};
 use crate::made::{self, Made};
@@ -27,7 +27,7 @@ pub(crate) fn here() -> TokenStream {
 }
 
 /// The `ImageRef` of a path. The path itself stands in it once, so that a missing image is one error at it.
-pub(crate) fn image_reference(path: &Path) -> TokenStream {
+pub(crate) fn image_reference(path: &ExprPath) -> TokenStream {
     let p = private();
     let text = path_text(path);
     quote!(#p::ImageRef { image: #path, path: #text, module: ::core::module_path!() })

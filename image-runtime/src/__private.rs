@@ -111,8 +111,8 @@ pub trait ReturnedError: Display {}
 #[diagnostic::do_not_recommend]
 impl<E: Display> ReturnedError for E {}
 
-/// An error on its way to the host: `(&Returned(&error)).failure()` takes [`ViaError`] where the error has sources,
-/// [`ViaDisplay`] where it can only be shown, and [`NoText`] for a type that [`returned_error`] has refused.
+/// An error on its way to the host: `(&Returned(&error)).failure__()` takes [`ViaError`] where the error has sources,
+/// [`ViaDisplay`] where it can only be shown, and [`NoText`] for a type that [`returned_error`] has refused. No trait of the user has a method of that name.
 pub struct Returned<'a, E>(pub &'a E);
 
 impl<E> Clone for Returned<'_, E> {
@@ -125,11 +125,11 @@ impl<E> Copy for Returned<'_, E> {}
 /// The chain of a `std::error::Error`.
 pub trait ViaError {
     /// The failure with the texts of the error and of its sources.
-    fn failure(&self) -> Failure;
+    fn failure__(&self) -> Failure;
 }
 
 impl<E: std::error::Error> ViaError for Returned<'_, E> {
-    fn failure(&self) -> Failure {
+    fn failure__(&self) -> Failure {
         let mut chain = vec![self.0.to_string()];
         let mut source = self.0.source();
         while let Some(error) = source {
@@ -143,11 +143,11 @@ impl<E: std::error::Error> ViaError for Returned<'_, E> {
 /// The text of anything that can be shown. `{:#}` of `anyhow::Error` and `eyre::Report` holds the whole chain.
 pub trait ViaDisplay {
     /// The failure with the text.
-    fn failure(&self) -> Failure;
+    fn failure__(&self) -> Failure;
 }
 
 impl<E: Display> ViaDisplay for &Returned<'_, E> {
-    fn failure(&self) -> Failure {
+    fn failure__(&self) -> Failure {
         Failure::Returned {
             chain: vec![format!("{:#}", self.0)],
         }
@@ -157,7 +157,7 @@ impl<E: Display> ViaDisplay for &Returned<'_, E> {
 /// The stand-in for a type that has been refused.
 pub trait NoText: Sized {
     /// Never called.
-    fn failure(self) -> Failure {
+    fn failure__(self) -> Failure {
         unreachable!("the type has been refused")
     }
 }

@@ -14,6 +14,7 @@ mod image;
 mod main_function;
 #[path = "python/pass.rs"]
 mod python;
+mod shadows;
 #[path = "test/pass.rs"]
 mod test;
 

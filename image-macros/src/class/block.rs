@@ -1,10 +1,10 @@
 //! An `impl` under `#[app::cls]`: the functions with a role taken out, everything else as it was written.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt as _};
 use syn::parse::discouraged::Speculative as _;
-use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Generics, ImplItem, Meta, Path, Token, Type, WhereClause, braced};
+use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::{Attribute, ImplItem, ItemImpl, Meta};
 
 use super::{ATTRIBUTE, ENTER, EXIT, METHOD};
 use crate::diag::{Errors, Fault};
@@ -12,21 +12,15 @@ use crate::item::Item;
 
 /// An `impl` as written.
 pub(super) struct Block {
-    pub(super) attributes: Vec<Attribute>,
-    unsafety: Option<Token![unsafe]>,
-    implementation: Token![impl],
-    pub(super) generics: Generics,
-    /// The trait that is implemented.
-    pub(super) of_trait: Option<(Type, Token![for])>,
-    pub(super) class: Type,
-    clause: Option<WhereClause>,
+    /// All of it but its members, whose bodies are not parsed: a slip in one is reported once, by the compiler.
+    pub(super) head: ItemImpl,
     pub(super) members: Vec<Member>,
 }
 
 /// What stands in it.
 pub(super) enum Member {
     Function(Box<Function>),
-    Other(TokenStream),
+    Other(Box<ImplItem>),
 }
 
 /// A function, and what an attribute says that it is.
@@ -68,13 +62,33 @@ impl Role {
 }
 
 impl Block {
+    fn parse(tokens: TokenStream) -> syn::Result<Self> {
+        let mut head: Vec<_> = tokens.into_iter().collect();
+        let mut members = Vec::new();
+        if let Some(TokenTree::Group(body)) = head.last_mut()
+            && body.delimiter() == Delimiter::Brace
+        {
+            let parse = |input: ParseStream<'_>| {
+                let attributes = input.call(Attribute::parse_inner)?;
+                while !input.is_empty() {
+                    members.push(input.parse()?);
+                }
+                Ok(attributes)
+            };
+            let attributes = parse.parse2(body.stream())?;
+            *body = with_content(body, |content| content.append_all(attributes));
+        }
+        let head = syn::parse2(head.into_iter().collect())?;
+        Ok(Self { head, members })
+    }
+
     /// The `impl` under the attribute; anything else is reported.
     pub(super) fn read(tokens: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let is_impl = tokens
             .clone()
             .into_iter()
-            .any(|token| matches!(&token, proc_macro2::TokenTree::Ident(word) if word == "impl"));
-        match syn::parse2::<Self>(tokens.clone()) {
+            .any(|token| matches!(&token, TokenTree::Ident(word) if word == "impl"));
+        match Self::parse(tokens.clone()) {
             Ok(mut block) => {
                 block.take_roles(errors);
                 Some(block)
@@ -87,7 +101,7 @@ impl Block {
                 let first = tokens
                     .clone()
                     .into_iter()
-                    .find(|token| matches!(token, proc_macro2::TokenTree::Ident(_)));
+                    .find(|token| matches!(token, TokenTree::Ident(_)));
                 let fault = Fault::new(format!("`{ATTRIBUTE}` goes on an `impl` block"));
                 let help = "put it on the `impl` that has the methods";
                 errors.at(first.map(TokenStream::from), fault.help(help));
@@ -109,7 +123,7 @@ impl Block {
                     item.attributes.push(attribute);
                     continue;
                 };
-                if !matches!(attribute.meta, Meta::Path(Path { .. })) {
+                if !matches!(attribute.meta, Meta::Path(_)) {
                     let fault = Fault::new(format!("`{}` takes nothing", role.attribute()));
                     let help = format!("the keywords of a class stand at `{ATTRIBUTE}`");
                     errors.at(&attribute.meta, fault.help(help));
@@ -129,36 +143,13 @@ impl Block {
     }
 }
 
-impl Parse for Block {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let attributes = input.call(Attribute::parse_outer)?;
-        let unsafety = input.parse()?;
-        let implementation = input.parse()?;
-        let generics = input.parse()?;
-        let mut class = input.parse()?;
-        let mut of_trait = None;
-        if input.peek(Token![for]) {
-            of_trait = Some((class, input.parse()?));
-            class = input.parse()?;
-        }
-        let clause = input.parse()?;
-        let content;
-        braced!(content in input);
-        let mut members = Vec::new();
-        while !content.is_empty() {
-            members.push(content.parse()?);
-        }
-        Ok(Self {
-            attributes,
-            unsafety,
-            implementation,
-            generics,
-            of_trait,
-            class,
-            clause,
-            members,
-        })
-    }
+/// The braces of an `impl` with something else in them.
+fn with_content(body: &Group, write: impl FnOnce(&mut TokenStream)) -> Group {
+    let mut content = TokenStream::new();
+    write(&mut content);
+    let mut new = Group::new(body.delimiter(), content);
+    new.set_span(body.span());
+    new
 }
 
 impl Parse for Member {
@@ -168,31 +159,29 @@ impl Parse for Member {
             input.advance_to(&ahead);
             return Ok(Self::Function(Box::new(Function { role: None, item })));
         }
-        let item: ImplItem = input.parse()?;
-        Ok(Self::Other(item.into_token_stream()))
+        Ok(Self::Other(input.parse()?))
     }
 }
 
 impl ToTokens for Block {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self {
-            attributes,
-            unsafety,
-            implementation,
-            generics,
-            of_trait,
-            class,
-            clause,
-            members,
-        } = self;
-        let of_trait = of_trait.as_ref().map(|(path, word)| quote!(#path #word));
-        let members = members.iter().map(|member| match member {
-            Member::Function(function) => function.item.to_token_stream(),
-            Member::Other(other) => quote!(#other),
-        });
-        tokens.extend(quote! {
-            #(#attributes)*
-            #unsafety #implementation #generics #of_trait #class #clause { #(#members)* }
-        });
+        let mut head: Vec<_> = self.head.to_token_stream().into_iter().collect();
+        if let Some(TokenTree::Group(body)) = head.last_mut() {
+            let attributes = body.stream();
+            *body = with_content(body, |content| {
+                content.extend(attributes);
+                content.append_all(&self.members);
+            });
+        }
+        tokens.extend(head);
+    }
+}
+
+impl ToTokens for Member {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Function(function) => function.item.to_tokens(tokens),
+            Self::Other(other) => other.to_tokens(tokens),
+        }
     }
 }

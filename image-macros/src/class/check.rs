@@ -1,10 +1,12 @@
 //! What a class must have: one function that makes the state, methods, and at most one function that ends it.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, FnArg, Type};
+use syn::{Attribute, FnArg, ImplItem, ItemImpl, Receiver, Type};
 
 use super::block::{Block, Member, Role};
 use super::{ATTRIBUTE, ENTER, EXIT, METHOD};
@@ -31,31 +33,32 @@ pub(super) struct Class {
 pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> Option<Class> {
     let mut found = Errors::default();
     check_head(block, &mut found);
-    if block.of_trait.is_some() {
+    if block.head.trait_.is_some() {
         errors.append(found);
         return None;
     }
+    let class = &*block.head.self_ty;
     let class_name = match &settings.name {
         Some((_, Checked::Text(name))) => name.value(),
-        _ => name_of(&block.class),
+        _ => name_of(class),
     };
     let (mut enter, mut methods, mut exit) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
     for member in &block.members {
+        check_name(member, &mut found);
         let Member::Function(written) = member else {
             continue;
         };
         let item = &written.item;
         let Some((role, attribute)) = &written.role else {
-            if item.signature.ident == "handle" {
-                let fault = Fault::new(format!("`{ATTRIBUTE}` adds a function `handle` itself"));
-                found.at(
-                    &item.signature.ident,
-                    fault.help("give this one another name"),
-                );
-            }
             continue;
         };
-        let function = function(&block.class, &class_name, *role, item, &mut found);
+        // Two of a name are an error of the compiler's, which says it once, unless they are never there together.
+        let is_conditional = item.attributes_named("cfg").next().is_some();
+        if !is_conditional && !seen.insert(&item.signature.ident) {
+            continue;
+        }
+        let function = function(class, &class_name, *role, item, &mut found);
         let functions = match role {
             Role::Enter => &mut enter,
             Role::Method => &mut methods,
@@ -72,7 +75,7 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
             "an `impl` under `{ATTRIBUTE}` needs a function that makes its state"
         ));
         found.at(
-            &block.class,
+            class,
             fault.help(format!("write `{ENTER} fn new() -> Self {{ … }}`")),
         );
     }
@@ -80,7 +83,7 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
         let fault = Fault::new(format!(
             "an `impl` under `{ATTRIBUTE}` needs a method that can be called"
         ));
-        found.at(&block.class, fault.help(format!("put `{METHOD}` on it")));
+        found.at(class, fault.help(format!("put `{METHOD}` on it")));
     }
     let is_right = found.is_empty();
     errors.append(found);
@@ -91,9 +94,10 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
     };
     Some(Class {
         name: class_name,
-        ty: block.class.clone(),
+        ty: class.clone(),
         cfg: block
-            .attributes
+            .head
+            .attrs
             .iter()
             .filter(|a| a.path().is_ident("cfg"))
             .cloned()
@@ -104,24 +108,45 @@ pub(super) fn check(block: &Block, settings: Settings, errors: &mut Errors) -> O
     })
 }
 
+/// Reports what has the name of what the expansion adds.
+fn check_name(member: &Member, errors: &mut Errors) {
+    let name = match member {
+        Member::Function(function) => &function.item.signature.ident,
+        Member::Other(item) => match &**item {
+            ImplItem::Const(item) => &item.ident,
+            _ => return,
+        },
+    };
+    if name == "handle" {
+        let fault = Fault::new(format!("`{ATTRIBUTE}` adds a function `handle` itself"));
+        errors.at(name, fault.help("give this one another name"));
+    }
+}
+
 fn check_head(block: &Block, errors: &mut Errors) {
-    if let Some((of_trait, _)) = &block.of_trait {
+    let ItemImpl {
+        generics,
+        trait_,
+        self_ty,
+        ..
+    } = &block.head;
+    if let Some((_, of_trait, _)) = trait_ {
         let fault = Fault::new(format!(
             "`{ATTRIBUTE}` does not go on the `impl` of a trait"
         ));
         let help = "put the methods that can be called into an `impl` of the type itself";
         errors.at(of_trait, fault.help(help));
     }
-    if !block.generics.params.is_empty() {
+    if !generics.params.is_empty() {
         let fault = Fault::new(format!("an `impl` under `{ATTRIBUTE}` cannot be generic"));
         let help = "a container must know what it makes: write `impl` for one type";
-        errors.at(&block.generics.params, fault.help(help));
+        errors.at(&generics.params, fault.help(help));
     }
-    if !matches!(&block.class, Type::Path(path) if path.qself.is_none()) {
+    if !matches!(&**self_ty, Type::Path(path) if path.qself.is_none()) {
         let fault = Fault::new(format!(
             "an `impl` under `{ATTRIBUTE}` must be one of a named type"
         ));
-        errors.at(&block.class, fault);
+        errors.at(self_ty, fault);
     }
 }
 
@@ -213,18 +238,16 @@ fn take_receiver(attribute: &str, item: &mut Item, errors: &mut Errors) -> Optio
     let inputs = std::mem::take(&mut item.signature.inputs);
     let mut inputs = inputs.into_iter();
     match inputs.next() {
-        Some(FnArg::Receiver(receiver))
-            if receiver.reference.is_some() && receiver.colon_token.is_none() =>
-        {
-            item.signature.inputs = inputs.collect();
-            Some(receiver.mutability.is_some())
-        }
         Some(FnArg::Receiver(receiver)) => {
-            let fault = Fault::new(format!(
-                "a function under `{attribute}` cannot take the state away"
-            ));
-            errors.at(receiver, fault.help("take `&self` or `&mut self`"));
-            None
+            let is_mut = lent_mut(&receiver);
+            if is_mut.is_none() {
+                let fault = Fault::new(format!(
+                    "a function under `{attribute}` cannot take the state away"
+                ));
+                errors.at(receiver, fault.help("take `&self` or `&mut self`"));
+            }
+            item.signature.inputs = inputs.collect();
+            is_mut
         }
         other => {
             let fault = Fault::new(format!(
@@ -234,6 +257,16 @@ fn take_receiver(attribute: &str, item: &mut Item, errors: &mut Errors) -> Optio
             errors.at_span(first, fault.help(help));
             None
         }
+    }
+}
+
+/// Of a state that is lent, whether it can be changed. `self: &Self` is `&self`.
+fn lent_mut(receiver: &Receiver) -> Option<bool> {
+    match &*receiver.ty {
+        Type::Reference(lent) if matches!(&*lent.elem, Type::Path(ty) if ty.path.is_ident("Self")) => {
+            Some(lent.mutability.is_some())
+        }
+        _ => None,
     }
 }
 

@@ -85,7 +85,7 @@ fn handle(class: &Class, handle: &Ident) -> TokenStream {
     });
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Debug)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct #handle {
             #(#fields,)*
         }
@@ -113,7 +113,7 @@ fn method(method: &Function) -> TokenStream {
     quote! {
         #(#cfg)*
         #[doc = #doc]
-        #[derive(Clone, Debug)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct #ty {
             instance: #p::Instance,
         }

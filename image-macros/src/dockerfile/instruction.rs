@@ -281,6 +281,7 @@ impl Reader<'_> {
             target: Word::new(),
             chown: None,
             chmod: None,
+            checksum: None,
         };
         for (name, value) in &flags {
             let value = value.as_deref();
@@ -292,12 +293,15 @@ impl Reader<'_> {
                 }
                 // Layers are independent of what is below in any case.
                 ("link", None | Some("true" | "false")) => {}
-                ("chown" | "chmod" | "from", None) => {
+                ("checksum", Some(value)) if add => {
+                    copy.checksum = Some(checksum(value, self.escape)?);
+                }
+                ("chown" | "chmod" | "from" | "checksum", None) => {
                     return Err(Fault::new(format!("`--{name}` needs a value")));
                 }
                 _ => {
                     let known: &[_] = match add {
-                        true => &["chown", "chmod", "link"],
+                        true => &["chown", "chmod", "checksum", "link"],
                         false => &["from", "chown", "chmod", "link"],
                     };
                     return Err(unknown_flag(self.keyword(), name, known));
@@ -323,10 +327,23 @@ impl Reader<'_> {
             }
             let source = word(&text, self.escape)?;
             if let (Source::Context, Some(literal)) = (&copy.from, words::text_of(&source)) {
-                refuse_remote(add, &literal)?;
-                above.is_there(&literal)?;
+                match is_address(&literal) {
+                    true => check_address(add, &literal)?,
+                    false => above.is_there(&literal)?,
+                }
+                if copy.checksum.is_some() && !is_address(&literal) {
+                    return Err(Fault::new(format!(
+                        "`--checksum` is of an address, and `{literal}` is none"
+                    ))
+                    .help("what lies in the context directory is hashed anyway"));
+                }
             }
             copy.sources.push(source);
+        }
+        if copy.checksum.is_some() && copy.sources.len() + copy.documents.len() > 1 {
+            return Err(
+                Fault::new("`--checksum` is of one address").help("write an `ADD` for each")
+            );
         }
         Ok(copy)
     }
@@ -394,15 +411,43 @@ fn mode(text: &str, escape: char) -> Result<Word> {
     }
 }
 
-fn refuse_remote(add: bool, source: &str) -> Result<()> {
+/// What an address is to hold, where that is known.
+fn checksum(text: &str, escape: char) -> Result<Word> {
+    let checksum = word(text, escape)?;
+    let fits = |text: &String| {
+        let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    match words::text_of(&checksum) {
+        Some(text) if !fits(&text) => Err(Fault::new(format!(
+            "`--checksum={text}` must be `sha256:` and 64 hexadecimal digits"
+        ))),
+        _ => Ok(checksum),
+    }
+}
+
+fn is_address(source: &str) -> bool {
+    source.contains("://") || source.starts_with("git@")
+}
+
+/// Looks whether an address is one that `ADD` fetches.
+fn check_address(add: bool, source: &str) -> Result<()> {
     let scheme = source.split_once("://").map(|(scheme, _)| scheme);
-    let git = source.starts_with("git@");
-    match (scheme, add) {
-        (None, _) if !git => Ok(()),
-        (_, false) => Err(Fault::new(format!("`COPY` takes no address: `{source}`"))
-            .help("`RUN` a program that fetches it")),
-        _ => Err(Fault::new(format!("`ADD` does not fetch here: `{source}`"))
-            .help("`RUN` a program that fetches it, or keep the file beside the Dockerfile")),
+    let path = source.split(['?', '#']).next().unwrap_or_default();
+    let is_git = matches!(scheme, None | Some("git" | "ssh")) || path.ends_with(".git");
+    match (add, scheme) {
+        (false, _) => Err(Fault::new(format!("`COPY` takes no address: `{source}`"))
+            .help("`ADD` fetches `http` and `https`")),
+        _ if is_git => Err(
+            Fault::new(format!("`ADD` does not clone a repository: `{source}`")).help(
+                "`RUN git clone …`, or `ADD` an archive of a revision and unpack it in a `RUN`",
+            ),
+        ),
+        (true, Some("http" | "https")) => Ok(()),
+        _ => Err(Fault::new(format!(
+            "`ADD` fetches `http` and `https`, and nothing else: `{source}`"
+        ))
+        .help("`RUN` a program that fetches it")),
     }
 }
 

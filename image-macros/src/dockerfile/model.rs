@@ -85,6 +85,8 @@ pub(crate) struct Copy {
     pub(crate) target: Word,
     pub(crate) chown: Option<Word>,
     pub(crate) chmod: Option<Word>,
+    /// What an address of `ADD` is to hold.
+    pub(crate) checksum: Option<Word>,
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -206,12 +206,7 @@ impl<'a> Reader<'a> {
             let ("platform", Some(value)) = (&*name, value) else {
                 return Err(instruction::unknown_flag("FROM", &name, &["platform"]));
             };
-            let wanted = self.expanded(&value)?;
-            let here = platform("TARGETPLATFORM").unwrap_or_default();
-            if !here.starts_with(&wanted) {
-                return Err(Fault::new(format!("`--platform={wanted}` is not this machine's, {here}"))
-                    .help("a function is this very program, so its image has this machine's architecture: leave the flag out"));
-            }
+            check_platform(&self.expanded(&value)?)?;
         }
         let (image, name) = match rest.split_whitespace().collect::<Vec<_>>()[..] {
             [image] => (image, None),
@@ -387,6 +382,45 @@ fn inside(path: &str) -> PathBuf {
         }
     }
     inside
+}
+
+/// Looks whether a platform is this machine's: `os`, `architecture`, `os/architecture` or `os/architecture/variant`.
+fn check_platform(text: &str) -> std::result::Result<(), Fault> {
+    let lower = text.to_ascii_lowercase();
+    let parts: Vec<_> = lower.split('/').collect();
+    let (os, architecture, variant) = match parts[..] {
+        [""] => {
+            return Err(
+                Fault::new("`--platform` names none: an argument in it has no value")
+                    .help("leave the flag out"),
+            );
+        }
+        ["linux"] => ("linux", None, ""),
+        [os @ ("windows" | "darwin" | "freebsd")] => (os, None, ""),
+        [architecture] => ("linux", Some(architecture), ""),
+        [os, architecture] => (os, Some(architecture), ""),
+        [os, architecture, variant] => (os, Some(architecture), variant),
+        _ => {
+            return Err(Fault::new(format!("`--platform={text}` is not a platform"))
+                .help("such as `linux/amd64`"));
+        }
+    };
+    let here = platform("TARGETARCH").unwrap_or_default();
+    let is_here = architecture.is_none_or(|architecture| match architecture {
+        "x86_64" | "x86-64" => here == "amd64",
+        "aarch64" => here == "arm64",
+        architecture => here == architecture,
+    });
+    // What every processor of the architecture has.
+    let is_least = matches!(
+        (&*here, variant),
+        (_, "") | ("amd64", "v1") | ("arm64", "v8")
+    );
+    match os == "linux" && is_here && is_least {
+        true => Ok(()),
+        false => Err(Fault::new(format!("`--platform={text}` is not this machine's, linux/{here}"))
+            .help("a function is this very program, so its image has this machine's architecture: leave the flag out")),
+    }
 }
 
 /// What the builder itself says of the machine.

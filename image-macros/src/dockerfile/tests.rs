@@ -241,6 +241,13 @@ fn everything_wrong_is_said_with_its_line() {
             "FROM --platform=linux/s390x scratch",
             "is not this machine's",
         ),
+        (
+            "FROM --platform=linux/s390x/v1 scratch",
+            "`--platform=linux/s390x/v1` is not this machine's",
+        ),
+        ("FROM --platform=windows scratch", "is not this machine's"),
+        ("FROM --platform=$NONE scratch", "`--platform` names none"),
+        ("FROM --platform=a/b/c/d scratch", "is not a platform"),
         ("FROM scratch\nONBUILD RUN x", "2: `ONBUILD` is not kept"),
         (
             "FROM scratch\nCOPY a",
@@ -299,4 +306,26 @@ fn everything_wrong_is_said_with_its_line() {
         assert!(said.contains(expected), "{written:?}: {said}");
     }
     assert!(commands("RUN a\nFROM b", Path::new(".")).is_err());
+}
+
+#[test]
+fn every_way_to_write_this_machines_platform_is_taken() {
+    let here = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let own = std::env::consts::ARCH;
+    for platform in [
+        "$BUILDPLATFORM",
+        "${TARGETPLATFORM}",
+        "linux",
+        "Linux/$TARGETARCH",
+        here,
+        own,
+        &format!("linux/{own}"),
+    ] {
+        let text = format!("FROM --platform={platform} scratch");
+        assert_eq!(read(&text).stages.len(), 1, "{text}");
+    }
 }

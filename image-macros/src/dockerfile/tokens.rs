@@ -133,8 +133,10 @@ fn copy(copy: &Copy) -> TokenStream {
     let target = word(&copy.target);
     let chown = option(copy.chown.as_ref().map(word));
     let chmod = option(copy.chmod.as_ref().map(word));
+    let checksum = option(copy.checksum.as_ref().map(word));
     quote!(#p::dockerfile::Copy {
-        add: #add, from: #from, sources: #sources, documents: #documents, target: #target, chown: #chown, chmod: #chmod
+        add: #add, from: #from, sources: #sources, documents: #documents, target: #target, chown: #chown, chmod: #chmod,
+        checksum: #checksum
     })
 }
 
@@ -187,6 +189,6 @@ fn tracked(path: &str) -> TokenStream {
         false => quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #path)),
     };
     quote!(
-        const _: &[u8] = ::core::include_bytes!(#path);
+        const _: &[::core::primitive::u8] = ::core::include_bytes!(#path);
     )
 }

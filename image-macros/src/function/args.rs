@@ -6,7 +6,7 @@ use syn::{Expr, Ident};
 
 use crate::diag::{Errors, Fault};
 use crate::keyword::{self, Checked, Keyword, Kind};
-use crate::syntax::{Arguments, Value};
+use crate::syntax::{Arguments, Value, path_text};
 use crate::text;
 
 /// Keywords, by where they end up.
@@ -169,8 +169,7 @@ pub(crate) fn read(
             arguments.keywords.push((name, value));
             continue;
         }
-        let fault = Fault::new(format!("{subject} takes keywords only"));
-        errors.at(value, fault.help("write `name = value`"));
+        errors.at(&value, without_name(&subject, &value, table));
     }
     let mut settings = Settings::default();
     for (keyword, value) in keyword::read_all(&subject, table, &arguments.keywords, errors) {
@@ -183,6 +182,25 @@ pub(crate) fn read(
     }
     check_containers(&settings, errors);
     settings
+}
+
+/// What is wrong with a value that has no name.
+fn without_name(subject: &str, value: &Value, table: &[Keyword]) -> Fault {
+    let path = match value {
+        Value::Other(Expr::Path(path)) => Some(path_text(path)),
+        _ => None,
+    };
+    let keyword = path
+        .as_ref()
+        .and_then(|path| table.iter().find(|keyword| path == keyword.name));
+    if let Some(Keyword { name, kind }) = keyword {
+        return Fault::new(format!("`{name}` needs a value"))
+            .help(format!("such as `{name} = {}`", kind.example()));
+    }
+    Fault::new(format!("{subject} takes keywords only")).help(match path {
+        Some(path) => format!("write `image = {path}`"),
+        None => format!("such as `timeout = {}`", TIMEOUT.kind.example()),
+    })
 }
 
 /// The keyword of a value that is written `keyword(…)`.

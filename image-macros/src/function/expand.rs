@@ -274,11 +274,11 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
         Role::Method {
             class,
             is_mut: false,
-        } => Some(quote!(&*STATE__.read::<#class>(),)),
+        } => Some(quote!(&*#p::State::read::<#class>(&STATE__),)),
         Role::Method {
             class,
             is_mut: true,
-        } => Some(quote!(&mut *STATE__.write::<#class>(),)),
+        } => Some(quote!(&mut *#p::State::write::<#class>(&STATE__),)),
     };
     let handed = signature
         .parameters
@@ -296,15 +296,15 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
         ["bytes", "arguments", "result", "error"].map(|name| Ident::new(name, Span::mixed_site()));
     let failed = quote!({
         use #p::{NoText as _, ViaDisplay as _, ViaError as _};
-        ::core::result::Result::Err((&#p::Returned(&#error)).failure())
+        ::core::result::Result::Err((&#p::Returned(&#error)).failure__())
     });
     let decoded = quote!(#p::Crossing::<(#(#types,)*)>::decode(#bytes));
     let outcome = quote! {
-        ::core::result::Result<::std::vec::Vec<u8>, #p::Failure>
+        ::core::result::Result<::std::vec::Vec<::core::primitive::u8>, #p::Failure>
     };
     let encode = |value_of: TokenStream| match &function.role {
         Role::Enter { class } => {
-            let kept = quote_spanned!(class.span()=> STATE__.set::<#class>(#value_of));
+            let kept = quote_spanned!(class.span()=> #p::State::set::<#class>(&STATE__, #value_of));
             quote!({
                 #kept;
                 ::core::result::Result::Ok(::std::vec::Vec::new())
@@ -370,7 +370,7 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
     match asyncness {
         Some(_) => quote!({
             use #p::CannotCross as _;
-            #p::Invoke::Async(|#bytes: &[u8]| {
+            #p::Invoke::Async(|#bytes: &[::core::primitive::u8]| {
                 let #arguments = #decoded;
                 ::std::boxed::Box::pin(async move {
                     let (#(#names,)*) = #arguments?;
@@ -380,7 +380,7 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
         }),
         None => quote!({
             use #p::CannotCross as _;
-            #p::Invoke::Blocking(|#bytes: &[u8]| -> #outcome {
+            #p::Invoke::Blocking(|#bytes: &[::core::primitive::u8]| -> #outcome {
                 let (#(#names,)*) = #decoded?;
                 #encoded
             })
@@ -434,7 +434,7 @@ fn json(function: &Function) -> TokenStream {
         use #p::{CannotCross as _, CannotEncode as _};
         fn encode_arguments(
             values: ::std::vec::Vec<#p::serde_json::Value>,
-        ) -> ::core::result::Result<::std::vec::Vec<u8>, ::std::string::String> {
+        ) -> ::core::result::Result<::std::vec::Vec<::core::primitive::u8>, ::std::string::String> {
             let [#(#names),*] = #p::json_arguments(values, [#(#texts),*])?;
             #p::Encode(&(#(#p::Crossing::<#types>::from_json(#texts, #names)?,)*)).encode()
         }

@@ -32,6 +32,30 @@ pub(crate) fn no_retries(settings: &args::Settings, errors: &mut Errors) {
     }
 }
 
+/// What a struct of its name would hide from all that stands beside it.
+const HIDDEN: [&str; 20] = [
+    "alloc", "bool", "char", "core", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize",
+    "std", "str", "u8", "u16", "u32", "u64", "u128", "usize",
+];
+
+/// Whether the struct that carries the verbs can have the name of the function; that it cannot is reported.
+pub(crate) fn check_name(attribute: &str, item: &Item, errors: &mut Errors) -> bool {
+    let name = &item.signature.ident;
+    let is_hidden = HIDDEN.iter().any(|hidden| name == hidden);
+    if is_hidden {
+        let fault = Fault::new(format!(
+            "a function under `{attribute}` cannot be called `{name}`: a type that carries its verbs gets the name, too"
+        ));
+        errors.at(
+            name,
+            fault.help(format!(
+                "give it another name here; `name = \"{name}\"` is what callers see"
+            )),
+        );
+    }
+    !is_hidden
+}
+
 /// Expands `#[app::function(…)]`.
 pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -42,6 +66,7 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
         return quote!(#errors #tokens);
     };
     let signature = signature::check(ATTRIBUTE, &item, &mut errors);
+    let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, &mut errors));
     if item.body.is_none() {
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` needs a body"));
         errors.at(&item.signature.ident, fault);
@@ -55,6 +80,8 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
             }
             expand::function(&model::Function::new(item, signature, arguments))
         }
+        // Of what the compiler would say again, it sees nothing.
+        None if signature::unsized_type(&item).is_some() => TokenStream::new(),
         None => tokens,
     };
     let errors = errors.into_tokens();

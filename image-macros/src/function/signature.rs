@@ -68,9 +68,37 @@ pub(crate) fn check(attribute: &str, item: &Item, errors: &mut Errors) -> Option
         .filter_map(|input| parameter(attribute, input, &mut found))
         .collect();
     let output = output(attribute, &item.signature.output, &mut found);
+    if let Some((ty, instead)) = unsized_type(item) {
+        let fault = Fault::new("a value whose size is not known cannot be handed over");
+        found.at(ty, fault.help(instead));
+    }
     let right = found.is_empty();
     errors.append(found);
     right.then_some(Signature { parameters, output })
+}
+
+/// A type of a parameter or of the result that no value can be handed over as, and what to write instead.
+pub(crate) fn unsized_type(item: &Item) -> Option<(&Type, &'static str)> {
+    let output = match &item.signature.output {
+        ReturnType::Type(_, ty) => Some(&**ty),
+        ReturnType::Default => None,
+    };
+    let inputs = item
+        .signature
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(&*typed.ty),
+            FnArg::Receiver(_) => None,
+        });
+    inputs.chain(output).find_map(|ty| match bare(ty) {
+        Type::Slice(_) => Some((ty, "write `Vec<…>`, or `&[…]` for an argument")),
+        Type::TraitObject(_) => Some((ty, "name a type")),
+        Type::Path(path) if path.path.is_ident("str") => {
+            Some((ty, "write `String`, or `&str` for an argument"))
+        }
+        _ => None,
+    })
 }
 
 fn parameter(attribute: &str, input: &FnArg, errors: &mut Errors) -> Option<Parameter> {
@@ -146,7 +174,7 @@ fn travelling(ty: &Type, errors: &mut Errors) -> Option<(TokenStream, Option<Loa
             let item = &slice.elem;
             (quote_spanned!(span=> ::std::vec::Vec<#item>), as_ref)
         }
-        Type::Path(path) if path.path.is_ident("str") => {
+        Type::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "str") => {
             (quote_spanned!(span=> ::std::string::String), as_ref)
         }
         Type::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "Path") => {
@@ -159,6 +187,10 @@ fn travelling(ty: &Type, errors: &mut Errors) -> Option<(TokenStream, Option<Loa
 
 /// Reports what cannot travel whatever it is: references further inside, `impl` and `dyn`.
 fn no_hidden_types(ty: &Type, errors: &mut Errors) -> Option<()> {
+    if let Type::TraitObject(_) = ty {
+        // It has no size: that is said of all types at once.
+        return None;
+    }
     let found = find(ty.to_token_stream(), &|tokens| match tokens {
         [TokenTree::Ident(word), ..] if word == "impl" || word == "dyn" => Some(
             Fault::new(format!(

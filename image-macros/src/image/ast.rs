@@ -1,6 +1,6 @@
 //! An image as written: names and arguments, not yet looked up.
 
-use syn::{Ident, Path};
+use syn::{ExprPath, Ident};
 
 use crate::syntax::Arguments;
 
@@ -20,7 +20,7 @@ pub(crate) enum Base {
     /// `debian_slim(…)`
     Call(Call),
     /// `images::ML`
-    Path(Path),
+    Path(ExprPath),
 }
 
 /// A name and what stands in its parentheses.

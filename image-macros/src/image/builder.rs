@@ -109,17 +109,8 @@ impl Builder {
 
     /// The Python that `text` asks for: a series, or an exact version of a series that is there.
     fn python(&self, text: &str) -> Result<Python, Fault> {
-        let numbers: Vec<_> = text.split('.').collect();
-        let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !(2..=3).contains(&numbers.len()) || !numbers.iter().all(number) {
-            return Err(
-                Fault::new(format!("{text:?} is not a Python version")).help(format!(
-                    "a series of builder version {} ({}) or an exact version such as `3.11.7`",
-                    self.name,
-                    list(self.series())
-                )),
-            );
-        }
+        python_version(text)?;
+        let numbers = numbers(text).unwrap_or_default();
         let pinned = numbers.len() == 3;
         let wanted = numbers[..2].join(".");
         match self.pythons.iter().find(|(series, _)| *series == wanted) {
@@ -142,6 +133,36 @@ impl Builder {
     }
 }
 
+/// A builder version, as it is written.
+pub(crate) fn version(text: &str) -> Result<(), Fault> {
+    match Builder::find(text) {
+        Some(_) => Ok(()),
+        None => Err(unknown(text)),
+    }
+}
+
+/// A Python version, as far as no builder version says which there are.
+pub(crate) fn python_version(text: &str) -> Result<(), Fault> {
+    if numbers(text).is_some() {
+        return Ok(());
+    }
+    let default = Builder::find(DEFAULT).expect("the default is a row of the table");
+    Err(
+        Fault::new(format!("{text:?} is not a Python version")).help(format!(
+            "a series ({}) or an exact version such as `3.11.7`",
+            list(default.series())
+        )),
+    )
+}
+
+/// `3.11` or `3.11.7`
+fn numbers(text: &str) -> Option<Vec<&str>> {
+    let numbers: Vec<_> = text.split('.').collect();
+    let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let fits = (2..=3).contains(&numbers.len()) && numbers.iter().all(number);
+    fits.then_some(numbers)
+}
+
 /// Resolves the builder version and the Python of `debian_slim`.
 pub(crate) fn resolve(call: &mut Call, errors: &mut Errors) {
     let default = Builder::find(DEFAULT).expect("the default is a row of the table");
@@ -151,13 +172,10 @@ pub(crate) fn resolve(call: &mut Call, errors: &mut Errors) {
     {
         let text = text.clone();
         builder = Builder::find(&text.value());
-        match builder {
-            Some(found) => {
-                *argument = Argument::Builder(found);
-                let advice = found.deprecated.map(|note| advice(found, &text, note));
-                call.advice.extend(advice);
-            }
-            None => errors.at(&text, unknown(&text.value())),
+        if let Some(found) = builder {
+            *argument = Argument::Builder(found);
+            let advice = found.deprecated.map(|note| advice(found, &text, note));
+            call.advice.extend(advice);
         }
     }
     call.positional.push(Argument::Builder(default));

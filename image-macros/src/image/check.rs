@@ -8,17 +8,12 @@ use super::model::{Argument, Base, Call, Image};
 use super::rules;
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
 use crate::keyword::{self, Checked, Keyword};
-use crate::syntax::Arguments;
+use crate::syntax::{Arguments, constant};
 
 /// Checks all of a chain.
 pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     let base = chain.base.as_ref().and_then(|base| match base {
-        ast::Base::Path(path) if path.segments[0].ident == "Self" => {
-            let fault = Fault::new("an image cannot be named through `Self` here");
-            errors.at(path, fault.help("write the name of the type"));
-            None
-        }
-        ast::Base::Path(path) => Some(Base::Image(path.clone())),
+        ast::Base::Path(path) => constant("an image", path, errors).map(Base::Image),
         ast::Base::Call(call) => {
             let row = grammar::base(&call.name.to_string());
             let row = row.or_else(|| {
@@ -100,7 +95,13 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
     };
     let positional = positional(row, arguments, errors);
     let subject = format!("`{}`", call.name);
-    let keywords = keyword::read_all(&subject, row.keywords, &arguments.keywords, errors);
+    let keywords = keyword::read_all_or(
+        &subject,
+        row.keywords,
+        &arguments.keywords,
+        |name| unknown_keyword(row, arguments, name),
+        errors,
+    );
     let complete = positional.is_some();
     let mut checked = Call {
         name: Ident::new(row.name, call.name.span()),
@@ -118,6 +119,41 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
     complete.then_some(checked)
 }
 
+/// The help for a keyword that a row does not have.
+fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
+    if name == "strict" {
+        return "it follows the chain: `image!(…, strict = true)`".to_owned();
+    }
+    // What stands without a name was given one.
+    if is_missing(row, arguments) {
+        return format!("such as `{}`", row.example());
+    }
+    let help = keyword::unknown(row.keywords, name);
+    let others = BASES.iter().chain(STEPS);
+    let others = others.filter(|row| row.keywords.iter().any(|keyword| keyword.name == name));
+    let others: Vec<_> = others.map(|row| row.name).collect();
+    match others.len() {
+        0 => help,
+        1 => format!("{help}; {} has `{name}`", list(others)),
+        _ => format!("{help}; {} have `{name}`", list(others)),
+    }
+}
+
+/// Whether something that stands without a name is not there.
+fn is_missing(row: &Row, arguments: &Arguments) -> bool {
+    let least = match row.positional {
+        Positional::Strings { .. } => 1,
+        Positional::Exactly(parameters) => parameters.len(),
+    };
+    arguments.positional.len() < least
+}
+
+/// Whether it is to be said that something is missing: unless that follows from what is said anyway.
+fn tells_missing(row: &Row, arguments: &Arguments) -> bool {
+    let is_known = |name: &Ident| row.keywords.iter().any(|keyword| name == keyword.name);
+    !arguments.faulty && arguments.keywords.iter().all(|(name, _)| is_known(name))
+}
+
 fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<Vec<Argument>> {
     match row.positional {
         Positional::Strings {
@@ -126,7 +162,7 @@ fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<V
             example,
         } => {
             let written = &arguments.positional;
-            if written.is_empty() && !arguments.faulty {
+            if written.is_empty() && tells_missing(row, arguments) {
                 let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
                 let help = format!("such as `{}`", row.example());
                 errors.at_span(arguments.span, fault.help(help));
@@ -154,17 +190,23 @@ fn exactly(
                 format!("{names} and no more")
             }
         };
-        let keywords = row.keywords.iter().map(|keyword| keyword.name);
         let fault = Fault::new(format!("`{}` takes {takes}", row.name));
         errors.at(
             excess,
-            match row.keywords {
-                [] => fault,
-                _ => fault.help(format!("its keywords: {}", list(keywords))),
+            match (parameters, row.keywords) {
+                ([], []) => fault,
+                ([], keywords) => {
+                    let names = keywords.iter().map(|keyword| keyword.name);
+                    fault.help(format!("its keywords: {}", list(names)))
+                }
+                _ => fault.help(format!("such as `{}`", row.example())),
             },
         );
-    } else if let Some(missing) = parameters.get(written.len())
-        && !arguments.faulty
+        // What those before it are follows from that.
+        return None;
+    }
+    if let Some(missing) = parameters.get(written.len())
+        && tells_missing(row, arguments)
     {
         let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
         let help = format!("such as `{}`", row.example());

@@ -36,7 +36,7 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         .map(self::advice);
     let files = image.calls().flat_map(|call| &call.files).map(|file| {
         quote!(
-            const _: &[u8] = ::core::include_bytes!(
+            const _: &[::core::primitive::u8] = ::core::include_bytes!(
                 ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
             );
         )
@@ -183,7 +183,10 @@ fn hints(chain: &ast::Chain) -> TokenStream {
         let keywords = named
             .map(|(keyword, _)| quote!(#keyword))
             .chain(unfinished.filter_map(|value| match value {
-                crate::syntax::Value::Other(path @ syn::Expr::Path(_)) => Some(quote!(#path)),
+                // What is half typed is one word.
+                crate::syntax::Value::Other(syn::Expr::Path(path)) => {
+                    path.path.get_ident().map(|name| quote!(#name))
+                }
                 _ => None,
             }));
         quote! {

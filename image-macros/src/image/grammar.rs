@@ -4,7 +4,7 @@
 use super::model::Call;
 use super::{builder, dockerfile, python, rules};
 use crate::diag::Errors;
-use crate::keyword::{Keyword, Kind, TextCheck};
+use crate::keyword::{ARGUMENTS, Keyword, Kind, TextCheck};
 use crate::python::options;
 use crate::text;
 
@@ -41,8 +41,8 @@ pub(crate) const BASES: &[Row] = &[
         aliases: &[],
         positional: Positional::Exactly(&[]),
         keywords: &[
-            text("python_version", text::any, "\"3.11\""),
-            text("builder_version", text::any, "\"2024.10\""),
+            text("python_version", builder::python_version, "\"3.11\""),
+            text("builder_version", builder::version, "\"2024.10\""),
         ],
         finish: Some(builder::resolve),
     },
@@ -202,7 +202,7 @@ pub(crate) const STEPS: &[Row] = &[
         name: "copy_local_file",
         aliases: &[],
         positional: Positional::Exactly(&[
-            text("source", text::local::file, "\"config.yaml\""),
+            text("source", text::local::copied_file, "\"config.yaml\""),
             text(
                 "target",
                 text::container_path::file,
@@ -216,7 +216,7 @@ pub(crate) const STEPS: &[Row] = &[
         name: "copy_local_dir",
         aliases: &[],
         positional: Positional::Exactly(&[
-            text("source", text::local::directory, "\"models\""),
+            text("source", text::local::copied_directory, "\"models\""),
             text(
                 "target",
                 text::container_path::directory,
@@ -239,7 +239,7 @@ pub(crate) const STEPS: &[Row] = &[
         name: "add_local_file",
         aliases: &[],
         positional: Positional::Exactly(&[
-            text("source", text::local::file, "\"config.yaml\""),
+            text("source", text::local::added_file, "\"config.yaml\""),
             text(
                 "target",
                 text::container_path::file,
@@ -253,7 +253,7 @@ pub(crate) const STEPS: &[Row] = &[
         name: "add_local_dir",
         aliases: &[],
         positional: Positional::Exactly(&[
-            text("source", text::local::directory, "\"models\""),
+            text("source", text::local::added_directory, "\"models\""),
             text(
                 "target",
                 text::container_path::directory,
@@ -329,7 +329,7 @@ pub(crate) const STEPS: &[Row] = &[
 ];
 
 /// The Python that is put into an image of others.
-const ADD_PYTHON: Keyword = text("add_python", text::any, "\"3.11\"");
+const ADD_PYTHON: Keyword = text("add_python", builder::python_version, "\"3.11\"");
 
 /// Where `COPY` takes its files from.
 const CONTEXT_DIR: Keyword = text("context_dir", text::local::directory, "\".\"");
@@ -388,10 +388,8 @@ const fn text(name: &'static str, check: TextCheck, example: &'static str) -> Ke
 const fn arguments(example: &'static str) -> Keyword {
     let check = text::plain::argument;
     let kind = Kind::Texts { check, example };
-    Keyword {
-        name: "arguments",
-        kind,
-    }
+    let name = ARGUMENTS;
+    Keyword { name, kind }
 }
 
 /// The base of that name.

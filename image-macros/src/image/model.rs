@@ -1,6 +1,6 @@
 //! An image that is right: every name known, every value of its type.
 
-use syn::{Ident, LitStr, Path};
+use syn::{ExprPath, Ident, LitStr};
 
 use super::builder::{Builder, Python};
 use crate::dockerfile::Dockerfile;
@@ -30,7 +30,7 @@ impl Image {
 pub(crate) enum Base {
     Call(Call),
     /// Another image.
-    Image(Path),
+    Image(ExprPath),
 }
 
 /// A base or a step.

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Ident, Path, Token, parenthesized, token};
+use syn::{ExprPath, Ident, Token, parenthesized, token};
 
 use super::ast::{Base, Call, Chain};
 use super::grammar;
@@ -31,7 +31,7 @@ pub(crate) fn chain(input: TokenStream, errors: &mut Errors) -> Chain {
 }
 
 fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>> {
-    if !(input.peek(Ident::peek_any) || input.peek(Token![::])) {
+    if !(input.peek(Ident::peek_any) || input.peek(Token![::]) || input.peek(Token![<])) {
         let fault = Fault::new("an image starts from a base");
         let fault = fault.help(match input.peek(syn::LitStr) {
             true => "an image of a registry is `from_registry(\"…\")`".to_owned(),
@@ -45,9 +45,17 @@ fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>
         skip_to_dot(input)?;
         return Ok(None);
     }
-    let path = Path::parse_mod_style(input)?;
+    let path: ExprPath = match input.peek(Ident::peek_any) {
+        // A keyword that stands where a base is expected is a wrong base.
+        true if !input.peek2(Token![::]) => Ident::parse_any(input).map(path_of)?,
+        _ => input.parse()?,
+    };
     let arguments = arguments(input, errors)?;
-    let name = path.get_ident().cloned();
+    let name = path
+        .path
+        .get_ident()
+        .filter(|_| path.qself.is_none())
+        .cloned();
     Ok(match (name, arguments) {
         (Some(name), None) if grammar::base(&name.to_string()).is_none() => Some(Base::Path(path)),
         (Some(name), arguments) => Some(Base::Call(Call { name, arguments })),
@@ -59,6 +67,14 @@ fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>
             None
         }
     })
+}
+
+fn path_of(name: Ident) -> ExprPath {
+    ExprPath {
+        attrs: Vec::new(),
+        qself: None,
+        path: name.into(),
+    }
 }
 
 fn step(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Call>> {

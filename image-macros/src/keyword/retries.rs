@@ -64,11 +64,12 @@ fn checked(call: &ExprCall, errors: &mut Errors) -> Option<Retries> {
             _ => {}
         }
     }
-    let is_written = |(name, _): &(syn::Ident, Value)| name == "max";
-    if max.is_none()
-        && !arguments.keywords.iter().any(is_written)
-        && arguments.positional.is_empty()
-    {
+    // Where something else is wrong, that may be what was to be `max`.
+    let is_other = |(name, _): &(syn::Ident, Value)| {
+        let mut others = KEYWORDS.iter().filter(|keyword| keyword.name != "max");
+        others.any(|keyword| name == keyword.name)
+    };
+    if max.is_none() && arguments.keywords.iter().all(is_other) && arguments.positional.is_empty() {
         let fault = Fault::new("`retries(…)` needs `max`");
         errors.at_span(call.span(), fault.help("such as `retries(max = 3)`"));
     }

@@ -156,22 +156,48 @@ fn a_project_is_read_by_its_lists() {
 #[test]
 fn a_lock_is_refused_where_it_is_of_another_project_or_names_what_is_not_in_the_container() {
     let lock = |text: &str| {
-        let folder = folder(&[("pyproject.toml", PROJECT), ("uv.lock", text)]);
+        let project = "[project]\nname = \"My.Project\"\ndependencies = [\"needed>=1\"]\n";
+        let folder = folder(&[("pyproject.toml", project), ("uv.lock", text)]);
         let project = Project::read(&path(&folder, "pyproject.toml"))
             .ok()
             .unwrap();
         let checked = lock::check(&path(&folder, "uv.lock"), &project);
         checked.err().map(|faults| said(folder.path(), &faults))
     };
-    let own = "[[package]]\nname = \"my-project\"\nsource = { virtual = \".\" }\n";
+    let own = "version = 1\n[[package]]\nname = \"my-project\"\nsource = { virtual = \".\" }\n";
     assert_eq!(lock(own), None);
-    assert_eq!(
-        lock("").unwrap(),
-        ["`uv.lock` is not the lock of this project"]
-    );
-    let local = format!("{own}[[package]]\nname = \"b\"\nsource = {{ editable = \"../b\" }}\n");
-    assert_eq!(
-        lock(&local).unwrap(),
-        ["uv.lock:6: `b` comes from `../b`, which is not in the build container"]
-    );
+    for (text, said) in [
+        ("", "uv.lock:1: this is not the text of a `uv.lock`"),
+        ("version = 1\n", "`uv.lock` is not the lock of this project"),
+        (
+            "revision = 1\nversion = 2\n",
+            "uv.lock:2: version 2 of the format is not known here",
+        ),
+        (
+            "version = 1\npackage = 3\n",
+            "uv.lock:2: this is not the text of a `uv.lock`",
+        ),
+        (
+            "version = 1\n<<<<<<< HEAD\n",
+            "uv.lock:2: key with no value, expected `=`",
+        ),
+        (
+            &format!("{own}[[package]]\nversion = \"1\"\n"),
+            "uv.lock:5: this package has no `name`",
+        ),
+        (
+            &format!("{own}dependencies = [\n  {{ name = \"b\" }},\n]\n"),
+            "uv.lock:6: `my-project` needs `b`, which is not locked",
+        ),
+        (
+            &format!("{own}[package.metadata]\nrequires-dist = []\n"),
+            "uv.lock:3: the project needs `needed>=1`, which is not locked",
+        ),
+        (
+            &format!("{own}[[package]]\nname = \"b\"\nsource = {{ editable = \"../b\" }}\n"),
+            "uv.lock:7: `b` comes from `../b`, which is not in the build container",
+        ),
+    ] {
+        assert_eq!(lock(text).unwrap_or_default(), [said], "{text}");
+    }
 }

@@ -1,15 +1,17 @@
 //! `#[app::python]`: a function without a body, whose body is that of a function in a file of Python.
 
+mod parameters;
 mod source;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
 
+use self::source::{Found, Source};
 use crate::diag::{Errors, Fault, list, nearest};
 use crate::function::args::{self, Settings};
 use crate::function::model::{Function, Role};
-use crate::function::{expand, no_retries, signature};
+use crate::function::{check_name, expand, no_retries, signature};
 use crate::item::Item;
 use crate::keyword::Checked;
 use crate::text::local;
@@ -41,7 +43,9 @@ pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream
             fault.help("add `file = \"train.py\"`"),
         );
     }
-    let code = signature::check(ATTRIBUTE, &item, &mut errors).map(|signature| {
+    let signature = signature::check(ATTRIBUTE, &item, &mut errors);
+    let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, &mut errors));
+    let code = signature.map(|signature| {
         if signature.output.making.is_some() {
             no_retries(&settings, &mut errors);
         }
@@ -82,18 +86,27 @@ fn file(
         }
     };
     let name = item.signature.ident.unraw().to_string();
-    match source::find(&text, &name) {
-        Some(found) => check_parameters(&file.value(), &found, signature, item, errors),
-        None => {
+    let file = file.value();
+    let source = Source::read(&text);
+    match source.find(&name) {
+        Some(Found::Function(found)) => {
+            parameters::check(&file, &name, &found, signature, item, errors);
+        }
+        found => {
             let fault = Fault::new(format!(
-                "`{}` does not define a function `{name}` at its top level",
-                file.value()
+                "`{file}` does not define a function `{name}` at its top level"
             ));
-            let known = source::functions(&text);
-            let help = match nearest(&name, known.iter().copied()) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None if known.is_empty() => format!("write `def {name}(…):` there"),
-                None => format!("it defines {}", list(&known)),
+            let help = match found {
+                Some(Found::Class(line)) => {
+                    format!("line {line} makes a class of it: write a function that calls it")
+                }
+                Some(Found::Inside(line)) => format!(
+                    "line {line} defines it inside of something else: move it out, without indentation"
+                ),
+                Some(Found::Value(line)) => {
+                    format!("line {line} makes it without `def`: write a function that calls it")
+                }
+                _ => elsewhere(&name, &source.functions()),
             };
             errors.at(&item.signature.ident, fault.help(help));
         }
@@ -101,61 +114,16 @@ fn file(
     Some(path.to_string_lossy().into_owned())
 }
 
-/// Compares the parameters here with those there, which are given by their places.
-fn check_parameters(
-    file: &str,
-    found: &source::Definition,
-    signature: &signature::Signature,
-    item: &Item,
-    errors: &mut Errors,
-) {
-    let Some(there) = &found.parameters else {
-        return;
-    };
-    let place = format!("`{file}:{}`", found.line);
-    for (index, parameter) in signature.parameters.iter().enumerate() {
-        let name = parameter.name.unraw().to_string();
-        match there.positional.get(index) {
-            Some(other) if other.name == name => {}
-            Some(other) => {
-                let fault = Fault::new(format!(
-                    "this parameter is `{name}` here and `{}` in {place}",
-                    other.name
-                ));
-                errors.at(
-                    &parameter.name,
-                    fault.help(format!("call both `{}`", other.name)),
-                );
-            }
-            None if there.takes_more => {}
-            None => {
-                let fault =
-                    Fault::new(format!("the function in {place} has no parameter `{name}`"));
-                let help = match there.positional.len() {
-                    0 => "it takes none".to_owned(),
-                    _ => format!(
-                        "it takes {}",
-                        list(there.positional.iter().map(|p| &p.name))
-                    ),
-                };
-                errors.at(&parameter.name, fault.help(help));
-            }
+/// What to do where nothing has the name.
+fn elsewhere(name: &str, known: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    match nearest(name, known.iter().copied()) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None if known.is_empty() => format!("write `def {name}(…):` there"),
+        None if known.len() > SHOWN => {
+            let more = known.len() - SHOWN;
+            format!("it defines {}, and {more} more", list(&known[..SHOWN]))
         }
-    }
-    let missing = there.positional.iter().skip(signature.parameters.len());
-    let missing = missing.filter(|p| !p.has_default).map(|p| &p.name);
-    let missing: Vec<_> = missing.chain(&there.keyword_only).collect();
-    if !missing.is_empty() {
-        let fault = Fault::new(format!(
-            "the function in {place} needs {} too",
-            list(&missing)
-        ));
-        let help = match there.keyword_only.is_empty() {
-            true => "add it here, or give it a default there",
-            false => {
-                "arguments are given by their places: take it before the `*`, or give it a default there"
-            }
-        };
-        errors.at(&item.signature.ident, fault.help(help));
+        None => format!("it defines {}", list(known)),
     }
 }

@@ -9,18 +9,28 @@ pub(crate) fn package(text: &str) -> Result<(), Fault> {
     }
     let wrong = |reason: String| Fault::new(format!("{text:?} is not a Debian package: {reason}"));
     if text.contains(char::is_whitespace) {
-        let each: Vec<_> = text.split_whitespace().map(|p| format!("{p:?}")).collect();
-        return Err(wrong("it holds a space".to_owned())
-            .help(format!("one string a package: `{}`", each.join(", "))));
+        let parts: Vec<_> = text.split_whitespace().collect();
+        let each: Vec<_> = parts.iter().map(|part| format!("{part:?}")).collect();
+        // What is advised must be right itself.
+        let are_packages = parts.iter().all(|part| package(part).is_ok());
+        let help = are_packages.then(|| format!("one string a package: `{}`", each.join(", ")));
+        return Err(wrong("it holds a space".to_owned()).maybe_help(help));
     }
     // `!` and `~` alone compare nothing: then the name is wrong.
     let comparisons = ["<", ">", "!=", "~=", "="].map(|sign| text.find(sign));
     let name_end = comparisons.into_iter().flatten().min();
     let (name, comparison) = text.split_at(name_end.unwrap_or(text.len()));
     if !(comparison.is_empty() || comparison.starts_with('=')) || comparison.starts_with("==") {
+        let meant = format!("{name}={}", comparison.trim_start_matches('='));
+        let is_meant = comparison.starts_with("==") && package(&meant).is_ok();
+        let meant = if is_meant {
+            meant
+        } else {
+            format!("{name}=VERSION")
+        };
         return Err(
             wrong("apt takes an exact version, after one `=`".to_owned())
-                .help(format!("write `{name}=VERSION`")),
+                .help(format!("write `{meant}`")),
         );
     }
     let (name, version) = match text.split_once('=') {
@@ -131,13 +141,22 @@ mod tests {
         for (bad, help) in [
             ("git curl", "one string a package: `\"git\", \"curl\"`"),
             ("Git", "write `git`"),
-            ("git==1", "write `git=VERSION`"),
+            ("git==1", "write `git=1`"),
+            ("git==x", "write `git=VERSION`"),
             ("git!=1", "write `git=VERSION`"),
             ("git~=1", "write `git=VERSION`"),
             ("git<1", "write `git=VERSION`"),
         ] {
             let text = package(bad).unwrap_err().text();
             assert!(text.ends_with(&format!("help: {help}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_package_is_advised_that_is_none() {
+        for bad in ["-y git", "git Curl"] {
+            let text = package(bad).unwrap_err().text();
+            assert!(!text.contains("help"), "{text}");
         }
     }
 

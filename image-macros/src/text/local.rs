@@ -8,14 +8,29 @@ use super::plain::no_nul;
 use crate::diag::{Fault, nearest};
 
 /// A file for `copy_local_file`.
-pub(crate) fn file(text: &str) -> Result<(), Fault> {
-    let path = resolve(text, "file")?;
-    match path.is_dir() {
-        true => {
-            Err(Fault::new(format!("`{text}` is a directory")).help("`copy_local_dir` copies it"))
-        }
-        false => Ok(()),
-    }
+pub(crate) fn copied_file(text: &str) -> Result<(), Fault> {
+    text_file(text).map_err(|fault| fault.maybe_help(other(text, true, "copy_local_dir")))
+}
+
+/// A file for `add_local_file`.
+pub(crate) fn added_file(text: &str) -> Result<(), Fault> {
+    text_file(text).map_err(|fault| fault.maybe_help(other(text, true, "add_local_dir")))
+}
+
+/// A directory for `copy_local_dir`.
+pub(crate) fn copied_directory(text: &str) -> Result<(), Fault> {
+    directory(text).map_err(|fault| fault.maybe_help(other(text, false, "copy_local_file")))
+}
+
+/// A directory for `add_local_dir`.
+pub(crate) fn added_directory(text: &str) -> Result<(), Fault> {
+    directory(text).map_err(|fault| fault.maybe_help(other(text, false, "add_local_file")))
+}
+
+/// The verb that takes what is there.
+fn other(text: &str, is_directory: bool, verb: &str) -> Option<String> {
+    let found = fs::metadata(in_crate(text)).ok()?;
+    (!text.is_empty() && found.is_dir() == is_directory).then(|| format!("`{verb}` takes it"))
 }
 
 /// A file that is read while compiling.
@@ -37,12 +52,12 @@ pub(crate) fn in_crate(text: &str) -> PathBuf {
     PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(text)
 }
 
-/// A directory for `copy_local_dir`.
+/// A directory, as of a build's context.
 pub(crate) fn directory(text: &str) -> Result<(), Fault> {
     let path = resolve(text, "directory")?;
     match path.is_dir() {
         true => Ok(()),
-        false => Err(Fault::new(format!("`{text}` is a file")).help("`copy_local_file` copies it")),
+        false => Err(Fault::new(format!("`{text}` is a file"))),
     }
 }
 
@@ -104,33 +119,37 @@ mod tests {
 
     #[test]
     fn local_paths_start_from_the_crate_and_must_exist() {
-        assert_eq!(file("Cargo.toml"), Ok(()));
-        assert_eq!(file("./src/lib.rs"), Ok(()));
+        assert_eq!(copied_file("Cargo.toml"), Ok(()));
+        assert_eq!(copied_file("./src/lib.rs"), Ok(()));
         assert_eq!(directory("src"), Ok(()));
         assert_eq!(directory("."), Ok(()));
     }
 
     #[test]
     fn each_kind_of_path_names_the_verb_of_the_other() {
-        assert!(file("src").unwrap_err().text().contains("copy_local_dir"));
-        assert!(
-            directory("Cargo.toml")
-                .unwrap_err()
-                .text()
-                .contains("copy_local_file")
-        );
+        let checks: [(fn(&str) -> _, _, _); 4] = [
+            (copied_file, "src", "`copy_local_dir` takes it"),
+            (added_file, "src", "`add_local_dir` takes it"),
+            (copied_directory, "Cargo.toml", "`copy_local_file` takes it"),
+            (added_directory, "Cargo.toml", "`add_local_file` takes it"),
+        ];
+        for (check, path, help) in checks {
+            let text = Result::<(), Fault>::unwrap_err(check(path)).text();
+            assert!(text.ends_with(&format!("help: {help}")), "{text}");
+        }
+        assert!(!directory("Cargo.toml").unwrap_err().text().contains("help"));
     }
 
     #[test]
     fn what_is_missing_is_said_with_the_nearest_name() {
-        let text = file("src/lib.r").unwrap_err().text();
+        let text = copied_file("src/lib.r").unwrap_err().text();
         assert_eq!(
             text,
             "there is no file `src/lib.r`\nhelp: did you mean `src/lib.rs`?"
         );
         let text = directory("nowhere-at-all").unwrap_err().text();
         assert!(text.contains("Cargo.toml"), "{text}");
-        assert!(file("").is_err());
-        assert!(file("a\0").is_err());
+        assert!(copied_file("").is_err());
+        assert!(copied_file("a\0").is_err());
     }
 }

@@ -10,7 +10,8 @@ pub(crate) fn image(text: &str) -> Result<(), Fault> {
         return Err(Fault::new("an image reference must not be empty"));
     }
     if let Some((_, rest)) = text.split_once("://") {
-        return Err(wrong("it has no scheme".to_owned()).help(format!("write `{rest}`")));
+        let help = image(rest).is_ok().then(|| format!("write `{rest}`"));
+        return Err(wrong("it has no scheme".to_owned()).maybe_help(help));
     }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
@@ -35,10 +36,12 @@ pub(crate) fn image(text: &str) -> Result<(), Fault> {
             "the tag {tag:?} must be 1 to 128 letters, digits, `_`, `.` and `-`, starting with none of the last two"
         )));
     }
-    check_name(name, &wrong)
+    let after = &text[name.len()..];
+    check_name(name, after, &wrong)
 }
 
-fn check_name(name: &str, wrong: &impl Fn(String) -> Fault) -> Result<(), Fault> {
+/// Checks a name, with the tag and the digest that follow it.
+fn check_name(name: &str, after: &str, wrong: &impl Fn(String) -> Fault) -> Result<(), Fault> {
     let (domain, path) = match name.split_once('/') {
         Some((first, path)) if is_domain_like(first) => (Some(first), path),
         _ => (None, name),
@@ -49,10 +52,10 @@ fn check_name(name: &str, wrong: &impl Fn(String) -> Fault) -> Result<(), Fault>
         return Err(wrong(format!("`{domain}` is not a registry")));
     }
     if path.contains(|c: char| c.is_ascii_uppercase()) {
-        let lower = name.replace(path, &path.to_ascii_lowercase());
-        return Err(
-            wrong("names of images are lower case".to_owned()).help(format!("such as `{lower}`"))
-        );
+        let start = &name[..name.len() - path.len()];
+        let lower = format!("{start}{}{after}", path.to_ascii_lowercase());
+        let help = image(&lower).is_ok().then(|| format!("write `{lower}`"));
+        return Err(wrong("names of images are lower case".to_owned()).maybe_help(help));
     }
     if let Some(part) = path.split('/').find(|part| !is_component(part)) {
         return Err(wrong(format!(
@@ -187,6 +190,10 @@ mod tests {
         ] {
             assert!(image(bad).is_err(), "{bad:?}");
         }
+        let text = image("ghcr.io/Foo/Bar:V1").unwrap_err().text();
+        assert!(text.ends_with("help: write `ghcr.io/foo/bar:V1`"), "{text}");
+        let text = image("https://A b").unwrap_err().text();
+        assert!(!text.contains("help"), "{text}");
         assert!(image(&format!("x:{}", "t".repeat(129))).is_err());
         assert!(image(&"x".repeat(256)).is_err());
     }

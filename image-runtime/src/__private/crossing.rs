@@ -80,16 +80,16 @@ impl<T> CannotCross<T> for Crossing<T> {}
 pub struct Encode<'a, T>(pub &'a T);
 
 impl<T: Serialize> Encode<'_, T> {
-    /// Encodes it.
-    pub fn encode(&self) -> Result<Vec<u8>, String> {
+    /// Encodes it. It takes itself, so that it comes before the method of any trait that the user has in scope.
+    pub fn encode(self) -> Result<Vec<u8>, String> {
         value::encode(self.0)
     }
 }
 
 /// The stand-in of [`Encode`].
-pub trait CannotEncode {
+pub trait CannotEncode: Sized {
     /// See [`Encode::encode`].
-    fn encode(&self) -> Result<Vec<u8>, String> {
+    fn encode(self) -> Result<Vec<u8>, String> {
         unreachable!("the type has been refused")
     }
 }

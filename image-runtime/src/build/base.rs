@@ -20,7 +20,7 @@ use crate::spec::base::{BuilderVersion, PythonVersion};
 use crate::store::Store;
 
 /// How long the answer to what a base names is taken as it is.
-const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the store keeps of a base.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -55,7 +55,7 @@ fn root_key(root: &Root) -> Option<String> {
 }
 
 /// The file of the store that remembers it.
-fn record(key: &str) -> String {
+pub(super) fn record(key: &str) -> String {
     format!("{}.json", Digest::of(key.as_bytes()))
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::archive::Archive;
+use super::fetch::{self, Fetched};
 use super::owner;
 use super::placed::{Directory, Document, Packed, Placed, Seen, inside};
 use super::{BuildError, Builder, Prepared};
@@ -31,8 +32,8 @@ pub(super) struct Files {
 }
 
 enum What {
-    /// Of this machine.
-    Local(Vec<Taken>),
+    /// Of this machine, and of addresses.
+    Local(Vec<Taken>, Vec<Fetched>),
     /// Of another image.
     Image(Box<Prepared>),
 }
@@ -41,7 +42,7 @@ impl Files {
     /// Those of this machine.
     pub(super) fn local(&self) -> Option<Vec<&Tree>> {
         match &self.what {
-            What::Local(taken) => Some(taken.iter().map(|taken| &taken.tree).collect()),
+            What::Local(taken, _) => Some(taken.iter().map(|taken| &taken.tree).collect()),
             What::Image(_) => None,
         }
     }
@@ -98,6 +99,10 @@ impl Builder {
         let folder = Path::new(step.place.manifest_dir);
         let context = folder.join(origin.context);
         let file = origin.dockerfile.file.map(|file| folder.join(file));
+        let mut fetched = Vec::new();
+        for url in &copy.addresses {
+            fetched.push(self.fetched(url, copy.checksum).await?);
+        }
         let (store, sources) = (Arc::clone(&self.store), copy.sources.clone());
         let taken = tokio::task::spawn_blocking(move || {
             if sources.is_empty() {
@@ -113,8 +118,8 @@ impl Builder {
             source: Box::new(source),
         })?;
         Ok(Files {
-            digest: copied::digest(&taken),
-            what: What::Local(taken),
+            digest: fetch::digest(copied::digest(&taken), &fetched),
+            what: What::Local(taken, fetched),
         })
     }
 
@@ -163,7 +168,7 @@ impl Builder {
         };
         match image.copied.get(&step).map(|files| &files.what) {
             None => {}
-            Some(What::Local(taken)) => {
+            Some(What::Local(taken, fetched)) => {
                 let archives = match copy.add {
                     true => archives(taken, &copy.target).map_err(EngineError::Files)?,
                     false => taken.iter().map(|_| None).collect(),
@@ -172,13 +177,16 @@ impl Builder {
                 let is_file = is_file
                     .clone()
                     .any(|(one, archive)| one.name.is_some() && archive.is_none());
-                let is_file = is_file || !copy.documents.is_empty();
+                let is_file = is_file || !copy.documents.is_empty() || !fetched.is_empty();
                 place = self.place(image, layer, parent, copy, is_file).await?;
                 for (taken, archive) in taken.iter().zip(archives) {
                     match archive {
                         Some(archive) => unpacked.push(Box::new(archive)),
                         None => parts.push(taken.tree.source(&place.target)),
                     }
+                }
+                for one in fetched {
+                    parts.push(Box::new(self.fetch(one, layer, &place.target).await?));
                 }
             }
             Some(What::Image(source)) => {
@@ -241,6 +249,8 @@ impl Builder {
             add: false,
             from: Source::Nothing,
             sources: Vec::new(),
+            addresses: Vec::new(),
+            checksum: None,
             documents: Vec::new(),
             target,
             owner: owner.to_owned(),
@@ -340,7 +350,7 @@ impl Prepared {
     /// The local files that a step copies.
     pub(super) fn taken(&self, step: usize) -> impl Iterator<Item = &Tree> {
         let taken = match self.copied.get(&step).map(|files| &files.what) {
-            Some(What::Local(taken)) => &taken[..],
+            Some(What::Local(taken, _)) => &taken[..],
             _ => &[],
         };
         taken.iter().map(|taken| &taken.tree)
@@ -350,7 +360,15 @@ impl Prepared {
     pub(super) fn source(&self, step: usize) -> Option<&Self> {
         match &self.copied.get(&step)?.what {
             What::Image(source) => Some(source),
-            What::Local(_) => None,
+            What::Local(..) => None,
+        }
+    }
+
+    /// What a step takes from addresses.
+    pub(super) fn fetched(&self, step: usize) -> &[Fetched] {
+        match self.copied.get(&step).map(|files| &files.what) {
+            Some(What::Local(_, fetched)) => fetched,
+            _ => &[],
         }
     }
 }
@@ -358,7 +376,7 @@ impl Prepared {
 /// Which of what `ADD` takes are archives.
 fn archives(taken: &[Taken], target: &str) -> std::io::Result<Vec<Option<Archive>>> {
     let archive = |taken: &Taken| match taken.name {
-        Some(_) => Archive::of(taken.tree.root(), inside(target)),
+        Some(_) => Archive::of(&taken.tree, inside(target)),
         None => Ok(None),
     };
     taken.iter().map(archive).collect()

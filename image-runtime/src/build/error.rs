@@ -49,6 +49,20 @@ pub enum BuildError {
     /// A word of a Dockerfile has no value.
     #[error(transparent)]
     Word(#[from] WordError),
+    /// What an `ADD` names cannot be had.
+    #[error("`ADD {url}` cannot be fetched")]
+    Fetch {
+        /// The address.
+        url: String,
+        /// Why not.
+        source: DownloadError,
+    },
+    /// What an `ADD` names has no name of its own.
+    #[error("`ADD {url}` names no file\n  help: an address ends with the name of a file")]
+    NoName {
+        /// The address.
+        url: String,
+    },
     /// Files cannot belong to whom they should.
     #[error(
         "step `{step}` failed: {reason}\n  help: make it in an earlier `RUN`, or write its number"

@@ -7,6 +7,7 @@ mod base;
 mod contents;
 mod dockerfile;
 mod error;
+mod fetch;
 mod help;
 mod ledger;
 mod locked;

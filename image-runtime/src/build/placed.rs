@@ -279,11 +279,11 @@ pub(super) fn directories(path: &Path, sink: &mut dyn FileSink) -> io::Result<()
     Ok(())
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-fn entry(path: PathBuf, mode: u32, kind: EntryKind) -> Entry {
+pub(super) fn entry(path: PathBuf, mode: u32, kind: EntryKind) -> Entry {
     Entry {
         path,
         kind,

@@ -437,6 +437,13 @@ impl Writer {
                 }
             }));
         }
+        for fetched in image.fetched(step) {
+            // The older builder knows no `--checksum`.
+            let _ = writeln!(self.text, "# sha256:{}", fetched.digest);
+            let to = [fetched.url.clone(), copy.target.clone()];
+            let _ = writeln!(self.text, "{verb} {}", words(&to));
+            changed.push(fetched.path_at(&copy.target));
+        }
         if let Some(source) = image.source(step) {
             let from = self
                 .stages

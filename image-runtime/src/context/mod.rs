@@ -12,5 +12,5 @@ mod walk;
 
 pub use copied::{Context, Taken};
 pub use error::ContextError;
-pub(crate) use source::MTIME;
+pub(crate) use source::{Content, MTIME};
 pub use tree::{Node, NodeKind, Tree};

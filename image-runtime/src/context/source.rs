@@ -118,7 +118,7 @@ fn inside(target: &str) -> PathBuf {
 }
 
 /// The content of a file. Reading it fails at the end if it is not what was hashed, and as soon as it is longer.
-struct Content {
+pub(crate) struct Content {
     file: std::fs::File,
     path: PathBuf,
     left: u64,
@@ -127,7 +127,8 @@ struct Content {
 }
 
 impl Content {
-    fn open(path: PathBuf, digest: Digest, size: u64) -> io::Result<Self> {
+    /// Opens a file that was hashed.
+    pub(crate) fn open(path: PathBuf, digest: Digest, size: u64) -> io::Result<Self> {
         let file =
             hash::open(&path).map_err(|error| io::Error::other(hash::failed(&path, error)))?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use super::lower::python_first;
 use super::{Chain, Config, Healthcheck, Origin, Part, ResolvedBase};
+use crate::digest::Digest;
 use crate::spec::dockerfile::{
     CommandLine, Copy, Instruction, Kind, Otherwise, Piece, Run, Source, Word,
 };
@@ -59,6 +60,10 @@ pub struct CopySpec {
     pub from: Source,
     /// Paths there, or patterns.
     pub sources: Vec<String>,
+    /// What is fetched: `http://…` and `https://…`.
+    pub addresses: Vec<String>,
+    /// What the only address is to hold.
+    pub checksum: Option<Digest>,
     /// Files whose text stands in the Dockerfile: name and text.
     pub documents: Vec<(String, String)>,
     /// Where they go: absolute, with a `/` at the end where it is known to be a directory.
@@ -162,6 +167,13 @@ fn add_new(known: &mut Vec<String>, new: &[String]) {
             known.push(one.clone());
         }
     }
+}
+
+fn checksum(text: &str) -> Result<Digest, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or_default();
+    digits
+        .parse()
+        .map_err(|_| format!("`--checksum={text}` must be `sha256:` and 64 hexadecimal digits"))
 }
 
 /// What words can refer to.
@@ -290,10 +302,26 @@ impl Scope {
                 Some(mode.ok_or_else(|| format!("`--chmod={text}` must be octal digits"))?)
             }
         };
+        let is_address = |source: &String| {
+            copy.add && (source.starts_with("http://") || source.starts_with("https://"))
+        };
+        let (addresses, sources) = self
+            .values(copy.sources)?
+            .into_iter()
+            .partition::<Vec<_>, _>(is_address);
+        let checksum = match copy.checksum {
+            None => None,
+            Some(word) => Some(checksum(&self.value(word)?)?),
+        };
+        if checksum.is_some() && addresses.len() != 1 {
+            return Err("`--checksum` is of one address, and this `ADD` has none".to_owned());
+        }
         Ok(CopySpec {
             add: copy.add,
             from: copy.from,
-            sources: self.values(copy.sources)?,
+            sources,
+            addresses,
+            checksum,
             documents: copy
                 .documents
                 .iter()

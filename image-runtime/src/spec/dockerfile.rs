@@ -134,7 +134,7 @@ pub struct Copy {
     pub add: bool,
     /// Where the files come from.
     pub from: Source,
-    /// Paths there, or patterns.
+    /// Paths there, or patterns; of `ADD`, addresses too.
     pub sources: &'static [Word],
     /// Here-documents that become files: name and text.
     pub documents: &'static [(&'static str, Word)],
@@ -144,6 +144,8 @@ pub struct Copy {
     pub chown: Option<Word>,
     /// `--chmod`
     pub chmod: Option<Word>,
+    /// `--checksum`
+    pub checksum: Option<Word>,
 }
 
 /// What `HEALTHCHECK` says. Times are in nanoseconds; 0 where none is given.

@@ -16,6 +16,11 @@ pub(crate) struct Model {
 #[app::cls(image = ML, timeout = "1m", name = "renamed", max_containers = 2)]
 #[allow(dead_code, reason = "it is here to be compiled")]
 impl Model {
+    #![allow(
+        clippy::needless_arbitrary_self_type,
+        reason = "that is what is compiled here"
+    )]
+
     /// How many there are.
     pub(crate) const MOST: usize = 3;
 
@@ -53,6 +58,11 @@ impl Model {
     fn bye(&mut self) -> Result<(), String> {
         self.weights.clear();
         Ok(())
+    }
+
+    #[method]
+    fn written_out(self: &Self, clone: usize) -> usize {
+        self.weights.len() + clone
     }
 
     fn private(&self) -> usize {

@@ -1,7 +1,7 @@
 //! `image!` wherever an expression can stand.
 
 use image_runtime::spec::{Base, Image, ImageSpec, Secret, Step};
-use image_runtime::{__private::RegisteredImage, __private::inventory, image};
+use image_runtime::{__private::RegisteredImage, __private::inventory, app, image};
 
 const LINE_OF_ML: u32 = line!() + 1;
 const ML: Image = image!(
@@ -257,4 +257,32 @@ fn every_image_is_registered_once_with_its_place() {
     assert!(place.file.ends_with("ui/image/pass.rs"), "{place}");
     assert_eq!((place.line, place.module), (LINE_OF_ML, "ui::image"));
     assert_eq!(place.manifest_dir, env!("CARGO_MANIFEST_DIR"));
+}
+
+trait Has {
+    const IMAGE: Image;
+}
+
+struct Generic<T>(std::marker::PhantomData<T>);
+
+impl<T> Has for Generic<T> {
+    const IMAGE: Image = image!(scratch());
+}
+
+const OF_TRAIT: Image = image!(<Generic<u8> as Has>::IMAGE.workdir("/app"));
+const OF_TYPE: Image = image!(Generic::<u8>::IMAGE);
+
+#[app::function(image = <Generic<u8> as Has>::IMAGE)]
+fn in_image_of_trait() {}
+
+#[test]
+fn an_image_is_named_by_any_path_to_a_constant() {
+    let (Base::Image(of_trait), Base::Image(of_type)) = (OF_TRAIT.spec().base, OF_TYPE.spec().base)
+    else {
+        panic!()
+    };
+    assert_eq!(of_trait.path, "<Generic<u8> as Has>::IMAGE");
+    assert_eq!(of_type.path, "Generic::<u8>::IMAGE");
+    assert_eq!(verbs(OF_TRAIT), ["workdir"]);
+    drop(in_image_of_trait::remote());
 }

@@ -20,6 +20,13 @@ fn items() -> Result<impl Iterator<Item = u32>, String>;
 #[app::python(file = "ui/python/train.py")]
 fn items_later(count: u32) -> impl Stream<Item = u32>;
 
+#[app::python(file = "ui/python/train.py")]
+fn ordered(a: u32, b: u32, c: u32);
+
+/// What a decorator makes of the parameters is not known here.
+#[app::python(file = "ui/python/train.py")]
+fn decorated(value: u32);
+
 #[app::python(file = "ui/python/missing.py")]
 #[cfg(false)]
 fn not_there() -> Missing;
@@ -49,4 +56,6 @@ fn the_verbs_have_the_types_of_the_head() {
     let items: Items<u32> = items::stream();
     drop(items);
     drop(items_later::stream(1));
+    drop(ordered::remote(1, 2, 3));
+    drop(decorated::remote(1));
 }

@@ -24,3 +24,29 @@ def needs(epochs, rate, *, seed):
 class Model:
     def predict(self):
         pass
+
+
+def ordered(a, b: "int, or more", c=lambda x, y: x):
+    pass
+
+
+def by_name(a, *, b=1):
+    pass
+
+
+@injected
+def decorated(session, value):
+    pass
+
+
+try:
+    from fast import quick
+except ImportError:
+
+    def slow(value):
+        pass
+
+
+TEXT = """
+def in_text(): pass
+"""

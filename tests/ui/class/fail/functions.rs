@@ -45,4 +45,35 @@ impl Makes {
     fn bye(&mut self, why: String) {}
 }
 
+struct Taken;
+
+#[app::cls]
+impl Taken {
+    const handle: u8 = 1;
+
+    #[enter]
+    fn handle() -> Self {
+        Self
+    }
+
+    #[method]
+    fn r#handle(&self) {}
+}
+
+struct Twice;
+
+#[app::cls]
+impl Twice {
+    #[enter]
+    fn new() -> Self {
+        Self
+    }
+
+    #[method]
+    fn get(&self) {}
+
+    #[method]
+    fn get(&self) {}
+}
+
 fn main() {}

@@ -21,6 +21,24 @@ fn items(count: u32) -> impl Iterator<Item = u32>;
 #[app::python(file = "../../../../tests/ui/python/train.py")]
 fn needs(epochs: u32);
 
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn ordered(b: u32, a: u32);
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn by_name(a: u32, b: u32);
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn slow(value: u32);
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn Model();
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn in_text();
+
+#[app::python(file = "../../../../tests/ui/python/train.py")]
+fn str(value: u32);
+
 fn main() {
     // The verbs are there all the same.
     let _ = trian::remote(3);
