@@ -367,7 +367,8 @@ impl Builder {
 
     /// Removes the layers that were not used for the longest time, while all of them take more than they may.
     async fn keep_within_limit(&self) {
-        let Some(most) = self.options.limit else {
+        // What a run makes that leaves the cache as it was does not stay anyway.
+        let Some(most) = self.options.limit.filter(|_| !self.options.ignore_cache) else {
             return;
         };
         let (engine, store) = (&*self.engine, &*self.store);
