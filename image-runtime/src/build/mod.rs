@@ -9,6 +9,7 @@ mod error;
 mod help;
 mod ledger;
 mod locked;
+mod locked_base;
 mod network;
 mod once;
 mod owner;
@@ -31,6 +32,7 @@ use futures_util::TryFutureExt as _;
 use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
+pub use contents::prune as prune_contents;
 pub use error::{BuildError, StepFailed};
 pub use ledger::prune as prune_ledger;
 pub use locked::LockUse;
@@ -117,6 +119,8 @@ const MOST_LOST: usize = 10;
 /// An image whose layers are known.
 struct Prepared {
     name: String,
+    /// What a lock calls it.
+    locked_as: String,
     /// What its root is remembered as, and is; nothing of `scratch`.
     base: Option<(String, ResolvedBase)>,
     plan: Plan,
@@ -273,6 +277,7 @@ impl Builder {
         let added = self.added(chain).await?;
         Ok(Prepared {
             base: base::key(chain).map(|key| (key, base)),
+            locked_as: name.clone(),
             name,
             plan,
             trees,
@@ -487,7 +492,6 @@ impl Builder {
             if !layer.force && self.engine.has_layer(&layer.id).await? {
                 return Ok(false);
             }
-            self.forget_contents(&layer.id)?;
             self.make(image, index).await?;
             self.check(image, index).await?;
             Ok(true)

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::{BuildError, Builder};
+use super::{BuildError, Builder, contents};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::engine::{Engine, EngineError};
 use crate::plan::Plan;
@@ -108,7 +108,7 @@ impl Builder {
     /// What the engine says.
     pub async fn remove_passing(&self) -> Result<(), EngineError> {
         if let Some(passing) = self.passing.get() {
-            remove(&*self.engine, passing.folder.path()).await?;
+            remove(&*self.engine, &self.store, passing.folder.path()).await?;
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ pub async fn sweep_passing(engine: &dyn Engine, store: &Store) -> Result<usize, 
         engine.sweep().await?;
         let mut removed = 0;
         for folder in &left {
-            removed += remove(engine, folder.path()).await?;
+            removed += remove(engine, store, folder.path()).await?;
         }
         Ok(removed)
     };
@@ -151,11 +151,14 @@ pub(super) fn all_passing(store: &Store) -> HashSet<LayerId> {
 }
 
 /// Removes the layers of a run, those first that stand on others; answers how many. As long as some are in use, it stays listed.
-async fn remove(engine: &dyn Engine, folder: &Path) -> Result<usize, EngineError> {
+async fn remove(engine: &dyn Engine, store: &Store, folder: &Path) -> Result<usize, EngineError> {
     let (mut removed, mut in_use) = (0, false);
     for id in listed(folder).iter().rev() {
         match engine.remove_layer(id).await {
-            Ok(()) => removed += 1,
+            Ok(()) => {
+                contents::forget(store, engine.name(), id);
+                removed += 1;
+            }
             Err(EngineError::InUse { .. }) => in_use = true,
             Err(error) => return Err(error),
         }

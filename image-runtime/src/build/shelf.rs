@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use super::contents;
 use super::passing::all_passing;
 use crate::digest::LayerId;
 use crate::engine::{Engine, EngineError, LayerInfo};
@@ -69,6 +70,7 @@ impl Shelf {
             match engine.remove_layer(&id).await {
                 Ok(()) => {
                     store.forget_use(&id);
+                    contents::forget(store, engine.name(), &id);
                     self.layers.retain(|(layer, _)| layer.id != id);
                     removed += 1;
                 }

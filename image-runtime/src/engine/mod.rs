@@ -55,6 +55,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Whether a layer exists.
     async fn has_layer(&self, layer: &LayerId) -> Result<bool, EngineError>;
 
+    /// What tells a layer from one that is made anew in its place, by whomever; `None` where it does not exist.
+    async fn made(&self, layer: &LayerId) -> Result<Option<String>, EngineError>;
+
     /// All layers that exist, in no order.
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError>;
 

@@ -48,7 +48,7 @@ impl std::fmt::Debug for Mask {
 }
 
 /// A text as part of a URL.
-fn in_url(text: &str) -> String {
+pub(super) fn in_url(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

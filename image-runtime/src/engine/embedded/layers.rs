@@ -327,7 +327,8 @@ impl Layers {
         Ok(scratch)
     }
 
-    fn created(&self, layer: &LayerId) -> Option<SystemTime> {
+    /// When it was made.
+    pub(super) fn created(&self, layer: &LayerId) -> Option<SystemTime> {
         self.record(layer).map(|record| record.created)
     }
 
