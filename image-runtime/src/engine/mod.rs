@@ -27,6 +27,8 @@ pub use limits::Limits;
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
+pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
+
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
 use crate::store::Store;
