@@ -15,6 +15,22 @@ fn store(name: &str) -> tempfile::TempDir {
     builder.tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
+/// A lock in which all hashes of a package are others.
+fn with_other_hashes(text: &str, package: &str) -> String {
+    let (before, after) = text
+        .split_once(&format!("{{ name = \"{package}\""))
+        .unwrap();
+    let (hashes, rest) = after.split_once(']').unwrap();
+    let others = hashes.split("sha256:").map(|hash| match hash.get(..4) {
+        Some(begin) if begin.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            format!("0000{}", &hash[4..])
+        }
+        _ => hash.to_owned(),
+    });
+    let others = others.collect::<Vec<_>>().join("sha256:");
+    format!("{before}{{ name = \"{package}\"{others}]{rest}")
+}
+
 #[test]
 fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_not() {
     if !engine() {
@@ -37,6 +53,9 @@ fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_n
         "name = \"python-dateutil\"",
         "\"sha256:",
         "tools = { pip =",
+        "url = \"file:///wheels/direct-1.0-py3-none-any.whl\"",
+        "name = \"STAGED, stage 0\"",
+        "\"jo=",
     ] {
         assert!(text.contains(word), "`{word}` is not in {text}");
     }
@@ -50,7 +69,9 @@ fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_n
     // What was built to write it is what it says, and so is what was built from it.
     for store in [&first, &second] {
         let built = run(store, &["build", "--locked", "--json"]).good().json();
-        assert_eq!(built[0]["built"], 0);
+        for image in built.as_array().unwrap() {
+            assert_eq!(image["built"], 0, "{image}");
+        }
         assert_eq!(
             run(store, &["lock", "--json"]).good().json()["changed"],
             false
@@ -69,27 +90,36 @@ fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_n
         ],
     );
     // Files that are not those that were locked.
-    let (before, after) = text.split_once("{ name = \"python-dateutil\"").unwrap();
-    let (hashes, rest) = after.split_once(']').unwrap();
-    let others = hashes.split("sha256:").map(|hash| match hash.get(..4) {
-        Some(begin) if begin.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            format!("0000{}", &hash[4..])
+    for (package, step) in [
+        ("python-dateutil", "step `pip_install(python-dateutil)`"),
+        ("direct", "step `pip_install(direct @ file:///wheels/"),
+    ] {
+        std::fs::write(&lock, with_other_hashes(&text, package)).unwrap();
+        // Where the same versions were installed without the lock, too.
+        for store in [&first, &second] {
+            run(store, &["build", "--locked"])
+                .with(1, &[step, "Hash mismatch", "that `image.lock` names"]);
         }
-        _ => hash.to_owned(),
-    });
-    let others = others.collect::<Vec<_>>().join("sha256:");
-    let wrong = format!("{before}{{ name = \"python-dateutil\"{others}]{rest}");
-    std::fs::write(&lock, wrong).unwrap();
-    // Where the same versions were installed without the lock, too.
-    for store in [&first, &second] {
-        run(store, &["build", "--locked"]).with(
-            1,
-            &[
-                "step `pip_install(python-dateutil)`",
-                "Hash mismatch",
-                "that `image.lock` names",
-            ],
-        );
+    }
+    // What a stage is to hold that another image only copies from.
+    let jo = text.split('"').find(|pin| pin.starts_with("jo=")).unwrap();
+    std::fs::write(&lock, text.replace(jo, "jo=0.1")).unwrap();
+    run(&second, &["build", "STAGED", "--locked"]).with(
+        1,
+        &["does not bring what `image.lock` says", "without jo=0.1"],
+    );
+    // A base that does not say which, and words that mean nothing there.
+    for (old, new, told) in [
+        (
+            "suite = ",
+            "suit = ",
+            "base `debian 2024.10 python 3.11.10` has",
+        ),
+        ("hashes = [", "hashs = [", "is nothing that a lock says"),
+    ] {
+        std::fs::write(&lock, text.replacen(old, new, 1)).unwrap();
+        run(&second, &["build", "LOCKED", "--locked"])
+            .with(1, &["image.lock` cannot be used", told]);
     }
     // A definition that says something else.
     let (before, after) = text

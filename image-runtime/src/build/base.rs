@@ -12,8 +12,7 @@ use crate::digest::{Digest, Encoder};
 use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
 use crate::event::Event;
 use crate::plan::{
-    BaseSource, Chain, Libc, LockedBase, PlannedLayer, ResolvedBase, Root, StandalonePython,
-    base_layer,
+    BaseSource, Chain, Libc, PlannedLayer, ResolvedBase, Root, StandalonePython, base_layer,
 };
 use crate::spec::Image;
 use crate::spec::base::{BuilderVersion, PythonVersion};
@@ -93,18 +92,19 @@ impl Builder {
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
-        if let Some((source, python)) = self.locked_base(key).await? {
+        if let Some((source, python)) = self.locked_base(key, chain, image).await? {
             // What it says of its own environment never changes.
             let file = record(&format!("locked {}", base_layer(&source).id));
             let mut base: ResolvedBase = match folder.read_record(&file) {
                 Some(base) => base,
                 None => {
-                    let base = self.describe_base(source, image).await?;
+                    let base = self.describe_base(source.clone(), image).await?;
                     folder.write_record(&file, &base)?;
                     base
                 }
             };
-            base.python = python;
+            // Two bases of one layer need not have the same Python.
+            (base.source, base.python) = (source, python);
             return Ok(base);
         }
         let file = record(key);
@@ -364,40 +364,12 @@ impl Builder {
         Ok(())
     }
 
-    /// What a lock says of a base.
-    pub(super) fn base_to_lock(
-        &self,
-        base: &ResolvedBase,
-    ) -> Result<serde_json::Map<String, serde_json::Value>, BuildError> {
-        let mut is = match &base.source {
-            BaseSource::Scratch => serde_json::json!({}),
-            BaseSource::Registry { reference, digest } => {
-                serde_json::json!({ "registry": reference, "digest": digest })
-            }
-            BaseSource::Archive {
-                suite,
-                packages,
-                python,
-            } => {
-                let resolved = self.package_list(suite, packages)?;
-                let mut is = serde_json::to_value(resolved).expect("packages have string keys");
-                if let Some(python) = python {
-                    is["python"] = python.as_str().into();
-                }
-                is
-            }
-        };
-        if let Some(python) = &base.python {
-            is["standalone"] = serde_json::to_value(python).expect("a Python has string keys");
-        }
-        match is {
-            serde_json::Value::Object(is) => Ok(is),
-            _ => unreachable!("a base is written as a table"),
-        }
-    }
-
     /// The packages of a base, as they were resolved.
-    fn package_list(&self, suite: &str, packages: &Digest) -> Result<debian::Resolved, BuildError> {
+    pub(super) fn package_list(
+        &self,
+        suite: &str,
+        packages: &Digest,
+    ) -> Result<debian::Resolved, BuildError> {
         let recorded: Option<debian::Resolved> =
             self.store.bases().read_record(&package_list(packages));
         recorded
@@ -409,7 +381,7 @@ impl Builder {
 }
 
 /// The suite of the Debian archive that an image of Docker Hub is made of, and whether it holds the suite's own Python.
-fn archived(reference: &str) -> Option<(&'static str, bool)> {
+pub(super) fn archived(reference: &str) -> Option<(&'static str, bool)> {
     let name = reference.strip_prefix("docker.io/").unwrap_or(reference);
     let name = name.strip_prefix("library/").unwrap_or(name);
     let suite_of = |tag: &str| match tag {
@@ -429,56 +401,8 @@ fn archived(reference: &str) -> Option<(&'static str, bool)> {
     }
 }
 
-/// The base that a lock names. Its packages are remembered: they are fetched by that list. Else why it cannot be used.
-pub(super) fn locked_base(
-    base: &LockedBase,
-    store: &Store,
-) -> Result<(BaseSource, Option<StandalonePython>), String> {
-    let malformed = |error: serde_json::Error| format!("is not written as it was: {error}");
-    let python = base
-        .is
-        .get("standalone")
-        .cloned()
-        .map(serde_json::from_value);
-    let python = python.transpose().map_err(malformed)?;
-    Ok((locked_source(base, store)?, python))
-}
-
-fn locked_source(base: &LockedBase, store: &Store) -> Result<BaseSource, String> {
-    let text = |name: &str| {
-        base.is
-            .get(name)
-            .and_then(|value| value.as_str())
-            .map(str::to_owned)
-    };
-    if let (Some(reference), Some(digest)) = (text("registry"), text("digest")) {
-        return Ok(BaseSource::Registry { reference, digest });
-    }
-    if !base.is.contains_key("suite") {
-        return Ok(BaseSource::Scratch);
-    }
-    let list = serde_json::Value::Object(base.is.clone());
-    let resolved: debian::Resolved = serde_json::from_value(list)
-        .map_err(|error| format!("is not written as it was: {error}"))?;
-    if resolved.architecture != architecture() {
-        let (locked, here) = (&resolved.architecture, architecture());
-        return Err(format!(
-            "is locked for {locked}, and this machine is {here}"
-        ));
-    }
-    let packages = resolved.identity();
-    let file = package_list(&packages);
-    let kept = store.bases().write_record(&file, &resolved);
-    kept.map_err(|error| format!("cannot be kept: {error}"))?;
-    Ok(BaseSource::Archive {
-        suite: resolved.suite,
-        packages,
-        python: text("python"),
-    })
-}
-
 /// The worker is this very program, so images have this machine's architecture, in Debian's words.
-fn architecture() -> &'static str {
+pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -494,7 +418,7 @@ fn one_line(error: &dyn std::error::Error) -> String {
 }
 
 /// The record of a base's packages.
-fn package_list(packages: &Digest) -> String {
+pub(super) fn package_list(packages: &Digest) -> String {
     format!("packages-{packages}.json")
 }
 

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Builder, Prepared};
 use crate::digest::LayerId;
@@ -10,14 +12,21 @@ use crate::engine::{EngineError, Mount};
 use crate::plan::{Action, Contents, Holdings};
 use crate::protocol::Command;
 use crate::secrets::Mask;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::worker::INSPECT;
-
-/// Hashes of the files of Python packages, by `name==version`.
-type Hashes = BTreeMap<String, Vec<String>>;
 
 /// Where the answer is put inside.
 const ANSWER: &str = "/dev/image-runtime/contents";
+
+/// What is known of a layer. It counts as long as the layer is not made anew, by whatever program.
+#[derive(Clone, Serialize, Deserialize)]
+struct Known {
+    /// Which making of the layer it is of.
+    made: String,
+    contents: Contents,
+    /// Hashes of the files of Python packages, by the package.
+    hashes: BTreeMap<String, Vec<String>>,
+}
 
 impl Builder {
     /// What a layer of an image brings; it exists.
@@ -30,49 +39,60 @@ impl Builder {
         if !changes_packages(&layers[index].action) {
             return Ok(Holdings::default());
         }
-        let above = self.contents(image, index, layers[index].id).await?;
-        let below = self.contents(image, index, layers[index - 1].id).await?;
-        let mut holds = above.above(&below);
-        let known: Hashes = self
-            .store
-            .contents()
-            .read_record(&self.hashes_file(&layers[index].id))
-            .unwrap_or_default();
+        let above = self.known(image, index, layers[index].id).await?;
+        let below = self.known(image, index, layers[index - 1].id).await?;
+        let mut holds = above.contents.above(&below.contents);
         for package in &mut holds.python {
-            if let Some(hashes) = known.get(&package.to_string()) {
+            if let Some(hashes) = above.hashes.get(&package.to_string()) {
                 package.hashes.clone_from(hashes);
             }
         }
         Ok(holds)
     }
 
-    /// Keeps the hashes of a layer's Python packages, as long as it is not made anew.
-    pub(super) fn note_hashes(&self, of: &LayerId, holds: &Holdings) -> Result<(), BuildError> {
-        let hashes: Hashes = holds
-            .python
-            .iter()
-            .filter(|package| !package.hashes.is_empty())
-            .map(|package| (package.to_string(), package.hashes.clone()))
-            .collect();
-        if !hashes.is_empty() {
-            let folder = self.store.contents();
-            folder.write_record(&self.hashes_file(of), &hashes)?;
-        }
-        Ok(())
+    /// Keeps the hashes of a layer's Python packages.
+    pub(super) async fn note_hashes(
+        &self,
+        image: &Prepared,
+        index: usize,
+        holds: &Holdings,
+    ) -> Result<(), BuildError> {
+        let of = image.plan.layers[index].id;
+        let known = self.known(image, index, of).await?;
+        let hashed = holds.python.iter();
+        let hashed = hashed.filter(|package| !package.hashes.is_empty());
+        let hashes = hashed.map(|package| (package.to_string(), package.hashes.clone()));
+        let hashes = hashes.collect();
+        self.note(&of, &Known { hashes, ..known })
     }
 
-    /// The packages of a layer. What was found is kept as long as the layer is not made anew.
-    async fn contents(
+    /// What is known of a layer; what was never found out is, now.
+    async fn known(
+        &self,
+        image: &Prepared,
+        index: usize,
+        of: LayerId,
+    ) -> Result<Known, BuildError> {
+        let made = self.engine.made(&of).await?.unwrap_or_default();
+        let known: Option<Known> = self.store.contents().read_record(&self.file(&of));
+        if let Some(known) = known.filter(|known| known.made == made) {
+            return Ok(known);
+        }
+        let known = Known {
+            made,
+            contents: self.inspect(image, index, of).await?,
+            hashes: BTreeMap::new(),
+        };
+        self.note(&of, &known)?;
+        Ok(known)
+    }
+
+    async fn inspect(
         &self,
         image: &Prepared,
         index: usize,
         of: LayerId,
     ) -> Result<Contents, BuildError> {
-        let folder = self.store.contents();
-        let file = self.contents_file(&of);
-        if let Some(known) = folder.read_record(&file) {
-            return Ok(known);
-        }
         let run = self.store.run_dir()?;
         let shared = run.path().join("contents");
         // The image's user need not be ours; the directory above is private.
@@ -96,27 +116,62 @@ impl Builder {
             .await?;
         worker.remove().await?;
         let answer = std::fs::read(shared.join("packages.json")).map_err(EngineError::Files)?;
-        let contents: Contents =
+        let mut contents: Contents =
             serde_json::from_slice(&answer).map_err(|error| EngineError::Files(error.into()))?;
-        folder.write_record(&file, &contents)?;
+        let urls = contents.python.values_mut();
+        let mut urls: Vec<_> = urls.filter_map(|(_, url)| url.as_mut()).collect();
+        if !urls.is_empty() {
+            // A URL may hold what nobody is to read.
+            for layer in &image.plan.layers[..=index] {
+                let secrets = self.secrets(image, layer)?;
+                for url in &mut urls {
+                    **url = secrets.named_in(std::mem::take(url));
+                }
+            }
+        }
         Ok(contents)
     }
 
-    /// Forgets what a layer held that is about to be made.
-    pub(super) fn forget_contents(&self, of: &LayerId) -> Result<(), BuildError> {
-        let folder = self.store.contents();
-        folder.remove(&self.contents_file(of))?;
-        Ok(folder.remove(&self.hashes_file(of))?)
+    fn note(&self, of: &LayerId, known: &Known) -> Result<(), BuildError> {
+        let record = serde_json::to_vec(known).expect("records have string keys");
+        // What is lost is found out again.
+        Ok(self.store.contents().write_cache(&self.file(of), &record)?)
     }
 
-    /// Engines that share a store need not have made the same.
-    fn contents_file(&self, of: &LayerId) -> String {
-        format!("{}-{of}.json", self.engine.name())
+    fn file(&self, of: &LayerId) -> String {
+        file(self.engine.name(), of)
     }
+}
 
-    fn hashes_file(&self, of: &LayerId) -> String {
-        format!("{}-{of}-hashes.json", self.engine.name())
+/// Engines that share a store need not have made the same.
+fn file(engine: &str, of: &LayerId) -> String {
+    format!("{engine}-{of}.json")
+}
+
+/// Forgets what was in a layer that is gone.
+pub(super) fn forget(store: &Store, engine: &str, of: &LayerId) {
+    // Where that fails, `prune` does it.
+    let _ = store.contents().remove(&file(engine, of));
+}
+
+/// Forgets what was in layers of an engine that are gone: in all but these.
+///
+/// # Errors
+/// A file cannot be removed.
+pub fn prune(store: &Store, engine: &str, kept: &[LayerId]) -> Result<(), StoreError> {
+    let kept: HashSet<_> = kept.iter().map(|layer| file(engine, layer)).collect();
+    let folder = store.contents();
+    let entries = std::fs::read_dir(folder.path());
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_of_engine = name
+            .strip_prefix(engine)
+            .is_some_and(|rest| rest.starts_with('-'));
+        if is_of_engine && !kept.contains(&name) {
+            folder.remove(&name)?;
+        }
     }
+    Ok(())
 }
 
 /// Whether a layer can bring packages.

@@ -72,10 +72,20 @@ impl Builder {
             Source::Context | Source::Nothing => {
                 return self.read_context(chain, index, copy).await;
             }
-            Source::Stage(stage) => Chain::of_stage(origin, stage, step.place),
-            Source::Image(reference) => Chain::of_registry(reference),
+            Source::Stage(stage) => {
+                let stages = Chain::of_stage(origin, stage, step.place);
+                let mut source = self.prepare_chain(image.to_owned(), &stages).await?;
+                source.locked_as = format!("{image}, stage {stage}");
+                if source.has_steps() {
+                    self.pin(&mut source).await?;
+                }
+                source
+            }
+            Source::Image(reference) => {
+                let other = Chain::of_registry(reference);
+                self.prepare_chain(image.to_owned(), &other).await?
+            }
         };
-        let source = self.prepare_chain(image.to_owned(), &source).await?;
         let mut encoder = Encoder::new("image-runtime copied from image 1");
         encoder.digest(&source.plan.top());
         encoder.list(copy.sources.iter().map(String::as_str));
@@ -354,6 +364,11 @@ impl Prepared {
             _ => &[],
         };
         taken.iter().map(|taken| &taken.tree)
+    }
+
+    /// Whether it is more than its base.
+    pub(super) fn has_steps(&self) -> bool {
+        self.plan.layers.len() > 1
     }
 
     /// The image that a step copies from, if it does.

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::base::locked_base;
+use futures_util::future::BoxFuture;
+
+use super::locked_base::locked_base;
 use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
-    Action, BaseSource, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep,
-    Lockfile, StandalonePython, Value, definition, installs,
+    Action, BaseSource, Chain, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage,
+    LockedStep, Lockfile, PythonPackage, StandalonePython, Value, definition, installs, tools,
 };
 use crate::spec::Image;
 
@@ -67,16 +69,17 @@ impl Builder {
     pub(super) async fn locked_base(
         &self,
         key: &str,
+        chain: &Chain,
+        image: &str,
     ) -> Result<Option<(BaseSource, Option<StandalonePython>)>, BuildError> {
         let Some(lock) = self.lockfile().await? else {
             return Ok(None);
         };
         match lock.base(key) {
-            Some(base) => locked_base(base, &self.store).map(Some).map_err(|reason| {
-                let fault = format!("base `{key}` {reason}");
-                self.misfit(key, fault)
-            }),
-            None if self.exact() => Err(self.misfit(key, format!("base `{key}` is not in it"))),
+            Some(base) => locked_base(base, chain, &self.store)
+                .map(Some)
+                .map_err(|reason| self.misfit(image, format!("base `{key}` {reason}"))),
+            None if self.exact() => Err(self.misfit(image, format!("base `{key}` is not in it"))),
             None => Ok(None),
         }
     }
@@ -97,7 +100,8 @@ impl Builder {
         let Some(lock) = self.lockfile().await? else {
             return Ok(());
         };
-        let fitting = lock.fit(&image.name, &image.plan, self.exact());
+        let base = image.base.as_ref().map(|(key, _)| key.as_str());
+        let fitting = lock.fit(&image.locked_as, base, &image.plan, self.exact());
         let fitting = fitting.map_err(|source| BuildError::Lock {
             path: self.lock_path(),
             source,
@@ -192,17 +196,41 @@ impl Builder {
         self.make_all(&prepared)
             .await
             .map_err(|error| vec![error])?;
-        let (mut bases, mut locked) = (BTreeMap::new(), Vec::new());
+        let (mut bases, mut locked) = (BTreeMap::new(), BTreeMap::new());
         for (image, (prepared, _)) in images.iter().zip(&prepared) {
             self.note_build(*image, prepared);
             self.collect_bases(prepared, &mut bases)
                 .map_err(|error| vec![error])?;
-            locked.push(self.locked(prepared).await.map_err(|error| vec![error])?);
+            self.collect_locked(prepared, &mut locked)
+                .await
+                .map_err(|error| vec![error])?;
         }
-        locked.sort_by(|a, b| a.name.cmp(&b.name));
         let bases = bases.into_iter();
         let bases = bases.map(|(of, is)| LockedBase { of, is }).collect();
-        Ok(Lockfile::new(bases, locked).text())
+        Ok(Lockfile::new(bases, locked.into_values().collect()).text())
+    }
+
+    /// What an image holds, and what those stages hold that it copies from. They are made where they are missing: nobody else
+    /// can tell.
+    fn collect_locked<'a>(
+        &'a self,
+        image: &'a Prepared,
+        locked: &'a mut BTreeMap<String, LockedImage>,
+    ) -> BoxFuture<'a, Result<(), BuildError>> {
+        Box::pin(async move {
+            if locked.contains_key(&image.locked_as) {
+                return Ok(());
+            }
+            let this = self.locked(image).await?;
+            locked.insert(image.locked_as.clone(), this);
+            let sources = image.copied.keys().filter_map(|step| image.source(*step));
+            for stage in sources.filter(|source| source.has_steps()) {
+                let missing = self.missing(&stage.plan).await?;
+                self.make_image(stage, &missing).await?;
+                self.collect_locked(stage, locked).await?;
+            }
+            Ok(())
+        })
     }
 
     /// The bases of an image, and of those that it copies from.
@@ -222,7 +250,7 @@ impl Builder {
 
     async fn locked(&self, image: &Prepared) -> Result<LockedImage, BuildError> {
         let mut locked = LockedImage {
-            name: image.name.clone(),
+            name: image.locked_as.clone(),
             base: image.base.as_ref().map(|(key, _)| key.clone()),
             tools: BTreeMap::new(),
             steps: Vec::new(),
@@ -234,17 +262,9 @@ impl Builder {
                 continue;
             }
             self.find_hashes(image, index, &mut holds).await?;
-            let mut tool = |name: &str, version: &str| {
-                locked.tools.insert(name.to_owned(), version.to_owned());
-            };
-            match &layer.action {
-                Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => tool("uv", uv),
-                Action::SuitePython { uv, pip, .. } | Action::StandalonePython { uv, pip, .. } => {
-                    tool("uv", uv);
-                    tool("pip", pip);
-                }
-                _ => {}
-            }
+            let tools = tools(&layer.action).into_iter();
+            let tools = tools.map(|(name, version)| (name.to_owned(), version.to_owned()));
+            locked.tools.extend(tools);
             locked.steps.push(LockedStep {
                 step: layer.title.clone(),
                 definition: definition(record),
@@ -254,7 +274,8 @@ impl Builder {
         Ok(locked)
     }
 
-    /// Fills in the hashes of Python packages that a step can be told to install: those that are known, and those its index tells.
+    /// Fills in the hashes of Python packages that a step can be told to install: those that are known, and those its index or the
+    /// servers of URLs tell.
     async fn find_hashes(
         &self,
         image: &Prepared,
@@ -263,7 +284,6 @@ impl Builder {
     ) -> Result<(), BuildError> {
         let layer = &image.plan.layers[index];
         let secrets = self.secrets(image, layer)?;
-        let mask = secrets.mask();
         let known = layer
             .pins
             .as_deref()
@@ -274,7 +294,6 @@ impl Builder {
             if let Some(known) = known.iter().find(is) {
                 package.hashes.clone_from(&known.hashes);
             }
-            package.url = package.url.take().map(|url| mask.apply(url));
         }
         let uv = match &layer.action {
             Action::PipInstall { uv, .. }
@@ -284,10 +303,10 @@ impl Builder {
             Action::UvSync { uv, sync } if sync.project.lock.is_empty() => uv,
             _ => return Ok(()),
         };
-        let from_index = holds.python.iter().filter(|package| package.url.is_none());
-        let unknown: Vec<_> = from_index
-            .filter(|package| package.hashes.is_empty())
-            .collect();
+        let has_none = |package: &&PythonPackage| package.hashes.is_empty();
+        let files = holds.python.iter();
+        let files = files.filter(|package| !package.is_of_repository());
+        let unknown: Vec<_> = files.filter(has_none).collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -297,7 +316,7 @@ impl Builder {
         let mut commands = question.commands.clone();
         self.dress(layer, &secrets, &mut commands, &mut mounts);
         let worker = self
-            .run_in(image, layer, layer.id, &mask, commands, mounts)
+            .run_in(image, layer, layer.id, &secrets.mask(), commands, mounts)
             .await?;
         worker.remove().await?;
         let answer = pins::hashes(&question);
@@ -306,15 +325,12 @@ impl Builder {
             .iter_mut()
             .filter(|package| package.hashes.is_empty())
         {
-            package.hashes = answer
-                .get(&package.to_string())
-                .cloned()
-                .unwrap_or_default();
+            package.hashes = answer.get(&package.name).cloned().unwrap_or_default();
         }
-        self.note_hashes(&layer.id, holds)
+        self.note_hashes(image, index, holds).await
     }
 }
 
-fn same(a: &crate::plan::PythonPackage, b: &crate::plan::PythonPackage) -> bool {
-    (&a.name, &a.version) == (&b.name, &b.version)
+fn same(a: &PythonPackage, b: &PythonPackage) -> bool {
+    (&a.name, &a.version, &a.url) == (&b.name, &b.version, &b.url)
 }

@@ -11,6 +11,7 @@ mod fetch;
 mod help;
 mod ledger;
 mod locked;
+mod locked_base;
 mod network;
 mod once;
 mod owner;
@@ -33,6 +34,7 @@ use futures_util::TryFutureExt as _;
 use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
+pub use contents::prune as prune_contents;
 pub use error::{BuildError, StepFailed};
 pub use ledger::prune as prune_ledger;
 pub use locked::LockUse;
@@ -120,6 +122,8 @@ const MOST_LOST: usize = 10;
 /// An image whose layers are known.
 struct Prepared {
     name: String,
+    /// What a lock calls it.
+    locked_as: String,
     /// What its root is remembered as, and is; nothing of `scratch`.
     base: Option<(String, ResolvedBase)>,
     plan: Plan,
@@ -276,6 +280,7 @@ impl Builder {
         let added = self.added(chain).await?;
         Ok(Prepared {
             base: base::key(chain).map(|key| (key, base)),
+            locked_as: name.clone(),
             name,
             plan,
             trees,
@@ -370,7 +375,8 @@ impl Builder {
 
     /// Removes the layers that were not used for the longest time, while all of them take more than they may.
     async fn keep_within_limit(&self) {
-        let Some(most) = self.options.limit else {
+        // What a run makes that leaves the cache as it was does not stay anyway.
+        let Some(most) = self.options.limit.filter(|_| !self.options.ignore_cache) else {
             return;
         };
         let (engine, store) = (&*self.engine, &*self.store);
@@ -508,7 +514,6 @@ impl Builder {
             if !layer.force && self.engine.has_layer(&layer.id).await? {
                 return Ok(false);
             }
-            self.forget_contents(&layer.id)?;
             ahead.begin(index);
             self.make(image, index).await?;
             self.check(image, index).await?;

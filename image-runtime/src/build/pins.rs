@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use super::BuildError;
 use super::pip::{self, FILES, Installation, Variables};
-use crate::plan::{Action, PlannedLayer, PythonPackage};
+use crate::plan::{Action, PlannedLayer, PythonPackage, normalized};
 use crate::protocol::Command;
 use crate::secrets::Values;
 use crate::store::Store;
 
 /// What is installed, by name, version and hash.
 const PINNED: &str = "requirements.txt";
+/// What is installed that no hash is known of.
+const OTHERS: &str = "others.txt";
 /// What uv answers.
 const HASHED: &str = "hashed.txt";
 
@@ -26,22 +28,31 @@ pub(super) fn install(
     let (hashed, others): (Vec<_>, Vec<_>) = packages
         .iter()
         .partition(|package| !package.hashes.is_empty());
-    let mut commands = Vec::new();
-    let mut installation = Installation::default();
-    if !hashed.is_empty() {
-        let text: String = hashed.into_iter().map(with_hashes).collect();
-        installation = Installation::with_files(store, &[(PINNED, &text)], true)?;
-        let file = format!("{FILES}/{PINNED}");
-        commands.push(uv_install(&options, &["--require-hashes", "-r", &file]));
-    }
-    if !others.is_empty() {
-        let mut words = vec!["--".to_owned()];
-        for package in others {
-            words.push(written(package, layer, &variables)?);
+    let (mut texts, mut commands) = (Vec::new(), Vec::new());
+    for (name, packages, words) in [
+        (PINNED, hashed, &["--require-hashes", "-r"][..]),
+        (OTHERS, others, &["-r"]),
+    ] {
+        if !packages.is_empty() {
+            let text: String = packages
+                .into_iter()
+                .map(|package| with_hashes(package, layer))
+                .collect();
+            // uv itself puts their values in; what is missing it would take as it stands.
+            variables.put_into(&text)?;
+            let file = format!("{FILES}/{name}");
+            commands.push(uv_install(&options, &[words, &[&file]].concat()));
+            texts.push((name, text));
         }
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        commands.push(uv_install(&options, &words));
     }
+    if texts.is_empty() {
+        return Ok(Installation::default());
+    }
+    let texts: Vec<_> = texts
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    let mut installation = Installation::with_files(store, &texts, true)?;
     installation.commands = commands;
     Ok(installation)
 }
@@ -56,7 +67,7 @@ fn uv_install(options: &[String], words: &[&str]) -> Command {
     install
 }
 
-/// Asks the index of a step for the hashes of all files of these versions.
+/// Asks the index of a step for the hashes of all files of these versions, and servers for those of files that URLs name.
 pub(super) fn ask_for_hashes(
     packages: &[&PythonPackage],
     layer: &PlannedLayer,
@@ -66,7 +77,7 @@ pub(super) fn ask_for_hashes(
     let variables = Variables { layer, secrets };
     let text: String = packages
         .iter()
-        .map(|package| format!("{package}\n"))
+        .map(|package| format!("{}\n", requirement(package, layer)))
         .collect();
     let mut installation = Installation::with_files(store, &[(PINNED, &text)], false)?;
     let mut compile = pip::uv_pip("compile");
@@ -88,58 +99,59 @@ pub(super) fn ask_for_hashes(
     Ok(installation)
 }
 
-/// The answer: hashes by `name==version`.
+/// The answer: hashes by the names of packages.
 pub(super) fn hashes(installation: &Installation) -> HashMap<String, Vec<String>> {
     let text = installation.read(HASHED).unwrap_or_default();
     let mut hashes: HashMap<String, Vec<String>> = HashMap::new();
     let mut package = String::new();
-    for word in text.split_whitespace() {
+    for line in text.lines() {
+        let begin = line.split(['=', '[', ' ', ';']).next().unwrap_or_default();
+        let word = line.split_whitespace().next().unwrap_or_default();
         match word.strip_prefix("--hash=") {
             Some(hash) => hashes
                 .entry(package.clone())
                 .or_default()
                 .push(hash.to_owned()),
-            None if word.contains("==") => word.clone_into(&mut package),
+            None if !begin.is_empty() => package = normalized(begin),
             None => {}
         }
     }
     hashes
 }
 
-fn with_hashes(package: &PythonPackage) -> String {
+fn with_hashes(package: &PythonPackage, layer: &PlannedLayer) -> String {
     let hashes: String = package
         .hashes
         .iter()
         .map(|hash| format!(" \\\n    --hash={hash}"))
         .collect();
-    format!("{package}{hashes}\n")
+    format!("{}{hashes}\n", requirement(package, layer))
 }
 
-/// A package that no hash is known of: as the step writes it where it comes from elsewhere than an index, since that may name secrets.
-fn written(
-    package: &PythonPackage,
-    layer: &PlannedLayer,
-    variables: &Variables<'_>,
-) -> Result<String, BuildError> {
+/// A package as installers are asked for it. Nobody notes who may fetch a URL: that is as the step says it.
+fn requirement(package: &PythonPackage, layer: &PlannedLayer) -> String {
+    let PythonPackage { name, version, .. } = package;
     let Some(url) = &package.url else {
-        return Ok(package.to_string());
+        return format!("{name}=={version}");
     };
-    let Action::PipInstall { pip, .. } = &layer.action else {
-        return Ok(format!("{} @ {url}", package.name));
+    let own = match &layer.action {
+        Action::PipInstall { pip, .. } => pip.url_of(name),
+        _ => None,
     };
-    let own = pip.list.iter().find(|requirement| {
-        let name = requirement.split_once('@').map(|(name, _)| name);
-        let name = name.and_then(|name| name.split('[').next());
-        name.is_some_and(|name| {
-            name.trim()
-                .replace(['_', '.'], "-")
-                .eq_ignore_ascii_case(&package.name)
-        })
-    });
-    match own {
-        Some(requirement) => variables.put_into(requirement),
-        None => Ok(format!("{} @ {url}", package.name)),
+    let host = |authority: &str| authority.rsplit('@').next().map(str::to_owned);
+    match (parts(url), own.and_then(parts)) {
+        (Some((scheme, here, path)), Some((_, own, _))) if host(here) == host(own) => {
+            format!("{name} @ {scheme}://{own}{path}")
+        }
+        _ => format!("{name} @ {url}"),
     }
+}
+
+/// The scheme of a URL, its host with who asks, and the rest.
+fn parts(url: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    Some((scheme, authority, path))
 }
 
 /// The options of a step that say where packages come from.
@@ -147,5 +159,80 @@ fn options(layer: &PlannedLayer, variables: &Variables<'_>) -> Result<Vec<String
     match &layer.action {
         Action::PipInstall { pip, .. } => pip::options(pip, variables),
         _ => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Config, Pip};
+    use crate::spec::Secrets;
+    use crate::spec::verb::pip_install;
+
+    fn package(name: &str, url: Option<&str>, hashes: &[&str]) -> PythonPackage {
+        PythonPackage {
+            name: name.into(),
+            version: "1.0".into(),
+            url: url.map(str::to_owned),
+            hashes: hashes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn layer(requirements: &'static [&'static str]) -> PlannedLayer {
+        let crate::spec::Step::PipInstall(step) = pip_install(requirements).step() else {
+            panic!("a step is what it was made as")
+        };
+        PlannedLayer {
+            id: crate::digest::Digest::of(b"layer"),
+            title: "pip_install(…)".into(),
+            action: Action::PipInstall {
+                pip: Pip::from(&step),
+                uv: "0".into(),
+            },
+            config: Config::default(),
+            secrets: Secrets::NONE,
+            force: false,
+            pins: None,
+        }
+    }
+
+    #[test]
+    fn what_is_locked_is_installed_and_not_what_its_requirement_has_come_to_mean() {
+        let layer = layer(&[
+            "My_Pkg[extra] @ git+https://${TOKEN}@host/pkg@main",
+            "file @ https://user@other/file.whl",
+            "six",
+        ]);
+        let locked = Some("git+https://host/pkg@c0#subdirectory=a");
+        for (package, written) in [
+            (
+                package("my-pkg", locked, &[]),
+                "my-pkg @ git+https://${TOKEN}@host/pkg@c0#subdirectory=a\n",
+            ),
+            (
+                package(
+                    "file",
+                    Some("https://host/file.whl?t=${T}"),
+                    &["sha256:a", "sha256:b"],
+                ),
+                "file @ https://host/file.whl?t=${T} \\\n    --hash=sha256:a \\\n    --hash=sha256:b\n",
+            ),
+            (package("six", None, &[]), "six==1.0\n"),
+        ] {
+            assert_eq!(with_hashes(&package, &layer), written);
+        }
+    }
+
+    #[test]
+    fn hashes_are_found_in_what_uv_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path()).unwrap();
+        let text = "a-b[c]==1 ; python_version > '3' \\\n    --hash=sha256:a \\\n    --hash=sha256:b\n\
+                    c @ https://h/c.whl \\\n    --hash=sha256:c\nd @ git+https://h/d@0\n";
+        let installation = Installation::with_files(&store, &[(HASHED, text)], true).unwrap();
+        let found = hashes(&installation);
+        assert_eq!(found["a-b"], ["sha256:a", "sha256:b"]);
+        assert_eq!(found["c"], ["sha256:c"]);
+        assert_eq!(found.len(), 2);
     }
 }

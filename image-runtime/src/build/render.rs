@@ -2,12 +2,18 @@
 //!
 //! What only BuildKit knows is left out where the older builder has another way: here-documents and `--chmod` become commands.
 
+mod config;
+mod local;
+mod words;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use self::local::common;
+use self::words::{expanding, json, literal, quoted, word, words};
 use super::{BuildError, Builder, Prepared};
-use crate::context::{NodeKind, Tree};
+use crate::context::NodeKind;
 use crate::plan::{Action, BaseSource, Config, CopySpec, Pip, PlannedLayer};
 use crate::spec::Image;
 
@@ -38,9 +44,6 @@ impl Builder {
 
 /// Runs its argument as a program.
 const SCRIPT: &str = "f=$(mktemp) && printf %s \"$1\" > \"$f\" && chmod +x \"$f\" && \"$f\"; s=$?; rm -f \"$f\"; exit $s";
-
-/// Makes a directory for its second argument, unless it is there.
-const DIRECTORY: &str = "[ -d \"$1\" ] || { mkdir -p \"$1\" && chown \"$2\" \"$1\"; }";
 
 /// Makes a file of its second argument.
 const DOCUMENT: &str = "mkdir -p \"${1%/*}/\" && printf %s \"$2\" > \"$1\" && chmod 644 \"$1\"";
@@ -148,92 +151,6 @@ impl Writer {
                 let _ = writeln!(self.text, "ARG {}={}", one.0, quoted(&one.1));
                 now.push(one.clone());
             }
-        }
-    }
-
-    /// What a step runs in: environment, working directory, shell.
-    fn surroundings(&mut self, now: &mut Config, wanted: &Config) {
-        for (name, value) in &wanted.env {
-            let known = now.env.iter().find(|(known, _)| known == name);
-            let is = known.map(|(_, value)| value.as_str());
-            // What containers have where an image says nothing.
-            let is = is.or((name == "PATH").then_some(crate::plan::DEFAULT_PATH));
-            if is != Some(value) {
-                let _ = writeln!(self.text, "ENV {name}={}", quoted(value));
-                now.set(name, value);
-            }
-        }
-        if now.shell != wanted.shell && !wanted.shell.is_empty() {
-            let _ = writeln!(self.text, "SHELL {}", json(&wanted.shell));
-            now.shell.clone_from(&wanted.shell);
-        }
-        if now.workdir != wanted.workdir {
-            if !wanted.user.is_empty() {
-                // The older builder makes directories that belong to root.
-                self.user(now, "");
-                let owner = match (wanted.user.contains(':'), wanted.user.parse::<u32>()) {
-                    (true, _) => wanted.user.clone(),
-                    (false, Ok(number)) => format!("{number}:{number}"),
-                    (false, Err(_)) => format!("{}:", wanted.user),
-                };
-                self.command(&["sh", "-c", DIRECTORY, "sh", &wanted.workdir, &owner]);
-            }
-            let _ = writeln!(self.text, "WORKDIR {}", literal(&wanted.workdir));
-            now.workdir.clone_from(&wanted.workdir);
-        }
-    }
-
-    fn user(&mut self, now: &mut Config, wanted: &str) {
-        if now.user != wanted {
-            let user = if wanted.is_empty() { "0" } else { wanted };
-            let _ = writeln!(self.text, "USER {}", literal(user));
-            wanted.clone_into(&mut now.user);
-        }
-    }
-
-    /// What starts in containers of the image, and what is said of them.
-    fn started(&mut self, now: &Config, wanted: &Config) {
-        if now.entrypoint != wanted.entrypoint {
-            let _ = writeln!(self.text, "ENTRYPOINT {}", json(&wanted.entrypoint));
-        }
-        if now.cmd != wanted.cmd && !(wanted.cmd.is_empty() && now.entrypoint != wanted.entrypoint)
-        {
-            let _ = writeln!(self.text, "CMD {}", json(&wanted.cmd));
-        }
-        for (name, value) in &wanted.labels {
-            let _ = writeln!(self.text, "LABEL {}={}", quoted(name), quoted(value));
-        }
-        for port in &wanted.exposed {
-            let _ = writeln!(self.text, "EXPOSE {}", literal(port));
-        }
-        if !wanted.volumes.is_empty() {
-            let _ = writeln!(self.text, "VOLUME {}", json(&wanted.volumes));
-        }
-        if !wanted.stop_signal.is_empty() {
-            let _ = writeln!(self.text, "STOPSIGNAL {}", literal(&wanted.stop_signal));
-        }
-        if let Some(check) = &wanted.healthcheck {
-            let flags = [
-                ("interval", check.interval),
-                ("timeout", check.timeout),
-                ("start-period", check.start_period),
-            ];
-            let mut line = "HEALTHCHECK".to_owned();
-            for (name, nanoseconds) in flags.into_iter().filter(|(_, time)| *time > 0) {
-                let _ = write!(line, " --{name}={nanoseconds}ns");
-            }
-            if check.retries > 0 {
-                let _ = write!(line, " --retries={}", check.retries);
-            }
-            let _ = match &check.test[..] {
-                [kind, command] if kind == "CMD-SHELL" => {
-                    writeln!(self.text, "{line} CMD {command}")
-                }
-                [kind, argv @ ..] if kind == "CMD" => {
-                    writeln!(self.text, "{line} CMD {}", json(argv))
-                }
-                _ => writeln!(self.text, "{line} NONE"),
-            };
         }
     }
 
@@ -474,106 +391,6 @@ impl Writer {
             self.command(&argv);
         }
     }
-
-    /// A tree: whole where nothing of it is ignored, else in as many pieces as that takes.
-    fn copy_tree(&mut self, verb: &str, tree: &Tree, target: &str) {
-        let root = tree.root();
-        let mut pieces = Vec::new();
-        match root.is_dir() {
-            true => pieces_of(
-                tree,
-                root,
-                Path::new(""),
-                target.trim_end_matches('/'),
-                &mut pieces,
-            ),
-            false => pieces.push((root.to_owned(), target.to_owned())),
-        }
-        for (source, target) in pieces {
-            let source = source.strip_prefix(&self.context).unwrap_or(&source);
-            let source = match source.to_string_lossy() {
-                empty if empty.is_empty() => ".".to_owned(),
-                text => text.into_owned(),
-            };
-            let _ = writeln!(self.text, "{verb} {}", words(&[source, target]));
-        }
-    }
-}
-
-/// The largest directories that are taken whole, and the files beside them.
-fn pieces_of(
-    tree: &Tree,
-    root: &Path,
-    below: &Path,
-    target: &str,
-    pieces: &mut Vec<(PathBuf, String)>,
-) {
-    let here = root.join(below);
-    let to = |path: &Path| match path.as_os_str().is_empty() {
-        true => format!("{target}/"),
-        false => format!("{target}/{}", path.display()),
-    };
-    if is_whole(tree, &here, below) {
-        pieces.push((here, to(below)));
-        return;
-    }
-    for node in tree.nodes() {
-        if node.path.parent() == Some(below) {
-            match node.kind {
-                NodeKind::Directory => pieces_of(tree, root, &node.path, target, pieces),
-                _ => pieces.push((root.join(&node.path), to(&node.path))),
-            }
-        }
-    }
-}
-
-/// Whether all that a directory holds is taken.
-fn is_whole(tree: &Tree, directory: &Path, below: &Path) -> bool {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.into_iter().all(|entry| {
-        let path = below.join(entry.file_name());
-        let node = tree.nodes().iter().find(|node| node.path == path);
-        node.is_some_and(|node| match node.kind {
-            NodeKind::Directory => is_whole(tree, &entry.path(), &path),
-            _ => true,
-        })
-    })
-}
-
-impl Prepared {
-    /// Where local files lie.
-    fn local_roots(&self, roots: &mut Vec<PathBuf>) {
-        for layer in &self.plan.layers {
-            match layer.action {
-                Action::CopyFiles { step, .. } => {
-                    roots.extend(self.trees.get(&step).map(|tree| tree.root().to_owned()));
-                }
-                Action::Copy { step, .. } => {
-                    roots.extend(self.taken(step).map(|tree| tree.root().to_owned()));
-                    if let Some(source) = self.source(step) {
-                        source.local_roots(roots);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The directory that holds all of some paths.
-fn common(paths: &[PathBuf]) -> PathBuf {
-    let directory = |path: &PathBuf| match path.is_dir() {
-        true => path.clone(),
-        false => path.parent().unwrap_or(Path::new("/")).to_owned(),
-    };
-    let mut all = paths.iter().map(directory);
-    let mut common = all.next().unwrap_or_default();
-    for path in all {
-        while !path.starts_with(&common) {
-            common.pop();
-        }
-    }
-    common
 }
 
 fn is_base(layer: &PlannedLayer) -> bool {
@@ -585,62 +402,4 @@ fn shell(config: &Config) -> Vec<String> {
         true => ["/bin/sh", "-c"].map(str::to_owned).into(),
         false => config.shell.clone(),
     }
-}
-
-/// A value in which nothing is expanded.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        if matches!(c, '"' | '\\' | '$') {
-            quoted.push('\\');
-        }
-        quoted.push(c);
-    }
-    quoted + "\""
-}
-
-/// A word that is the rest of a line, in which nothing is expanded.
-fn literal(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/_-.:,@%+=".contains(c);
-    match text.chars().all(plain) {
-        true => text.to_owned(),
-        false => quoted(text),
-    }
-}
-
-/// Paths: as words where they can be, else as JSON.
-fn words(paths: &[String]) -> String {
-    let escaped: Vec<_> = paths.iter().map(|path| path.replace('$', "\\$")).collect();
-    match paths
-        .iter()
-        .any(|path| path.contains([' ', '\t', '"', '\'']))
-    {
-        true => json(&escaped),
-        false => escaped.join(" "),
-    }
-}
-
-/// A word of a shell's line.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:,@%+=/".contains(c);
-    match text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
-/// A word of a shell's line, in which `${NAME}` stands for a variable.
-fn expanding(text: &str) -> String {
-    if !text.contains("${") {
-        return word(text);
-    }
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('`', "\\`");
-    format!("\"{escaped}\"")
-}
-
-fn json(words: &[String]) -> String {
-    serde_json::to_string(words).expect("strings are JSON")
 }

@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
+use super::contents;
+use super::passing::all_passing;
 use crate::digest::LayerId;
 use crate::engine::{Engine, EngineError, LayerInfo};
 use crate::store::Store;
@@ -17,13 +19,17 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// All layers of an engine.
+    /// All layers of an engine, but for those of runs that leave the cache as it is: these go when their run ends.
     ///
     /// # Errors
     /// What the engine says.
     pub async fn of(engine: &dyn Engine, store: &Store) -> Result<Self, EngineError> {
         let layers = engine.layers().await?;
-        Ok(Self::new(layers.into_iter().map(|layer| {
+        // Looked at afterwards: a layer is listed there before it is made.
+        let passing = all_passing(store);
+        let layers = layers.into_iter();
+        let layers = layers.filter(|layer| !passing.contains(&layer.id));
+        Ok(Self::new(layers.map(|layer| {
             let used = store.last_use(&layer.id).unwrap_or(layer.created);
             (layer, used)
         })))
@@ -64,6 +70,7 @@ impl Shelf {
             match engine.remove_layer(&id).await {
                 Ok(()) => {
                     store.forget_use(&id);
+                    contents::forget(store, engine.name(), &id);
                     self.layers.retain(|(layer, _)| layer.id != id);
                     removed += 1;
                 }

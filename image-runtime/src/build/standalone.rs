@@ -158,6 +158,7 @@ impl Prepared {
     fn of_base(image: &str, layer: PlannedLayer) -> Self {
         Self {
             name: image.to_owned(),
+            locked_as: image.to_owned(),
             base: None,
             plan: Plan {
                 config: layer.config.clone(),

@@ -226,3 +226,63 @@ async fn after_a_build_old_layers_go_while_all_take_more_than_they_may() {
         assert!(engine.layer(&built.layer).is_some());
     }
 }
+
+#[tokio::test]
+async fn a_run_that_leaves_the_cache_as_it_was_neither_counts_in_the_limit_nor_keeps_to_it() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let old = layer(&engine, "old", None).await;
+    let options = BuildOptions {
+        ignore_cache: true,
+        limit: Some(0),
+        ..BuildOptions::default()
+    };
+    let passing = trial(&engine, &store, options);
+    let built = passing.builder.build(Image::from_spec(&NOTHING)).await;
+    let passing_layer = built.unwrap().layer;
+    assert!(engine.layer(&old).is_some());
+    // Nor does what it makes go while another run keeps to it.
+    let shelf = Shelf::of(&engine, &store).await.unwrap();
+    assert_eq!(shelf.identities(), [old]);
+    passing.builder.remove_passing().await.unwrap();
+    assert!(engine.layer(&passing_layer).is_none());
+    assert!(engine.layer(&old).is_some());
+}
+
+#[tokio::test]
+async fn layers_to_be_removed_are_remembered_until_they_are_gone() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let options = BuildOptions {
+        ignore_cache: true,
+        ..BuildOptions::default()
+    };
+    let passing = trial(&engine, &store, options);
+    let images = [&NOTHING, &ALPINE].map(Image::from_spec);
+    engine.publish("alpine:3.20", ImageConfig::default());
+    let built = passing.builder.build_all(&images).await.unwrap();
+    let [nothing, alpine] = [built[0].layer, built[1].layer];
+    // Of two, one is in use: the other goes.
+    let user = layer(&engine, "user", Some(alpine)).await;
+    passing.builder.remove_passing().await.unwrap();
+    assert!(engine.layer(&nothing).is_none() && engine.layer(&alpine).is_some());
+    drop(passing);
+    assert_eq!(sweep_passing(&engine, &store).await.unwrap(), 1);
+    assert!(engine.layer(&alpine).is_some());
+    engine.remove_layer(&user).await.unwrap();
+    sweep_passing(&engine, &store).await.unwrap();
+    assert!(engine.layer(&alpine).is_none());
+    assert!(store.left_by_passing().is_empty());
+}
+
+/// A layer that nobody builds.
+async fn layer(engine: &FakeEngine, title: &str, parent: Option<LayerId>) -> LayerId {
+    let new = NewLayer {
+        id: crate::digest::Digest::of(title.as_bytes()),
+        parent,
+        title: title.into(),
+    };
+    let files = Box::new(crate::engine::NoFiles);
+    engine.add_files(&new, files).await.unwrap();
+    new.id
+}

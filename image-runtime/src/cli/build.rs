@@ -6,7 +6,9 @@ use super::args::Build;
 use super::printer::{Printer, counted, table};
 use super::timings::{Report, Timings};
 use super::{Fault, host, list, unknown};
+use crate::client::{CallError, Host};
 use crate::plan::Explained;
+use crate::spec::Image;
 
 #[derive(Serialize)]
 struct Row {
@@ -48,21 +50,30 @@ pub(super) async fn run(
     }
     let all: Vec<_> = images.iter().map(|(_, image)| *image).collect();
     let host = host().await?;
-    let mut explained = None;
-    if arguments.explain {
-        let mut every = Vec::new();
-        for (name, image) in &images {
-            let layers = host.explain(*image).await?;
-            let lines: Vec<_> = layers.iter().map(|layer| format!("\n  {layer}")).collect();
-            printer.say(&format!("{name}{}", lines.concat()));
-            let image = name.clone();
-            every.push(ExplainedImage { image, layers });
+    let done = async {
+        let explained = match arguments.explain {
+            true => Some(
+                explain(&host, &images, printer)
+                    .await
+                    .map_err(|error| vec![error])?,
+            ),
+            false => None,
+        };
+        Ok((explained, host.build_all(&all).await?))
+    };
+    let done: Result<_, Vec<CallError>> = done.await;
+    // Also after a build that failed: then that is told first.
+    let removed = host.remove_passing().await;
+    let (explained, built) = match (done, removed) {
+        (Ok(done), removed) => {
+            removed?;
+            done
         }
-        explained = Some(every);
-    }
-    let built = host.build_all(&all).await;
-    host.remove_passing().await?;
-    let built = built?;
+        (Err(mut errors), removed) => {
+            errors.extend(removed.err());
+            return Err(errors.into());
+        }
+    };
     let rows: Vec<_> = images
         .into_iter()
         .zip(built)
@@ -105,4 +116,21 @@ pub(super) async fn run(
         None => text(),
     });
     Ok(())
+}
+
+/// Why each layer of images is built or reused; says it as well.
+async fn explain(
+    host: &Host,
+    images: &[(String, Image)],
+    printer: &Printer,
+) -> Result<Vec<ExplainedImage>, CallError> {
+    let mut every = Vec::new();
+    for (name, image) in images {
+        let layers = host.explain(*image).await?;
+        let lines: Vec<_> = layers.iter().map(|layer| format!("\n  {layer}")).collect();
+        printer.say(&format!("{name}{}", lines.concat()));
+        let image = name.clone();
+        every.push(ExplainedImage { image, layers });
+    }
+    Ok(every)
 }

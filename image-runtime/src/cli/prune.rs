@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::Prune;
 use super::printer::{Printer, counted};
 use super::{Fault, host};
-use crate::build::{Shelf, prune_ledger, sweep_passing};
+use crate::build::{Shelf, prune_contents, prune_ledger, sweep_passing};
 use crate::engine::EngineError;
 use crate::store::Bytes;
 use crate::ui::format;
@@ -58,6 +58,8 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
     prune_ledger(store).map_err(|error| Fault::failed(&error))?;
+    prune_contents(store, engine.name(), &shelf.identities())
+        .map_err(|error| Fault::failed(&error))?;
     if arguments.all {
         store.forget_uses_except(&shelf.identities());
         report.caches = host.engine.remove_caches().await.map_err(failed)?;

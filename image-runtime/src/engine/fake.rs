@@ -153,6 +153,10 @@ impl Engine for FakeEngine {
         Ok(self.layer(layer).is_some())
     }
 
+    async fn made(&self, layer: &LayerId) -> Result<Option<String>, EngineError> {
+        Ok(self.layer(layer).map(|_| "once".to_owned()))
+    }
+
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {
         let layers = lock(&self.0.layers);
         Ok(layers

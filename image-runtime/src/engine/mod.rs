@@ -27,6 +27,8 @@ pub use limits::Limits;
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
+pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
+
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
 use crate::store::Store;
@@ -68,6 +70,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Whether a layer exists.
     async fn has_layer(&self, layer: &LayerId) -> Result<bool, EngineError>;
+
+    /// What tells a layer from one that is made anew in its place, by whomever; `None` where it does not exist.
+    async fn made(&self, layer: &LayerId) -> Result<Option<String>, EngineError>;
 
     /// All layers that exist, in no order.
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError>;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 const LINES: usize = 50;
-const LONGEST: usize = 4096;
+/// Lines are cut after so many bytes.
+pub(crate) const LONGEST: usize = 4096;
 
 /// Which output a piece comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

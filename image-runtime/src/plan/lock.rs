@@ -1,5 +1,6 @@
 //! What images hold, exactly: the text of `image.lock`, and which of it fits a plan.
 
+mod check;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -97,10 +98,22 @@ pub struct PythonPackage {
     pub hashes: Vec<String>,
 }
 
-/// `name==version`
+impl PythonPackage {
+    /// Whether it comes out of a repository, of which a commit is named: there is no file that has a hash.
+    pub fn is_of_repository(&self) -> bool {
+        let scheme = self.url.as_deref().and_then(|url| url.split_once("://"));
+        scheme.is_some_and(|(scheme, _)| scheme.contains('+'))
+    }
+}
+
+/// `name==version`, and where it comes from if that is no index.
 impl fmt::Display for PythonPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}=={}", self.name, self.version)
+        write!(f, "{}=={}", self.name, self.version)?;
+        match &self.url {
+            Some(url) => write!(f, " from {url}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -236,7 +249,10 @@ impl Lockfile {
             Some(version) => return Err(LockError::Version(version.unwrap_or(u32::MAX))),
             None => return Err(LockError::Malformed("it has no `version`".into())),
         }
-        serde_json::from_value(value).map_err(|error| LockError::Malformed(error.to_string()))
+        let malformed = |error: serde_json::Error| LockError::Malformed(error.to_string());
+        let lock: Self = serde_json::from_value(value.clone()).map_err(malformed)?;
+        check::all(&lock, &value).map_err(LockError::Malformed)?;
+        Ok(lock)
     }
 
     /// The text of the file.
@@ -250,20 +266,32 @@ impl Lockfile {
         self.bases.iter().find(|base| base.of == of)
     }
 
-    /// What each layer of a plan is to bring. Where `exact`, all of it is known, and nothing else.
+    /// What each layer of a plan on a base is to bring. Where `exact`, all of it is known, and nothing else.
     ///
     /// # Errors
     /// [`LockError::Misfit`], where `exact`.
     pub fn fit(
         &self,
         image: &str,
+        base: Option<&str>,
         plan: &Plan,
         exact: bool,
     ) -> Result<Vec<Option<Holdings>>, LockError> {
-        let known = self.images.iter().find(|known| known.name == image);
+        let mut known = self.images.iter().find(|known| known.name == image);
         let mut faults = Vec::new();
-        if known.is_none() {
-            faults.push("it is not in it".to_owned());
+        match known {
+            None => faults.push("it is not in it".to_owned()),
+            Some(locked) if locked.base.as_deref() != base => {
+                let told = |base: Option<&str>| match base {
+                    Some(base) => format!("base `{base}`"),
+                    None => "no base".to_owned(),
+                };
+                let (was, is) = (told(locked.base.as_deref()), told(base));
+                faults.push(format!("it stands on {is}, and is locked on {was}"));
+                // What its steps bring depends on that.
+                known = None;
+            }
+            Some(_) => {}
         }
         let locked = known.map_or(&[][..], |known| &known.steps);
         let mut rest = 0;
@@ -297,12 +325,43 @@ impl Lockfile {
             });
         }
         faults.extend(locked[rest..].iter().map(|step| gone(&step.step)));
+        // Those of steps that do not fit are others anyway.
+        if let Some(known) = known.filter(|_| faults.is_empty()) {
+            faults = other_tools(&known.tools, plan);
+        }
         if exact && !faults.is_empty() {
             let image = image.to_owned();
             return Err(LockError::Misfit { image, faults });
         }
         Ok(all)
     }
+}
+
+/// The tools that install the packages of a layer, and their versions.
+pub fn tools(action: &Action) -> Vec<(&'static str, &str)> {
+    match action {
+        Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => vec![("uv", uv)],
+        Action::SuitePython { uv, pip, .. } | Action::StandalonePython { uv, pip, .. } => {
+            vec![("uv", uv), ("pip", pip)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Tools of a plan that are none of those that are locked.
+fn other_tools(locked: &BTreeMap<String, String>, plan: &Plan) -> Vec<String> {
+    let all = plan.layers.iter().flat_map(|layer| tools(&layer.action));
+    let all: BTreeMap<&str, &str> = all.collect();
+    let faults = all.iter().filter_map(|(tool, version)| {
+        let was = locked.get(*tool);
+        let was = was.map_or("nothing", String::as_str);
+        (was != *version).then(|| format!("tool `{tool}` is {version}, and {was} is locked"))
+    });
+    let gone = locked
+        .keys()
+        .filter(|tool| !all.contains_key(tool.as_str()));
+    let gone = gone.map(|tool| format!("tool `{tool}`, which it locks, installs nothing"));
+    faults.chain(gone).collect()
 }
 
 fn gone(step: &str) -> String {

@@ -22,11 +22,11 @@ pub use fields::{Fact, StepRecord, Value};
 pub use function::FunctionRun;
 pub use lock::{
     Contents, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep, Lockfile,
-    PythonPackage, definition, installs,
+    PythonPackage, definition, installs, tools,
 };
 pub(crate) use lower::DEFAULT_PATH;
 pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
-pub use pip::{Pip, Sync};
+pub use pip::{Pip, Sync, normalized};
 
 use crate::digest::Digest;
 use crate::engine::ImageConfig;

@@ -5,6 +5,12 @@ use super::lower::secret_names;
 use crate::spec::verb::{PipInstall, PipInstallFromPyproject, PipInstallFromRequirements, UvSync};
 use crate::spec::{Project, Requirements, Secret};
 
+/// The name of a Python package as installers compare it (PEP 503).
+pub fn normalized(name: &str) -> String {
+    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
+}
+
 /// Packages to install, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pip {
@@ -23,6 +29,21 @@ pub struct Pip {
     /// `extra_options`
     pub extra_options: &'static [&'static str],
     secrets: &'static [Secret],
+}
+
+impl Pip {
+    /// The URL by which a package is asked for, as written, where one is. Its name is normalised.
+    pub fn url_of(&self, package: &str) -> Option<&'static str> {
+        let file = self.file.map_or("", |(requirements, _)| requirements.text);
+        let mut all = self.list.iter().copied().chain(file.lines());
+        all.find_map(|requirement| {
+            let (name, url) = requirement.split_once('@')?;
+            let name = name.split('[').next()?.trim();
+            url.split_whitespace()
+                .next()
+                .filter(|_| normalized(name) == package)
+        })
+    }
 }
 
 /// A project to install the packages of.

@@ -56,6 +56,21 @@ impl Values {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// A text with `${NAME}` in place of each value, as it stands there or as part of a URL.
+    pub fn named_in(&self, text: String) -> String {
+        let mut all: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        all.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+        all.into_iter().fold(text, |text, (name, value)| {
+            let name = format!("${{{name}}}");
+            text.replace(value, &name)
+                .replace(&mask::in_url(value), &name)
+        })
+    }
+
     /// What hides the values in texts.
     pub fn mask(&self) -> Mask {
         Mask::of(self.0.iter().map(|(_, value)| value.as_str()))
@@ -121,6 +136,18 @@ mod tests {
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         let values = Values(vec![("A".into(), "hunter2".into())]);
         assert_eq!(format!("{values:?}"), "[\"A\"]");
+    }
+
+    #[test]
+    fn a_text_names_the_variables_in_place_of_their_values() {
+        let values = [("A", "hunter"), ("B", "hunter 2"), ("C", "")];
+        let values = Values(
+            values
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+        );
+        let text = "https://h/hunter%202?a=hunter&b=hunter 2".to_owned();
+        assert_eq!(values.named_in(text), "https://h/${B}?a=${A}&b=${B}");
     }
 
     #[test]

@@ -57,6 +57,24 @@ impl Folder {
         self.write(name, &json)
     }
 
+    /// Writes a JSON record whose name says what it holds, unless it is there.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_new_record(
+        &self,
+        name: &str,
+        record: &(impl Serialize + DeserializeOwned),
+    ) -> Result<(), StoreError> {
+        fn read<T: DeserializeOwned>(folder: &Folder, name: &str, _: &T) -> Option<T> {
+            folder.read_record(name)
+        }
+        match read(self, name, record) {
+            Some(_) => Ok(()),
+            None => self.write_record(name, record),
+        }
+    }
+
     /// Reads a file. One that cannot be read counts as absent.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.join(name)).ok()

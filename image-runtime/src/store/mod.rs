@@ -187,12 +187,17 @@ impl Store {
     /// # Errors
     /// The folder cannot be made.
     pub fn passing(&self) -> Result<RunDir, StoreError> {
-        RunDir::create(&self.bucket.join("passing"))
+        RunDir::create(&self.passing_runs())
     }
 
     /// The folders of such runs that were killed.
     pub fn left_by_passing(&self) -> Vec<RunDir> {
-        RunDir::abandoned(&self.bucket.join("passing"))
+        RunDir::abandoned(&self.passing_runs())
+    }
+
+    /// Where the folders of all such runs are.
+    pub fn passing_runs(&self) -> PathBuf {
+        self.bucket.join("passing")
     }
 
     /// A temporary file that can be renamed to anywhere in the store; removed when dropped.

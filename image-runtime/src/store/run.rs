@@ -80,6 +80,11 @@ impl RunDir {
 
     /// Leaves the folder to whoever sweeps next.
     pub fn leave(mut self) {
+        self.stay();
+    }
+
+    /// Has the folder left when this value goes.
+    pub fn stay(&mut self) {
         self.stays = true;
     }
 }

@@ -6,7 +6,7 @@ use super::error::{CallFailure, EXIT_LIMIT};
 use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
-use crate::engine::{Container, EngineError};
+use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
 use crate::gpu::Claim;
 use crate::protocol::{self, Command, Failure, Kind, RunOutcome, value};
 use crate::secrets::Mask;
@@ -221,7 +221,13 @@ impl Worker {
         let mut last_lines: Vec<_> = self.output.last_lines().map(ToOwned::to_owned).collect();
         if last_lines.is_empty() {
             let lines = self.container.last_output().into_iter();
-            last_lines = lines.map(|line| self.mask.apply(line)).collect();
+            // A character that was cut counts three bytes.
+            let may_be_cut = |line: &String| line.len() + 3 > LONGEST_LAST_LINE;
+            let hidden = lines.map(|line| match may_be_cut(&line) {
+                true => self.mask.apply_to_beginning(line),
+                false => self.mask.apply(line),
+            });
+            last_lines = hidden.collect();
         }
         match exit {
             Ok(Ok(exit)) => CallFailure::Died {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::plan::Contents;
+use crate::plan::{Contents, normalized};
 
 /// What a [`Command`](crate::protocol::Command) names to have this done: no program, the worker itself. The argument is where the
 /// answer goes.
@@ -87,18 +87,16 @@ fn python_package(info: &Path) -> Option<(String, (String, Option<String>))> {
     let url = origin.and_then(|origin| {
         let url = origin["url"].as_str()?.to_owned();
         let vcs = &origin["vcs_info"];
-        Some(match (vcs["vcs"].as_str(), vcs["commit_id"].as_str()) {
+        let url = match (vcs["vcs"].as_str(), vcs["commit_id"].as_str()) {
             (Some(vcs), Some(commit)) => format!("{vcs}+{url}@{commit}"),
             _ => url,
+        };
+        Some(match origin["subdirectory"].as_str() {
+            Some(folder) => format!("{url}#subdirectory={folder}"),
+            None => url,
         })
     });
     Some((normalized(&field("Name:")?), (field("Version:")?, url)))
-}
-
-/// As PEP 503 says.
-fn normalized(name: &str) -> String {
-    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -135,7 +133,7 @@ mod tests {
         );
         write(
             &format!("{packages}/a-1.dist-info/direct_url.json"),
-            r#"{"url": "https://host/a", "vcs_info": {"vcs": "git", "commit_id": "c0"}}"#,
+            r#"{"url": "https://host/a", "vcs_info": {"vcs": "git", "commit_id": "c0"}, "subdirectory": "b"}"#,
         );
         write(
             "usr/lib/python3/dist-packages/debian-1.dist-info/METADATA",
@@ -145,7 +143,7 @@ mod tests {
         let apt = [("dpkg", "1.21"), ("libc6:i386", "2.36")]
             .map(|(name, version)| (name.to_owned(), version.to_owned()));
         assert_eq!(found.apt, apt.into());
-        let url = Some("git+https://host/a@c0".to_owned());
+        let url = Some("git+https://host/a@c0#subdirectory=b".to_owned());
         let python = [("a", ("1", url)), ("typing-ext", ("4", None))];
         assert_eq!(
             found.python,

@@ -122,8 +122,12 @@ impl Output {
             rest = &rest[end + 1..];
         }
         if rest.len() >= LONGEST_LINE {
-            self.tell(rest, tell);
-            rest = &[];
+            // What is hidden is seen whole.
+            let cut = self.mask.cut(rest);
+            if cut > 0 {
+                self.tell(&rest[..cut], tell);
+                rest = &rest[cut..];
+            }
         }
         self.streams[index].partial = rest.to_vec();
         Ok(read > 0)

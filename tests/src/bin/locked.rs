@@ -13,6 +13,25 @@ const LOCKED: Image = image!(
         .run_commands("touch /touched")
 );
 
+/// A package of no index.
+const DIRECT: Image = image!(
+    debian_slim(python_version = "3.11")
+        .copy_local_file(
+            "cli/data/direct-1.0-py3-none-any.whl",
+            "/wheels/direct-1.0-py3-none-any.whl"
+        )
+        .pip_install("direct @ file:///wheels/direct-1.0-py3-none-any.whl")
+);
+
+/// What it holds was installed in a stage that it copies from.
+const STAGED: Image = image!(from_dockerfile("cli/data/stages.Dockerfile"));
+
+#[app::function(image = DIRECT)]
+fn in_direct() {}
+
+#[app::function(image = STAGED)]
+fn in_staged() {}
+
 /// What the image's own tools say it holds.
 #[app::function(image = LOCKED)]
 fn packages() -> String {

@@ -12,6 +12,7 @@ const STAGES: Image = image!(
         )
         .copy_local_dir("src", "/srv/src", ignore = ["bin/*.rs", "!bin/plain.rs"])
         .copy_local_file("Cargo.toml", "/etc/copied/")
+        .copy_local_file("cli/data/odd[1].txt", "/etc/copied/odd")
         .dockerfile_commands(
             "ARG WHO=app\nUSER $WHO\nWORKDIR own",
             "RUN echo $WHO > made && stat -c %U:%G . .. > /tmp/owners",

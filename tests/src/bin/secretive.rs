@@ -60,6 +60,13 @@ fn in_private() {}
 fn given(fail: bool) -> Result<usize, String> {
     let token = std::env::var("IMAGE_TESTS_TOKEN").map_err(|error| error.to_string())?;
     println!("<{token}>");
+    // Lines of such a length are told in pieces.
+    let begin = "x".repeat(64 * 1024 - token.len() / 2);
+    println!("{begin}{token}");
+    println!(
+        "{}",
+        serde_json::json!({ "quoted": format!("\"{token}\"") })
+    );
     match fail {
         true => Err(format!("<{token}>")),
         false => Ok(token.len()),

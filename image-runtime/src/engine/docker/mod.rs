@@ -134,6 +134,10 @@ impl Engine for DockerEngine {
         Ok(self.0.find_layer(layer).await?.is_some())
     }
 
+    async fn made(&self, layer: &LayerId) -> Result<Option<String>, EngineError> {
+        Ok(self.0.find_layer(layer).await?.and_then(|image| image.id))
+    }
+
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {
         self.0.list_layers().await
     }

@@ -24,6 +24,7 @@ mod users;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 
@@ -167,6 +168,12 @@ impl Engine for EmbeddedEngine {
 
     async fn has_layer(&self, layer: &LayerId) -> Result<bool, EngineError> {
         Ok(self.layers.has(layer))
+    }
+
+    async fn made(&self, layer: &LayerId) -> Result<Option<String>, EngineError> {
+        let since_epoch = |made: SystemTime| made.duration_since(SystemTime::UNIX_EPOCH).ok();
+        let made = self.layers.created(layer).and_then(since_epoch);
+        Ok(made.map(|made| made.as_nanos().to_string()))
     }
 
     async fn layers(&self) -> Result<Vec<LayerInfo>, EngineError> {

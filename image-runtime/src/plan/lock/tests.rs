@@ -22,6 +22,8 @@ const fn image(steps: &'static [Step]) -> ImageSpec {
     }
 }
 
+const BASE: Option<&str> = Some("debian \"2024.10\"");
+
 static ML: ImageSpec = image(&[
     apt_install(&["git"]).step(),
     run_commands(&["make"]).step(),
@@ -68,7 +70,7 @@ fn locked() -> Lockfile {
         "packages": [{ "name": "libc6", "version": "1", "size": 12 }],
     });
     let base_of = LockedBase {
-        of: "debian \"2024.10\"".into(),
+        of: BASE.unwrap().into(),
         is: is.as_object().unwrap().clone(),
     };
     let image = LockedImage {
@@ -103,6 +105,81 @@ fn a_text_that_is_no_lock_says_why() {
 }
 
 #[test]
+fn an_edit_that_nothing_would_come_of_is_an_error_that_names_it() {
+    let text = locked().text();
+    for (old, new, told) in [
+        (
+            "hashes = [",
+            "hashs = [",
+            "`image.step.python.hashs` is nothing that a lock says",
+        ),
+        (
+            "git=1:2.39",
+            "git 1:2.39",
+            "`git 1:2.39` is no `NAME=VERSION`",
+        ),
+        ("git=1:2.39", "-o=1", "`-o=1` is no `NAME=VERSION`"),
+        (
+            "\"six\"",
+            "\"--index-url\"",
+            "`--index-url` is no normalised name",
+        ),
+        ("\"six\"", "\"Six\"", "`Six` is no normalised name"),
+        (
+            "\"1.17.0\"",
+            "\"1.17.0 --pre\"",
+            "`1.17.0 --pre` is no version",
+        ),
+        (
+            "sha256:aa",
+            "sha256",
+            "`sha256` is no hash of Python package `six`",
+        ),
+        ("\"vim\"", "\"vim;\"", "`vim;` is no name of a package"),
+        (
+            "[[image]]",
+            "[[image]]\nname = \"ML\"\n[[image]]",
+            "image `ML` is in it twice",
+        ),
+    ] {
+        let edited = text.replacen(old, new, 1);
+        assert_ne!(edited, text, "{old}");
+        let error = Lockfile::parse(&edited).unwrap_err().to_string();
+        assert!(error.contains(told), "{old} → {new}: {error}");
+    }
+    let edited = text.replace("uv = \"0.13.9\"", "uv = \"0.1\"");
+    let lock = Lockfile::parse(&edited).unwrap();
+    let error = lock.fit("ML", BASE, &plan(&ML), true).unwrap_err();
+    let told = "tool `uv` is 0.13.9, and 0.1 is locked";
+    assert!(error.to_string().contains(told), "{error}");
+}
+
+#[test]
+fn where_a_package_comes_from_is_part_of_what_is_locked() {
+    let holds = |url: Option<&str>| Holdings {
+        python: vec![PythonPackage {
+            name: "six".into(),
+            version: "1.17.0".into(),
+            url: url.map(str::to_owned),
+            hashes: Vec::new(),
+        }],
+        ..Holdings::default()
+    };
+    let [one, other] = ["c0", "c1"].map(|commit| format!("git+https://host/six@{commit}"));
+    let (one, other) = (holds(Some(&one)), holds(Some(&other)));
+    assert_eq!(
+        other.differences(&one),
+        [
+            "without six==1.17.0 from git+https://host/six@c0",
+            "with six==1.17.0 from git+https://host/six@c1"
+        ]
+    );
+    assert_eq!(holds(None).differences(&one).len(), 2);
+    assert!(one.python[0].is_of_repository());
+    assert!(!holds(Some("https://host/six.whl")).python[0].is_of_repository());
+}
+
+#[test]
 fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
     static CHANGED: ImageSpec = image(&[
         apt_install(&["git", "jq"]).step(),
@@ -111,19 +188,29 @@ fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
     ]);
     static SHORTER: ImageSpec = image(&[apt_install(&["git"]).step()]);
     let lock = locked();
-    let fitting = lock.fit("ML", &plan(&ML), true).unwrap();
+    let fitting = lock.fit("ML", BASE, &plan(&ML), true).unwrap();
     let brings: Vec<_> = fitting
         .iter()
         .map(|holds| holds.as_ref().map(Holdings::is_empty))
         .collect();
     assert_eq!(brings, [None, Some(false), Some(true), Some(false)]);
     let misfits = [("ML", &CHANGED), ("ML", &SHORTER), ("PLOT", &ML)];
-    let misfits =
-        misfits.map(|(name, spec)| lock.fit(name, &plan(spec), true).unwrap_err().to_string());
+    let misfits = misfits.map(|(name, spec)| {
+        lock.fit(name, BASE, &plan(spec), true)
+            .unwrap_err()
+            .to_string()
+    });
     insta::assert_snapshot!(misfits.join("\n\n"));
+    let other = lock.fit("ML", Some("registry debian:12"), &plan(&ML), true);
+    let other = other.unwrap_err().to_string();
+    let told = "it stands on base `registry debian:12`, and is locked on base `debian \"2024.10\"`";
+    assert!(other.contains(told), "{other}");
     // Where it need not be exact, what fits is kept.
-    let kept = lock.fit("ML", &plan(&CHANGED), false).unwrap();
+    let kept = lock.fit("ML", BASE, &plan(&CHANGED), false).unwrap();
     assert_eq!(kept.iter().filter(|holds| holds.is_some()).count(), 1);
+    // On another base, steps bring other things.
+    let kept = lock.fit("ML", None, &plan(&ML), false).unwrap();
+    assert!(kept.iter().all(Option::is_none));
 }
 
 #[test]

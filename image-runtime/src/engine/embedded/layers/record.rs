@@ -141,7 +141,8 @@ impl Layers {
         }))
     }
 
-    pub(super) fn created(&self, layer: &LayerId) -> Option<SystemTime> {
+    /// When it was made.
+    pub(in crate::engine::embedded) fn created(&self, layer: &LayerId) -> Option<SystemTime> {
         self.record(layer).map(|record| record.created)
     }
 }

@@ -1,0 +1,134 @@
+//! Local files: which of them a Dockerfile names, and from where.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::super::Prepared;
+use super::Writer;
+use super::words::{source as source_word, words};
+use crate::context::{Node, NodeKind, Tree};
+use crate::plan::Action;
+
+impl Writer {
+    /// A tree: whole where nothing of it is ignored, else in as many pieces as that takes.
+    pub(super) fn copy_tree(&mut self, verb: &str, tree: &Tree, target: &str) {
+        let root = tree.root();
+        let mut pieces = Vec::new();
+        match root.is_dir() {
+            true => {
+                Taken::of(tree).put_pieces(Path::new(""), target.trim_end_matches('/'), &mut pieces)
+            }
+            false => pieces.push((root.to_owned(), target.to_owned())),
+        }
+        for (source, target) in pieces {
+            let source = source.strip_prefix(&self.context).unwrap_or(&source);
+            let source = match source.to_string_lossy() {
+                empty if empty.is_empty() => ".".to_owned(),
+                text => source_word(&text),
+            };
+            let _ = writeln!(self.text, "{verb} {}", words(&[source, target]));
+        }
+    }
+}
+
+/// The files that are taken of a directory.
+struct Taken<'a> {
+    root: &'a Path,
+    /// What lies in each directory.
+    entries: HashMap<&'a Path, Vec<&'a Node>>,
+    /// Directories of which all is taken.
+    whole: HashSet<PathBuf>,
+}
+
+impl<'a> Taken<'a> {
+    fn of(tree: &'a Tree) -> Self {
+        let mut entries: HashMap<_, Vec<_>> = HashMap::new();
+        let mut kinds = HashMap::new();
+        for node in tree.nodes() {
+            let parent = node.path.parent().unwrap_or(Path::new(""));
+            entries.entry(parent).or_default().push(node);
+            kinds.insert(node.path.as_path(), &node.kind);
+        }
+        let mut whole = HashSet::new();
+        find_whole(&kinds, tree.root(), PathBuf::new(), &mut whole);
+        Self {
+            root: tree.root(),
+            entries,
+            whole,
+        }
+    }
+
+    /// The largest directories that are taken whole, and the files beside them.
+    fn put_pieces(&self, below: &Path, target: &str, pieces: &mut Vec<(PathBuf, String)>) {
+        let to = |path: &Path| format!("{target}/{}", path.display());
+        if self.whole.contains(below) {
+            pieces.push((self.root.join(below), to(below)));
+            return;
+        }
+        for node in self.entries.get(below).into_iter().flatten() {
+            match node.kind {
+                NodeKind::Directory => self.put_pieces(&node.path, target, pieces),
+                _ => pieces.push((self.root.join(&node.path), to(&node.path))),
+            }
+        }
+    }
+}
+
+/// Finds the directories below one, and this itself, of which all is taken; answers whether it is.
+fn find_whole(
+    taken: &HashMap<&Path, &NodeKind>,
+    directory: &Path,
+    below: PathBuf,
+    whole: &mut HashSet<PathBuf>,
+) -> bool {
+    let mut is_whole = true;
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = below.join(entry.file_name());
+        is_whole &= match taken.get(path.as_path()) {
+            Some(NodeKind::Directory) => find_whole(taken, &entry.path(), path, whole),
+            Some(_) => true,
+            None => false,
+        };
+    }
+    if is_whole {
+        whole.insert(below);
+    }
+    is_whole
+}
+
+impl Prepared {
+    /// Where local files lie.
+    pub(super) fn local_roots(&self, roots: &mut Vec<PathBuf>) {
+        for layer in &self.plan.layers {
+            match layer.action {
+                Action::CopyFiles { step, .. } => {
+                    roots.extend(self.trees.get(&step).map(|tree| tree.root().to_owned()));
+                }
+                Action::Copy { step, .. } => {
+                    roots.extend(self.taken(step).map(|tree| tree.root().to_owned()));
+                    if let Some(source) = self.source(step) {
+                        source.local_roots(roots);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The directory that holds all of some paths.
+pub(super) fn common(paths: &[PathBuf]) -> PathBuf {
+    let directory = |path: &PathBuf| match path.is_dir() {
+        true => path.clone(),
+        false => path.parent().unwrap_or(Path::new("/")).to_owned(),
+    };
+    let mut all = paths.iter().map(directory);
+    let mut common = all.next().unwrap_or_default();
+    for path in all {
+        while !path.starts_with(&common) {
+            common.pop();
+        }
+    }
+    common
+}

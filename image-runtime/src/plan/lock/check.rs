@@ -1,0 +1,105 @@
+//! What a lock must be besides well-formed: people edit it, and nothing that they write may be passed over in silence.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Holdings, Lockfile, PythonPackage};
+use crate::plan::normalized;
+
+/// Checks a lock against the value that it was read from.
+pub(super) fn all(lock: &Lockfile, read: &Value) -> Result<(), String> {
+    let written = serde_json::to_value(lock).expect("locks have string keys");
+    if let Some(place) = unknown(read, &written) {
+        return Err(format!("`{place}` is nothing that a lock says"));
+    }
+    once("base", lock.bases.iter().map(|base| base.of.as_str()))?;
+    once("image", lock.images.iter().map(|image| image.name.as_str()))?;
+    for image in &lock.images {
+        for step in &image.steps {
+            holdings(&step.holds).map_err(|fault| {
+                let (name, step) = (&image.name, &step.step);
+                format!("{fault}, in step `{step}` of image `{name}`")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Where something was read that is not in what was understood.
+fn unknown(read: &Value, understood: &Value) -> Option<String> {
+    match (read, understood) {
+        (Value::Object(read), Value::Object(understood)) => {
+            read.iter()
+                .find_map(|(key, value)| match understood.get(key) {
+                    Some(other) => unknown(value, other).map(|place| match place.as_str() {
+                        "" => key.clone(),
+                        place => format!("{key}.{place}"),
+                    }),
+                    // An empty list is not written, and says what its absence says.
+                    None if *value == Value::Array(Vec::new()) => None,
+                    None => Some(key.clone()),
+                })
+        }
+        (Value::Array(read), Value::Array(understood)) if read.len() == understood.len() => {
+            let both = read.iter().zip(understood);
+            both.into_iter()
+                .find_map(|(read, other)| unknown(read, other))
+        }
+        _ => (read != understood).then(String::new),
+    }
+}
+
+fn once<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("{what} `{name}` is in it twice"));
+        }
+    }
+    Ok(())
+}
+
+fn holdings(holds: &Holdings) -> Result<(), String> {
+    let is_word = |text: &str, others: &[u8]| {
+        let is = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+        text.bytes().all(is) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let is_name = |name: &str| is_word(name, b"+.-:");
+    for package in &holds.apt {
+        let parts = package.split_once('=');
+        if !parts.is_some_and(|(name, version)| is_name(name) && is_word(version, b"+.-:~")) {
+            return Err(format!(
+                "`{package}` is no `NAME=VERSION` of a Debian package"
+            ));
+        }
+    }
+    if let Some(name) = holds.removed.iter().find(|name| !is_name(name)) {
+        return Err(format!("`{name}` is no name of a package"));
+    }
+    for package in &holds.python {
+        let PythonPackage { name, version, .. } = package;
+        if !is_word(name, b"-") || normalized(name) != *name {
+            return Err(format!(
+                "`{name}` is no normalised name of a Python package"
+            ));
+        }
+        if !is_word(version, b"+.-!_") {
+            return Err(format!(
+                "`{version}` is no version of Python package `{name}`"
+            ));
+        }
+        let is_url = |url: &str| url.contains(':') && !url.contains(char::is_whitespace);
+        if let Some(url) = package.url.as_deref().filter(|url| !is_url(url)) {
+            return Err(format!("`{url}` is no URL of Python package `{name}`"));
+        }
+        let is_hash = |hash: &str| {
+            let hash = hash.split_once(':');
+            hash.is_some_and(|(how, digits)| is_word(how, b"") && is_word(digits, b""))
+        };
+        if let Some(hash) = package.hashes.iter().find(|hash| !is_hash(hash)) {
+            return Err(format!("`{hash}` is no hash of Python package `{name}`"));
+        }
+    }
+    Ok(())
+}
