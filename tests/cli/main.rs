@@ -16,5 +16,6 @@ mod lock;
 mod pythons;
 mod render;
 mod secrets;
+mod shell;
 mod signals;
 mod support;

@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Render(Render),
     /// Call a function with arguments in JSON
     Call(Call),
+    /// Open a shell in a container of an image, or in one as a function runs in
+    Shell(Shell),
     /// Push an image to a registry
     Push(Push),
     /// Write an image as files that other tools take
@@ -116,6 +118,19 @@ pub(super) struct Call {
     /// Its arguments, each one JSON value
     #[arg(allow_negative_numbers = true)]
     pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+On a terminal, the shell has one of its own. Elsewhere it takes commands from standard input. The exit code is the shell's.
+The container is removed at the end, with all that was written in it but its volumes.")]
+pub(super) struct Shell {
+    /// An image, as `images` calls it, or a function, as `functions` does
+    pub(super) name: String,
+
+    /// A program to run in place of the shell, with its arguments
+    #[arg(last = true)]
+    pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod printer;
 mod prune;
 mod render;
 mod secret;
+mod shell;
 mod timings;
 mod volume;
 
@@ -124,7 +125,8 @@ impl Command {
     pub(crate) fn run(self, ui: &Ui) -> ExitCode {
         let printer = Printer::new(self.json);
         let work = async {
-            match self.verb {
+            let done = match self.verb {
+                Verb::Shell(arguments) => return shell::run(&arguments).await,
                 Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
                 Verb::Lock(arguments) => lock::run(&arguments, &printer).await,
                 Verb::Images => list::images(&printer),
@@ -137,7 +139,8 @@ impl Command {
                 Verb::Volume(arguments) => volume::run(&arguments, &printer).await,
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
-            }
+            };
+            done.map(|()| ExitCode::SUCCESS)
         };
         let done = runtime().block_on(async {
             tokio::select! {
@@ -146,7 +149,7 @@ impl Command {
             }
         });
         match done {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(fault) => {
                 ui.clear();
                 printer.error(fault.text());

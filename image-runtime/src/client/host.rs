@@ -12,15 +12,15 @@ use super::job::{Target, Wishes};
 use super::pool::{Enter, PoolKey, Pools, Size};
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine, Limits};
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
-use crate::secrets;
+use crate::secrets::{self, Mask};
 use crate::spec::{FunctionSpec, Image};
 use crate::store::{self, Bytes, Store};
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{self, Launcher, Reaper};
+use crate::worker::{self, Launcher, Reaper, Worker, WorkerSpec};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ pub(crate) struct Host {
     program: &'static Program,
     pub(crate) events: Events,
     pools: Pools,
+    launcher: Arc<Launcher>,
     gpus: Arc<Gpus>,
     can_serve: bool,
 }
@@ -117,7 +118,12 @@ impl Host {
                 program.names(),
                 settings.build,
             ),
-            pools: Pools::new(launcher, Arc::clone(&gpus), settings.events.clone()),
+            pools: Pools::new(
+                Arc::clone(&launcher),
+                Arc::clone(&gpus),
+                settings.events.clone(),
+            ),
+            launcher,
             gpus,
             events: settings.events,
             engine,
@@ -193,6 +199,18 @@ impl Host {
         callee: &Callee,
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
+        let function = callee.function;
+        let options = self.program.options_of(function);
+        Ok(Arc::new(Target {
+            function,
+            pool: self.pools.get(self.pool_key(callee).await?),
+            timeout: wishes.timeout.or(options.timeout),
+            retries: wishes.retries.or(options.retries),
+        }))
+    }
+
+    /// What the containers of a function have in common. Its image is built where it has to be.
+    async fn pool_key(&self, callee: &Callee) -> Result<PoolKey, CallError> {
         let Callee { function, instance } = callee;
         self.check_can_serve()?;
         // Before anything runs that would be of no use without these.
@@ -226,7 +244,7 @@ impl Host {
             None => None,
             Some(instance) => Some(Enter::new(instance, options.timeout)?),
         };
-        let key = PoolKey {
+        Ok(PoolKey {
             layer: built.layer,
             env: config.env,
             workdir: config.workdir,
@@ -243,13 +261,57 @@ impl Host {
             size,
             owner: own.then_some(function.name).filter(|_| enter.is_none()),
             enter,
+        })
+    }
+
+    /// Starts a worker in a container of an image that serves no calls, for somebody to look around in it.
+    pub(crate) async fn start_in_image(&self, image: Image) -> Result<Worker, CallError> {
+        let built = self.build(image).await?;
+        let spec = WorkerSpec {
+            layer: built.layer,
+            env: built.config.env,
+            workdir: built.config.workdir,
+            user: built.config.user,
+            mounts: built.added,
+            network: true,
+            limits: Limits::default(),
+            gpus: Vec::new(),
+            mask: Mask::default(),
+            purpose: format!("shell {}", self.program.names().name(image)),
         };
-        Ok(Arc::new(Target {
-            function,
-            pool: self.pools.get(key),
-            timeout: wishes.timeout.or(options.timeout),
-            retries: wishes.retries.or(options.retries),
-        }))
+        let started = self.launcher.start(spec).await;
+        started.map_err(|error| CallError::start(&error))
+    }
+
+    /// The same in a container as those of a function.
+    pub(crate) async fn start_as(
+        &self,
+        function: &'static FunctionSpec,
+    ) -> Result<Worker, CallError> {
+        let key = self.pool_key(&Callee::from(function)).await?;
+        let claim = if key.gpu.is_empty() {
+            None
+        } else {
+            let waiting = || {
+                let text = format!(
+                    "waiting for a GPU: those that `{}` may have are in use",
+                    function.name
+                );
+                self.events.tell(Event::Notice { text });
+            };
+            let inventory = self.gpus.inventory().await;
+            let claims = &self.gpus.claims;
+            let claimed = claims.claim(key.gpu, inventory, waiting, || false).await;
+            claimed.map_err(|error| CallError::no_claim(&error))?
+        };
+        let mut spec = key.worker(format!("shell {}", function.name));
+        spec.gpus = claim
+            .as_ref()
+            .map_or_else(Vec::new, |claim| claim.gpus.clone());
+        let started = self.launcher.start(spec).await;
+        let mut worker = started.map_err(|error| CallError::start(&error))?;
+        worker.keep(claim);
+        Ok(worker)
     }
 
     fn check_can_serve(&self) -> Result<(), CallError> {

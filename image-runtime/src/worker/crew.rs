@@ -178,7 +178,7 @@ impl Crew {
 }
 
 /// Ends the worker where it cannot tell its host something: the host hears of that.
-fn or_end(told: io::Result<()>) {
+pub(super) fn or_end(told: io::Result<()>) {
     if let Err(error) = told {
         supervise::complain(&error);
         supervise::exit_at_once(1);

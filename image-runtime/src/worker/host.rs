@@ -260,10 +260,10 @@ pub(super) fn failure(body: &[u8], mask: &Mask) -> Result<Failure, CallFailure> 
     })
 }
 
-fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {
+pub(super) fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {
     value::decode(body).map_err(|reason| CallFailure::Connection(io::Error::other(reason)))
 }
 
-fn unexpected(kind: Kind) -> CallFailure {
+pub(super) fn unexpected(kind: Kind) -> CallFailure {
     CallFailure::Connection(io::Error::other(format!("unexpected message {kind:?}")))
 }

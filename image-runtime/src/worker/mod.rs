@@ -1,6 +1,7 @@
 //! A worker: the user's own program, running inside a container. `serve` is its life inside; [`Worker`] is how the
 //! host starts one and talks to it.
 
+mod attach;
 pub mod bundle;
 mod commands;
 mod crew;
@@ -17,9 +18,11 @@ mod pack;
 mod python;
 mod reaper;
 mod serve;
+mod session;
 mod supervise;
 mod tap;
 
+pub(crate) use attach::{Attached, Stream};
 pub use bundle::{Bundle, BundleError};
 pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};

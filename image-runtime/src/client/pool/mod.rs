@@ -27,7 +27,7 @@ use crate::event::{Event, Events};
 use crate::gpu::Gpus;
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
-use crate::worker::{Launcher, Worker};
+use crate::worker::{Launcher, Worker, WorkerSpec};
 
 /// What containers have in common that can serve each other's calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,24 @@ pub(super) struct PoolKey {
     pub(super) owner: Option<&'static str>,
     /// What they do before the first call: the containers of a class have its state.
     pub(super) enter: Option<Enter>,
+}
+
+impl PoolKey {
+    /// A worker in such a container, before it has GPUs.
+    pub(super) fn worker(&self, purpose: String) -> WorkerSpec {
+        WorkerSpec {
+            layer: self.layer,
+            env: self.env.clone(),
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            mounts: self.mounts.clone(),
+            network: self.network,
+            limits: self.limits,
+            gpus: Vec::new(),
+            mask: self.mask.clone(),
+            purpose,
+        }
+    }
 }
 
 /// How many containers, how busy, for how long.
