@@ -247,17 +247,20 @@ fn at_a_terminal_the_shell_has_one_of_its_own() {
     shell.type_in("until [ \"$(stty size)\" = '50 132' ]; do sleep 0.1; done; echo wi''de\r");
     shell.until("wide");
     // A key that would end us ends what runs in the shell.
-    shell.type_in("echo wai''ting; sleep 1000\r");
+    // It is one program, so that it has the terminal when it says something.
+    shell.type_in("sh -c 'echo wai\"\"ting; exec sleep 1000'\r");
     shell.until("waiting");
     shell.type_in("\u{3}");
     shell.type_in("echo co''de $?\r");
     shell.until("code 130");
     // Job control: a job can be stopped and goes on.
-    shell.type_in("sleep 1000\r");
-    std::thread::sleep(Duration::from_millis(300));
+    shell.type_in("sh -c 'echo wai\"\"ting; exec sleep 1000'\r");
+    shell.until("waiting");
     shell.type_in("\u{1a}");
     shell.until("Stopped");
-    shell.type_in("kill -9 %1; wait; exit 3\r");
+    shell.type_in("kill -9 %1; exit 3\r");
+    // The first one may only say that there is a stopped job.
+    shell.type_in("exit 3\r");
     let pid = shell.child.id();
     assert_eq!(shell.child.wait().unwrap().code(), Some(3));
     assert!(shell.is_in_order());

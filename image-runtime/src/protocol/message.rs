@@ -56,6 +56,8 @@ pub enum Kind {
     Stdout = 36,
     /// Worker to host: what the session wrote to its standard error.
     Stderr = 37,
+    /// Host to worker, before all requests: from here on each [`Kind::Returned`] and [`Kind::Failed`] begins with a [`Stamp`](super::Stamp).
+    Time = 38,
 }
 
 /// How many items a stream may make before the first is asked for.
@@ -91,6 +93,7 @@ impl TryFrom<u8> for Kind {
             35 => Self::Resize,
             36 => Self::Stdout,
             37 => Self::Stderr,
+            38 => Self::Time,
             other => return Err(other),
         })
     }

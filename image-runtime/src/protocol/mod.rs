@@ -2,6 +2,7 @@
 
 mod frame;
 mod message;
+mod stamp;
 pub mod value;
 
 pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
@@ -9,3 +10,4 @@ pub use message::{
     CREDIT, Command, Failure, Hello, INPUT_AHEAD, Kind, RunOutcome, Session, Size, Terminal,
     VERSION,
 };
+pub use stamp::Stamp;

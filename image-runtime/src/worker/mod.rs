@@ -17,6 +17,7 @@ mod output;
 mod pack;
 mod python;
 mod reaper;
+mod roster;
 mod serve;
 mod session;
 mod supervise;
@@ -24,7 +25,7 @@ mod tap;
 
 pub(crate) use attach::{Attached, Stream};
 pub use bundle::{Bundle, BundleError};
-pub use error::{CallFailure, StartError};
+pub use error::{CallFailure, StartError, Stop};
 pub(crate) use error::{exit_text, last_lines_text};
 pub(crate) use flow::{Flow, Frame};
 pub(crate) use function::FUNCTION;
@@ -32,9 +33,11 @@ pub use function::run_named_function;
 pub use host::Worker;
 pub(crate) use inspect::INSPECT;
 pub(crate) use invoke::message as panic_message;
+pub(crate) use launcher::LOG_KEPT;
 pub use launcher::{Launcher, WorkerSpec};
 pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};
+pub(crate) use roster::{Member, short_name};
 pub use serve::{is_serving, is_worker, serve};
 
 /// Where the pieces lie inside a container.
@@ -51,3 +54,10 @@ mod inside {
 
 /// The names of the pipes, beside the socket: standard output and standard error of what the worker runs.
 const PIPES: [&str; 2] = ["stdout", "stderr"];
+
+/// Nanoseconds of the machine's monotonic clock, which all its processes share.
+pub(crate) fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // It begins with the machine, so it is never negative.
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}

@@ -64,6 +64,7 @@ fn answer_until_the_end() -> io::Result<()> {
             Kind::Call => crew.call(header.number, &body)?,
             Kind::Enter => crew.enter(header.number, &body)?,
             Kind::Exit => crew.exit(header.number)?,
+            Kind::Time => crew.time(),
             Kind::Crew => crew.grow(header.number),
             Kind::Queue | Kind::Stream => crew.queue(header, body)?,
             Kind::Recall => crew.recall(header.number)?,

@@ -72,6 +72,7 @@ impl Pool {
             self.dismiss(state, worker);
             return;
         }
+        worker.member().rests();
         state.idle.push((worker, Instant::now()));
         if !state.queue.is_empty() {
             self.advance(state);
@@ -130,6 +131,10 @@ impl Pool {
             let started = pool.launcher.start(spec).await;
             let entered = match started {
                 Ok(mut worker) => {
+                    if let Some(timings) = &pool.timings {
+                        let times = worker.start_times();
+                        timings.note_start(function, times.start, times.handshake);
+                    }
                     worker.keep(claim);
                     pool.enter(worker).await
                 }
