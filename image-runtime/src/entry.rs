@@ -34,16 +34,19 @@ pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R
     Host::set(HostSettings {
         worker_arguments: Some(Vec::new()),
         events: line.events(&ui),
+        is_timed: line.is_timed(),
         build: line.build_options(settings.folder),
     });
     // Known before anything runs, so that nobody learns of it by a call that comes late.
     if let Err(error) = registry::Program::get() {
         return cli::fail(&error.to_string());
     }
-    match line.command {
+    let code = match line.command {
         None => body().report(),
         Some(command) => command.run(&ui),
-    }
+    };
+    cli::print_call_timings();
+    code
 }
 
 /// Goes on as a worker, or as what clears up after a host, where this process was started for that.
@@ -67,6 +70,7 @@ pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
             test: true,
         })
         .events(),
+        is_timed: false,
         build: BuildOptions::default(),
     });
     body()

@@ -8,6 +8,8 @@ use crate::digest::LayerId;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// This program is about to build or to call for the first time.
+    Begun,
     /// A build of images begins: how many layers are to be built.
     BuildStarted {
         /// Layers that have to be built.

@@ -75,6 +75,12 @@ impl Program {
         self
     }
 
+    /// Gives it another standard input than none.
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.0.stdin(stdin);
+        self
+    }
+
     /// Starts it as a user who may do little, where the tests run as root.
     pub(crate) fn unprivileged(mut self) -> Self {
         if rustix::process::geteuid().is_root() {

@@ -32,6 +32,7 @@ use std::time::{Instant, SystemTime};
 
 use futures_util::TryFutureExt as _;
 use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
+use tracing::{Instrument as _, info_span};
 
 pub(crate) use base::known_base;
 pub use contents::prune as prune_contents;
@@ -166,14 +167,25 @@ impl Builder {
     /// # Errors
     /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
     pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
-        self.images
-            .get(image, async {
-                let looked = [self.prepare_and_look(image).await?];
-                let mut built = self.make_all(&looked).await?;
-                self.note_build(image, &looked[0].0);
-                Ok(built.remove(0))
-            })
-            .await
+        self.images.get(image, self.build_now(image)).await
+    }
+
+    async fn build_now(&self, image: Image) -> Result<Built, BuildError> {
+        let span = info_span!("image.build", image = self.names.name(image));
+        let work = async {
+            let looked = [self.prepare_and_look(image).await?];
+            let mut built = self.make_all(&looked).await?;
+            self.note_build(image, &looked[0].0);
+            Ok(built.remove(0))
+        };
+        work.instrument(span).await
+    }
+
+    /// What people call an image whose topmost layer this is, if this process has built one or found it built.
+    pub fn name_of(&self, layer: &LayerId) -> Option<String> {
+        let is_of = |built: &Built| built.layer == *layer;
+        let images = self.images.keys_where(is_of).into_iter();
+        images.map(|image| self.names.name(image)).min()
     }
 
     /// Builds what is missing of several images; layers they share once, others side by side.
@@ -182,11 +194,17 @@ impl Builder {
     /// Why images could not even be planned: of each, since they may have nothing in common; nothing is built then.
     /// Otherwise the first layer that could not be made.
     pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<BuildError>> {
-        let prepared = self.prepare_all(images).await?;
-        let built = self
-            .make_all(&prepared)
-            .await
-            .map_err(|error| vec![error])?;
+        let names = || images.iter().map(|image| self.names.name(*image));
+        let span = info_span!(
+            "image.build",
+            image = names().collect::<Vec<_>>().join(", ")
+        );
+        let work = async {
+            let prepared = self.prepare_all(images).await?;
+            let built = self.make_all(&prepared).await;
+            Ok::<_, Vec<_>>((prepared, built.map_err(|error| vec![error])?))
+        };
+        let (prepared, built) = work.instrument(span).await?;
         for ((image, built), (prepared, _)) in images.iter().zip(&built).zip(&prepared) {
             self.note_build(*image, prepared);
             self.images.put(*image, built.clone()).await;
@@ -559,7 +577,13 @@ impl Builder {
             title: layer.title.clone(),
             image: image.to_owned(),
         });
-        let done = work.await;
+        let span = info_span!(
+            "layer.build",
+            image,
+            title = layer.title,
+            layer = %layer.id
+        );
+        let done = work.instrument(span).await;
         let elapsed = begin.elapsed();
         self.events.tell(match done {
             Ok(_) => Event::LayerFinished {

@@ -48,6 +48,20 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
         made
     }
 
+    /// The keys with such a value, of those that nobody works on.
+    pub(super) fn keys_where(&self, is_meant: impl Fn(&V) -> bool) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = |cell: &Cell<V>| {
+            let outcome = cell.outcome.try_lock();
+            outcome.is_ok_and(|outcome| matches!(&*outcome, Some(Ok(value)) if is_meant(value)))
+        };
+        let found = cells.iter().filter(|(_, cell)| has(cell));
+        found.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Lets the value of a key be made again by the next who asks.
     pub(super) fn forget(&self, key: &K) {
         let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);

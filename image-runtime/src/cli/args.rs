@@ -1,6 +1,8 @@
 //! The arguments.
 
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -49,6 +51,14 @@ pub(super) enum Verb {
     Render(Render),
     /// Call a function with arguments in JSON
     Call(Call),
+    /// Open a shell in a container of an image, or in one as a function runs in
+    Shell(Shell),
+    /// List the containers that run now, of all programs
+    Ps,
+    /// End containers: their calls fail, and the programs that made them go on
+    Stop(Stop),
+    /// Print what functions printed, also after their programs have ended
+    Logs(Logs),
     /// Push an image to a registry
     Push(Push),
     /// Write an image as files that other tools take
@@ -63,6 +73,11 @@ pub(super) enum Verb {
     Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
     Prune(Prune),
+    // Whoever looks for these is told what there is in their place.
+    #[command(hide = true)]
+    Deploy,
+    #[command(hide = true)]
+    Serve,
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +131,73 @@ pub(super) struct Call {
     /// Its arguments, each one JSON value
     #[arg(allow_negative_numbers = true)]
     pub(super) arguments: Vec<String>,
+
+    /// Say where the time of the call went
+    #[arg(long)]
+    pub(super) timings: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+On a terminal, the shell has one of its own. Elsewhere it takes commands from standard input. The exit code is the shell's.
+The container is removed at the end, with all that was written in it but its volumes.")]
+pub(super) struct Shell {
+    /// An image, as `images` calls it, or a function, as `functions` does
+    pub(super) name: String,
+
+    /// A program to run in place of the shell, with its arguments
+    #[arg(last = true)]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Stop {
+    /// A function or a class, whose calls that have not begun are cancelled, too; or a container, as `ps` calls it
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(super) name: Option<String>,
+
+    /// All containers of all programs
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Kept are the last lines of each program, up to 16 MB, until two weeks after its end. With `--json`, each line is an object.")]
+pub(super) struct Logs {
+    /// A function, a class or a container; without one, all of them
+    pub(super) name: Option<String>,
+
+    /// Go on with what is printed from now on, until interrupted
+    #[arg(long, short)]
+    pub(super) follow: bool,
+
+    /// Leave out what is older: `30s`, `10m`, `2h`, `1d`
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<Ago>,
+}
+
+/// So long ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ago(pub(super) Duration);
+
+impl FromStr for Ago {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "a time is a number with a unit: `30s`, `10m`, `2h`, `1d`";
+        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let seconds = match &text[digits.len()..] {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(EXPECTED),
+        };
+        let count: u64 = digits.parse().map_err(|_| EXPECTED)?;
+        let seconds = count.checked_mul(seconds).ok_or(EXPECTED)?;
+        Ok(Self(Duration::from_secs(seconds)))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -197,4 +279,29 @@ pub(super) struct Prune {
     /// Remove also the least recently used layers, until all of them take no more than this: `20GB`
     #[arg(long, value_name = "SIZE", conflicts_with = "all")]
     pub(super) keep: Option<Bytes>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text: &str| text.parse::<Ago>().map(|ago| ago.0.as_secs());
+        for (text, wanted) in [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86_400)] {
+            assert_eq!(seconds(text), Ok(wanted));
+        }
+        for text in [
+            "",
+            "5",
+            "m",
+            "-1m",
+            "1.5h",
+            "1 m",
+            "99999999999999999d",
+            "1m2",
+        ] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 }

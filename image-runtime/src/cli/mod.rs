@@ -3,14 +3,19 @@
 mod args;
 mod build;
 mod call;
+mod call_timings;
 mod doctor;
 mod export;
 mod list;
 mod lock;
+mod logs;
 mod printer;
 mod prune;
+mod ps;
 mod render;
 mod secret;
+mod shell;
+mod stop;
 mod timings;
 mod volume;
 
@@ -21,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use args::Command;
 use args::{Arguments, Verb};
+pub(crate) use call_timings::print as print_call_timings;
 use printer::Printer;
 use timings::Timings;
 
@@ -79,6 +85,13 @@ impl Line {
         }
     }
 
+    /// Whether it is to be measured where the time of calls goes.
+    pub(crate) fn is_timed(&self) -> bool {
+        let wanted = std::env::var(call_timings::VARIABLE).is_ok_and(|value| value == "1");
+        let verb = self.command.as_ref().map(|command| &command.verb);
+        wanted || matches!(verb, Some(Verb::Call(call)) if call.timings)
+    }
+
     /// How images are to be built.
     pub(crate) fn build_options(&self, folder: &'static str) -> BuildOptions {
         let locked = std::env::var(LOCKED_VARIABLE).is_ok_and(|value| value == "1");
@@ -124,20 +137,27 @@ impl Command {
     pub(crate) fn run(self, ui: &Ui) -> ExitCode {
         let printer = Printer::new(self.json);
         let work = async {
-            match self.verb {
+            let done = match self.verb {
+                Verb::Shell(arguments) => return shell::run(&arguments).await,
                 Verb::Build(arguments) => build::run(&arguments, &self.timings, &printer).await,
                 Verb::Lock(arguments) => lock::run(&arguments, &printer).await,
                 Verb::Images => list::images(&printer),
                 Verb::Functions => list::functions(&printer),
                 Verb::Render(arguments) => render::run(&arguments, &printer).await,
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
+                Verb::Ps => ps::run(&printer).await,
+                Verb::Stop(arguments) => stop::run(&arguments, &printer).await,
+                Verb::Logs(arguments) => logs::run(&arguments, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
                 Verb::Secret(arguments) => secret::run(&arguments, &printer),
                 Verb::Volume(arguments) => volume::run(&arguments, &printer).await,
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
-            }
+                Verb::Deploy => Err(not_there("deploy")),
+                Verb::Serve => Err(not_there("serve")),
+            };
+            done.map(|()| ExitCode::SUCCESS)
         };
         let done = runtime().block_on(async {
             tokio::select! {
@@ -146,7 +166,7 @@ impl Command {
             }
         });
         match done {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(fault) => {
                 ui.clear();
                 printer.error(fault.text());
@@ -223,6 +243,14 @@ async fn interruption() -> SignalKind {
         kind = one(SignalKind::interrupt()) => kind,
         kind = one(SignalKind::terminate()) => kind,
     }
+}
+
+/// A command that people may expect, and that this version has not.
+fn not_there(command: &str) -> Fault {
+    Fault::Usage(format!(
+        "`{command}` is not there yet: functions run for as long as the program that calls them\n  \
+         help: let `main` serve what it is for, and start the program by a supervisor, such as systemd"
+    ))
 }
 
 async fn host() -> Result<std::sync::Arc<Host>, Fault> {

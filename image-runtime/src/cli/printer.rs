@@ -32,6 +32,20 @@ impl Printer {
         }
     }
 
+    /// Lines that other programs read, as they come: of each the record as JSON, or its text. Answers whether anybody still reads.
+    pub(super) fn lines<T: Serialize>(&self, records: &[T], text: impl Fn(&T) -> String) -> bool {
+        let mut stdout = io::stdout().lock();
+        let mut print = |record: &T| match self.json {
+            true => writeln!(
+                stdout,
+                "{}",
+                serde_json::to_string(record).expect("records have string keys")
+            ),
+            false => writeln!(stdout, "{}", text(record)),
+        };
+        records.iter().all(|record| print(record).is_ok())
+    }
+
     /// Something to read while the work goes on; what is asked for as JSON has it in its report.
     pub(super) fn say(&self, text: &str) {
         if !self.json {
@@ -43,6 +57,11 @@ impl Printer {
     pub(super) fn result(&self, result: &impl Serialize) {
         let text = serde_json::to_string_pretty(result).expect("reports have string keys");
         to(io::stdout().lock(), &text);
+    }
+
+    /// What is not as it should be, although the work was done.
+    pub(super) fn warn(&self, text: &str) {
+        to(io::stderr().lock(), &format!("warning: {text}"));
     }
 
     /// An error, for people.

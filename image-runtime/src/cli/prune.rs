@@ -11,7 +11,7 @@ use crate::build::{Shelf, prune_contents, prune_ledger, sweep_passing};
 use crate::engine::EngineError;
 use crate::store::Bytes;
 use crate::ui::format;
-use crate::worker::bundle;
+use crate::worker::{LOG_KEPT, bundle};
 
 /// How long a layer stays without being used.
 const UNUSED: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -23,6 +23,7 @@ struct Report {
     bundles: usize,
     caches: usize,
     run_folders: usize,
+    logs: usize,
     store_bytes: u64,
     /// Bytes of the layers that are left, where that was limited.
     kept_bytes: Option<u64>,
@@ -57,6 +58,11 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     };
     report.bundles = bundle::prune(host.store.workers().path(), unused)
         .map_err(|error| Fault::failed(&error))?;
+    report.logs = store.prune_logs(if arguments.all {
+        Duration::ZERO
+    } else {
+        LOG_KEPT
+    });
     prune_ledger(store).map_err(|error| Fault::failed(&error))?;
     prune_contents(store, engine.name(), &shelf.identities())
         .map_err(|error| Fault::failed(&error))?;
@@ -81,6 +87,9 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
                 counted(report.caches, "build cache"),
                 format::size(report.store_bytes)
             );
+        }
+        if report.logs > 0 {
+            text += &format!(", {}", counted(report.logs, "log"));
         }
         if old_in_use > 0 {
             text += &format!("; kept {} in use", counted(old_in_use, "layer"));

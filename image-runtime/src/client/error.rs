@@ -102,6 +102,10 @@ impl CallError {
                 CallErrorKind::OutOfMemory,
                 format!("a container ran out of memory: {error}{MORE_MEMORY}"),
             ),
+            StartError::Stopped(_) => Self::new(
+                CallErrorKind::Cancelled,
+                format!("the call was cancelled: {error}"),
+            ),
             _ => Self::new(CallErrorKind::Engine, chain(error)),
         }
     }
@@ -135,6 +139,11 @@ impl CallError {
         )
     }
 
+    pub(super) fn stopped(function: &str, by: &str) -> Self {
+        let text = format!("`{function}` was cancelled before it began: {by} ended it everywhere");
+        Self::new(CallErrorKind::Cancelled, text)
+    }
+
     pub(super) fn failure(function: &str, failure: &CallFailure) -> Self {
         match failure {
             CallFailure::Failed(failure) => Self::failed(function, failure.clone()),
@@ -145,6 +154,10 @@ impl CallError {
             CallFailure::Died { .. } => Self::new(
                 CallErrorKind::Died,
                 format!("`{function}` did not return: {failure}"),
+            ),
+            CallFailure::Stopped(_) => Self::new(
+                CallErrorKind::Cancelled,
+                format!("`{function}` was cancelled: {failure}"),
             ),
             CallFailure::Frame(_) => Self::encoding(function, &failure.to_string()),
             CallFailure::Lost(_) | CallFailure::Connection(_) => Self::new(

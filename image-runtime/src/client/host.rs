@@ -1,26 +1,29 @@
 //! The host: this process, with its engine, its store, its images and its warm workers.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
 
 use super::CallErrorKind;
 use super::class::Callee;
+use super::control;
 use super::error::CallError;
 use super::job::{Target, Wishes};
 use super::pool::{Enter, PoolKey, Pools, Size};
+use super::timings::Timings;
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine, Limits};
-use crate::event::Events;
+use crate::event::{Event, Events};
 use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
-use crate::secrets;
+use crate::secrets::{self, Mask};
 use crate::spec::{FunctionSpec, Image};
-use crate::store::{self, Bytes, Store};
+use crate::store::{self, Bytes, Log, Store};
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{self, Launcher, Reaper};
+use crate::worker::{self, Launcher, Reaper, Worker, WorkerSpec};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct HostSettings {
     pub(crate) worker_arguments: Option<Vec<String>>,
     /// Who is told what happens.
     pub(crate) events: Events,
+    /// Whether it is to be measured where the time of calls goes.
+    pub(crate) is_timed: bool,
     /// How images are built.
     pub(crate) build: BuildOptions,
 }
@@ -41,11 +46,13 @@ static HOST: OnceCell<Arc<Host>> = OnceCell::const_new();
 pub(crate) struct Host {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) store: Arc<Store>,
-    builder: Builder,
+    pub(super) builder: Builder,
     program: &'static Program,
     pub(crate) events: Events,
-    pools: Pools,
+    pub(super) pools: Pools,
+    pub(super) launcher: Arc<Launcher>,
     gpus: Arc<Gpus>,
+    timings: Option<Arc<Timings>>,
     can_serve: bool,
 }
 
@@ -60,6 +67,11 @@ impl Host {
         HOST.get_or_try_init(Self::open).await.cloned()
     }
 
+    /// Where the time of this process's calls went, where that was measured.
+    pub(crate) fn timings() -> Option<Arc<Timings>> {
+        HOST.get()?.timings.clone()
+    }
+
     async fn open() -> Result<Arc<Self>, CallError> {
         if worker::is_serving() {
             return Err(CallError::new(
@@ -71,6 +83,7 @@ impl Host {
         let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
+            is_timed: false,
             build: BuildOptions::default(),
         });
         let program = Program::get()
@@ -81,6 +94,8 @@ impl Host {
             .map_err(|error| CallError::new(CallErrorKind::Engine, error.to_string()))?;
         settings.build.limit = limit.map(|Bytes(most)| most);
         let store = Arc::new(store);
+        settings.events = kept(settings.events, store.log());
+        settings.events.tell(Event::Begun);
         // A program that would not become one is started by nobody.
         let arguments = settings.worker_arguments.as_deref();
         let reaper = arguments.map(|arguments| Reaper::start(&store, arguments));
@@ -92,7 +107,9 @@ impl Host {
         if let Some(reaper) = reaper {
             reaper.is_there();
         }
-        Ok(Arc::new(Self::new(settings, program, store, engine)))
+        let host = Arc::new(Self::new(settings, program, store, engine));
+        control::offer(&host);
+        Ok(host)
     }
 
     fn new(
@@ -102,11 +119,13 @@ impl Host {
         engine: Arc<dyn Engine>,
     ) -> Self {
         let can_serve = settings.worker_arguments.is_some();
-        let launcher = Arc::new(Launcher::new(
+        let launcher = Launcher::new(
             Arc::clone(&engine),
             Arc::clone(&store),
             settings.worker_arguments.unwrap_or_default(),
-        ));
+        );
+        let launcher = Arc::new(launcher.timed(settings.is_timed));
+        let timings = settings.is_timed.then(Arc::<Timings>::default);
         let gpus = Arc::new(Gpus::new(store.gpus().path().to_owned()));
         Self {
             builder: Builder::new(
@@ -117,7 +136,14 @@ impl Host {
                 program.names(),
                 settings.build,
             ),
-            pools: Pools::new(launcher, Arc::clone(&gpus), settings.events.clone()),
+            pools: Pools::new(
+                Arc::clone(&launcher),
+                Arc::clone(&gpus),
+                settings.events.clone(),
+                timings.clone(),
+            ),
+            timings,
+            launcher,
             gpus,
             events: settings.events,
             engine,
@@ -193,6 +219,18 @@ impl Host {
         callee: &Callee,
         wishes: Wishes,
     ) -> Result<Arc<Target>, CallError> {
+        let function = callee.function;
+        let options = self.program.options_of(function);
+        Ok(Arc::new(Target {
+            function,
+            pool: self.pools.get(self.pool_key(callee).await?),
+            timeout: wishes.timeout.or(options.timeout),
+            retries: wishes.retries.or(options.retries),
+        }))
+    }
+
+    /// What the containers of a function have in common. Its image is built where it has to be.
+    async fn pool_key(&self, callee: &Callee) -> Result<PoolKey, CallError> {
         let Callee { function, instance } = callee;
         self.check_can_serve()?;
         // Before anything runs that would be of no use without these.
@@ -226,7 +264,7 @@ impl Host {
             None => None,
             Some(instance) => Some(Enter::new(instance, options.timeout)?),
         };
-        let key = PoolKey {
+        Ok(PoolKey {
             layer: built.layer,
             env: config.env,
             workdir: config.workdir,
@@ -243,13 +281,57 @@ impl Host {
             size,
             owner: own.then_some(function.name).filter(|_| enter.is_none()),
             enter,
+        })
+    }
+
+    /// Starts a worker in a container of an image that serves no calls, for somebody to look around in it.
+    pub(crate) async fn start_in_image(&self, image: Image) -> Result<Worker, CallError> {
+        let built = self.build(image).await?;
+        let spec = WorkerSpec {
+            layer: built.layer,
+            env: built.config.env,
+            workdir: built.config.workdir,
+            user: built.config.user,
+            mounts: built.added,
+            network: true,
+            limits: Limits::default(),
+            gpus: Vec::new(),
+            mask: Mask::default(),
+            purpose: format!("shell {}", self.program.names().name(image)),
         };
-        Ok(Arc::new(Target {
-            function,
-            pool: self.pools.get(key),
-            timeout: wishes.timeout.or(options.timeout),
-            retries: wishes.retries.or(options.retries),
-        }))
+        let started = self.launcher.start(spec).await;
+        started.map_err(|error| CallError::start(&error))
+    }
+
+    /// The same in a container as those of a function.
+    pub(crate) async fn start_as(
+        &self,
+        function: &'static FunctionSpec,
+    ) -> Result<Worker, CallError> {
+        let key = self.pool_key(&Callee::from(function)).await?;
+        let claim = if key.gpu.is_empty() {
+            None
+        } else {
+            let waiting = || {
+                let text = format!(
+                    "waiting for a GPU: those that `{}` may have are in use",
+                    function.name
+                );
+                self.events.tell(Event::Notice { text });
+            };
+            let inventory = self.gpus.inventory().await;
+            let claims = &self.gpus.claims;
+            let claimed = claims.claim(key.gpu, inventory, waiting, || false).await;
+            claimed.map_err(|error| CallError::no_claim(&error))?
+        };
+        let mut spec = key.worker(format!("shell {}", function.name));
+        spec.gpus = claim
+            .as_ref()
+            .map_or_else(Vec::new, |claim| claim.gpus.clone());
+        let started = self.launcher.start(spec).await;
+        let mut worker = started.map_err(|error| CallError::start(&error))?;
+        worker.keep(claim);
+        Ok(worker)
     }
 
     fn check_can_serve(&self) -> Result<(), CallError> {
@@ -262,4 +344,23 @@ impl Host {
              help: put `#[app::main]` on `main`; in tests, `#[app::test]` in place of `#[test]`",
         ))
     }
+}
+
+/// Events of which what functions print is kept, too.
+fn kept(events: Events, log: Log) -> Events {
+    let was_told = AtomicBool::new(false);
+    Events::new(move |event| {
+        if let Event::FunctionOutput {
+            function,
+            container,
+            line,
+        } = &event
+            && let Err(error) = log.keep(function, container, line)
+            && !was_told.swap(true, Ordering::Relaxed)
+        {
+            let text = format!("`logs` will not show what functions print: {error}");
+            events.tell(Event::Notice { text });
+        }
+        events.tell(event);
+    })
 }

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::{Span, field, info_span, warn};
+
 use super::inbox::{Delivery, Inbox, Receiver};
 use super::pool::Pool;
+use super::timings::Spent;
 use super::{CallError, future};
+use crate::protocol::Stamp;
+use crate::registry::Program;
 use crate::spec::{FunctionSpec, Retries};
+use crate::worker::{monotonic, short_name};
 
 /// What a caller says of a call, over what the function's keywords say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,18 +45,24 @@ pub(super) struct Job {
     failures: u32,
     /// Since when it waits.
     pub(super) since: Instant,
+    /// Ends with it.
+    span: Span,
+    /// How long it waited and when it was sent, where calls are timed.
+    sent: Option<(Duration, u64)>,
 }
 
 impl Target {
     /// Makes a call, and waits for its encoded result.
     pub(super) async fn call(self: Arc<Self>, arguments: Vec<u8>) -> Result<Vec<u8>, CallError> {
         let receiver = Receiver::default();
-        let job = Job::new(&self, arguments, &receiver, 0, false);
+        let mut job = Job::new(&self, arguments, &receiver, 0, false);
         // Waiting for the answer on this thread is quicker than being told of it by another.
         let Some(mut worker) = self.pool.take_idle() else {
             Pool::submit(job);
             return self.answer(&receiver).await;
         };
+        job.goes_to(worker.name());
+        worker.member().serves(self.function.name);
         let mut tell = self.pool.output_of(self.function.name, worker.name());
         let call = worker.call(self.function.name, &job.arguments, &mut *tell);
         let answer = match self.timeout {
@@ -65,6 +77,7 @@ impl Target {
                 }
             },
         };
+        job.was_answered(worker.stamp());
         let failure = match answer {
             Ok(result) => {
                 worker.give_back();
@@ -118,6 +131,32 @@ impl Job {
             is_stream,
             failures: 0,
             since: Instant::now(),
+            span: span_of(target.function),
+            sent: None,
+        }
+    }
+
+    /// Notes the container that it is made in.
+    pub(super) fn goes_to(&mut self, container: &str) {
+        self.span.record("container", short_name(container));
+        if self.target.pool.timings.is_some() {
+            self.sent = Some((self.since.elapsed(), monotonic()));
+        }
+    }
+
+    /// Notes when the worker worked on it, where calls are timed.
+    pub(super) fn was_answered(&self, stamp: Option<Stamp>) {
+        if let (Some(timings), Some((waited, sent)), Some(stamp)) =
+            (&self.target.pool.timings, self.sent, stamp)
+        {
+            let between = |from: u64, to: u64| Duration::from_nanos(to.saturating_sub(from));
+            let spent = Spent {
+                queue: waited + between(stamp.received, stamp.begun),
+                transfer: between(sent, stamp.received),
+                run: between(stamp.begun, stamp.ended),
+                back: between(stamp.ended, monotonic()),
+            };
+            timings.note_call(self.name(), spent);
         }
     }
 
@@ -143,6 +182,9 @@ impl Job {
 
     /// It has ended: the caller hears it, or it is made again.
     pub(super) fn end(mut self, result: Result<Vec<u8>, CallError>) {
+        if let Err(error) = &result {
+            warn!(parent: &self.span, kind = ?error.kind(), failures = self.failures + 1, "failed");
+        }
         let (Err(error), Some(retries), false) = (&result, self.target.retries, self.is_stream)
         else {
             self.inbox.put(self.number, Delivery::End(result));
@@ -167,4 +209,21 @@ impl Job {
             }
         });
     }
+}
+
+/// The span of a call. What it takes some work to find out is found out for whoever takes spans only.
+fn span_of(function: &FunctionSpec) -> Span {
+    let span = info_span!(
+        "call",
+        function = function.name,
+        image = field::Empty,
+        container = field::Empty
+    );
+    if !span.is_disabled()
+        && let Ok(program) = Program::get()
+    {
+        let image = program.names().name(program.image_of(function));
+        span.record("image", image);
+    }
+    span
 }

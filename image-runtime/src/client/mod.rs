@@ -2,6 +2,7 @@
 
 mod call;
 mod class;
+mod control;
 mod error;
 mod future;
 mod handle;
@@ -11,10 +12,12 @@ mod items;
 mod job;
 mod map;
 mod pool;
+mod timings;
 mod volumes;
 
 pub use call::Call;
 pub use class::{Callee, Class, Instance};
+pub(crate) use control::{Request, Shown, Which, ask_all, is_of};
 pub(crate) use error::chain;
 pub use error::{CallError, CallErrorKind};
 pub(crate) use future::runtime;
@@ -22,3 +25,4 @@ pub use handle::{CallId, Handle};
 pub(crate) use host::{Host, HostSettings};
 pub use items::{BlockingItems, Items};
 pub use map::{BlockingMap, Map};
+pub(crate) use timings::Measured;

@@ -186,7 +186,7 @@ pub(super) fn json(document: &impl Serialize) -> Vec<u8> {
 }
 
 /// Seconds since 1970 as RFC 3339 writes them, by the Gregorian calendar of Hinnant's `civil_from_days`.
-fn time(seconds: u64) -> String {
+pub(crate) fn time(seconds: u64) -> String {
     let seconds = seconds.min(LATEST);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;

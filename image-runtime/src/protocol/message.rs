@@ -44,10 +44,27 @@ pub enum Kind {
     Enter = 15,
     /// Host to worker, after all calls: run what the class does before its container ends.
     Exit = 16,
+    /// Host to worker: run a [`Session`]. It ends with a [`Kind::Ran`].
+    Session = 32,
+    /// Host to worker: input of the session; without bytes, its end.
+    Input = 33,
+    /// Worker to host: one piece of input was taken. [`INPUT_AHEAD`] pieces may be sent before the first.
+    InputTaken = 34,
+    /// Host to worker: the terminal of the session has another [`Size`] now.
+    Resize = 35,
+    /// Worker to host: what the session wrote to its terminal or its standard output.
+    Stdout = 36,
+    /// Worker to host: what the session wrote to its standard error.
+    Stderr = 37,
+    /// Host to worker, before all requests: from here on each [`Kind::Returned`] and [`Kind::Failed`] begins with a [`Stamp`](super::Stamp).
+    Time = 38,
 }
 
 /// How many items a stream may make before the first is asked for.
 pub const CREDIT: u32 = 16;
+
+/// How many pieces of input may be sent to a session before one is taken.
+pub const INPUT_AHEAD: u32 = 16;
 
 impl TryFrom<u8> for Kind {
     type Error = u8;
@@ -70,6 +87,13 @@ impl TryFrom<u8> for Kind {
             14 => Self::Stop,
             15 => Self::Enter,
             16 => Self::Exit,
+            32 => Self::Session,
+            33 => Self::Input,
+            34 => Self::InputTaken,
+            35 => Self::Resize,
+            36 => Self::Stdout,
+            37 => Self::Stderr,
+            38 => Self::Time,
             other => return Err(other),
         })
     }
@@ -138,4 +162,31 @@ pub enum RunOutcome {
     Signaled(i32),
     /// It could not be started.
     NotStarted(String),
+}
+
+/// A program that somebody talks to: at a terminal, or through pipes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Programs with their arguments: the first that there is runs.
+    pub candidates: Vec<Vec<String>>,
+    /// The terminal that it is to have; without one, its standard streams are pipes.
+    pub terminal: Option<Terminal>,
+}
+
+/// A terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// What it understands: the value of `TERM`.
+    pub kind: String,
+    /// How large it is.
+    pub size: Size,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
 }

@@ -2,7 +2,12 @@
 
 mod frame;
 mod message;
+mod stamp;
 pub mod value;
 
 pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
-pub use message::{CREDIT, Command, Failure, Hello, Kind, RunOutcome, VERSION};
+pub use message::{
+    CREDIT, Command, Failure, Hello, INPUT_AHEAD, Kind, RunOutcome, Session, Size, Terminal,
+    VERSION,
+};
+pub use stamp::Stamp;

@@ -9,6 +9,7 @@ mod bucket;
 mod bytes;
 mod error;
 mod lock;
+mod logs;
 mod run;
 mod temporary;
 mod usage;
@@ -16,6 +17,7 @@ mod usage;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use bucket::Folder;
 pub use bytes::Bytes;
@@ -24,6 +26,7 @@ pub(crate) use error::is_full;
 #[cfg(embedded)]
 pub(crate) use lock::is_at;
 pub use lock::{Lock, Locks};
+pub use logs::{Line as LogLine, Log, Logs};
 pub use run::{RunDir, sweep as sweep_runs};
 
 /// The folder of this format. A format that older programs would misread gets a new one.
@@ -141,6 +144,21 @@ impl Store {
         self.folder("contents")
     }
 
+    /// What keeps the lines that the functions of this program print.
+    pub fn log(&self) -> Log {
+        Log::new(self.folder("logs").path().to_owned())
+    }
+
+    /// What the functions of all programs printed.
+    pub fn logs(&self) -> Logs {
+        Logs::new(self.folder("logs").path().to_owned())
+    }
+
+    /// Removes logs of ended programs that were not written for so long; answers how many.
+    pub fn prune_logs(&self, unused: Duration) -> usize {
+        logs::prune(self.folder("logs").path(), unused)
+    }
+
     /// When layers were last used.
     fn uses(&self) -> Folder {
         self.folder("uses")
@@ -217,6 +235,13 @@ impl Store {
         run::sweep(&self.run())
     }
 
+    /// The sockets of this name in folders of running hosts.
+    pub(crate) fn sockets(&self, name: &str) -> Vec<PathBuf> {
+        let folders = fs::read_dir(self.run()).into_iter().flatten().flatten();
+        let sockets = folders.map(|folder| folder.path().join(name));
+        sockets.filter(|socket| socket.exists()).collect()
+    }
+
     fn run(&self) -> PathBuf {
         self.bucket.join("run")
     }
@@ -229,7 +254,7 @@ impl Store {
         Folder::new(self.bucket.join(name), self.tmp())
     }
 
-    fn folders(&self) -> [Folder; 12] {
+    fn folders(&self) -> [Folder; 13] {
         [
             "downloads",
             "bases",
@@ -239,6 +264,7 @@ impl Store {
             "contents",
             "passing",
             "uses",
+            "logs",
             "locks",
             "gpus",
             "run",
@@ -402,7 +428,7 @@ mod tests {
         assert_eq!(store.remove_caches().unwrap(), 3);
         let left = store.folders().map(|folder| folder.join("x").exists());
         assert_eq!(left[..3], [false; 3]);
-        assert_eq!(left[3..], [true; 9]);
+        assert_eq!(left[3..], [true; 10]);
     }
 
     #[test]

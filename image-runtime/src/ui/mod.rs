@@ -7,6 +7,7 @@ pub mod format;
 mod plain;
 mod progress;
 mod state;
+mod trace;
 
 use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +66,22 @@ impl Ui {
     /// Where to tell what happens.
     pub fn events(&self) -> Events {
         let ui = self.clone();
-        Events::new(move |event| ui.show(event))
+        Events::new(move |event| match event {
+            Event::Begun => trace::start(&ui),
+            event => ui.show(event),
+        })
+    }
+
+    /// Shows a line in any case.
+    fn say(&self, text: String) {
+        let line = Line {
+            matter: Matter::Notice,
+            text,
+        };
+        self.with(|shown| match &mut shown.face {
+            Face::Plain(plain) => plain.show(Some(&line)),
+            Face::Progress(progress) => progress.show(&shown.state, None, Some(&line)),
+        });
     }
 
     /// Removes what is drawn of running work, as before printing an error.

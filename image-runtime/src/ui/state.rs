@@ -151,7 +151,7 @@ impl State {
                 layer.doing = Doing::Waiting;
                 line(Matter::Step, format!("{} {WAITING}", layer.tag))
             }
-            Event::LayerSpent { .. } => None,
+            Event::Begun | Event::LayerSpent { .. } => None,
             Event::LayerFinished { layer, elapsed } => {
                 let Layer { tag, title, .. } = self.running.remove(&layer)?;
                 line(

@@ -4,13 +4,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::invoke::Functions;
 use super::serve::{encode, write_frame};
-use super::supervise;
 use super::tap::Tap;
-use crate::protocol::{Failure, Header, Kind};
+use super::{monotonic, supervise};
+use crate::protocol::{Failure, Header, Kind, Stamp};
 
 /// As much as a first thread has, so that a function finds the same room wherever it runs.
 const STACK: usize = 8 << 20;
@@ -24,13 +25,16 @@ struct Shared {
     socket: Mutex<UnixStream>,
     queue: Mutex<Queue>,
     called: Condvar,
+    /// Whether the host wants to know when calls were worked on.
+    is_timed: AtomicBool,
     /// Streams that are queued or run.
     taps: Mutex<HashMap<u64, Arc<Tap>>>,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Header, Vec<u8>)>,
+    /// Each with the time it was received.
+    waiting: VecDeque<(Header, Vec<u8>, u64)>,
     /// How many threads there may be.
     places: usize,
     threads: usize,
@@ -47,23 +51,37 @@ impl Crew {
                 ..Queue::default()
             }),
             called: Condvar::new(),
+            is_timed: AtomicBool::new(false),
             taps: Mutex::default(),
         }))
     }
 
+    /// Tells from now on when calls were worked on.
+    pub(super) fn time(&self) {
+        self.0.is_timed.store(true, Ordering::Relaxed);
+    }
+
+    /// The time, where somebody wants to know it.
+    fn now(&self) -> u64 {
+        match self.0.is_timed.load(Ordering::Relaxed) {
+            true => monotonic(),
+            false => 0,
+        }
+    }
+
     /// Runs a call here.
     pub(super) fn call(&self, number: u64, body: &[u8]) -> io::Result<()> {
-        self.answer(number, self.0.functions.call(body))
+        self.run(number, self.now(), || self.0.functions.call(body))
     }
 
     /// Makes the state of a class.
     pub(super) fn enter(&self, number: u64, body: &[u8]) -> io::Result<()> {
-        self.answer(number, self.0.functions.enter(body))
+        self.run(number, self.now(), || self.0.functions.enter(body))
     }
 
     /// Ends the state of the class whose state was made here.
     pub(super) fn exit(&self, number: u64) -> io::Result<()> {
-        self.answer(number, self.0.functions.exit())
+        self.run(number, self.now(), || self.0.functions.exit())
     }
 
     /// Lets so many calls of the queue run at once.
@@ -77,7 +95,7 @@ impl Crew {
             lock(&self.0.taps).insert(header.number, Arc::default());
         }
         let mut queue = lock(&self.0.queue);
-        queue.waiting.push_back((header, body));
+        queue.waiting.push_back((header, body, self.now()));
         if queue.idle >= queue.waiting.len() {
             self.0.called.notify_one();
         } else if queue.threads < queue.places {
@@ -96,7 +114,7 @@ impl Crew {
     pub(super) fn recall(&self, number: u64) -> io::Result<()> {
         let waiting = std::mem::take(&mut lock(&self.0.queue).waiting);
         let mut body = Vec::with_capacity(waiting.len() * 8);
-        for (header, _) in waiting {
+        for (header, ..) in waiting {
             lock(&self.0.taps).remove(&header.number);
             body.extend_from_slice(&header.number.to_be_bytes());
         }
@@ -130,17 +148,16 @@ impl Crew {
     /// A thread's life. Each answer is written before the next call begins.
     fn work(&self) {
         loop {
-            let (header, body) = self.next();
-            let answered = if header.kind == Kind::Stream {
-                self.stream(header.number, &body)
-            } else {
-                self.call(header.number, &body)
-            };
+            let (header, body, received) = self.next();
+            let answered = self.run(header.number, received, || match header.kind {
+                Kind::Stream => self.stream(header.number, &body),
+                _ => self.0.functions.call(&body),
+            });
             or_end(answered);
         }
     }
 
-    fn next(&self) -> (Header, Vec<u8>) {
+    fn next(&self) -> (Header, Vec<u8>, u64) {
         let mut queue = lock(&self.0.queue);
         loop {
             if let Some(next) = queue.waiting.pop_front() {
@@ -156,7 +173,7 @@ impl Crew {
         }
     }
 
-    fn stream(&self, number: u64, body: &[u8]) -> io::Result<()> {
+    fn stream(&self, number: u64, body: &[u8]) -> Result<Vec<u8>, Failure> {
         let tap = lock(&self.0.taps).get(&number).cloned().unwrap_or_default();
         let sink = tap.sink(|item| {
             let flushed = io::stdout().flush();
@@ -164,21 +181,36 @@ impl Crew {
         });
         let ended = self.0.functions.stream(body, &sink);
         lock(&self.0.taps).remove(&number);
-        self.answer(number, ended.map(|()| Vec::new()))
+        ended.map(|()| Vec::new())
     }
 
-    fn answer(&self, number: u64, outcome: Result<Vec<u8>, Failure>) -> io::Result<()> {
-        let (kind, body) = match outcome {
+    /// Does what was asked for, and answers how it ended.
+    fn run(
+        &self,
+        number: u64,
+        received: u64,
+        work: impl FnOnce() -> Result<Vec<u8>, Failure>,
+    ) -> io::Result<()> {
+        let begun = self.now();
+        let (kind, mut body) = match work() {
             Ok(result) => (Kind::Returned, result),
             Err(failure) => (Kind::Failed, encode(&failure)?),
         };
+        if self.0.is_timed.load(Ordering::Relaxed) {
+            let stamp = Stamp {
+                received,
+                begun,
+                ended: self.now(),
+            };
+            body = stamp.before(&body);
+        }
         io::stdout().flush()?;
         self.write(kind, number, &body)
     }
 }
 
 /// Ends the worker where it cannot tell its host something: the host hears of that.
-fn or_end(told: io::Result<()>) {
+pub(super) fn or_end(told: io::Result<()>) {
     if let Err(error) = told {
         supervise::complain(&error);
         supervise::exit_at_once(1);

@@ -52,6 +52,9 @@ pub enum StartError {
         /// The worker.
         worker: String,
     },
+    /// Somebody ended the container before its worker said hello.
+    #[error("{} ended its container", .0.by)]
+    Stopped(Stop),
     /// Nothing was heard in time.
     #[error("the worker did not answer within {} s", HELLO_LIMIT.as_secs())]
     Silent,
@@ -88,6 +91,9 @@ pub enum CallFailure {
         /// How much memory it was given, where that was limited.
         memory: Option<u64>,
     },
+    /// Somebody ended the container.
+    #[error("{} ended its container", .0.by)]
+    Stopped(Stop),
     /// The worker ended, and the engine does not tell how.
     #[error("the worker ended, and how is not known")]
     Lost(#[source] EngineError),
@@ -97,6 +103,15 @@ pub enum CallFailure {
     /// The socket or the pipes failed.
     #[error("the connection to the worker failed")]
     Connection(#[source] io::Error),
+}
+
+/// Who ended a container on purpose.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// Who: `` `etl stop train` (process 4711) ``.
+    pub by: String,
+    /// Whether its function is to end everywhere: calls that have not begun then go to no other container.
+    pub everywhere: bool,
 }
 
 impl CallFailure {

@@ -13,7 +13,7 @@ use super::error::CallFailure;
 use super::host::failure;
 use super::line::Line;
 use super::output::Output;
-use crate::protocol::{Failure, FrameError, HEADER_LENGTH, Header, Kind};
+use crate::protocol::{Failure, FrameError, HEADER_LENGTH, Header, Kind, Stamp};
 use crate::secrets::Mask;
 
 /// How much is received at once.
@@ -32,6 +32,7 @@ pub(crate) struct Flow<'a> {
     output: &'a mut Output,
     requests: &'a mut u64,
     mask: &'a Mask,
+    is_timed: bool,
     /// Frames to send, and how much of them has gone.
     outgoing: Vec<u8>,
     gone: usize,
@@ -45,6 +46,7 @@ impl<'a> Flow<'a> {
         output: &'a mut Output,
         requests: &'a mut u64,
         mask: &'a Mask,
+        is_timed: bool,
         places: usize,
     ) -> io::Result<Self> {
         let mut flow = Self {
@@ -52,6 +54,7 @@ impl<'a> Flow<'a> {
             output,
             requests,
             mask,
+            is_timed,
             outgoing: Vec::new(),
             gone: 0,
             incoming: Incoming::default(),
@@ -115,6 +118,11 @@ impl<'a> Flow<'a> {
                 Err(error) => return Err(CallFailure::Connection(error.into())),
             }
         }
+    }
+
+    /// When a call was worked on, taken off its answer, where calls are timed.
+    pub(crate) fn stamp(&self, body: &mut Vec<u8>) -> Option<Stamp> {
+        self.is_timed.then(|| Stamp::take_off(body))?
     }
 
     /// Why a call failed, as the body of its answer tells it.

@@ -1,45 +1,68 @@
 //! The host's side of a worker: a container, a socket, two pipes.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::{CallFailure, EXIT_LIMIT};
 use super::flow::Flow;
 use super::line::Line;
 use super::output::Output;
+use super::roster::{Listed, Member};
 use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
 use crate::gpu::Claim;
-use crate::protocol::{self, Command, Failure, Kind, RunOutcome, value};
+use crate::protocol::{self, Command, Failure, Kind, RunOutcome, Stamp, value};
 use crate::secrets::Mask;
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
 #[derive(Debug)]
 pub struct Worker {
-    container: Box<dyn Container>,
+    container: Arc<dyn Container>,
+    /// What others see of it, for as long as it is there.
+    listed: Listed,
     line: Line,
     output: Output,
     requests: u64,
     mask: Mask,
     memory: Option<u64>,
+    times: StartTimes,
+    /// Where calls are timed, when the last request was worked on.
+    stamp: Option<Stamp>,
     /// The GPUs that are its alone, or that it shares.
     claim: Option<Claim>,
 }
 
+/// How long the start of a worker took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartTimes {
+    /// Until the container's process ran.
+    pub(crate) start: Duration,
+    /// Until the worker was ready.
+    pub(crate) handshake: Duration,
+    /// Whether it tells when it works on what.
+    pub(crate) is_timed: bool,
+}
+
 impl Worker {
     pub(super) fn new(
-        container: Box<dyn Container>,
+        listed: Listed,
         line: Line,
         mut output: Output,
         mask: Mask,
         memory: Option<u64>,
+        times: StartTimes,
     ) -> Self {
         output.hide(mask.clone());
         Self {
-            container,
+            container: Arc::clone(listed.member().container()),
+            listed,
             line,
             output,
             requests: 0,
             mask,
             memory,
+            times,
+            stamp: None,
             claim: None,
         }
     }
@@ -52,6 +75,21 @@ impl Worker {
     /// A name of the container for people.
     pub fn name(&self) -> &str {
         self.container.name()
+    }
+
+    /// What others see of it.
+    pub(crate) fn member(&self) -> &Arc<Member> {
+        self.listed.member()
+    }
+
+    /// How long its start took.
+    pub(crate) fn start_times(&self) -> StartTimes {
+        self.times
+    }
+
+    /// Where calls are timed, when the last request was worked on.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        self.stamp
     }
 
     /// Whether nothing was asked of it yet.
@@ -118,7 +156,10 @@ impl Worker {
         parts: &[&[u8]],
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
-        let (kind, body) = self.request(kind, parts, tell).await?;
+        let (kind, mut body) = self.request(kind, parts, tell).await?;
+        if self.times.is_timed {
+            self.stamp = Stamp::take_off(&mut body);
+        }
         match kind {
             Kind::Returned => Ok(body),
             Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
@@ -154,9 +195,10 @@ impl Worker {
             output,
             requests,
             mask,
+            times,
             ..
         } = self;
-        Flow::new(line, output, requests, mask, places)
+        Flow::new(line, output, requests, mask, times.is_timed, places)
     }
 
     /// Ends the worker and removes its container.
@@ -166,13 +208,14 @@ impl Worker {
     pub async fn remove(self) -> Result<(), EngineError> {
         let Self {
             container,
+            listed,
             line,
             claim,
             ..
         } = self;
         drop(line);
         let removed = container.remove().await;
-        drop(claim);
+        drop((claim, listed));
         removed
     }
 
@@ -229,6 +272,9 @@ impl Worker {
             });
             last_lines = hidden.collect();
         }
+        if let Some(stop) = self.member().stop() {
+            return CallFailure::Stopped(stop.clone());
+        }
         match exit {
             Ok(Ok(exit)) => CallFailure::Died {
                 exit,
@@ -266,10 +312,10 @@ pub(super) fn failure(body: &[u8], mask: &Mask) -> Result<Failure, CallFailure> 
     })
 }
 
-fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {
+pub(super) fn decoded<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, CallFailure> {
     value::decode(body).map_err(|reason| CallFailure::Connection(io::Error::other(reason)))
 }
 
-fn unexpected(kind: Kind) -> CallFailure {
+pub(super) fn unexpected(kind: Kind) -> CallFailure {
     CallFailure::Connection(io::Error::other(format!("unexpected message {kind:?}")))
 }

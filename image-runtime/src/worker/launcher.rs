@@ -5,18 +5,20 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::net::UnixListener;
 use tokio::sync::OnceCell;
+use tracing::{Instrument as _, Span, field, info_span};
 
 use super::bundle::{self, Bundle};
 use super::error::{EXIT_LIMIT, HELLO_LIMIT, StartError};
-use super::host::Worker;
+use super::host::{StartTimes, Worker};
 use super::inside;
 use super::line::Line;
 use super::output::Output;
+use super::roster::{Member, Roster};
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount};
 use crate::gpu::Gpu;
@@ -53,6 +55,9 @@ pub struct WorkerSpec {
 /// disk; making one again takes milliseconds.
 const BUNDLE_KEPT: Duration = Duration::from_secs(5 * 60);
 
+/// How long what functions printed stays after their program has ended.
+pub(crate) const LOG_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
 /// Starts workers: this program, in containers of an engine.
 #[derive(Debug)]
 pub struct Launcher {
@@ -64,6 +69,10 @@ pub struct Launcher {
     bundle: OnceCell<Bundle>,
     /// Done once a worker has started.
     swept: Once,
+    /// Whether workers tell when they work on what.
+    is_timed: bool,
+    /// The containers that there are.
+    pub(crate) roster: Arc<Roster>,
 }
 
 impl Launcher {
@@ -75,7 +84,14 @@ impl Launcher {
             arguments,
             bundle: OnceCell::new(),
             swept: Once::new(),
+            is_timed: false,
+            roster: Arc::default(),
         }
+    }
+
+    /// Has workers tell when they work on what.
+    pub(crate) fn timed(self, is_timed: bool) -> Self {
+        Self { is_timed, ..self }
     }
 
     /// Starts a container and waits for its worker.
@@ -83,10 +99,21 @@ impl Launcher {
     /// # Errors
     /// See [`StartError`]. Nothing is left of the container then.
     pub fn start(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Worker, StartError>> {
-        Box::pin(self.start_in_new_container(spec))
+        let span = info_span!(
+            "container.start",
+            purpose = spec.purpose,
+            layer = %spec.layer,
+            container = field::Empty
+        );
+        let starting = self.start_in_new_container(spec, span.clone());
+        Box::pin(starting.instrument(span))
     }
 
-    async fn start_in_new_container(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
+    async fn start_in_new_container(
+        &self,
+        spec: WorkerSpec,
+        span: Span,
+    ) -> Result<Worker, StartError> {
         let bundle = self.bundle.get_or_try_init(|| self.make_bundle()).await?;
         // Both sides have opened what lies in it once they have agreed; nothing of it stays after that.
         let meeting = self.store.run_dir()?;
@@ -113,6 +140,7 @@ impl Launcher {
         ];
         mounts.extend(spec.mounts);
         let memory = spec.limits.memory;
+        let begun = Instant::now();
         let container = self
             .engine
             .start(&ContainerSpec {
@@ -125,16 +153,36 @@ impl Launcher {
                 network: spec.network,
                 limits: spec.limits,
                 gpus: spec.gpus,
-                purpose: spec.purpose,
+                purpose: spec.purpose.clone(),
             })
             .await?;
-        let agreed = agree(&listener, &*container, bundle.build_id(), memory).await;
+        let start = begun.elapsed();
+        let container: Arc<dyn Container> = Arc::from(container);
+        let member = Member::new(container, spec.layer, spec.limits, spec.purpose);
+        let listed = self.roster.list(member);
+        let container = listed.member().container();
+        span.record("container", container.name());
+        let agreed = agree(
+            &listener,
+            &**container,
+            bundle.build_id(),
+            memory,
+            self.is_timed,
+        )
+        .await;
         match agreed.map_err(|error| error.hiding(&spec.mask)) {
             Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
-                Ok(Worker::new(container, line, output, spec.mask, memory))
+                let times = StartTimes {
+                    start,
+                    handshake: begun.elapsed() - start,
+                    is_timed: self.is_timed,
+                };
+                Ok(Worker::new(listed, line, output, spec.mask, memory, times))
             }
             Err(error) => {
+                let stopped = listed.member().stop().cloned();
+                let error = stopped.map_or(error, StartError::Stopped);
                 // The reason for the start's failure is the one to tell.
                 let _ = container.remove().await;
                 Err(error)
@@ -160,6 +208,7 @@ fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
         let _ = tokio::task::spawn_blocking(move || {
             store.sweep();
             let _ = bundle::prune(store.workers().path(), BUNDLE_KEPT);
+            store.prune_logs(LOG_KEPT);
         })
         .await;
     });
@@ -171,10 +220,11 @@ async fn agree(
     container: &dyn Container,
     build: &str,
     memory: Option<u64>,
+    is_timed: bool,
 ) -> Result<Line, StartError> {
     let accepted = tokio::select! {
         biased;
-        accepted = hello(listener, build) => accepted,
+        accepted = hello(listener, build, is_timed) => accepted,
         exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output(), memory }),
         () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
     };
@@ -194,7 +244,7 @@ async fn agree(
     }
 }
 
-async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError> {
+async fn hello(listener: &UnixListener, build: &str, is_timed: bool) -> Result<Line, StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
     let (socket, _) = listener.accept().await.map_err(broken)?;
     let line = Line::new(socket).map_err(broken)?;
@@ -219,6 +269,11 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError>
         None => return Err(StartError::Protocol("it closed the connection".into())),
     };
     if theirs == ours {
+        if is_timed {
+            let time = protocol::encode(Kind::Time, 0, &[]);
+            let time = time.map_err(|error| StartError::Protocol(error.to_string()))?;
+            line.tell(&time).await.map_err(broken)?;
+        }
         Ok(line)
     } else {
         let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);

@@ -1,6 +1,7 @@
 //! A worker: the user's own program, running inside a container. `serve` is its life inside; [`Worker`] is how the
 //! host starts one and talks to it.
 
+mod attach;
 pub mod bundle;
 mod commands;
 mod crew;
@@ -16,12 +17,15 @@ mod output;
 mod pack;
 mod python;
 mod reaper;
+mod roster;
 mod serve;
+mod session;
 mod supervise;
 mod tap;
 
+pub(crate) use attach::{Attached, Stream};
 pub use bundle::{Bundle, BundleError};
-pub use error::{CallFailure, StartError};
+pub use error::{CallFailure, StartError, Stop};
 pub(crate) use error::{exit_text, last_lines_text};
 pub(crate) use flow::{Flow, Frame};
 pub(crate) use function::FUNCTION;
@@ -29,9 +33,11 @@ pub use function::run_named_function;
 pub use host::Worker;
 pub(crate) use inspect::INSPECT;
 pub(crate) use invoke::message as panic_message;
+pub(crate) use launcher::LOG_KEPT;
 pub use launcher::{Launcher, WorkerSpec};
 pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};
+pub(crate) use roster::{Member, short_name};
 pub use serve::{is_serving, is_worker, serve};
 
 /// Where the pieces lie inside a container.
@@ -48,3 +54,10 @@ mod inside {
 
 /// The names of the pipes, beside the socket: standard output and standard error of what the worker runs.
 const PIPES: [&str; 2] = ["stdout", "stderr"];
+
+/// Nanoseconds of the machine's monotonic clock, which all its processes share.
+pub(crate) fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // It begins with the machine, so it is never negative.
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::crew::Crew;
 use super::invoke::Functions;
+use super::session::Session;
 use super::{PIPES, bundle, commands, inside, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
 
@@ -57,11 +58,13 @@ fn answer_until_the_end() -> io::Result<()> {
 
     let crew = Crew::new(Functions::new(), socket.try_clone()?);
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
+    let mut session = None;
     while let Some((header, body)) = read_frame(&mut socket)? {
         match header.kind {
             Kind::Call => crew.call(header.number, &body)?,
             Kind::Enter => crew.enter(header.number, &body)?,
             Kind::Exit => crew.exit(header.number)?,
+            Kind::Time => crew.time(),
             Kind::Crew => crew.grow(header.number),
             Kind::Queue | Kind::Stream => crew.queue(header, body)?,
             Kind::Recall => crew.recall(header.number)?,
@@ -72,6 +75,16 @@ fn answer_until_the_end() -> io::Result<()> {
                 let outcome = encode(&commands::run(&command)?)?;
                 io::stdout().flush()?;
                 crew.write(Kind::Ran, header.number, &outcome)?;
+            }
+            Kind::Session => {
+                let wanted = value::decode(&body).map_err(io::Error::other)?;
+                session = Session::start(&wanted, header.number, &crew)?;
+            }
+            Kind::Input | Kind::Resize => {
+                // What comes after the session's end is meant for nobody.
+                if let Some(session) = &mut session {
+                    session.take(header.kind, body)?;
+                }
             }
             other => return Err(io::Error::other(format!("unexpected message {other:?}"))),
         }

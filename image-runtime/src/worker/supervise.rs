@@ -80,6 +80,19 @@ fn reap_until_end_of(child: u32) -> io::Result<ExitStatus> {
     }
 }
 
+/// Has a program lead a session of its own, at the terminal that is its standard input.
+pub(super) fn at_its_terminal(command: &mut Command) {
+    let lead = || {
+        rustix::process::setsid()?;
+        Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
+    };
+    #[expect(unsafe_code, reason = "std has no words for sessions")]
+    // SAFETY: between fork and exec it makes two system calls, allocates nothing and takes no lock.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(command, lead);
+    }
+}
+
 /// Ends every process of the container but its first one and this one. Does nothing in a process whose parent is not
 /// such a supervisor: elsewhere the same system call would reach processes of others.
 pub(super) fn end_everything_else() -> io::Result<()> {

@@ -17,7 +17,7 @@ use self::running::Running;
 use super::super::CallError;
 use super::Pool;
 use crate::protocol::Kind;
-use crate::worker::{CallFailure, Flow, Frame, Worker};
+use crate::worker::{CallFailure, Flow, Frame, Member, Worker};
 
 /// How much work is sent ahead.
 const AHEAD: Duration = Duration::from_millis(2);
@@ -58,7 +58,7 @@ impl Pool {
                 id,
                 bell: &bell,
                 running: Running::new(self.key.size.concurrency),
-                container: worker.name().to_owned(),
+                container: Arc::clone(worker.member()),
                 recalled: None,
                 has_served: false,
             };
@@ -93,7 +93,10 @@ impl Pool {
             End::Closed => Some(worker.end().await),
             End::Broken(failure) => Some(failure),
         };
-        let (begun, not_begun) = running.into_jobs();
+        let (mut begun, mut not_begun) = running.into_jobs();
+        if matches!(&failure, Some(CallFailure::Stopped(stop)) if stop.everywhere) {
+            begun.append(&mut not_begun);
+        }
         if let Some(failure) = failure {
             for job in begun {
                 let error = CallError::failure(job.name(), &failure);
@@ -118,7 +121,7 @@ struct Lane<'a> {
     id: u64,
     bell: &'a Notify,
     running: Running,
-    container: String,
+    container: Arc<Member>,
     /// Since when it is to call back what has not begun.
     recalled: Option<Instant>,
     /// Whether a call was taken: where a container is for one call only, that was it.
@@ -136,7 +139,8 @@ impl Lane<'_> {
             self.take(&mut flow);
             match self.running.first() {
                 Some(function) if told.as_ref().is_none_or(|(name, _)| *name != function) => {
-                    told = Some((function, pool.output_of(function, &self.container)));
+                    self.container.serves(function);
+                    told = Some((function, pool.output_of(function, self.container.name())));
                 }
                 Some(_) => {}
                 None if self.recalled.is_none() => return End::Idle,
@@ -187,8 +191,9 @@ impl Lane<'_> {
             }
             jobs
         };
-        for job in jobs {
+        for mut job in jobs {
             self.has_served = true;
+            job.goes_to(self.container.name());
             let kind = match job.is_stream {
                 true => Kind::Stream,
                 false => Kind::Queue,
@@ -258,14 +263,16 @@ impl Lane<'_> {
 
     fn hear(&mut self, flow: &Flow<'_>, frames: Vec<Frame>) -> Result<(), CallFailure> {
         let mut answers = 0;
-        for (header, body) in frames {
+        for (header, mut body) in frames {
             match header.kind {
                 Kind::Item => self.running.item(header.number, body),
                 Kind::Returned | Kind::Failed => {
                     answers += 1;
+                    let stamp = flow.stamp(&mut body);
                     let Some(job) = self.running.remove(header.number) else {
                         continue;
                     };
+                    job.was_answered(stamp);
                     let ended = match header.kind {
                         Kind::Returned => Ok(body),
                         _ => Err(CallError::failure(

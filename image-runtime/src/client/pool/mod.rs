@@ -10,7 +10,7 @@ mod lane;
 mod start;
 mod state;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use self::lane::until;
 use self::state::State;
 use super::future::runtime;
 use super::job::Job;
+use super::timings::Timings;
 use tokio::sync::Notify;
 
 use crate::engine::Limits;
@@ -27,7 +28,7 @@ use crate::event::{Event, Events};
 use crate::gpu::Gpus;
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
-use crate::worker::{Launcher, Worker};
+use crate::worker::{Launcher, Worker, WorkerSpec, short_name};
 
 /// What containers have in common that can serve each other's calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +50,24 @@ pub(super) struct PoolKey {
     pub(super) owner: Option<&'static str>,
     /// What they do before the first call: the containers of a class have its state.
     pub(super) enter: Option<Enter>,
+}
+
+impl PoolKey {
+    /// A worker in such a container, before it has GPUs.
+    pub(super) fn worker(&self, purpose: String) -> WorkerSpec {
+        WorkerSpec {
+            layer: self.layer,
+            env: self.env.clone(),
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            mounts: self.mounts.clone(),
+            network: self.network,
+            limits: self.limits,
+            gpus: Vec::new(),
+            mask: self.mask.clone(),
+            purpose,
+        }
+    }
 }
 
 /// How many containers, how busy, for how long.
@@ -100,6 +119,7 @@ pub(super) struct Pools {
     launcher: Arc<Launcher>,
     gpus: Arc<Gpus>,
     events: Events,
+    timings: Option<Arc<Timings>>,
     pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
 }
 
@@ -110,17 +130,25 @@ pub(super) struct Pool {
     launcher: Arc<Launcher>,
     gpus: Arc<Gpus>,
     events: Events,
+    /// Takes where the time of calls goes, if somebody wants to know.
+    pub(super) timings: Option<Arc<Timings>>,
     state: Mutex<State>,
     /// Rung when a container that is entered has to look at who still waits for it.
     entering: Notify,
 }
 
 impl Pools {
-    pub(super) fn new(launcher: Arc<Launcher>, gpus: Arc<Gpus>, events: Events) -> Self {
+    pub(super) fn new(
+        launcher: Arc<Launcher>,
+        gpus: Arc<Gpus>,
+        events: Events,
+        timings: Option<Arc<Timings>>,
+    ) -> Self {
         Self {
             launcher,
             gpus,
             events,
+            timings,
             pools: Mutex::default(),
         }
     }
@@ -137,6 +165,7 @@ impl Pools {
             launcher: Arc::clone(&self.launcher),
             gpus: Arc::clone(&self.gpus),
             events: self.events.clone(),
+            timings: self.timings.clone(),
             state: Mutex::default(),
             entering: Notify::new(),
         });
@@ -145,6 +174,20 @@ impl Pools {
         }
         pools.insert(key, Arc::clone(&pool));
         pool
+    }
+
+    /// Takes out the calls that wait for a container, of the functions that are meant.
+    pub(super) fn take_waiting(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Job> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = Vec::new();
+        for pool in pools.values() {
+            let queue = &mut pool.lock().queue;
+            let (meant, others): (VecDeque<_>, _) =
+                queue.drain(..).partition(|job| is_meant(job.name()));
+            *queue = others;
+            taken.extend(meant);
+        }
+        taken
     }
 }
 
@@ -208,8 +251,7 @@ impl Pool {
         container: &str,
     ) -> Box<dyn FnMut(String) + Send> {
         let events = self.events.clone();
-        // Names begin with what all of ours have in common; the end tells them apart.
-        let container = container.rsplit('-').next().unwrap_or(container).to_owned();
+        let container = short_name(container).to_owned();
         Box::new(move |line| {
             events.tell(Event::FunctionOutput {
                 function,

@@ -10,7 +10,7 @@ use super::state::State;
 use super::{Enter, Pool};
 use crate::event::Event;
 use crate::gpu::Claim;
-use crate::worker::{Worker, WorkerSpec};
+use crate::worker::Worker;
 
 /// How often those that keep GPUs for nothing look whether others want them.
 const LOOK: Duration = Duration::from_millis(200);
@@ -72,6 +72,7 @@ impl Pool {
             self.dismiss(state, worker);
             return;
         }
+        worker.member().rests();
         state.idle.push((worker, Instant::now()));
         if !state.queue.is_empty() {
             self.advance(state);
@@ -116,18 +117,7 @@ impl Pool {
         let class = self.key.enter.as_ref().map(Enter::class_name);
         let function = class.or(function).or(self.key.owner);
         let function = function.unwrap_or("function");
-        let mut spec = WorkerSpec {
-            layer: self.key.layer,
-            env: self.key.env.clone(),
-            workdir: self.key.workdir.clone(),
-            user: self.key.user.clone(),
-            mounts: self.key.mounts.clone(),
-            network: self.key.network,
-            limits: self.key.limits,
-            gpus: Vec::new(),
-            mask: self.key.mask.clone(),
-            purpose: format!("call {function}"),
-        };
+        let mut spec = self.key.worker(format!("call {function}"));
         let pool = Arc::clone(self);
         runtime().spawn(async move {
             let claim = match pool.claim(function).await {
@@ -141,6 +131,10 @@ impl Pool {
             let started = pool.launcher.start(spec).await;
             let entered = match started {
                 Ok(mut worker) => {
+                    if let Some(timings) = &pool.timings {
+                        let times = worker.start_times();
+                        timings.note_start(function, times.start, times.handshake);
+                    }
                     worker.keep(claim);
                     pool.enter(worker).await
                 }

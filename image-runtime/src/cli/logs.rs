@@ -1,0 +1,74 @@
+//! `logs`: what functions printed, on stdout.
+
+use std::time::{Duration, SystemTime};
+
+use super::Fault;
+use super::args::Logs;
+use super::printer::Printer;
+use crate::client::is_of;
+use crate::export::time;
+use crate::registry::Program;
+use crate::store::{LogLine, Store};
+
+/// How often to look whether something was printed.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault> {
+    let store = Store::open().map_err(|error| Fault::failed(&error))?;
+    let mut logs = store.logs();
+    let mut next = || {
+        let lines = logs.next();
+        lines.map_err(|error| Fault::Failed(format!("the logs cannot be read: {error}")))
+    };
+    let mut lines = next()?;
+    if let Some(name) = &arguments.name
+        && !arguments.follow
+        && !is_known(name, &lines)
+    {
+        return Err(Fault::Usage(format!(
+            "nothing is kept of a function or container `{name}`\n  help: `logs` without a name shows all that is"
+        )));
+    }
+    let oldest = oldest(arguments);
+    loop {
+        lines.retain(|line| line.at_ms >= oldest && is_wanted(line, arguments.name.as_deref()));
+        if !printer.lines(&lines, text) || !arguments.follow {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+        lines = next()?;
+    }
+}
+
+/// From when on lines are shown, in milliseconds since 1970.
+fn oldest(arguments: &Logs) -> u64 {
+    let Some(ago) = arguments.since else {
+        return 0;
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let from = now.unwrap_or_default().saturating_sub(ago.0);
+    u64::try_from(from.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_known(name: &str, lines: &[LogLine]) -> bool {
+    let is_function =
+        Program::get().is_ok_and(|program| program.functions().any(|one| is_of(one.name, name)));
+    is_function || lines.iter().any(|line| is_wanted(line, Some(name)))
+}
+
+fn is_wanted(line: &LogLine, name: Option<&str>) -> bool {
+    name.is_none_or(|name| line.container == name || is_of(&line.function, name))
+}
+
+fn text(line: &LogLine) -> String {
+    let LogLine {
+        function,
+        container,
+        line: printed,
+        ..
+    } = line;
+    format!(
+        "{} {function}/{container} │ {printed}",
+        time(line.at_ms / 1000)
+    )
+}

@@ -1,0 +1,280 @@
+//! How a program is asked from outside what containers it has, and to end some: over a socket in a folder of its own in the store. It is
+//! there once the program has had a container for a moment; whoever asks finds all programs of a store by their sockets.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+use super::future::runtime;
+use super::{CallError, Host};
+use crate::store::{RunDir, Store};
+use crate::worker::{Member, Stop, short_name};
+
+/// The socket's name.
+const SOCKET: &str = "control";
+
+/// Programs that are done sooner have no socket: nothing is added to the start of a container.
+const SETTLED: Duration = Duration::from_millis(50);
+
+/// How long the other side may take to say what it wants, or to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long containers may take to end.
+const ENDING: Duration = Duration::from_secs(30);
+
+/// More is said by nobody.
+const LONGEST: u64 = 16 << 20;
+
+/// What a program is asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// What containers it has.
+    List,
+    /// To end some; answered with these.
+    Stop {
+        /// Which.
+        which: Which,
+        /// Who wants that.
+        by: String,
+    },
+}
+
+/// Which containers are meant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Which {
+    /// All of them.
+    All,
+    /// Those of a function or a class, or the one of that name.
+    Named(String),
+}
+
+/// What a program answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// Its containers, or those that it has ended.
+    pub(crate) containers: Vec<Shown>,
+    /// How many calls it has cancelled that had not begun.
+    pub(crate) cancelled: usize,
+}
+
+/// A container, as it is shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// What tells it apart.
+    pub(crate) container: String,
+    /// The function that it serves or served last; nothing where it serves none.
+    pub(crate) function: Option<String>,
+    /// What it was started for.
+    pub(crate) purpose: String,
+    /// Its image, where it has a name.
+    pub(crate) image: Option<String>,
+    /// `idle` or `busy`
+    pub(crate) state: String,
+    /// Seconds since 1970.
+    pub(crate) since: u64,
+    /// Bytes of memory that it may use.
+    pub(crate) memory: Option<u64>,
+    /// CPUs that it may use.
+    pub(crate) cpu: Option<f64>,
+    /// The program that started it.
+    pub(crate) program: String,
+    /// That program's number.
+    pub(crate) pid: u32,
+}
+
+/// Lets others ask this program as soon as it has a container.
+pub(super) fn offer(host: &Arc<Host>) {
+    let host = Arc::clone(host);
+    runtime().spawn(async move {
+        host.launcher.roster.has_begun().await;
+        tokio::time::sleep(SETTLED).await;
+        // Without a socket nobody sees this program; its calls go on.
+        if let Ok((listener, folder)) = listen(&host.store) {
+            serve(host, listener, folder).await;
+        }
+    });
+}
+
+fn listen(store: &Store) -> io::Result<(UnixListener, RunDir)> {
+    let folder = store.run_dir().map_err(io::Error::other)?;
+    let listener = at(folder.path(), |path| UnixListener::bind(path))?;
+    Ok((listener, folder))
+}
+
+/// Addresses of sockets hold 107 bytes; this name of the folder is short wherever the store is.
+fn at<T>(folder: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let opened = File::open(folder)?;
+    let short = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", opened.as_raw_fd()));
+    open(&short)
+}
+
+async fn serve(host: Arc<Host>, listener: UnixListener, _folder: RunDir) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let host = Arc::clone(&host);
+                // Whoever does not listen gets no answer.
+                runtime().spawn(async move { answer(&host, stream).await.ok() });
+            }
+            // Too many open files, perhaps; that may pass.
+            Err(_) => tokio::time::sleep(SETTLED).await,
+        }
+    }
+}
+
+async fn answer(host: &Host, mut stream: UnixStream) -> io::Result<()> {
+    let request = timeout(PATIENCE, heard(&mut stream)).await??;
+    let members = host.launcher.roster.members();
+    match serde_json::from_slice(&request)? {
+        Request::List => {
+            let containers = shown(host, &members);
+            say(&mut stream, containers, 0).await
+        }
+        Request::Stop { which, by } => stop(host, &mut stream, members, &which, by).await,
+    }
+}
+
+async fn say(stream: &mut UnixStream, containers: Vec<Shown>, cancelled: usize) -> io::Result<()> {
+    let answer = Answer {
+        containers,
+        cancelled,
+    };
+    stream.write_all(&serde_json::to_vec(&answer)?).await
+}
+
+async fn heard(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// Ends containers. What that will be is said first: this program may end with its calls. It is done when the stream ends.
+async fn stop(
+    host: &Host,
+    stream: &mut UnixStream,
+    mut members: Vec<Arc<Member>>,
+    which: &Which,
+    by: String,
+) -> io::Result<()> {
+    members.retain(|member| which.means(member));
+    // One that is named by itself is ended alone; what waits goes to others.
+    let is_one = |name: &String| members.iter().any(|member| is_container(member, name));
+    let everywhere = !matches!(which, Which::Named(name) if is_one(name));
+    let is_meant = |function: &str| match which {
+        Which::All => true,
+        Which::Named(name) => everywhere && is_of(function, name),
+    };
+    // Taken before containers end, lest they begin in others.
+    let waiting = host.pools.take_waiting(is_meant);
+    let told = say(stream, shown(host, &members), waiting.len()).await;
+    for job in waiting {
+        let error = CallError::stopped(job.name(), &by);
+        job.end(Err(error));
+    }
+    let stop = Stop { by, everywhere };
+    // An engine that fails says so to whoever the container belongs to.
+    join_all(members.iter().map(|member| member.end(stop.clone()))).await;
+    told
+}
+
+impl Which {
+    fn means(&self, member: &Member) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(name) => {
+                let function = member.doing().function.or(called(member));
+                is_container(member, name)
+                    || function.is_some_and(|function| is_of(function, name))
+                    || called(member).is_some_and(|function| is_of(function, name))
+            }
+        }
+    }
+}
+
+/// Whether a function is the one that is meant, or a method of the class that is.
+pub(crate) fn is_of(function: &str, meant: &str) -> bool {
+    let rest = function.strip_prefix(meant);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn is_container(member: &Member, name: &str) -> bool {
+    member.name() == name || short_name(member.name()) == name
+}
+
+/// The function or the class that a container was started for.
+fn called(member: &Member) -> Option<&str> {
+    member.purpose.strip_prefix("call ")
+}
+
+fn shown(host: &Host, members: &[Arc<Member>]) -> Vec<Shown> {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let program = Path::new(&program).file_name().unwrap_or_default();
+    let show = |member: &Arc<Member>| {
+        let doing = member.doing();
+        let since = member.since.duration_since(SystemTime::UNIX_EPOCH);
+        Shown {
+            container: short_name(member.name()).to_owned(),
+            function: doing.function.or(called(member)).map(str::to_owned),
+            purpose: member.purpose.clone(),
+            image: host.builder.name_of(&member.layer),
+            state: if doing.is_idle { "idle" } else { "busy" }.to_owned(),
+            since: since.map_or(0, |since| since.as_secs()),
+            memory: member.limits.memory,
+            cpu: member.limits.cpus,
+            program: program.to_string_lossy().into_owned(),
+            pid: std::process::id(),
+        }
+    };
+    members.iter().map(show).collect()
+}
+
+/// Asks all programs that have containers on a store. Those that have ended meanwhile have none; of the others that cannot be asked, their
+/// numbers are answered beside.
+pub(crate) async fn ask_all(store: &Store, request: &Request) -> (Vec<Answer>, Vec<i32>) {
+    let limit = match request {
+        Request::List => PATIENCE,
+        Request::Stop { .. } => ENDING,
+    };
+    let request = serde_json::to_vec(request).expect("requests have string keys");
+    let sockets = store.sockets(SOCKET);
+    let asked = sockets.iter().map(|socket| ask(socket, &request, limit));
+    let (mut answers, mut silent) = (Vec::new(), Vec::new());
+    for asked in join_all(asked).await {
+        match asked {
+            Ok(answer) => answers.push(answer),
+            Err(pid) => silent.extend(pid),
+        }
+    }
+    (answers, silent)
+}
+
+/// Asks one program. One that lives and does not answer is an error, with its number.
+async fn ask(socket: &Path, request: &[u8], limit: Duration) -> Result<Answer, Option<i32>> {
+    let folder = socket.parent().ok_or(None)?;
+    let connect = at(folder, |path| std::os::unix::net::UnixStream::connect(path));
+    let connected = connect.and_then(|stream| {
+        stream.set_nonblocking(true)?;
+        UnixStream::from_std(stream)
+    });
+    let mut stream = connected.map_err(|_| None)?;
+    let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    let exchange = async {
+        stream.write_all(request).await?;
+        stream.shutdown().await?;
+        let answer = heard(&mut stream).await?;
+        Ok::<_, io::Error>(serde_json::from_slice(&answer)?)
+    };
+    match timeout(limit, exchange).await {
+        Ok(Ok(answer)) => Ok(answer),
+        _ => Err(pid),
+    }
+}

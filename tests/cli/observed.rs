@@ -1,0 +1,305 @@
+//! What runs is seen, ended and read of from outside: `ps`, `stop`, `logs`. Each test has a store of its own: `stop` must not end the
+//! containers of others.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Program, assert_nothing_left, engine, program};
+
+/// How soon something must be seen from outside.
+const SOON: Duration = Duration::from_secs(20);
+
+struct World(TempDir);
+
+impl World {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn program(&self, arguments: &[&str]) -> Program {
+        program(env!("CARGO_BIN_EXE_observed"), arguments)
+            .env("IMAGE_STORE", self.0.path())
+            .env("IMAGE_TESTS_TOKEN", "a token")
+    }
+
+    fn ps(&self) -> Vec<Value> {
+        let listed = self.program(&["ps", "--json"]).run().good().json();
+        listed.as_array().unwrap().clone()
+    }
+
+    /// Waits until `ps` shows what is wanted.
+    #[track_caller]
+    fn until(&self, is_wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let begun = Instant::now();
+        loop {
+            let seen = self.ps();
+            if is_wanted(&seen) {
+                return seen;
+            }
+            assert!(begun.elapsed() < SOON, "{seen:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn logs(&self, arguments: &[&str]) -> Vec<Value> {
+        let arguments = [&["logs", "--json"], arguments].concat();
+        let ended = self.program(&arguments).run().good();
+        let lines = ended.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+#[test]
+fn ps_shows_what_runs_and_nothing_of_programs_that_have_ended() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    assert_eq!(world.ps(), Vec::<Value>::new());
+    let ended = world.program(&["ps"]).run().good();
+    assert_eq!(ended.stderr, "no container runs\n");
+
+    let mut busy = world.program(&["call", "hold", "7"]).start();
+    busy.until("│ holding 7");
+    let mut idle = world.program(&[]).env("OBSERVED_DOES", "idle");
+    // It waits for a line that never comes.
+    let (reader, _writer) = std::io::pipe().unwrap();
+    idle = idle.stdin(reader);
+    let mut idle = idle.start();
+    idle.until("│ hello");
+    let seen = world.until(|seen| {
+        let is = |state| seen.iter().any(|one| one["state"] == state);
+        is("idle") && is("busy")
+    });
+    for (function, state, pid) in [("hold", "busy", busy.pid()), ("say", "idle", idle.pid())] {
+        let one = seen.iter().find(|one| one["function"] == function);
+        let one = one.unwrap_or_else(|| panic!("{seen:#?}"));
+        let of = |name: &str| &one[name];
+        assert_eq!(
+            (of("state"), of("pid"), of("image"), of("program")),
+            (
+                &json!(state),
+                &json!(pid),
+                &json!("NOTHING"),
+                &json!("observed")
+            )
+        );
+    }
+    let text = world.program(&["ps"]).run().good().stderr;
+    assert!(text.starts_with("CONTAINER  FUNCTION  IMAGE"), "{text}");
+    assert!(text.ends_with("2 containers of 2 programs\n"), "{text}");
+
+    // One that does not answer is told, and keeps nobody from seeing the others.
+    idle.signal(Signal::STOP);
+    let ended = world.program(&["ps", "--json"]).run();
+    let words = format!("warning: process {} does not answer", idle.pid());
+    let ended = ended.with(0, &[&words]);
+    assert_eq!(ended.json().as_array().unwrap().len(), 1);
+    idle.signal(Signal::CONT);
+    for program in [busy, idle] {
+        program.signal(Signal::KILL);
+        assert_nothing_left(&program.end());
+    }
+    assert_eq!(world.ps(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_container_that_is_stopped_fails_its_call_which_says_who_did_it() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let mut program = world.program(&["call", "hold", "1"]).start();
+    program.until("│ holding 1");
+    let seen = world.until(|seen| seen.len() == 1);
+    let name = seen[0]["container"].as_str().unwrap();
+    let stopped = world.program(&["stop", name]).run().good();
+    assert_eq!(stopped.stderr, "ended 1 container\n");
+    let words = format!("error: `hold` was cancelled: `observed stop {name}` (process ");
+    let ended = program.end().with(1, &[&words, ") ended its container\n"]);
+    assert_nothing_left(&ended);
+
+    let again = world.program(&["stop", name]).run().with(2, &[]);
+    assert!(
+        again.stderr.contains("help: `ps` lists"),
+        "{}",
+        again.stderr
+    );
+    let function = world.program(&["stop", "hold"]).run().with(1, &[]);
+    assert_eq!(function.stderr, "error: no container runs `hold`\n");
+    let neither = world.program(&["stop"]).run().with(2, &[]);
+    assert!(neither.stderr.contains("<NAME>"), "{}", neither.stderr);
+    let all = world.program(&["stop", "--all", "--json"]).run().good();
+    assert_eq!(all.json(), json!({ "stopped": [], "cancelled_calls": 0 }));
+}
+
+#[test]
+fn a_function_that_is_stopped_ends_everywhere_and_its_program_goes_on() {
+    if !engine() {
+        return;
+    }
+    for arguments in [
+        &["stop", "hold", "--json"][..],
+        &["stop", "--all", "--json"],
+    ] {
+        let world = World::new();
+        let mut program = world.program(&[]).env("OBSERVED_DOES", "hold").start();
+        program.until("│ holding 0");
+        program.until("│ holding 1");
+        world.until(|seen| seen.len() == 2);
+        let report = world.program(arguments).run().good().json();
+        assert_eq!(report["stopped"].as_array().unwrap().len(), 2, "{report}");
+        assert_eq!(report["cancelled_calls"], 2, "{report}");
+        let ended = program.end().good();
+        let results: Vec<_> = ended.stdout.lines().collect();
+        assert_eq!(results.len(), 4, "{results:?}");
+        for result in results {
+            let begins = result.starts_with("Cancelled: `hold` was cancelled");
+            assert!(begins && result.contains(" stop "), "{result}");
+        }
+        assert!(ended.stderr.contains("│ after"), "{}", ended.stderr);
+        assert_nothing_left(&ended);
+    }
+}
+
+#[test]
+fn what_functions_printed_can_be_read_when_their_program_has_ended() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    assert!(world.logs(&[]).is_empty());
+    world
+        .program(&["call", "say", "\"one\\ntwo\""])
+        .run()
+        .good();
+    let told = world.program(&["call", "tell"]).run().good();
+    assert!(told.stderr.contains("│ <***>"), "{}", told.stderr);
+    let mut killed = world.program(&["call", "hold", "3"]).start();
+    killed.until("│ holding 3");
+    killed.signal(Signal::KILL);
+    let killed = killed.end();
+
+    let lines = world.logs(&[]);
+    let printed: Vec<_> = lines
+        .iter()
+        .map(|line| (line["function"].as_str().unwrap(), &line["line"]))
+        .collect();
+    assert_eq!(
+        printed,
+        [
+            ("say", &json!("one")),
+            ("say", &json!("two")),
+            ("tell", &json!("<***>")),
+            ("hold", &json!("holding 3")),
+        ]
+    );
+    assert_eq!(lines[3]["program"], "observed");
+    let container = lines[2]["container"].as_str().unwrap();
+    assert_eq!(world.logs(&[container]), lines[2..3]);
+    assert_eq!(world.logs(&["say", "--since", "1h"]), lines[..2]);
+    assert!(world.logs(&["say", "--since", "0s"]).is_empty());
+    let text = world.program(&["logs", "say"]).run().good().stdout;
+    let first = text.lines().next().unwrap();
+    assert!(
+        first.contains("Z say/") && first.ends_with(" │ one"),
+        "{text}"
+    );
+    let ended = world.program(&["logs", "nope"]).run().with(2, &[]);
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: nothing is kept of a function or container `nope`
+      help: `logs` without a name shows all that is
+    ");
+    let ended = world.program(&["logs", "--since", "soon"]).run();
+    ended.with(2, &["a time is a number with a unit: `30s`"]);
+
+    assert_nothing_left(&killed);
+    let report = world.program(&["prune", "--json"]).run().good().json();
+    assert_eq!(report["logs"], 0, "{report}");
+    let report = world.program(&["prune", "--all", "--json"]).run().good();
+    assert_eq!(report.json()["logs"], 3);
+    assert!(world.logs(&[]).is_empty());
+}
+
+#[test]
+fn logs_that_are_followed_go_on_with_what_is_printed() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let mut command = world.program(&["logs", "--follow"]).command();
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    for word in ["first", "second"] {
+        let argument = format!("\"{word}\"");
+        world.program(&["call", "say", &argument]).run().good();
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.ends_with(&format!(" │ {word}")), "{line}");
+    }
+    kill_process(Pid::from_child(&following), Signal::INT).unwrap();
+    assert_eq!(following.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn where_the_time_of_calls_went_is_told_when_that_was_asked_for() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let ended = world.program(&["call", "say", "\"x\"", "--timings"]).run();
+    let ended = ended.good();
+    assert_eq!(ended.stdout, "null\n");
+    let table: Vec<_> = ended.stderr.lines().rev().take(3).collect();
+    let words =
+        |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    assert_eq!(
+        words(table[2]),
+        [
+            "FUNCTION",
+            "CALLS",
+            "QUEUE",
+            "TRANSFER",
+            "RUN",
+            "RETURN",
+            "STARTS",
+            "START",
+            "HANDSHAKE"
+        ]
+    );
+    assert_eq!(words(table[1])[..2], ["say", "1"], "{}", ended.stderr);
+    // Each call is counted once, however it was made.
+    let program = || world.program(&[]).env("OBSERVED_DOES", "many");
+    let ended = program().env("IMAGE_TIMINGS", "1").run().good();
+    let row = ended.stderr.lines().rev().nth(1).unwrap();
+    assert_eq!(words(row)[..2], ["say", "25"], "{}", ended.stderr);
+    assert!(!row.contains('–'), "{row}");
+    let ended = program().run().good();
+    assert!(!ended.stderr.contains("HANDSHAKE"), "{}", ended.stderr);
+}
+
+#[test]
+fn spans_are_printed_where_that_is_asked_for() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let call = || world.program(&["call", "say", "\"x\""]);
+    let ended = call().env("RUST_LOG", "image_runtime=info").run().good();
+    assert_eq!(ended.stdout, "null\n");
+    for words in [
+        " INFO container.start{purpose=call say layer=",
+        " INFO call{function=say image=NOTHING container=",
+        " INFO image.build{image=NOTHING}",
+    ] {
+        assert!(ended.stderr.contains(words), "`{words}`: {}", ended.stderr);
+    }
+    let ended = call().env("RUST_LOG", "error").run().good();
+    assert!(!ended.stderr.contains("INFO"), "{}", ended.stderr);
+}

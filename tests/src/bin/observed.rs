@@ -1,0 +1,58 @@
+//! A program that others look at while it runs.
+
+use image_runtime::{Image, app, image};
+
+const NOTHING: Image = image!(scratch());
+
+/// Prints a text.
+#[app::function(image = NOTHING)]
+fn say(text: String) {
+    println!("{text}");
+}
+
+/// Prints what it must not show.
+#[app::function(image = NOTHING, secrets = [Secret::from_env("IMAGE_TESTS_TOKEN")])]
+fn tell() {
+    println!(
+        "<{}>",
+        std::env::var("IMAGE_TESTS_TOKEN").unwrap_or_default()
+    );
+}
+
+/// Goes on until it is ended.
+#[app::function(image = NOTHING, max_containers = 2)]
+fn hold(number: u32) {
+    eprintln!("holding {number}");
+    std::thread::sleep(std::time::Duration::from_secs(1000));
+}
+
+#[app::main]
+async fn main() {
+    match std::env::var("OBSERVED_DOES").as_deref() {
+        Ok("idle") => {
+            let said = say::remote("hello".to_owned()).await;
+            said.expect("saying works");
+            std::io::stdin()
+                .read_line(&mut String::new())
+                .expect("somebody writes a line");
+        }
+        Ok("many") => {
+            for number in 0..5 {
+                let said = say::remote(number.to_string()).await;
+                said.expect("saying works");
+            }
+            let said = say::map((5..25).map(|number: u32| number.to_string()));
+            said.try_collect().await.expect("saying works");
+        }
+        Ok("hold") => {
+            for held in hold::map(0..4).collect().await {
+                let error = held.expect_err("it is ended before it returns");
+                println!("{:?}: {error}", error.kind());
+            }
+            say::remote("after".to_owned())
+                .await
+                .expect("the program goes on");
+        }
+        _ => {}
+    }
+}
