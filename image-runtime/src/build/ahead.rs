@@ -81,7 +81,7 @@ impl<'a> Ahead<'a> {
                 let (builder, image) = (self.builder, self.image);
                 state.running.push(Box::pin(async move {
                     builder
-                        .fetch(image, &image.plan.layers[later], below, end)
+                        .fetch_ahead(image, &image.plan.layers[later], below, end)
                         .await;
                     later
                 }));
@@ -151,7 +151,7 @@ fn uses_apt(layer: &PlannedLayer) -> bool {
 
 impl Builder {
     /// Downloads for a layer in a container of one below.
-    async fn fetch(
+    async fn fetch_ahead(
         &self,
         image: &Prepared,
         layer: &PlannedLayer,
@@ -164,14 +164,14 @@ impl Builder {
             image: image.name.clone(),
         });
         // The step itself tells what is wrong, if anything is.
-        let is_there = self.try_to_fetch(layer, below, &mut end).await;
+        let is_there = self.try_to_fetch_ahead(layer, below, &mut end).await;
         self.events.tell(Event::FetchEnded {
             layer: layer.id,
             is_there: is_there.unwrap_or(false),
         });
     }
 
-    async fn try_to_fetch(
+    async fn try_to_fetch_ahead(
         &self,
         layer: &PlannedLayer,
         below: LayerId,

@@ -20,10 +20,10 @@ use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets::{self, Mask};
-use crate::spec::{FunctionSpec, Image};
+use crate::spec::{FunctionSpec, Image, Retries};
 use crate::store::{self, Bytes, Log, Store};
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{self, Launcher, Reaper, Worker, WorkerSpec};
+use crate::worker::{Launcher, Reaper, Worker, WorkerSpec};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -73,13 +73,6 @@ impl Host {
     }
 
     async fn open() -> Result<Arc<Self>, CallError> {
-        if worker::is_serving() {
-            return Err(CallError::new(
-                CallErrorKind::Engine,
-                "a function that runs in a container cannot call another one\n  \
-                 help: call it on the host, and hand its result over",
-            ));
-        }
         let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
@@ -158,6 +151,14 @@ impl Host {
         self.program.image_of(function)
     }
 
+    /// The function of a name.
+    pub(super) fn function(&self, name: &str) -> Result<&'static FunctionSpec, CallError> {
+        self.program.function(name).ok_or_else(|| {
+            let text = format!("this program has no function `{name}`");
+            CallError::new(CallErrorKind::Engine, text)
+        })
+    }
+
     /// Builds what is missing of an image.
     pub(crate) async fn build(&self, image: Image) -> Result<Built, CallError> {
         self.check_can_serve()?;
@@ -225,7 +226,8 @@ impl Host {
             function,
             pool: self.pools.get(self.pool_key(callee).await?),
             timeout: wishes.timeout.or(options.timeout),
-            retries: wishes.retries.or(options.retries),
+            retries: wishes.retries.map(Retries::times).or(options.retries),
+            nested: wishes.nested,
         }))
     }
 
@@ -243,6 +245,7 @@ impl Host {
             if let Some(most) = gpu::most_containers(options.gpu, inventory) {
                 size.max = size.max.min(most);
                 size.min = size.min.min(most);
+                size.is_bound = true;
             }
         }
         let secrets = secrets::values(&self.program.secrets_of(function))

@@ -9,16 +9,32 @@ use super::inbox::{Delivery, Inbox, Receiver};
 use super::pool::Pool;
 use super::timings::Spent;
 use super::{CallError, future};
-use crate::protocol::Stamp;
+use crate::protocol::{How, Stamp};
 use crate::registry::Program;
 use crate::spec::{FunctionSpec, Retries};
-use crate::worker::{monotonic, short_name};
+use crate::worker::{self, Current, monotonic, short_name};
 
 /// What a caller says of a call, over what the function's keywords say.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wishes {
     pub(super) timeout: Option<Duration>,
-    pub(super) retries: Option<Retries>,
+    pub(super) retries: Option<u32>,
+    pub(super) how: How,
+    /// In a container, the call whose function calls.
+    pub(super) by: Option<Current>,
+    /// On the host, its name for the calls that a function in a container asked for; 0 for all others.
+    pub(super) nested: u64,
+}
+
+impl Wishes {
+    /// Nothing special, of the code that asks for this.
+    pub(super) fn of(how: How) -> Self {
+        Self {
+            how,
+            by: worker::current(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A function, ready to be called: its image is there.
@@ -28,6 +44,8 @@ pub(super) struct Target {
     pub(super) pool: Arc<Pool>,
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Option<Retries>,
+    /// See [`Wishes::nested`].
+    pub(super) nested: u64,
 }
 
 /// One call.
@@ -64,7 +82,7 @@ impl Target {
         job.goes_to(worker.name());
         worker.member().serves(self.function.name);
         let mut tell = self.pool.output_of(self.function.name, worker.name());
-        let call = worker.call(self.function.name, &job.arguments, &mut *tell);
+        let call = worker.call(self.function.name, &job.arguments, self.nested, &mut *tell);
         let answer = match self.timeout {
             None => call.await,
             // Dropping the worker, which is in the middle of the call, ends its container.
@@ -95,23 +113,7 @@ impl Target {
     }
 
     async fn answer(&self, receiver: &Receiver) -> Result<Vec<u8>, CallError> {
-        let on_drop = Abandon(&self.pool, receiver);
-        let delivery = std::future::poll_fn(|context| on_drop.1.poll(context)).await;
-        std::mem::forget(on_drop);
-        match delivery.1 {
-            Delivery::End(result) => result,
-            Delivery::Item(_) => unreachable!("only streams have items"),
-        }
-    }
-}
-
-/// Tells the pool when a caller goes before the answer came.
-struct Abandon<'a>(&'a Arc<Pool>, &'a Receiver);
-
-impl Drop for Abandon<'_> {
-    fn drop(&mut self) {
-        self.1.close();
-        self.0.look_up();
+        receiver.end(|| self.pool.look_up()).await
     }
 }
 

@@ -5,13 +5,16 @@ mod class;
 mod control;
 mod error;
 mod future;
+mod gateway;
 mod handle;
 mod host;
 mod inbox;
 mod items;
 mod job;
 mod map;
+mod outside;
 mod pool;
+mod route;
 mod timings;
 mod volumes;
 

@@ -7,7 +7,7 @@ pub mod value;
 
 pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
 pub use message::{
-    CREDIT, Command, Failure, Hello, INPUT_AHEAD, Kind, RunOutcome, Session, Size, Terminal,
-    VERSION,
+    By, CREDIT, Command, Failure, Fault, Hello, How, INPUT_AHEAD, Kind, Room, RunOutcome, Session,
+    Size, Terminal, VERSION, Wanted,
 };
 pub use stamp::Stamp;

@@ -51,7 +51,7 @@ impl Worker {
         mut ends: Attached,
     ) -> Result<Heard, CallFailure> {
         let mut flow = self.flow(1).map_err(CallFailure::Connection)?;
-        let number = flow.request(Kind::Session, &[&encoded(session)?])?;
+        let number = flow.request(Kind::Session, 0, &[&encoded(session)?])?;
         let (mut ahead, mut is_open) = (0, true);
         // All that the program says comes in frames.
         let mut nobody = |_| {};

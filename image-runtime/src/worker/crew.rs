@@ -7,11 +7,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::current::Ticket;
 use super::invoke::Functions;
 use super::serve::{encode, write_frame};
 use super::tap::Tap;
 use super::{monotonic, supervise};
-use crate::protocol::{Failure, Header, Kind, Stamp};
+use crate::protocol::{Failure, Kind, Stamp};
 
 /// As much as a first thread has, so that a function finds the same room wherever it runs.
 const STACK: usize = 8 << 20;
@@ -33,12 +34,20 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// Each with the time it was received.
-    waiting: VecDeque<(Header, Vec<u8>, u64)>,
+    waiting: VecDeque<Call>,
     /// How many threads there may be.
     places: usize,
     threads: usize,
     idle: usize,
+}
+
+/// A call that waits.
+struct Call {
+    ticket: Ticket,
+    body: Vec<u8>,
+    /// When it was, where somebody wants to know.
+    received: u64,
+    is_stream: bool,
 }
 
 impl Crew {
@@ -70,18 +79,21 @@ impl Crew {
     }
 
     /// Runs a call here.
-    pub(super) fn call(&self, number: u64, body: &[u8]) -> io::Result<()> {
-        self.run(number, self.now(), || self.0.functions.call(body))
+    pub(super) fn call(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+        let functions = &self.0.functions;
+        self.run(ticket.number, self.now(), || functions.call(ticket, body))
     }
 
     /// Makes the state of a class.
-    pub(super) fn enter(&self, number: u64, body: &[u8]) -> io::Result<()> {
-        self.run(number, self.now(), || self.0.functions.enter(body))
+    pub(super) fn enter(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+        let functions = &self.0.functions;
+        self.run(ticket.number, self.now(), || functions.enter(ticket, body))
     }
 
     /// Ends the state of the class whose state was made here.
-    pub(super) fn exit(&self, number: u64) -> io::Result<()> {
-        self.run(number, self.now(), || self.0.functions.exit())
+    pub(super) fn exit(&self, ticket: Ticket) -> io::Result<()> {
+        let functions = &self.0.functions;
+        self.run(ticket.number, self.now(), || functions.exit(ticket))
     }
 
     /// Lets so many calls of the queue run at once.
@@ -90,12 +102,29 @@ impl Crew {
     }
 
     /// Puts a call behind those that wait.
-    pub(super) fn queue(&self, header: Header, body: Vec<u8>) -> io::Result<()> {
-        if header.kind == Kind::Stream {
-            lock(&self.0.taps).insert(header.number, Arc::default());
-        }
+    pub(super) fn queue(&self, ticket: Ticket, body: Vec<u8>) -> io::Result<()> {
+        self.put(Call {
+            ticket,
+            body,
+            received: self.now(),
+            is_stream: false,
+        })
+    }
+
+    /// Puts the call of a function that makes a stream behind those that wait.
+    pub(super) fn queue_stream(&self, ticket: Ticket, body: Vec<u8>) -> io::Result<()> {
+        lock(&self.0.taps).insert(ticket.number, Arc::default());
+        self.put(Call {
+            ticket,
+            body,
+            received: self.now(),
+            is_stream: true,
+        })
+    }
+
+    fn put(&self, call: Call) -> io::Result<()> {
         let mut queue = lock(&self.0.queue);
-        queue.waiting.push_back((header, body, self.now()));
+        queue.waiting.push_back(call);
         if queue.idle >= queue.waiting.len() {
             self.0.called.notify_one();
         } else if queue.threads < queue.places {
@@ -114,9 +143,9 @@ impl Crew {
     pub(super) fn recall(&self, number: u64) -> io::Result<()> {
         let waiting = std::mem::take(&mut lock(&self.0.queue).waiting);
         let mut body = Vec::with_capacity(waiting.len() * 8);
-        for (header, ..) in waiting {
-            lock(&self.0.taps).remove(&header.number);
-            body.extend_from_slice(&header.number.to_be_bytes());
+        for Call { ticket, .. } in waiting {
+            lock(&self.0.taps).remove(&ticket.number);
+            body.extend_from_slice(&ticket.number.to_be_bytes());
         }
         self.write(Kind::Recalled, number, &body)
     }
@@ -148,16 +177,21 @@ impl Crew {
     /// A thread's life. Each answer is written before the next call begins.
     fn work(&self) {
         loop {
-            let (header, body, received) = self.next();
-            let answered = self.run(header.number, received, || match header.kind {
-                Kind::Stream => self.stream(header.number, &body),
-                _ => self.0.functions.call(&body),
+            let Call {
+                ticket,
+                body,
+                received,
+                is_stream,
+            } = self.next();
+            let answered = self.run(ticket.number, received, || match is_stream {
+                true => self.stream(ticket, &body),
+                false => self.0.functions.call(ticket, &body),
             });
             or_end(answered);
         }
     }
 
-    fn next(&self) -> (Header, Vec<u8>, u64) {
+    fn next(&self) -> Call {
         let mut queue = lock(&self.0.queue);
         loop {
             if let Some(next) = queue.waiting.pop_front() {
@@ -173,13 +207,14 @@ impl Crew {
         }
     }
 
-    fn stream(&self, number: u64, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn stream(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let number = ticket.number;
         let tap = lock(&self.0.taps).get(&number).cloned().unwrap_or_default();
         let sink = tap.sink(|item| {
             let flushed = io::stdout().flush();
             or_end(flushed.and_then(|()| self.write(Kind::Item, number, item)));
         });
-        let ended = self.0.functions.stream(body, &sink);
+        let ended = self.0.functions.stream(ticket, body, &sink);
         lock(&self.0.taps).remove(&number);
         ended.map(|()| Vec::new())
     }

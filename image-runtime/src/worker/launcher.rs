@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
 use tracing::{Instrument as _, Span, field, info_span};
 
@@ -171,14 +171,16 @@ impl Launcher {
         )
         .await;
         match agreed.map_err(|error| error.hiding(&spec.mask)) {
-            Ok(line) => {
+            Ok(sockets) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
                 let times = StartTimes {
                     start,
                     handshake: begun.elapsed() - start,
                     is_timed: self.is_timed,
                 };
-                Ok(Worker::new(listed, line, output, spec.mask, memory, times))
+                Ok(Worker::new(
+                    listed, sockets, output, spec.mask, memory, times,
+                ))
             }
             Err(error) => {
                 let stopped = listed.member().stop().cloned();
@@ -221,7 +223,7 @@ async fn agree(
     build: &str,
     memory: Option<u64>,
     is_timed: bool,
-) -> Result<Line, StartError> {
+) -> Result<(Line, UnixStream), StartError> {
     let accepted = tokio::select! {
         biased;
         accepted = hello(listener, build, is_timed) => accepted,
@@ -244,7 +246,12 @@ async fn agree(
     }
 }
 
-async fn hello(listener: &UnixListener, build: &str, is_timed: bool) -> Result<Line, StartError> {
+/// The worker's two sockets: the one it answers on, and the one it asks on.
+async fn hello(
+    listener: &UnixListener,
+    build: &str,
+    is_timed: bool,
+) -> Result<(Line, UnixStream), StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
     let (socket, _) = listener.accept().await.map_err(broken)?;
     let line = Line::new(socket).map_err(broken)?;
@@ -274,7 +281,9 @@ async fn hello(listener: &UnixListener, build: &str, is_timed: bool) -> Result<L
             let time = time.map_err(|error| StartError::Protocol(error.to_string()))?;
             line.tell(&time).await.map_err(broken)?;
         }
-        Ok(line)
+        // It connected before it said anything.
+        let (asking, _) = listener.accept().await.map_err(broken)?;
+        Ok((line, asking))
     } else {
         let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
         Err(StartError::OtherBuild {

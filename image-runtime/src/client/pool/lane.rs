@@ -198,7 +198,8 @@ impl Lane<'_> {
                 true => Kind::Stream,
                 false => Kind::Queue,
             };
-            match flow.request(kind, &[job.name().as_bytes(), &[0], &job.arguments]) {
+            let nested = job.target.nested;
+            match flow.request(kind, nested, &[job.name().as_bytes(), &[0], &job.arguments]) {
                 Ok(number) => self.running.push(number, job),
                 Err(error) => {
                     let error = CallError::failure(job.name(), &CallFailure::Frame(error));
@@ -224,10 +225,15 @@ impl Lane<'_> {
             // Four bytes always fit.
             let _ = flow.push(Kind::More, number, &[&taken.to_be_bytes()]);
         }
-        for number in self.running.give_up_abandoned(now) {
-            let _ = flow.push(Kind::Stop, number, &[]);
+        for (number, is_stream) in self.running.give_up_abandoned(now) {
+            flow.give_up(number);
+            if is_stream {
+                let _ = flow.push(Kind::Stop, number, &[]);
+            }
         }
-        self.running.time_out(now);
+        for number in self.running.time_out(now) {
+            flow.give_up(number);
+        }
         if self
             .recalled
             .is_some_and(|since| since.elapsed() > RECALL_LIMIT)

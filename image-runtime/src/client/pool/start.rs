@@ -7,7 +7,7 @@ use super::super::CallError;
 use super::super::future::runtime;
 use super::super::job::Job;
 use super::state::State;
-use super::{Enter, Pool};
+use super::{Enter, Pool, gateway};
 use crate::event::Event;
 use crate::gpu::Claim;
 use crate::worker::Worker;
@@ -48,9 +48,18 @@ impl Pool {
         let there = state.containers();
         let wanted = wanted
             .max(size.min.saturating_sub(there - state.ending))
-            .min(size.max.saturating_sub(there));
+            .min(self.most(state).saturating_sub(there));
         for _ in 0..wanted {
             self.start(state);
+        }
+    }
+
+    /// How many containers there may be now.
+    fn most(&self, state: &State) -> usize {
+        let size = self.key.size;
+        match size.is_bound {
+            true => size.max,
+            false => size.max.saturating_add(state.suspended / size.concurrency),
         }
     }
 
@@ -136,6 +145,7 @@ impl Pool {
                         timings.note_start(function, times.start, times.handshake);
                     }
                     worker.keep(claim);
+                    gateway::serve(&mut worker, &pool);
                     pool.enter(worker).await
                 }
                 Err(error) => Err(Some(CallError::start(&error))),

@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) starting: usize,
     /// Containers that are being removed.
     pub(super) ending: usize,
+    /// Calls that run and wait for others that they made.
+    pub(super) suspended: usize,
     /// How long a lane takes for a call, where that is known.
     pub(super) pace: Option<Duration>,
     /// How long the last start took.
