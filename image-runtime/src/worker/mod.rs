@@ -24,7 +24,7 @@ mod tap;
 
 pub(crate) use asking::{Asking, TellError, asking};
 pub use bundle::{Bundle, BundleError};
-pub(crate) use current::{Current, current};
+pub(crate) use current::{Current, current, is_running};
 pub use error::{CallFailure, StartError};
 pub(crate) use error::{exit_text, last_lines_text};
 pub(crate) use flow::{Flow, Frame, Incoming};
