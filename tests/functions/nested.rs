@@ -11,7 +11,7 @@ use image_runtime::{CallError, CallErrorKind, Volume, app};
 use crate::NOTHING;
 
 #[app::function(image = NOTHING)]
-fn double(number: u64) -> u64 {
+fn twice(number: u64) -> u64 {
     number * 2
 }
 
@@ -32,16 +32,16 @@ fn told<T>(result: Result<T, CallError>) -> Result<T, (String, String)> {
 
 #[app::function(image = NOTHING)]
 async fn double_twice(number: u64) -> Result<u64, CallError> {
-    let once = double::remote(number).await?;
+    let once = twice::remote(number).await?;
     // Tasks and threads of the function may call, too.
-    let twice = tokio::spawn(async move { double::remote(once).await });
+    let twice = tokio::spawn(async move { twice::remote(once).await });
     twice.await.expect("it does not panic")
 }
 
 #[app::function(image = NOTHING)]
 fn double_twice_blocking(number: u64) -> Result<u64, CallError> {
-    let once = double::remote(number).blocking()?;
-    let thread = std::thread::spawn(move || double::remote(once).blocking());
+    let once = twice::remote(number).blocking()?;
+    let thread = std::thread::spawn(move || twice::remote(once).blocking());
     thread.join().expect("it does not panic")
 }
 
@@ -56,20 +56,20 @@ async fn a_function_calls_another_one() {
 
 #[app::function(image = NOTHING)]
 fn sum_of_doubles(count: u64) -> Result<u64, CallError> {
-    double::map(0..count).blocking().sum()
+    twice::map(0..count).blocking().sum()
 }
 
 #[app::function(image = NOTHING)]
 async fn many(count: u64) -> Result<(u64, u64, usize), CallError> {
     let added = add::starmap((0..count).map(|n| (n, 1)));
     let added: u64 = added.try_collect().await?.into_iter().sum();
-    let mut doubled = double::map_stream(futures_util::stream::iter(0..count)).unordered();
+    let mut doubled = twice::map_stream(futures_util::stream::iter(0..count)).unordered();
     let mut sum = 0;
     while let Some(number) = doubled.next().await {
         sum += number?;
     }
     // One that is left half-way ends.
-    let mut left = double::map(0..);
+    let mut left = twice::map(0..);
     let first = left.next().await.expect("there are more")?;
     Ok((added, sum, usize::from(first == 0)))
 }
@@ -93,7 +93,7 @@ fn stream_inside(count: u64) -> Result<Vec<u64>, CallError> {
 
 #[app::function(image = NOTHING)]
 async fn doubles(count: u64) -> impl Stream<Item = Result<u64, CallError>> {
-    futures_util::StreamExt::then(futures_util::stream::iter(0..count), double::remote)
+    futures_util::StreamExt::then(futures_util::stream::iter(0..count), twice::remote)
 }
 
 #[app::test]
@@ -110,7 +110,7 @@ struct Tally(u64);
 impl Tally {
     #[enter]
     fn new(start: u64) -> Result<Self, CallError> {
-        Ok(Self(double::remote(start).blocking()?))
+        Ok(Self(twice::remote(start).blocking()?))
     }
 
     #[method]
@@ -227,16 +227,16 @@ fn side_by_side(again: u32) -> Result<u32, CallError> {
 }
 
 #[app::function(image = NOTHING, max_containers = 1)]
-fn there(and_back: bool) -> Result<u32, CallError> {
-    Ok(if and_back {
-        back::remote().blocking()? + 1
+fn there(comes_back: bool) -> Result<u32, CallError> {
+    Ok(if comes_back {
+        and_back::remote().blocking()? + 1
     } else {
         0
     })
 }
 
 #[app::function(image = NOTHING, max_containers = 1)]
-fn back() -> Result<u32, CallError> {
+fn and_back() -> Result<u32, CallError> {
     there::remote(false).blocking()
 }
 
@@ -328,7 +328,7 @@ fn wait_beside(name: &str) -> Result<u64, CallError> {
     match name {
         "" => {
             std::thread::sleep(Duration::from_secs(2));
-            double::remote(4).blocking()
+            twice::remote(4).blocking()
         }
         name => go_on_marking::remote(name).blocking().map(|()| 0),
     }
@@ -396,7 +396,7 @@ async fn what_a_call_asked_for_ends_with_it() {
 
 #[app::function(image = NOTHING)]
 async fn spawn_inside(marks: &str) -> Result<(bool, u64, String), CallError> {
-    let handle = double::spawn(21);
+    let handle = twice::spawn(21);
     let result = handle.get().await?;
     let cancelled = go_on_marking::spawn("nested-nobody-looks");
     cancelled.cancel().await;
@@ -429,7 +429,7 @@ async fn what_a_function_spawns_runs_on_after_it() {
 }
 
 #[app::function(image = NOTHING)]
-fn fail(how: &str) -> Result<(), String> {
+fn end_badly(how: &str) -> Result<(), String> {
     match how {
         "return" => Err("out of luck".into()),
         "panic" => panic!("all is lost"),
@@ -443,14 +443,16 @@ fn fail(how: &str) -> Result<(), String> {
 
 #[app::function(image = NOTHING)]
 async fn told_inside(how: &str) -> (String, String) {
-    let call = fail::remote(how).timeout(Duration::from_millis(300));
+    let call = end_badly::remote(how).timeout(Duration::from_millis(300));
     told(call.await).expect_err("it fails")
 }
 
 #[app::test]
 async fn errors_come_back_as_they_are() {
     for how in ["return", "panic", "exit", "sleep"] {
-        let here = fail::remote(how).timeout(Duration::from_millis(300)).await;
+        let here = end_badly::remote(how)
+            .timeout(Duration::from_millis(300))
+            .await;
         let (kind, text) = told(here).expect_err("it fails");
         let inside = told_inside::remote(how).await.unwrap();
         assert_eq!(inside.0, kind);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
@@ -15,6 +16,7 @@ use super::job::Wishes;
 use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
 use crate::spec::FunctionSpec;
+use crate::worker;
 
 /// A call that was made by `f::spawn(…)` and runs in the background, whether or not anybody waits for it.
 ///
@@ -76,7 +78,7 @@ impl<T> Handle<T> {
         });
         let told = Arc::clone(&state);
         let begun = Instant::now();
-        runtime().spawn(async move {
+        let mut call = Box::pin(async move {
             let result = tokio::select! {
                 result = told.run(callee, arguments, wishes) => result,
                 () = told.cancelled.notified() => {
@@ -86,6 +88,11 @@ impl<T> Handle<T> {
             let _ = told.result.set(result);
             told.finished.notify_waiters();
         });
+        // A function in a container may end before another thread has asked for it.
+        let _entered = runtime().enter();
+        if !worker::is_serving() || call.as_mut().now_or_never().is_none() {
+            runtime().spawn(call);
+        }
         Self {
             state,
             result: PhantomData,

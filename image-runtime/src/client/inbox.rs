@@ -105,17 +105,12 @@ impl<F: Fn()> Drop for Abandon<'_, F> {
 }
 
 impl Receiver {
-    /// Waits for the next arrival. Where this is dropped before, nobody waits any more, and `abandoned` is told.
-    pub(super) async fn next(&self, abandoned: impl Fn()) -> Delivery {
+    /// Waits for the end of a call that has no items. Where this is dropped before, nobody waits any more, and `abandoned` is told.
+    pub(super) async fn end(&self, abandoned: impl Fn()) -> Result<Vec<u8>, CallError> {
         let on_drop = Abandon(self, abandoned);
         let (_, delivery) = std::future::poll_fn(|context| self.poll(context)).await;
         std::mem::forget(on_drop);
-        delivery
-    }
-
-    /// Waits for the end of a call that has no items.
-    pub(super) async fn end(&self, abandoned: impl Fn()) -> Result<Vec<u8>, CallError> {
-        match self.next(abandoned).await {
+        match delivery {
             Delivery::End(result) => result,
             Delivery::Item(_) => unreachable!("only streams have items"),
         }

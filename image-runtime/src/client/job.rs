@@ -22,8 +22,17 @@ pub(super) struct Wishes {
     pub(super) how: How,
     /// In a container, the call whose function calls.
     pub(super) by: Option<Current>,
-    /// On the host, its name for the calls that a function in a container asked for; 0 for all others.
-    pub(super) nested: u64,
+    /// On the host, what it knows of calls that a function in a container asked for.
+    pub(super) nested: Nested,
+}
+
+/// What the host knows of calls that a function in a container asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nested {
+    /// Their name; 0 for calls that the program makes.
+    pub(super) name: u64,
+    /// Inside how many calls they are. Those who wait for them keep places, so the deepest come first.
+    pub(super) depth: usize,
 }
 
 impl Wishes {
@@ -45,7 +54,7 @@ pub(super) struct Target {
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Option<Retries>,
     /// See [`Wishes::nested`].
-    pub(super) nested: u64,
+    pub(super) nested: Nested,
 }
 
 /// One call.
@@ -82,7 +91,12 @@ impl Target {
         job.goes_to(worker.name());
         worker.member().serves(self.function.name);
         let mut tell = self.pool.output_of(self.function.name, worker.name());
-        let call = worker.call(self.function.name, &job.arguments, self.nested, &mut *tell);
+        let call = worker.call(
+            self.function.name,
+            &job.arguments,
+            self.nested.name,
+            &mut *tell,
+        );
         let answer = match self.timeout {
             None => call.await,
             // Dropping the worker, which is in the middle of the call, ends its container.
@@ -165,6 +179,11 @@ impl Job {
     /// The function's name.
     pub(super) fn name(&self) -> &'static str {
         self.target.function.name
+    }
+
+    /// Inside how many calls it is.
+    pub(super) fn depth(&self) -> usize {
+        self.target.nested.depth
     }
 
     /// Whether nobody waits for it any more.

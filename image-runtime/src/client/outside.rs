@@ -100,7 +100,11 @@ impl Outside {
             timeout: wishes.timeout,
             retries: wishes.retries,
             by: wishes.by.map(|by| By {
-                number: by.number,
+                number: if worker::is_running(by.number) {
+                    by.number
+                } else {
+                    0
+                },
                 nested: by.nested,
                 function: by.function.to_owned(),
             }),

@@ -51,6 +51,11 @@ pub(crate) fn current() -> Option<Current> {
     })
 }
 
+/// Whether a call still runs.
+pub(crate) fn is_running(number: u64) -> bool {
+    running().iter().any(|call| call.number == number)
+}
+
 /// Runs a function for a call.
 pub(super) fn run_for<T>(ticket: Ticket, function: &'static str, run: impl FnOnce() -> T) -> T {
     let current = Current {

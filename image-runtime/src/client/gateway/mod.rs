@@ -25,7 +25,7 @@ use self::nesting::{Asker, NESTING};
 use super::class::{Callee, Instance};
 use super::future::runtime;
 use super::inbox::{Delivery, Inbox, Receiver};
-use super::job::{Job, Target, Wishes};
+use super::job::{Job, Nested, Target, Wishes};
 use super::pool::Pool;
 use super::{CallError, Host};
 use crate::protocol::{self, How, Kind, Room, Wanted, value};
@@ -153,21 +153,15 @@ impl Gateway {
             Kind::Queue | Kind::Stream => {
                 let (function, arguments) = body.split_first_chunk()?;
                 let function = self.functions.get(&u64::from_be_bytes(*function))?.clone();
-                self.call(
-                    id,
-                    function,
-                    arguments.to_vec(),
-                    header.kind == Kind::Stream,
-                );
+                let is_stream = header.kind == Kind::Stream;
+                self.call(id, function, arguments.to_vec(), is_stream)?;
             }
             Kind::More => {
                 // One that has just ended is nobody's fault.
                 if let Some(call) = self.calls.get(&id) {
                     call.inbox
                         .add_taken(u32::from_be_bytes(body.try_into().ok()?));
-                    if let Ok((_, target)) = &call.function.wanted
-                        && let Some(Ok(target)) = target.peek()
-                    {
+                    if let Some(target) = call.function.ready() {
                         target.pool.look_up();
                     }
                 }
@@ -209,9 +203,9 @@ impl Gateway {
             true => Err(given_up(&title, Duration::ZERO)),
             false => NESTING.want(&title, &asker, how != How::Spawned),
         };
-        let wanted = named.map(|name| {
-            let target = target(name, wanted, state.to_vec()).boxed().shared();
-            (name, target)
+        let wanted = named.map(|nested| {
+            let target = target(nested, wanted, state.to_vec()).boxed().shared();
+            (nested.name, target)
         });
         let function = Function {
             title,
@@ -233,7 +227,13 @@ impl Gateway {
         Some(())
     }
 
-    fn call(&mut self, id: u64, function: Function, arguments: Vec<u8>, is_stream: bool) {
+    fn call(
+        &mut self,
+        id: u64,
+        function: Function,
+        arguments: Vec<u8>,
+        is_stream: bool,
+    ) -> Option<()> {
         let receiver = Receiver::default();
         let inbox = receiver.inbox();
         let (open, refusal) = match &function.wanted {
@@ -244,21 +244,26 @@ impl Gateway {
             Err(_) => (None, None),
         };
         let (answers, ended) = (self.answers.clone(), self.ended.clone());
-        let (preparing, is_one) = (function.clone(), function.how != How::Many);
-        let task = runtime().spawn(async move {
-            let made = async {
-                let target = preparing.target().await?;
-                if is_one && !is_stream {
-                    return target.call(arguments).await;
-                }
-                Pool::submit(Job::new(&target, arguments, &receiver, 0, is_stream));
-                loop {
-                    match receiver.next(|| target.pool.look_up()).await {
-                        Delivery::Item(item) => answers.send(Kind::Item, id, &item),
-                        Delivery::End(result) => return result,
+        let made = match function.how {
+            // They begin in the order in which they were asked for.
+            How::Many => {
+                let sent = Sent::new(function.ready()?, arguments, receiver, is_stream);
+                sent.answer(id, answers.clone()).boxed()
+            }
+            How::Once | How::Spawned => {
+                let (function, answers) = (function.clone(), answers.clone());
+                let made = async move {
+                    let target = function.target().await?;
+                    if !is_stream {
+                        return target.call(arguments).await;
                     }
-                }
-            };
+                    let sent = Sent::new(target, arguments, receiver, is_stream);
+                    sent.answer(id, answers).await
+                };
+                made.boxed()
+            }
+        };
+        let task = runtime().spawn(async move {
             let result = tokio::select! {
                 biased;
                 result = made => result,
@@ -280,6 +285,7 @@ impl Gateway {
             is_free: false,
         };
         self.calls.insert(id, call);
+        Some(())
     }
 
     /// Nobody waits any more for the request of this number: the calls that its function asked for end.
@@ -331,6 +337,12 @@ impl Function {
             Err(error) => Err(error.clone()),
         }
     }
+
+    /// What is called, where that is known by now.
+    fn ready(&self) -> Option<Arc<Target>> {
+        let (_, target) = self.wanted.as_ref().ok()?;
+        target.peek()?.as_ref().ok().cloned()
+    }
 }
 
 impl Call {
@@ -353,6 +365,49 @@ impl Answers {
         let frame = protocol::encode(kind, number, &[body]);
         // What came from one worker fits for another; one that is gone hears nothing.
         let _ = self.0.send(frame.expect("it came in a frame"));
+    }
+}
+
+/// A call in the queue of its pool, or on its way from there.
+struct Sent {
+    target: Arc<Target>,
+    receiver: Receiver,
+    is_over: bool,
+}
+
+impl Sent {
+    fn new(target: Arc<Target>, arguments: Vec<u8>, receiver: Receiver, is_stream: bool) -> Self {
+        Pool::submit(Job::new(&target, arguments, &receiver, 0, is_stream));
+        Self {
+            target,
+            receiver,
+            is_over: false,
+        }
+    }
+
+    /// Sends its items, and waits for its end.
+    async fn answer(mut self, id: u64, answers: Answers) -> Result<Vec<u8>, CallError> {
+        loop {
+            match std::future::poll_fn(|context| self.receiver.poll(context))
+                .await
+                .1
+            {
+                Delivery::Item(item) => answers.send(Kind::Item, id, &item),
+                Delivery::End(result) => {
+                    self.is_over = true;
+                    return result;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.receiver.close();
+            self.target.pool.look_up();
+        }
     }
 }
 
@@ -415,7 +470,7 @@ async fn heard(
 }
 
 /// Makes a wanted function ready to be called, under its name here.
-async fn target(name: u64, wanted: Wanted, state: Vec<u8>) -> Result<Arc<Target>, CallError> {
+async fn target(nested: Nested, wanted: Wanted, state: Vec<u8>) -> Result<Arc<Target>, CallError> {
     let host = Host::get().await?;
     let function = host.function(&wanted.function)?;
     let callee = match function.class.filter(|_| wanted.is_method) {
@@ -425,10 +480,10 @@ async fn target(name: u64, wanted: Wanted, state: Vec<u8>) -> Result<Arc<Target>
     let wishes = Wishes {
         timeout: wanted.timeout,
         retries: wanted.retries,
-        nested: name,
+        nested,
         ..Wishes::default()
     };
     let target = host.target(&callee, wishes).await?;
-    NESTING.place(name, target.pool.place())?;
+    NESTING.place(nested.name, target.pool.place())?;
     Ok(target)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::super::job::Nested;
 use super::super::{CallError, CallErrorKind};
 
 /// How many calls may be inside one another.
@@ -94,7 +95,7 @@ impl Nesting {
         function: &str,
         asker: &Asker,
         is_awaited: bool,
-    ) -> Result<u64, CallError> {
+    ) -> Result<Nested, CallError> {
         let mut state = self.lock();
         let above = state
             .wanted
@@ -120,7 +121,7 @@ impl Nesting {
             });
         }
         state.last += 1;
-        let name = state.last;
+        let (name, depth) = (state.last, chain.depth - 1);
         state.wanted.insert(
             name,
             Wanted {
@@ -133,7 +134,7 @@ impl Nesting {
                 refusal: watch::Sender::new(None),
             },
         );
-        Ok(name)
+        Ok(Nested { name, depth })
     }
 
     /// Notes where a wanted function runs.
@@ -414,7 +415,8 @@ mod tests {
         (pool, most): (PoolId, Option<usize>),
         times: usize,
     ) -> (u64, watch::Receiver<Option<CallError>>) {
-        let name = nesting.want("inner", asker, true).expect("it is not deep");
+        let wanted = nesting.want("inner", asker, true);
+        let name = wanted.expect("it is not deep").name;
         nesting
             .place(name, Place { pool, most })
             .expect("it is none of a state");
@@ -483,7 +485,10 @@ mod tests {
     #[test]
     fn a_call_in_the_background_can_wait_until_somebody_waits_for_it() {
         let nesting = new();
-        let name = nesting.want("inner", &asker(1, ONE, 0), false).unwrap();
+        let name = nesting
+            .want("inner", &asker(1, ONE, 0), false)
+            .unwrap()
+            .name;
         let place = Place {
             pool: ONE,
             most: Some(1),
@@ -499,8 +504,8 @@ mod tests {
     fn a_caller_waits_from_its_first_open_call_to_its_last() {
         let nesting = new();
         let outer = asker(1, MAIN, 0);
-        let one = nesting.want("one", &outer, true).unwrap();
-        let two = nesting.want("two", &outer, true).unwrap();
+        let one = nesting.want("one", &outer, true).unwrap().name;
+        let two = nesting.want("two", &outer, true).unwrap().name;
         assert!(nesting.open(one).0);
         assert!(!nesting.open(two).0);
         assert!(!nesting.close(one));
@@ -520,7 +525,7 @@ mod tests {
         let mut nested = 0;
         for number in 2..=DEEPEST {
             let outer = asker(number as u64, MAIN, nested);
-            nested = nesting.want("inner", &outer, true).unwrap();
+            nested = nesting.want("inner", &outer, true).unwrap().name;
         }
         let error = nesting.want("inner", &asker(99, MAIN, nested), true);
         assert!(error.unwrap_err().to_string().contains("no more than 16"));

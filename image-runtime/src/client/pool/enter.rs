@@ -72,7 +72,12 @@ impl Pool {
         let mut tell = self.output_of(enter.name(), worker.name());
         let entered = {
             // What it calls is as deep as the deepest of those that wait for it.
-            let nested = self.lock().queue.iter().map(|job| job.target.nested).max();
+            let nested = self
+                .lock()
+                .queue
+                .iter()
+                .map(|job| job.target.nested.name)
+                .max();
             let mut entering = pin!(worker.enter(
                 enter.class_name(),
                 &enter.arguments,

@@ -109,7 +109,7 @@ impl Pool {
         let mut state = self.lock();
         state.lanes.retain(|lane| lane.id != id);
         for job in not_begun.into_iter().rev() {
-            state.queue.push_front(job);
+            state.put_back(job);
         }
         self.advance(&mut state);
     }
@@ -198,7 +198,7 @@ impl Lane<'_> {
                 true => Kind::Stream,
                 false => Kind::Queue,
             };
-            let nested = job.target.nested;
+            let nested = job.target.nested.name;
             match flow.request(kind, nested, &[job.name().as_bytes(), &[0], &job.arguments]) {
                 Ok(number) => self.running.push(number, job),
                 Err(error) => {
@@ -211,6 +211,9 @@ impl Lane<'_> {
 
     /// How many calls may be sent ahead.
     fn ahead(&self) -> usize {
+        if self.running.len() > 0 && self.running.quiet_since() + SLOW <= Instant::now() {
+            return 0;
+        }
         let Some(pace) = self.pool.lock().pace else {
             return 0;
         };
@@ -315,7 +318,7 @@ impl Lane<'_> {
         state.pace = None;
         state.set_room(self.id, 0);
         for job in jobs.into_iter().rev() {
-            state.queue.push_front(job);
+            state.put_back(job);
         }
         self.pool.advance(&mut state);
     }

@@ -80,7 +80,7 @@ pub(super) struct Size {
     pub(super) min: usize,
     /// Containers that there may be.
     pub(super) max: usize,
-    /// Whether that was asked for. Else one whose calls all wait for others that they made does not count.
+    /// Whether that was asked for. Else calls that functions in containers make find others, where all these only wait for such calls.
     pub(super) is_bound: bool,
     /// How long one stays without a call; nothing where it is used for one call only.
     pub(super) idle: Duration,
@@ -200,7 +200,7 @@ impl Pool {
     pub(super) fn submit(job: Job) {
         let pool = Arc::clone(&job.target.pool);
         let mut state = pool.lock();
-        state.queue.push_back(job);
+        state.put(job);
         pool.advance(&mut state);
         pool.entering.notify_waiters();
     }
