@@ -17,6 +17,7 @@ mod pack;
 mod python;
 mod reaper;
 mod serve;
+mod spin;
 mod supervise;
 mod tap;
 
