@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::spin::Spin;
 use crate::protocol::{HEADER_LENGTH, Header};
 
 /// How long this thread itself waits for an answer, where the last one came as soon: the kernel then switches from the one
@@ -31,6 +32,7 @@ pub(super) struct Line {
     socket: UnixStream,
     /// Whether the last answer came soon.
     is_swift: bool,
+    spin: Spin,
 }
 
 impl Line {
@@ -40,6 +42,7 @@ impl Line {
         Ok(Self {
             socket,
             is_swift: true,
+            spin: Spin::new(),
         })
     }
 
@@ -74,7 +77,7 @@ impl Line {
 
     /// Hears the answer to what was told, and how soon it came.
     pub(super) async fn answer(&mut self) -> io::Result<Option<(Header, Vec<u8>)>> {
-        let told = Instant::now();
+        let told = self.spin.begin(&self.socket);
         if self.is_swift {
             let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
             let limit = Timespec {
@@ -85,6 +88,7 @@ impl Line {
             let _ = poll(&mut watched, Some(&limit));
         }
         let heard = self.hear().await;
+        self.spin.end(told);
         self.is_swift = told.elapsed() < SOON;
         heard
     }

@@ -22,6 +22,7 @@ mod reaper;
 mod roster;
 mod serve;
 mod session;
+mod spin;
 mod supervise;
 mod tap;
 

@@ -1,7 +1,7 @@
 //! A worker's life: find the host, agree on the build, answer until the host is gone.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,6 +13,7 @@ use super::crew::Crew;
 use super::current::Ticket;
 use super::invoke::Functions;
 use super::session::Session;
+use super::spin::Spin;
 use super::{PIPES, asking, bundle, commands, inside, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
 
@@ -63,7 +64,20 @@ fn answer_until_the_end() -> io::Result<()> {
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
     let mut session = None;
     let mut nested = 0;
-    while let Some((header, body)) = read_frame(&mut socket)? {
+    let mut spin = Spin::new();
+    loop {
+        if socket.buffer().is_empty() {
+            let begin = spin.begin(socket.get_ref());
+            if let Err(error) = socket.fill_buf()
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                return Err(error);
+            }
+            spin.end(begin);
+        }
+        let Some((header, body)) = read_frame(&mut socket)? else {
+            return Ok(());
+        };
         let ticket = Ticket {
             number: header.number,
             nested: std::mem::take(&mut nested),
@@ -99,7 +113,6 @@ fn answer_until_the_end() -> io::Result<()> {
             other => return Err(io::Error::other(format!("unexpected message {other:?}"))),
         }
     }
-    Ok(())
 }
 
 /// Says hello and hears the host's, so that neither works with another build.
