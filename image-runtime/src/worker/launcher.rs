@@ -1,14 +1,10 @@
 //! Starts workers: a container, a socket that its process finds, an agreement that both are the same build.
 
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::net::UnixListener;
 use tokio::sync::OnceCell;
 
 use super::bundle::{self, Bundle};
@@ -16,6 +12,7 @@ use super::error::{EXIT_LIMIT, HELLO_LIMIT, StartError};
 use super::host::Worker;
 use super::inside;
 use super::line::Line;
+use super::meeting::{Meeting, Meetings, hand_over};
 use super::output::Output;
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount};
@@ -62,6 +59,7 @@ pub struct Launcher {
     arguments: Vec<String>,
     /// Made for the first worker.
     bundle: OnceCell<Bundle>,
+    meetings: Meetings,
     /// Done once a worker has started.
     swept: Once,
 }
@@ -74,6 +72,7 @@ impl Launcher {
             store,
             arguments,
             bundle: OnceCell::new(),
+            meetings: Meetings::default(),
             swept: Once::new(),
         }
     }
@@ -88,12 +87,8 @@ impl Launcher {
 
     async fn start_in_new_container(&self, spec: WorkerSpec) -> Result<Worker, StartError> {
         let bundle = self.bundle.get_or_try_init(|| self.make_bundle()).await?;
-        // Both sides have opened what lies in it once they have agreed; nothing of it stays after that.
-        let meeting = self.store.run_dir()?;
-        let failed = |error| StartError::Socket(meeting.path().to_owned(), error);
-        let shared = shared_with_any_user(meeting.path()).map_err(failed)?;
-        let listener = listen(&shared).map_err(failed)?;
-        let output = Output::create(&shared).map_err(failed)?;
+        let meeting = self.meetings.begin(&self.store)?;
+        let output = Output::new().map_err(StartError::Pipes)?;
 
         // The worker may load the driver itself, and looks nowhere else.
         let more = (!spec.gpus.is_empty()).then_some(DRIVER_LIBRARIES);
@@ -106,7 +101,7 @@ impl Launcher {
                 read_only: true,
             },
             Mount::Local {
-                source: shared,
+                source: meeting.directory().to_owned(),
                 target: inside::RUN.into(),
                 read_only: false,
             },
@@ -128,7 +123,7 @@ impl Launcher {
                 purpose: spec.purpose,
             })
             .await?;
-        let agreed = agree(&listener, &*container, bundle.build_id(), memory).await;
+        let agreed = agree(&meeting, &output, &*container, bundle.build_id(), memory).await;
         match agreed.map_err(|error| error.hiding(&spec.mask)) {
             Ok(line) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
@@ -167,14 +162,15 @@ fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
 
 /// Waits for the worker's hello, or for the container's end.
 async fn agree(
-    listener: &UnixListener,
+    meeting: &Meeting,
+    output: &Output,
     container: &dyn Container,
     build: &str,
     memory: Option<u64>,
 ) -> Result<Line, StartError> {
     let accepted = tokio::select! {
         biased;
-        accepted = hello(listener, build) => accepted,
+        accepted = hello(meeting, output, build) => accepted,
         exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output(), memory }),
         () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
     };
@@ -194,9 +190,10 @@ async fn agree(
     }
 }
 
-async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError> {
+async fn hello(meeting: &Meeting, output: &Output, build: &str) -> Result<Line, StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
-    let (socket, _) = listener.accept().await.map_err(broken)?;
+    let (socket, _) = meeting.listener.accept().await.map_err(broken)?;
+    hand_over(&socket, output.ends()).map_err(broken)?;
     let line = Line::new(socket).map_err(broken)?;
     let ours = Hello {
         version: protocol::VERSION,
@@ -227,22 +224,4 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError>
             worker: text(theirs),
         })
     }
-}
-
-/// A directory in a private one. The image's user need not be ours, and finds in it what it knows the name of.
-fn shared_with_any_user(private: &Path) -> io::Result<PathBuf> {
-    let shared = private.join("shared");
-    std::fs::create_dir(&shared)?;
-    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o711))?;
-    Ok(shared)
-}
-
-fn listen(directory: &Path) -> io::Result<UnixListener> {
-    // Addresses of sockets hold 107 bytes; this name of the directory is short wherever the store is.
-    let opened = std::fs::File::open(directory)?;
-    let short = format!("/proc/self/fd/{}/socket", opened.as_raw_fd());
-    let listener = UnixListener::bind(&short)?;
-    // The image's user need not be ours; the directory above is private.
-    std::fs::set_permissions(&short, PermissionsExt::from_mode(0o666))?;
-    Ok(listener)
 }
