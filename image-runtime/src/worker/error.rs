@@ -29,9 +29,12 @@ pub enum StartError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The socket or the pipes could not be made.
+    /// The socket could not be made.
     #[error("the worker's socket cannot be made in `{0}`")]
     Socket(PathBuf, #[source] io::Error),
+    /// The pipes could not be made.
+    #[error("the pipes for what the worker prints cannot be made")]
+    Pipes(#[source] io::Error),
     /// The container ended before its worker said hello.
     #[error("before it was ready, {}{}", end_text("the container", .exit, *.memory), last_lines_text(.last_lines))]
     Ended {

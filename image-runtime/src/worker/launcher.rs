@@ -1,14 +1,12 @@
 //! Starts workers: a container, a socket that its process finds, an agreement that both are the same build.
 
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd as _;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tracing::{Instrument as _, Span, field, info_span};
 
@@ -17,6 +15,7 @@ use super::error::{EXIT_LIMIT, HELLO_LIMIT, StartError};
 use super::host::{StartTimes, Worker};
 use super::inside;
 use super::line::Line;
+use super::meeting::{Meeting, Meetings, hand_over};
 use super::output::Output;
 use super::roster::{Member, Roster};
 use crate::digest::LayerId;
@@ -67,6 +66,7 @@ pub struct Launcher {
     arguments: Vec<String>,
     /// Made for the first worker.
     bundle: OnceCell<Bundle>,
+    meetings: Meetings,
     /// Done once a worker has started.
     swept: Once,
     /// Whether workers tell when they work on what.
@@ -83,6 +83,7 @@ impl Launcher {
             store,
             arguments,
             bundle: OnceCell::new(),
+            meetings: Meetings::default(),
             swept: Once::new(),
             is_timed: false,
             roster: Arc::default(),
@@ -115,12 +116,8 @@ impl Launcher {
         span: Span,
     ) -> Result<Worker, StartError> {
         let bundle = self.bundle.get_or_try_init(|| self.make_bundle()).await?;
-        // Both sides have opened what lies in it once they have agreed; nothing of it stays after that.
-        let meeting = self.store.run_dir()?;
-        let failed = |error| StartError::Socket(meeting.path().to_owned(), error);
-        let shared = shared_with_any_user(meeting.path()).map_err(failed)?;
-        let listener = listen(&shared).map_err(failed)?;
-        let output = Output::create(&shared).map_err(failed)?;
+        let meeting = self.meetings.begin(&self.store)?;
+        let output = Output::new().map_err(StartError::Pipes)?;
 
         // The worker may load the driver itself, and looks nowhere else.
         let more = (!spec.gpus.is_empty()).then_some(DRIVER_LIBRARIES);
@@ -133,7 +130,7 @@ impl Launcher {
                 read_only: true,
             },
             Mount::Local {
-                source: shared,
+                source: meeting.directory().to_owned(),
                 target: inside::RUN.into(),
                 read_only: false,
             },
@@ -163,7 +160,8 @@ impl Launcher {
         let container = listed.member().container();
         span.record("container", container.name());
         let agreed = agree(
-            &listener,
+            &meeting,
+            &output,
             &**container,
             bundle.build_id(),
             memory,
@@ -218,7 +216,8 @@ fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
 
 /// Waits for the worker's hello, or for the container's end.
 async fn agree(
-    listener: &UnixListener,
+    meeting: &Meeting,
+    output: &Output,
     container: &dyn Container,
     build: &str,
     memory: Option<u64>,
@@ -226,7 +225,7 @@ async fn agree(
 ) -> Result<(Line, UnixStream), StartError> {
     let accepted = tokio::select! {
         biased;
-        accepted = hello(listener, build, is_timed) => accepted,
+        accepted = hello(meeting, output, build, is_timed) => accepted,
         exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output(), memory }),
         () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
     };
@@ -248,12 +247,19 @@ async fn agree(
 
 /// The worker's two sockets: the one it answers on, and the one it asks on.
 async fn hello(
-    listener: &UnixListener,
+    meeting: &Meeting,
+    output: &Output,
     build: &str,
     is_timed: bool,
 ) -> Result<(Line, UnixStream), StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
-    let (socket, _) = listener.accept().await.map_err(broken)?;
+    let (socket, _) = meeting.listener.accept().await.map_err(broken)?;
+    let (asking, theirs) = std::os::unix::net::UnixStream::pair().map_err(broken)?;
+    let [stdout, stderr] = output.ends();
+    hand_over(&socket, [stdout, stderr, theirs.as_fd()]).map_err(broken)?;
+    drop(theirs);
+    asking.set_nonblocking(true).map_err(broken)?;
+    let asking = UnixStream::from_std(asking).map_err(broken)?;
     let line = Line::new(socket).map_err(broken)?;
     let ours = Hello {
         version: protocol::VERSION,
@@ -281,8 +287,6 @@ async fn hello(
             let time = time.map_err(|error| StartError::Protocol(error.to_string()))?;
             line.tell(&time).await.map_err(broken)?;
         }
-        // It connected before it said anything.
-        let (asking, _) = listener.accept().await.map_err(broken)?;
         Ok((line, asking))
     } else {
         let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
@@ -291,22 +295,4 @@ async fn hello(
             worker: text(theirs),
         })
     }
-}
-
-/// A directory in a private one. The image's user need not be ours, and finds in it what it knows the name of.
-fn shared_with_any_user(private: &Path) -> io::Result<PathBuf> {
-    let shared = private.join("shared");
-    std::fs::create_dir(&shared)?;
-    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o711))?;
-    Ok(shared)
-}
-
-fn listen(directory: &Path) -> io::Result<UnixListener> {
-    // Addresses of sockets hold 107 bytes; this name of the directory is short wherever the store is.
-    let opened = std::fs::File::open(directory)?;
-    let short = format!("/proc/self/fd/{}/socket", opened.as_raw_fd());
-    let listener = UnixListener::bind(&short)?;
-    // The image's user need not be ours; the directory above is private.
-    std::fs::set_permissions(&short, PermissionsExt::from_mode(0o666))?;
-    Ok(listener)
 }

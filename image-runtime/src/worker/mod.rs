@@ -15,6 +15,7 @@ mod inspect;
 mod invoke;
 mod launcher;
 mod line;
+mod meeting;
 mod output;
 mod pack;
 mod python;
@@ -49,16 +50,13 @@ pub use serve::{is_serving, is_worker, serve};
 mod inside {
     /// The user's executable with its loader and libraries, read-only.
     pub(super) const BUNDLE: &str = "/dev/image-runtime/worker";
-    /// What host and worker share: the socket that they meet by and the two pipes.
+    /// Where they meet: the socket is in it.
     pub(super) const RUN: &str = "/dev/image-runtime/run";
     /// The socket that the host listens on.
     pub(super) const SOCKET: &str = "/dev/image-runtime/run/socket";
     /// The executable.
     pub(super) const EXECUTABLE: &str = "/dev/image-runtime/worker/worker";
 }
-
-/// The names of the pipes, beside the socket: standard output and standard error of what the worker runs.
-const PIPES: [&str; 2] = ["stdout", "stderr"];
 
 /// Nanoseconds of the machine's monotonic clock, which all its processes share.
 pub(crate) fn monotonic() -> u64 {

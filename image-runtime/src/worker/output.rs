@@ -1,13 +1,13 @@
-//! What runs inside a worker prints into two named pipes. The host reads them while a request is under way, and to the
-//! last byte before it takes the answer: what a function printed is never heard after its result.
+//! What runs inside a worker prints into two pipes, which its host handed to it. The host reads them while a request is under way, and
+//! to the last byte before it takes the answer: what a function printed is never heard after its result.
 
 use std::io;
-use std::path::Path;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, mkfifoat};
-use tokio::net::unix::pipe::{OpenOptions, Receiver};
+use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::net::unix::pipe::Receiver;
 
-use super::PIPES;
 use crate::secrets::Mask;
 
 /// Lines are told in pieces of this size where a program prints none.
@@ -28,30 +28,36 @@ pub(super) struct Output {
 #[derive(Debug)]
 struct Stream {
     pipe: Receiver,
+    /// The worker's end. Open here, too, so that the pipe does not end when a worker closes it.
+    end: OwnedFd,
     /// The beginning of a line whose end is still to come.
     partial: Vec<u8>,
 }
 
 impl Output {
-    /// Makes the pipes in a directory that the worker sees.
-    pub(super) fn create(directory: &Path) -> io::Result<Self> {
-        let open = |name: &str| {
-            let path = directory.join(name);
-            mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600))?;
-            // The image's user need not be ours; the directory above is private.
-            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
-            // Opened for writing, too, so that the pipe does not end when a worker closes it.
-            let pipe = OpenOptions::new().read_write(true).open_receiver(&path)?;
+    /// Makes the pipes.
+    pub(super) fn new() -> io::Result<Self> {
+        let stream = || {
+            let (pipe, end) = pipe_with(PipeFlags::CLOEXEC)?;
+            fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+            // The image's user need not be ours, and may open `/dev/stdout`.
+            fchmod(&end, Mode::from_raw_mode(0o666))?;
             Ok::<_, io::Error>(Stream {
-                pipe,
+                pipe: Receiver::from_owned_fd(pipe)?,
+                end,
                 partial: Vec::new(),
             })
         };
         Ok(Self {
-            streams: [open(PIPES[0])?, open(PIPES[1])?],
+            streams: [stream()?, stream()?],
             last_lines: std::collections::VecDeque::new(),
             mask: Mask::default(),
         })
+    }
+
+    /// What the worker writes to: as its standard output, and as its standard error.
+    pub(super) fn ends(&self) -> [BorrowedFd<'_>; 2] {
+        self.streams.each_ref().map(|stream| stream.end.as_fd())
     }
 
     /// Waits for output and tells it, line by line. Ends only with an error; may be dropped at any time.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::crew::Crew;
 use super::current::Ticket;
 use super::invoke::Functions;
+use super::meeting::take_over;
 use super::session::Session;
 use super::spin::Spin;
-use super::{PIPES, asking, bundle, commands, inside, supervise};
+use super::{asking, bundle, commands, inside, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
 
 /// Whether this process is a worker: somebody put the socket there for it.
@@ -53,11 +54,10 @@ fn answer_until_the_end() -> io::Result<()> {
     SERVING.store(true, Ordering::Relaxed);
     // Once both have agreed, the host removes what they met by.
     let mut socket = UnixStream::connect(inside::SOCKET)?;
-    let asking = UnixStream::connect(inside::SOCKET)?;
-    let pipes = open_pipes()?;
+    let [stdout, stderr, asking] = take_over(&socket)?;
     agree(&mut socket)?;
-    asking::open(asking);
-    redirect_output(&pipes)?;
+    asking::open(asking.into());
+    redirect_output(&stdout, &stderr)?;
     end_with(&socket)?;
 
     let crew = Crew::new(Functions::new(), socket.try_clone()?);
@@ -142,18 +142,8 @@ fn agree(socket: &mut UnixStream) -> io::Result<()> {
     }
 }
 
-/// Opens the host's pipes: for standard output and standard error.
-fn open_pipes() -> io::Result<[File; 2]> {
-    let [out, err] = PIPES.map(|name| {
-        File::options()
-            .write(true)
-            .open(Path::new(inside::RUN).join(name))
-    });
-    Ok([out?, err?])
-}
-
 /// Makes the host's pipes this process's standard output and standard error, for its children too.
-fn redirect_output([out, err]: &[File; 2]) -> io::Result<()> {
+fn redirect_output(out: &OwnedFd, err: &OwnedFd) -> io::Result<()> {
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     rustix::stdio::dup2_stdout(out)?;
     Ok(rustix::stdio::dup2_stderr(err)?)
