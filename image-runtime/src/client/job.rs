@@ -201,6 +201,12 @@ impl Job {
         self.inbox.put(self.number, Delivery::Item(item));
     }
 
+    /// Tells the caller, who may end the program with that: its span has ended before.
+    fn deliver(mut self, result: Result<Vec<u8>, CallError>) {
+        self.span = Span::none();
+        self.inbox.put(self.number, Delivery::End(result));
+    }
+
     /// It has ended: the caller hears it, or it is made again.
     pub(super) fn end(mut self, result: Result<Vec<u8>, CallError>) {
         if let Err(error) = &result {
@@ -208,8 +214,7 @@ impl Job {
         }
         let (Err(error), Some(retries), false) = (&result, self.target.retries, self.is_stream)
         else {
-            self.inbox.put(self.number, Delivery::End(result));
-            return;
+            return self.deliver(result);
         };
         if self.is_abandoned() {
             return;
@@ -217,8 +222,7 @@ impl Job {
         if self.failures == retries.max || !error.is_worth_retrying() {
             let tries = self.failures + 1;
             let result = result.map_err(|error| error.after(tries));
-            self.inbox.put(self.number, Delivery::End(result));
-            return;
+            return self.deliver(result);
         }
         let delay = retries.delay(self.failures);
         self.failures += 1;

@@ -159,7 +159,7 @@ impl Logs {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn next(&mut self) -> io::Result<Vec<Line>> {
+    pub fn more(&mut self) -> io::Result<Vec<Line>> {
         let mut lines = Vec::new();
         for path in files(&self.folder) {
             match File::open(&path) {
@@ -245,14 +245,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::new(folder.path().to_owned());
         let mut logs = Logs::new(folder.path().to_owned());
-        assert!(logs.next().unwrap().is_empty());
+        assert!(logs.more().unwrap().is_empty());
         assert!(
             files(folder.path()).is_empty(),
             "no file before there is a line"
         );
         log.keep("add", "1a2b", "tab\tquote\" \u{1b}[1m").unwrap();
         log.keep("add", "1a2b", "").unwrap();
-        let lines = logs.next().unwrap();
+        let lines = logs.more().unwrap();
         assert_eq!(texts(&lines), ["tab\tquote\" \u{1b}[1m", ""]);
         assert_eq!(
             (&*lines[0].function, lines[0].pid),
@@ -261,9 +261,9 @@ mod tests {
         let path = &files(folder.path())[0];
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(b"[1,\"add\",\"1a2b\",\"to").unwrap();
-        assert!(logs.next().unwrap().is_empty());
+        assert!(logs.more().unwrap().is_empty());
         file.write_all(b"rn\"]\nnonsense\n").unwrap();
-        assert_eq!(texts(&logs.next().unwrap()), ["torn"]);
+        assert_eq!(texts(&logs.more().unwrap()), ["torn"]);
     }
 
     #[test]
@@ -276,13 +276,13 @@ mod tests {
         for number in 0..40 {
             log.keep("f", "c", &format!("{number} {line}")).unwrap();
             // Whoever follows loses nothing where a file takes the place of another.
-            read += logs.next().unwrap().len();
+            read += logs.more().unwrap().len();
         }
         assert_eq!(read, 40);
         let kept = files(folder.path());
         let size: u64 = kept.iter().map(|path| path.metadata().unwrap().len()).sum();
         assert!(size < 3 * LONGEST, "{kept:?}");
-        let left = Logs::new(folder.path().to_owned()).next().unwrap();
+        let left = Logs::new(folder.path().to_owned()).more().unwrap();
         assert!(left.last().unwrap().line.starts_with("39 "));
     }
 
@@ -297,6 +297,6 @@ mod tests {
         assert_eq!(prune(folder.path(), Duration::from_secs(60)), 0);
         assert_eq!(prune(folder.path(), Duration::ZERO), 1);
         let mut logs = Logs::new(folder.path().to_owned());
-        assert_eq!(texts(&logs.next().unwrap()), ["living"]);
+        assert_eq!(texts(&logs.more().unwrap()), ["living"]);
     }
 }

@@ -17,7 +17,7 @@ use super::inside;
 use super::line::Line;
 use super::meeting::{Meeting, Meetings, hand_over};
 use super::output::Output;
-use super::roster::{Member, Roster};
+use super::roster::{Member, Roster, short_name};
 use crate::digest::LayerId;
 use crate::engine::{Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount};
 use crate::gpu::Gpu;
@@ -158,7 +158,7 @@ impl Launcher {
         let member = Member::new(container, spec.layer, spec.limits, spec.purpose);
         let listed = self.roster.list(member);
         let container = listed.member().container();
-        span.record("container", container.name());
+        span.record("container", short_name(container.name()));
         let agreed = agree(
             &meeting,
             &output,
