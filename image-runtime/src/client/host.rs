@@ -19,7 +19,6 @@ use crate::registry::Program;
 use crate::secrets;
 use crate::spec::{FunctionSpec, Image};
 use crate::store::{self, Bytes, Store};
-use crate::ui::{Ui, UiOptions};
 use crate::worker::{self, Launcher, Reaper};
 
 /// What this process was started for.
@@ -70,7 +69,7 @@ impl Host {
         }
         let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
-            events: Ui::new(UiOptions::default()).events(),
+            events: Events::silent(),
             build: BuildOptions::default(),
         });
         let program = Program::get()

@@ -36,11 +36,12 @@ use self::layers::{Layers, Scratch};
 use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::{
-    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo,
+    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
+    Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
+use crate::spec::ImageConfig;
 use crate::store::Store;
 
 /// Where programs are looked for in a container that says nothing else.
