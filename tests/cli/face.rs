@@ -129,6 +129,8 @@ fn a_call_prints_its_result_and_nothing_else() {
     if !engine() {
         return;
     }
+    // The image is there then.
+    subject(&["build", "NOTHING"]).run().good();
     let ended = subject(&["call", "add", "2", "-3"]).run().good();
     assert_eq!((&*ended.stdout, &*ended.stderr), ("-1\n", ""));
     let ended = subject(&["call", "--json", "sleep", "0"]).run().good();
@@ -181,6 +183,7 @@ fn a_hundred_megabytes_that_a_function_prints_arrive_whole_and_in_order() {
         return;
     }
     const COUNT: usize = 100 * 1024;
+    subject(&["build", "NOTHING"]).run().good();
     let ended = subject(&["call", "print_lines", &COUNT.to_string()])
         .run()
         .good();
@@ -199,6 +202,7 @@ fn a_call_that_fails_tells_the_functions_error() {
     if !engine() {
         return;
     }
+    subject(&["build", "NOTHING"]).run().good();
     insta::assert_snapshot!(said(&["call", "fail", "\"the disk is shy\""], 1), @"error: the disk is shy");
 }
 

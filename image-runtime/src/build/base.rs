@@ -9,13 +9,13 @@ use super::{BuildError, Builder, Prepared};
 use crate::base::debian::{self, Archive};
 use crate::base::python;
 use crate::digest::{Digest, Encoder};
-use crate::engine::{EngineError, ImageConfig, NewLayer, NoFiles};
+use crate::engine::{EngineError, NewLayer, NoFiles};
 use crate::event::Event;
 use crate::plan::{
     BaseSource, Chain, Libc, PlannedLayer, ResolvedBase, Root, StandalonePython, base_layer,
 };
-use crate::spec::Image;
 use crate::spec::base::{BuilderVersion, PythonVersion};
+use crate::spec::{Image, ImageConfig};
 use crate::store::Store;
 
 /// How long the answer to what a base names is taken as it is.

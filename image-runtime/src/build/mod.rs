@@ -26,8 +26,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use futures_util::TryFutureExt as _;
@@ -105,6 +105,8 @@ pub struct Builder {
     images: Once<Image, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
+    /// Layers whose use by this run is noted.
+    noted: Mutex<HashSet<LayerId>>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
     layers: Once<LayerId, bool>,
     /// Copies of directories that containers see without what is ignored.
@@ -154,6 +156,7 @@ impl Builder {
             opened: SystemTime::now(),
             images: Once::default(),
             bases: Once::default(),
+            noted: Mutex::default(),
             layers: Once::default(),
             staged: added::Staged::default(),
             passing: tokio::sync::OnceCell::new(),
@@ -309,42 +312,40 @@ impl Builder {
 
     /// Reads the trees of the copy steps; unchanged ones are only looked at.
     async fn read_trees(&self, chain: &Chain) -> Result<HashMap<usize, Tree>, BuildError> {
-        let mut trees = HashMap::new();
-        for (index, step) in chain.steps.iter().enumerate() {
+        let trees = chain.steps.iter().enumerate().filter_map(|(index, step)| {
             let Part::Verb(verb) = step.part else {
-                continue;
+                return None;
             };
             let (source, ignore) = match verb {
                 Step::CopyLocalFile(copy) => (copy.source, None),
                 Step::CopyLocalDir(copy) => (copy.source, Some(copy.ignore)),
                 Step::AddLocalFile(add) if add.copy => (add.source, None),
                 Step::AddLocalDir(add) if add.copy => (add.source, Some(add.ignore)),
-                _ => continue,
+                _ => return None,
             };
             let path = std::path::Path::new(step.place.manifest_dir).join(source);
             let store = Arc::clone(&self.store);
-            let tree = tokio::task::spawn_blocking(move || match ignore {
+            let read = tokio::task::spawn_blocking(move || match ignore {
                 None => Tree::file(&store, &path),
                 Some(patterns) => Tree::directory(&store, &path, patterns),
+            });
+            Some(async move {
+                let tree = read.await.expect("reading a tree does not panic");
+                let tree = tree.map_err(|source| BuildError::Files {
+                    place: step.place,
+                    verb: verb.verb(),
+                    source: Box::new(source),
+                })?;
+                Ok::<_, BuildError>((index, tree))
             })
-            .await
-            .expect("reading a tree does not panic")
-            .map_err(|source| BuildError::Files {
-                place: step.place,
-                verb: verb.verb(),
-                source: Box::new(source),
-            })?;
-            trees.insert(index, tree);
-        }
-        Ok(trees)
+        });
+        Ok(try_join_all(trees).await?.into_iter().collect())
     }
 
     /// Which layers are to be built: indices into the plan, lowest first.
     async fn missing(&self, plan: &Plan) -> Result<Vec<usize>, BuildError> {
         if !self.options.ignore_cache {
-            for layer in &plan.layers {
-                self.store.note_use(&layer.id);
-            }
+            self.note_uses(plan);
         }
         let forced = plan.layers.iter().position(|layer| layer.force);
         let reusable = forced.unwrap_or(plan.layers.len());
@@ -353,6 +354,16 @@ impl Builder {
             first -= 1;
         }
         Ok((first..plan.layers.len()).collect())
+    }
+
+    /// Notes that the layers of a plan are used by this run, each once.
+    fn note_uses(&self, plan: &Plan) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        for layer in &plan.layers {
+            if noted.insert(layer.id) {
+                self.store.note_use(&layer.id);
+            }
+        }
     }
 
     async fn make_all(&self, images: &[(Prepared, Vec<usize>)]) -> Result<Vec<Built>, BuildError> {

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
+use crate::engine::NewLayer;
 use crate::engine::fake::{Call, FakeEngine};
-use crate::engine::{ImageConfig, NewLayer};
+use crate::spec::ImageConfig;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 use crate::spec::verb::run_commands;
 use crate::spec::{ImageSpec, Place};

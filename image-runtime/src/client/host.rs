@@ -22,7 +22,6 @@ use crate::registry::Program;
 use crate::secrets::{self, Mask};
 use crate::spec::{FunctionSpec, Image, Retries};
 use crate::store::{self, Bytes, Log, Store};
-use crate::ui::{Ui, UiOptions};
 use crate::worker::{Launcher, Reaper, Worker, WorkerSpec};
 
 /// What this process was started for.
@@ -75,7 +74,7 @@ impl Host {
     async fn open() -> Result<Arc<Self>, CallError> {
         let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
-            events: Ui::new(UiOptions::default()).events(),
+            events: Events::silent(),
             is_timed: false,
             build: BuildOptions::default(),
         });

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, Entry, Exit, FileSink, FileSource,
-    ImageConfig, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
+    LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::{Digest, LayerId};
+use crate::spec::ImageConfig;
 
 /// Something that was asked of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]

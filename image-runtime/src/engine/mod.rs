@@ -31,6 +31,7 @@ pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
 
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
+use crate::spec::ImageConfig;
 use crate::store::Store;
 
 /// The exit code of a process that was killed, as the kernel does when memory runs out.
@@ -185,23 +186,6 @@ pub struct VolumeInfo {
     pub name: String,
     /// Where it is: a directory of this machine, or what the daemon calls it.
     pub place: String,
-}
-
-/// What an image from a registry says of its own environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ImageConfig {
-    /// Environment, in order.
-    pub env: Vec<(String, String)>,
-    /// Working directory; empty where the image names none.
-    pub workdir: String,
-    /// User; empty where the image names none.
-    pub user: String,
-    /// What is started, before the command; empty where the image names none.
-    pub entrypoint: Vec<String>,
-    /// The command, or the arguments of the entrypoint; empty where the image names none.
-    pub cmd: Vec<String>,
-    /// What the lines of `RUN` are handed to; empty where the image names none.
-    pub shell: Vec<String>,
 }
 
 /// What an engine is.

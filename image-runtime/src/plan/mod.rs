@@ -29,7 +29,7 @@ pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, bas
 pub use pip::{Pip, Sync, normalized};
 
 use crate::digest::Digest;
-use crate::engine::ImageConfig;
+use crate::spec::ImageConfig;
 
 /// What a base turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

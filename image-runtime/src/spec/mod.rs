@@ -3,6 +3,7 @@
 mod app;
 pub mod base;
 mod class;
+mod config;
 pub mod dockerfile;
 mod function;
 mod gpu;
@@ -16,6 +17,7 @@ pub(crate) mod volume;
 pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use class::{ClassSpec, ExitSpec};
+pub use config::ImageConfig;
 pub use function::{
     BuildFunction, FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge,
     Parameter, Retries, StreamFuture,

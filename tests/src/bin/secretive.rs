@@ -63,10 +63,6 @@ fn given(fail: bool) -> Result<usize, String> {
     // Lines of such a length are told in pieces.
     let begin = "x".repeat(64 * 1024 - token.len() / 2);
     println!("{begin}{token}");
-    println!(
-        "{}",
-        serde_json::json!({ "quoted": format!("\"{token}\"") })
-    );
     match fail {
         true => Err(format!("<{token}>")),
         false => Ok(token.len()),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::failure::Failure;
 use super::platform::Platform;
 use crate::digest::Digest;
-use crate::engine::ImageConfig;
+use crate::spec::ImageConfig;
 
 /// The most bytes of a manifest, an index or a configuration. Registries take manifests of 4 MiB.
 pub(super) const DOCUMENT_LIMIT: u64 = 8 * 1024 * 1024;

@@ -40,7 +40,8 @@ pub use push::{Blob, Push};
 
 use crate::base::download::{self, DownloadError, Downloads, Tries, Wanted};
 use crate::digest::Digest;
-use crate::engine::{EngineError, ImageConfig};
+use crate::engine::EngineError;
+use crate::spec::ImageConfig;
 use crate::store::Folder;
 use failure::Failure;
 use manifest::{DOCUMENT_LIMIT, Descriptor, Document, ImageFile, Manifest};

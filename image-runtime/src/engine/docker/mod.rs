@@ -21,10 +21,11 @@ use bollard::Docker;
 use self::address::Surroundings;
 use self::connect::Server;
 use super::{
-    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
+    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
+    NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::LayerId;
+use crate::spec::ImageConfig;
 
 const ENGINE: &str = "Docker";
 

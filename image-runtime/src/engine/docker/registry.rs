@@ -16,7 +16,8 @@ use super::error::{optional, said};
 use crate::base::oci::credentials::credentials_for;
 use crate::base::oci::docker_config;
 use crate::base::oci::reference::{Reference, mirror};
-use crate::engine::{EngineError, ImageConfig, NewLayer};
+use crate::engine::{EngineError, NewLayer};
+use crate::spec::ImageConfig;
 
 /// How long a registry may take to tell a digest.
 const PATIENCE: Duration = Duration::from_secs(15);

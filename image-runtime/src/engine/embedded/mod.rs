@@ -37,11 +37,12 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::error::failed;
 use super::{
-    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, ImageConfig, LayerInfo,
-    LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo, on_thread,
+    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
+    Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo, on_thread,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
+use crate::spec::ImageConfig;
 use crate::store::Store;
 
 /// Where programs are looked for in a container that says nothing else.

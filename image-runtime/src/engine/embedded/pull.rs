@@ -14,7 +14,8 @@ use super::layers::{Layers, Scratch};
 use crate::base::oci::{Client, Fetched, FetchedLayer, Hashing, Receive};
 use crate::digest::{Encoder, LayerId};
 use crate::engine::error::failed;
-use crate::engine::{EngineError, ImageConfig, NewLayer};
+use crate::engine::{EngineError, NewLayer};
+use crate::spec::ImageConfig;
 
 /// Layers that are unpacked at the same time.
 const PARALLEL: usize = 4;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::digest::Digest;
-use crate::engine::ImageConfig;
 use crate::plan::{BaseSource, Chain, ResolvedBase, lower};
+use crate::spec::ImageConfig;
 use crate::spec::base::scratch;
 use crate::spec::verb::{apt_install, copy_local_dir, env, pip_install, run_commands, workdir};
 use crate::spec::{Image, ImageSpec, Place, Step};

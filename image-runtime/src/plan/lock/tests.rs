@@ -1,8 +1,8 @@
 //! The text of a lock, and what of it fits.
 
 use super::*;
-use crate::engine::ImageConfig;
 use crate::plan::{BaseSource, Chain, ResolvedBase, lower};
+use crate::spec::ImageConfig;
 use crate::spec::base::scratch;
 use crate::spec::verb::{apt_install, pip_install, run_commands};
 use crate::spec::{Image, ImageSpec, Place, Step};
