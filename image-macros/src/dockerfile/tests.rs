@@ -12,6 +12,7 @@ fn request<'a>(build_args: &'a [(String, String)], target: Option<&'a str>) -> R
         build_args,
         context: Path::new(env!("CARGO_MANIFEST_DIR")),
         target,
+        has_secrets: false,
     }
 }
 
@@ -42,7 +43,10 @@ fn said_with(text: &str, request: &Request<'_>) -> String {
 }
 
 fn shell(line: &str) -> Kind {
-    Kind::Run(Run::Command(CommandLine::Shell(line.to_owned())))
+    Kind::Run(
+        Run::Command(CommandLine::Shell(line.to_owned())),
+        Vec::new(),
+    )
 }
 
 fn text(text: &str) -> words::Word {
@@ -59,7 +63,7 @@ fn lines_go_on_after_a_backslash_and_comments_between_count_for_nothing() {
         ("RUN\ta\r\n", "a"),
         ("\u{feff}  RUN a \\", "a"),
     ] {
-        let commands = commands(written, Path::new(".")).unwrap();
+        let commands = commands(written, Path::new("."), false).unwrap();
         assert_eq!(
             commands.stages[0].instructions[0].kind,
             shell(line),
@@ -81,7 +85,10 @@ fn here_documents_belong_to_the_line_that_names_them() {
         "RUN <<EOF\none\n# two\nEOF\nRUN <<-'END'\n\t#!/bin/tool\n\tx\n\tEND\nRUN cat <<A > f && cat 3<<B\na\nA\nb\nB\nRUN echo a<<b",
     );
     assert_eq!(all[0], shell("one\n# two\n"));
-    assert_eq!(all[1], Kind::Run(Run::Script("#!/bin/tool\nx\n".into())));
+    assert_eq!(
+        all[1],
+        Kind::Run(Run::Script("#!/bin/tool\nx\n".into()), Vec::new())
+    );
     assert_eq!(all[2], shell("cat <<A > f && cat 3<<B\na\nA\nb\nB"));
     assert_eq!(all[3], shell("echo a<<b"));
     let [
@@ -305,7 +312,7 @@ fn everything_wrong_is_said_with_its_line() {
         let said = said(written);
         assert!(said.contains(expected), "{written:?}: {said}");
     }
-    assert!(commands("RUN a\nFROM b", Path::new(".")).is_err());
+    assert!(commands("RUN a\nFROM b", Path::new("."), false).is_err());
 }
 
 #[test]
