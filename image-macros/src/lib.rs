@@ -12,6 +12,8 @@ mod keyword;
 mod made;
 mod paths;
 mod python;
+#[cfg(test)]
+mod reference;
 mod script;
 #[cfg(test)]
 mod snapshots;

@@ -202,7 +202,7 @@ pub(crate) fn path_text(path: &impl ToTokens) -> String {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut text = String::new();
     for part in spaced.split(' ') {
-        if text.ends_with(is_word) && part.starts_with(is_word) {
+        if (text.ends_with(is_word) || text.ends_with('>')) && part.starts_with(is_word) {
             text.push(' ');
         }
         text.push_str(part);

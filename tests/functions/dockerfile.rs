@@ -124,3 +124,82 @@ async fn stages_copy_from_each_other_with_owners_modes_and_links() {
         "<good>\n$NAME\n640"
     );
 }
+
+/// What `ADD` fetches, by the ends of the addresses.
+const SERVED: [(&str, &str); 2] = [("/one.txt", "one\n"), ("/two.txt?v=2", "two\n")];
+
+const FETCHED: Image = image!(DEBIAN.dockerfile_commands(
+    "ADD http://127.0.0.1:47831/one.txt /fetched/",
+    "ADD --chown=7:8 --chmod=644 \\\n --checksum=sha256:27dd8ed44a83ff94d557f9fd0412ed5a8cbca69ea04922d88c01184a07300a5a \\\n http://127.0.0.1:47831/two.txt?v=2 /second"
+));
+
+#[app::function(image = FETCHED)]
+fn in_fetched(line: &str) -> String {
+    sh(line)
+}
+
+/// Serves until the program ends.
+fn serve() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:47831").expect("the port is free");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
+            let line = head.next().unwrap_or_default();
+            // What is not read when it is closed would reset it.
+            head.find(String::is_empty);
+            drop(head);
+            let path = line.split(' ').nth(1).unwrap_or_default();
+            let found = SERVED.iter().find(|(known, _)| *known == path);
+            let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", *body));
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+}
+
+#[app::test]
+async fn what_is_added_from_an_address_is_its_file_with_owner_and_mode() {
+    serve();
+    let run = async |line: &str| in_fetched::remote(line).await.unwrap();
+    assert_eq!(
+        run("cat /fetched/one.txt /second; stat -c %u:%g:%a /fetched/one.txt /second").await,
+        "one\ntwo\n0:0:600\n7:8:644"
+    );
+}
+
+const LENT: Image = image!(DEBIAN.dockerfile_commands(
+    "RUN --mount=type=cache,id=tests-of-dockerfiles,target=/root/.cache/tool echo kept > /root/.cache/tool/file",
+    "RUN --mount=type=cache,id=tests-of-dockerfiles,target=/elsewhere cp /elsewhere/file /from-cache",
+    "RUN --mount=type=cache,target=/var/cache/apt,sharing=locked touch /var/cache/apt/lent && touch /var/cache/written",
+    "RUN --mount=source=lib.rs,target=/tmp/lib.rs head -1 /tmp/lib.rs > /bound; ! echo x > /tmp/lib.rs",
+    "RUN --mount=type=tmpfs,target=/opt/scratch/deep touch /opt/scratch/deep/file && test -e /opt/scratch/deep/file",
+    "RUN --mount=type=secret,id=TOKEN test \"$(cat /run/secrets/TOKEN)\" = 's3cret value' && test -z \"$TOKEN\"",
+    "RUN --mount=type=secret,id=TOKEN,env=LENT test \"$LENT\" = 's3cret value' && test ! -e /run/secrets",
+    "RUN --mount=type=secret,id=NONE,required=false test ! -e /run/secrets/NONE",
+    context_dir = "src",
+    secrets = [Secret::from_dotenv("functions/dockerfiles/secret.env")]
+));
+
+#[app::function(image = LENT)]
+fn in_lent(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn what_a_command_is_lent_stays_in_no_layer() {
+    let run = async |line: &str| in_lent::remote(line).await.unwrap();
+    assert_eq!(
+        run("cat /from-cache /bound").await,
+        "kept\n//! Support of the tests."
+    );
+    let gone = "ls -d /root/.cache /elsewhere /var/cache/apt/lent /tmp/lib.rs /opt/scratch /run/secrets 2>/dev/null";
+    assert_eq!(run(gone).await, "");
+    assert_eq!(
+        run("stat -c %F /var/cache/apt /var/cache/written /opt").await,
+        "directory\nregular empty file\ndirectory"
+    );
+}

@@ -94,10 +94,10 @@ mod inner {
     const DOCKERFILE: ::image_runtime::Image =
         image!(from_dockerfile("functions/dockerfiles/plain.Dockerfile"));
 
-    #[app::function(image = DOCKERFILE, retries = 3, gpu = ["A100", "any"], env = { "A": "1" })]
+    #[app::function(name = "shadowed-nothing", image = DOCKERFILE, retries = 3, gpu = ["A100", "any"], env = { "A": "1" })]
     fn nothing() {}
 
-    #[app::function(image = ML)]
+    #[app::function(name = "shadowed-fallible", image = ML)]
     fn fallible(
         text: &::core::primitive::str,
         bytes: &[::core::primitive::u8],
@@ -106,21 +106,21 @@ mod inner {
         ::core::result::Result::Ok(::std::string::ToString::to_string(text))
     }
 
-    #[app::function]
+    #[app::function(name = "shadowed-items")]
     async fn items(
         count: ::core::primitive::u32,
     ) -> impl ::core::iter::Iterator<Item = ::core::primitive::u32> {
         0..count
     }
 
-    #[app::python(file = "ui/python/train.py")]
+    #[app::python(name = "shadowed-train", file = "ui/python/train.py")]
     fn train(
         epochs: ::core::primitive::u32,
     ) -> ::core::result::Result<::core::primitive::f64, ::std::io::Error>;
 
     pub(super) struct Model(::core::primitive::u32);
 
-    #[app::cls(image = ML)]
+    #[app::cls(name = "shadowed", image = ML)]
     impl Model {
         #[enter]
         fn new(size: ::core::primitive::u32) -> Self {

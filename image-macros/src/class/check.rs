@@ -117,7 +117,7 @@ fn check_name(member: &Member, errors: &mut Errors) {
             _ => return,
         },
     };
-    if name == "handle" {
+    if name.unraw() == "handle" {
         let fault = Fault::new(format!("`{ATTRIBUTE}` adds a function `handle` itself"));
         errors.at(name, fault.help("give this one another name"));
     }

@@ -2,7 +2,8 @@
 
 use super::json::{self, Array};
 use super::lines::{Document, Line};
-use super::model::{CommandLine, Copy, Healthcheck, Kind, Run, Source};
+use super::model::{CommandLine, Copy, Healthcheck, Kind, Mount, Run, Source};
+use super::mount;
 use super::words::{self, Word, split, word};
 use crate::diag::{Fault, did_you_mean, list};
 
@@ -36,13 +37,16 @@ pub(super) trait Above {
 
     /// Looks for what a `COPY` names in the context directory.
     fn is_there(&self, path: &str) -> Result<()>;
+
+    /// Whether the build is given secrets.
+    fn has_secrets(&self) -> bool;
 }
 
 /// Reads an instruction other than `FROM`.
 pub(super) fn read(line: &Line, escape: char, above: &dyn Above) -> Result<Kind> {
     let reader = Reader { line, escape };
     match &*line.keyword {
-        "RUN" => reader.run().map(Kind::Run),
+        "RUN" => reader.run(above).map(|(run, mounts)| Kind::Run(run, mounts)),
         "COPY" | "ADD" => reader.copy(above).map(Kind::Copy),
         "ENV" => Ok(Kind::Env(
             reader
@@ -224,24 +228,30 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn run(&self) -> Result<Run> {
+    fn run(&self, above: &dyn Above) -> Result<(Run, Vec<Mount>)> {
         let (flags, rest) = flags(&self.line.rest, self.escape);
+        let mut mounts = Vec::new();
         for (name, value) in &flags {
             match (&**name, value.as_deref()) {
                 ("network", Some("default")) | ("security", Some("sandbox")) => {}
-                ("mount", _) => {
-                    return Err(Fault::new("`RUN --mount` is not known here").help(
-                        "leave a cache mount out (`.pip_install` and `.apt_install` keep what they download between builds), and `COPY` what a bind mount brings",
-                    ));
+                ("mount", Some(value)) => mounts.push(mount::read(value, self.escape, above)?),
+                ("mount", None) => {
+                    return Err(Fault::new("`--mount` needs a value")
+                        .help("such as `--mount=type=cache,target=/root/.cache`"));
                 }
                 ("network" | "security", _) => {
                     return Err(Fault::new(format!(
                         "`RUN --{name}` takes its default here and nothing else"
                     )));
                 }
-                _ => return Err(unknown_flag("RUN", name, &["network", "security"])),
+                _ => return Err(unknown_flag("RUN", name, &["mount", "network", "security"])),
             }
         }
+        Ok((self.command(rest)?, mounts))
+    }
+
+    /// What `RUN` runs.
+    fn command(&self, rest: &str) -> Result<Run> {
         let documents = &self.line.documents;
         if rest.trim().is_empty() {
             return Err(self.needs("a command"));

@@ -6,6 +6,7 @@ mod instruction;
 mod json;
 mod lines;
 mod model;
+mod mount;
 mod stages;
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ pub(crate) struct Instruction {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Run(Run),
+    Run(Run, Vec<Mount>),
     Copy(Copy),
     Env(Vec<(String, Word)>),
     Arg(Vec<(String, Option<Word>)>),
@@ -72,6 +72,28 @@ pub(crate) enum Run {
     Command(CommandLine),
     /// A here-document that begins with `#!`: a program.
     Script(String),
+}
+
+/// What a command sees while it runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    pub(crate) kind: MountKind,
+    /// Nothing of a secret that is a variable only.
+    pub(crate) target: Word,
+    /// What a cache or a secret is known by; of a bind, the path in the context directory.
+    pub(crate) name: Word,
+    /// The variable of a secret.
+    pub(crate) env: String,
+    /// Of a cache, whether nobody else has it meanwhile; of a bind, whether it can be written to; of a secret, whether it must be there.
+    pub(crate) is_set: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MountKind {
+    Bind,
+    Cache,
+    Secret,
+    Tmpfs,
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -22,6 +22,8 @@ pub(crate) struct Request<'a> {
     pub(crate) context: &'a Path,
     /// The stage that is built; without one, the last.
     pub(crate) target: Option<&'a str>,
+    /// Whether there are secrets for `RUN --mount=type=secret`.
+    pub(crate) has_secrets: bool,
 }
 
 /// What every build knows without being told; `FROM` may use it, a stage after `ARG NAME`.
@@ -87,6 +89,7 @@ pub(crate) fn file(
 pub(crate) fn commands(
     text: &str,
     context: &Path,
+    has_secrets: bool,
 ) -> std::result::Result<Dockerfile, Vec<Problem>> {
     let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
     let request = Request {
@@ -94,6 +97,7 @@ pub(crate) fn commands(
         build_args: &[],
         context,
         target: None,
+        has_secrets,
     };
     let mut reader = Reader::new(&request, escape);
     reader.stages.push(Stage {
@@ -334,6 +338,10 @@ impl Above for Reader<'_> {
                 .help("name a stage after the image: `FROM image:$TAG AS name`")),
             None => self.reference(name.to_owned()).map(Source::Image),
         }
+    }
+
+    fn has_secrets(&self) -> bool {
+        self.request.has_secrets
     }
 
     fn is_there(&self, path: &str) -> std::result::Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::model::{CommandLine, Copy, Dockerfile, Kind, Run, Source};
+use super::model::{CommandLine, Copy, Dockerfile, Kind, Mount, MountKind, Run, Source};
 use super::words::{self, Otherwise, Piece, Variable};
 use super::{Problem, Request, commands, file};
 
@@ -12,6 +12,7 @@ fn request<'a>(build_args: &'a [(String, String)], target: Option<&'a str>) -> R
         build_args,
         context: Path::new(env!("CARGO_MANIFEST_DIR")),
         target,
+        has_secrets: false,
     }
 }
 
@@ -42,7 +43,10 @@ fn said_with(text: &str, request: &Request<'_>) -> String {
 }
 
 fn shell(line: &str) -> Kind {
-    Kind::Run(Run::Command(CommandLine::Shell(line.to_owned())))
+    Kind::Run(
+        Run::Command(CommandLine::Shell(line.to_owned())),
+        Vec::new(),
+    )
 }
 
 fn text(text: &str) -> words::Word {
@@ -59,7 +63,7 @@ fn lines_go_on_after_a_backslash_and_comments_between_count_for_nothing() {
         ("RUN\ta\r\n", "a"),
         ("\u{feff}  RUN a \\", "a"),
     ] {
-        let commands = commands(written, Path::new(".")).unwrap();
+        let commands = commands(written, Path::new("."), false).unwrap();
         assert_eq!(
             commands.stages[0].instructions[0].kind,
             shell(line),
@@ -81,7 +85,10 @@ fn here_documents_belong_to_the_line_that_names_them() {
         "RUN <<EOF\none\n# two\nEOF\nRUN <<-'END'\n\t#!/bin/tool\n\tx\n\tEND\nRUN cat <<A > f && cat 3<<B\na\nA\nb\nB\nRUN echo a<<b",
     );
     assert_eq!(all[0], shell("one\n# two\n"));
-    assert_eq!(all[1], Kind::Run(Run::Script("#!/bin/tool\nx\n".into())));
+    assert_eq!(
+        all[1],
+        Kind::Run(Run::Script("#!/bin/tool\nx\n".into()), Vec::new())
+    );
     assert_eq!(all[2], shell("cat <<A > f && cat 3<<B\na\nA\nb\nB"));
     assert_eq!(all[3], shell("echo a<<b"));
     let [
@@ -278,16 +285,60 @@ fn everything_wrong_is_said_with_its_line() {
             "`COPY` has no flag `--parents` here",
         ),
         (
-            "FROM scratch\nADD https://example.org/x /",
-            "`ADD` does not fetch here",
+            "FROM scratch\nADD https://example.org/x.git#v1 /",
+            "`ADD` does not clone a repository",
+        ),
+        (
+            "FROM scratch\nADD git@example.org:x /",
+            "`ADD` does not clone a repository",
+        ),
+        (
+            "FROM scratch\nADD ftp://example.org/x /",
+            "`ADD` fetches `http` and `https`, and nothing else",
+        ),
+        (
+            "FROM scratch\nADD --checksum=md5:00 https://example.org/x /",
+            "must be `sha256:` and 64 hexadecimal digits",
+        ),
+        (
+            "FROM scratch\nCOPY --checksum=sha256:00 src /",
+            "`COPY` has no flag `--checksum` here",
         ),
         (
             "FROM scratch\nCOPY https://example.org/x /",
             "`COPY` takes no address",
         ),
         (
-            "FROM scratch\nRUN --mount=type=cache,target=/x y",
-            "`RUN --mount` is not known here",
+            "FROM scratch\nRUN --mount=type=ssh y",
+            "`RUN --mount=type=ssh` lends no agent here",
+        ),
+        (
+            "FROM scratch\nRUN --mount=type=cach,target=/x y",
+            "`RUN --mount` has no type `cach` help: did you mean `cache`?",
+        ),
+        (
+            "FROM scratch\nRUN --mount=type=cache y",
+            "a mount of type `cache` needs a `target`",
+        ),
+        (
+            "FROM scratch\nRUN --mount=type=cache,target=/x,uid=1 y",
+            "a mount of type `cache` has no `uid` here",
+        ),
+        (
+            "FROM scratch\nRUN --mount=type=cache,target=/x,sharing=all y",
+            "`sharing` is `shared`, `locked` or `private`",
+        ),
+        (
+            "FROM scratch\nRUN --mount=from=a,target=/x y",
+            "comes from the context directory only",
+        ),
+        (
+            "FROM scratch\nRUN --mount=source=Cargo.tom,target=/x y",
+            "there is no `Cargo.tom` in the context directory",
+        ),
+        (
+            "FROM scratch\nRUN --mount=type=secret,id=TOKEN y",
+            "nothing gives the secret `TOKEN`",
         ),
         ("FROM scratch\nRUN", "`RUN` needs a command"),
         ("FROM scratch\nRUN [\"a\", 1]", "must hold strings only"),
@@ -305,7 +356,7 @@ fn everything_wrong_is_said_with_its_line() {
         let said = said(written);
         assert!(said.contains(expected), "{written:?}: {said}");
     }
-    assert!(commands("RUN a\nFROM b", Path::new(".")).is_err());
+    assert!(commands("RUN a\nFROM b", Path::new("."), false).is_err());
 }
 
 #[test]
@@ -328,4 +379,62 @@ fn every_way_to_write_this_machines_platform_is_taken() {
         let text = format!("FROM --platform={platform} scratch");
         assert_eq!(read(&text).stages.len(), 1, "{text}");
     }
+}
+
+#[test]
+fn mounts_of_run_are_read_with_what_is_not_written() {
+    let mounts = |flags: &str| {
+        let text = format!("RUN {flags} make");
+        match kinds(&text).remove(0) {
+            Kind::Run(run, mounts) => {
+                assert_eq!(Kind::Run(run, Vec::new()), shell("make"), "{text}");
+                mounts
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let mount = |kind, target, name, env: &str, is_set| Mount {
+        kind,
+        target: text(target),
+        name: text(name),
+        env: env.to_owned(),
+        is_set,
+    };
+    assert_eq!(
+        mounts("--mount=type=cache,target=/c --mount=type=cache,dst=/d,id=x,sharing=locked"),
+        [
+            mount(MountKind::Cache, "/c", "/c", "", false),
+            mount(MountKind::Cache, "/d", "x", "", true),
+        ]
+    );
+    assert_eq!(
+        mounts("--mount=target=/src --mount=type=bind,src=src,target=/s,rw"),
+        [
+            mount(MountKind::Bind, "/src", ".", "", false),
+            mount(MountKind::Bind, "/s", "src", "", true),
+        ]
+    );
+    assert_eq!(
+        mounts(
+            "--mount=type=secret,id=A,required=false --mount=type=secret,id=A,env=B,required=false"
+        ),
+        [
+            mount(MountKind::Secret, "/run/secrets/A", "A", "", false),
+            Mount {
+                target: Vec::new(),
+                ..mount(MountKind::Secret, "", "A", "B", false)
+            },
+        ]
+    );
+}
+
+#[test]
+fn addresses_are_added_with_their_checksum() {
+    let sum = format!("sha256:{}", "0".repeat(64));
+    let added = kinds(&format!("ADD --checksum={sum} https://h/x.tar.gz /x/"));
+    let [Kind::Copy(copy)] = &added[..] else {
+        panic!("{added:?}")
+    };
+    assert_eq!(copy.sources, [text("https://h/x.tar.gz")]);
+    assert_eq!(copy.checksum, Some(text(&sum)));
 }

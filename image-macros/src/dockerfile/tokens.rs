@@ -4,7 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use super::model::{
-    CommandLine, Copy, Dockerfile, Healthcheck, Instruction, Kind, Run, Source, Stage,
+    CommandLine, Copy, Dockerfile, Healthcheck, Instruction, Kind, Mount, MountKind, Run, Source,
+    Stage,
 };
 use super::words::{Otherwise, Piece, Variable, Word};
 use crate::paths::private;
@@ -64,11 +65,17 @@ fn kind(kind: &Kind) -> TokenStream {
     let p = private();
     let pair = |a: TokenStream, b: TokenStream| quote!((#a, #b));
     match kind {
-        Kind::Run(Run::Command(command)) => {
-            let command = command_line(command);
-            quote!(Run(#p::dockerfile::Run::Command(#command)))
+        Kind::Run(run, mounts) => {
+            let mounts = slice(mounts.iter().map(mount));
+            let run = match run {
+                Run::Command(command) => {
+                    let command = command_line(command);
+                    quote!(Command(#command))
+                }
+                Run::Script(text) => quote!(Script(#text)),
+            };
+            quote!(Run(#p::dockerfile::Run::#run, #mounts))
         }
-        Kind::Run(Run::Script(text)) => quote!(Run(#p::dockerfile::Run::Script(#text))),
         Kind::Copy(copy) => {
             let copy = self::copy(copy);
             quote!(Copy(#copy))
@@ -106,6 +113,21 @@ fn kind(kind: &Kind) -> TokenStream {
         Kind::Volume(paths) => variant(quote!(Volume), slice(paths.iter().map(word))),
         Kind::Healthcheck(check) => variant(quote!(Healthcheck), healthcheck(check)),
     }
+}
+
+fn mount(mount: &Mount) -> TokenStream {
+    let p = private();
+    let Mount { env, is_set, .. } = mount;
+    let kind = match mount.kind {
+        MountKind::Bind => quote!(Bind),
+        MountKind::Cache => quote!(Cache),
+        MountKind::Secret => quote!(Secret),
+        MountKind::Tmpfs => quote!(Tmpfs),
+    };
+    let (target, name) = (word(&mount.target), word(&mount.name));
+    quote!(#p::dockerfile::Mount {
+        kind: #p::dockerfile::MountKind::#kind, target: #target, name: #name, env: #env, is_set: #is_set
+    })
 }
 
 fn variant(name: TokenStream, value: TokenStream) -> TokenStream {

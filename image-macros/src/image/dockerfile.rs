@@ -41,6 +41,7 @@ pub(crate) fn from_dockerfile(call: &mut Call, errors: &mut Errors) {
         build_args: &build_args,
         context: &local::in_crate(&context),
         target: target.as_deref(),
+        has_secrets: call.keyword("secrets").is_some(),
     };
     match dockerfile::file(&text, &request) {
         Ok(read) => call.positional.push(Argument::Dockerfile(read)),
@@ -60,7 +61,9 @@ pub(crate) fn dockerfile_commands(call: &mut Call, errors: &mut Errors) {
     };
     let texts = texts.clone();
     let whole: Vec<_> = texts.iter().map(LitStr::value).collect();
-    match dockerfile::commands(&whole.join("\n"), &local::in_crate(&context)) {
+    let has_secrets = call.keyword("secrets").is_some();
+    let context = local::in_crate(&context);
+    match dockerfile::commands(&whole.join("\n"), &context, has_secrets) {
         Ok(read) => call.positional = vec![Argument::Dockerfile(read)],
         Err(problems) => {
             for Problem { line, fault } in problems {

@@ -76,6 +76,7 @@ pub(crate) const BASES: &[Row] = &[
             },
             CONTEXT_DIR,
             text("target", text::any, "\"build\""),
+            SECRETS,
             ADD_PYTHON,
         ],
         finish: Some(dockerfile::from_dockerfile),
@@ -323,7 +324,7 @@ pub(crate) const STEPS: &[Row] = &[
             check: text::plain::command,
             example: "\"RUN make\"",
         },
-        keywords: &[CONTEXT_DIR, FORCE_BUILD],
+        keywords: &[CONTEXT_DIR, SECRETS, FORCE_BUILD],
         finish: Some(dockerfile::dockerfile_commands),
     },
 ];

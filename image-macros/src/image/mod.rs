@@ -6,7 +6,7 @@ mod builder;
 mod check;
 mod dockerfile;
 mod expand;
-mod grammar;
+pub(crate) mod grammar;
 mod model;
 mod parse;
 mod python;

@@ -110,7 +110,7 @@ fn files(step: &ChainStep, source: ContextError) -> BuildError {
 }
 
 /// Writes a tree of local files into a directory.
-struct Copy(PathBuf);
+pub(super) struct Copy(pub(super) PathBuf);
 
 impl FileSink for Copy {
     fn add(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {

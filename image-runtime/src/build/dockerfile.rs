@@ -95,13 +95,47 @@ impl Builder {
         })
     }
 
-    /// Reads the files that an instruction takes from its context directory.
+    /// Reads the files that a `RUN` sees: each path names one file or one directory.
+    pub(super) async fn bound_files(
+        &self,
+        chain: &Chain,
+        index: usize,
+        paths: Vec<String>,
+    ) -> Result<Files, BuildError> {
+        let sources = paths.iter().map(|path| literally(path)).collect();
+        let taken = self.take(chain, index, "RUN --mount", sources).await?;
+        Ok(Files {
+            digest: copied::digest(&taken),
+            what: What::Local(taken, Vec::new()),
+        })
+    }
+
+    /// Reads the files that an instruction takes from its context directory, and what it takes from elsewhere.
     async fn read_context(
         &self,
         chain: &Chain,
         index: usize,
         copy: &CopySpec,
     ) -> Result<Files, BuildError> {
+        let mut fetched = Vec::new();
+        for url in &copy.addresses {
+            fetched.push(self.fetched(url, copy.checksum).await?);
+        }
+        let verb = if copy.add { "ADD" } else { "COPY" };
+        let taken = self.take(chain, index, verb, copy.sources.clone()).await?;
+        Ok(Files {
+            digest: fetch::digest(copied::digest(&taken), &fetched),
+            what: What::Local(taken, fetched),
+        })
+    }
+
+    async fn take(
+        &self,
+        chain: &Chain,
+        index: usize,
+        verb: &'static str,
+        sources: Vec<String>,
+    ) -> Result<Vec<Taken>, BuildError> {
         let step = chain.steps[index];
         let Part::Instruction(_, origin) = step.part else {
             unreachable!("only instructions copy from a context directory")
@@ -109,12 +143,8 @@ impl Builder {
         let folder = Path::new(step.place.manifest_dir);
         let context = folder.join(origin.context);
         let file = origin.dockerfile.file.map(|file| folder.join(file));
-        let mut fetched = Vec::new();
-        for url in &copy.addresses {
-            fetched.push(self.fetched(url, copy.checksum).await?);
-        }
-        let (store, sources) = (Arc::clone(&self.store), copy.sources.clone());
-        let taken = tokio::task::spawn_blocking(move || {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || {
             if sources.is_empty() {
                 return Ok(Vec::new());
             }
@@ -124,12 +154,8 @@ impl Builder {
         .expect("reading files does not panic")
         .map_err(|source| BuildError::Files {
             place: step.place,
-            verb: if copy.add { "ADD" } else { "COPY" },
+            verb,
             source: Box::new(source),
-        })?;
-        Ok(Files {
-            digest: fetch::digest(copied::digest(&taken), &fetched),
-            what: What::Local(taken, fetched),
         })
     }
 
@@ -398,7 +424,7 @@ fn archives(taken: &[Taken], target: &str) -> std::io::Result<Vec<Option<Archive
 }
 
 /// A path as a pattern that matches it alone.
-fn literally(path: &str) -> String {
+pub(super) fn literally(path: &str) -> String {
     let mut pattern = String::new();
     for c in path.chars() {
         if matches!(c, '*' | '?' | '[' | '\\') {

@@ -63,6 +63,16 @@ pub enum BuildError {
         /// The address.
         url: String,
     },
+    /// A command cannot be lent what it is to see.
+    #[error(
+        "step `{step}` failed: {reason}\n  help: a secret is named by a variable of `secrets`, and shown at a path of its own; `required=false` makes it optional"
+    )]
+    Mount {
+        /// The step, as people write it.
+        step: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Files cannot belong to whom they should.
     #[error(
         "step `{step}` failed: {reason}\n  help: make it in an earlier `RUN`, or write its number"

@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod help;
 mod ledger;
+mod lent;
 mod locked;
 mod locked_base;
 mod network;
@@ -52,6 +53,7 @@ use crate::plan::{
     Chain, Config, Expanded, Lockfile, Part, Plan, PlannedLayer, ResolvedBase, expand, lower,
 };
 use crate::registry::Names;
+use crate::spec::dockerfile::MountKind;
 use crate::spec::{Image, Step};
 use crate::store::{Lock, Store};
 use crate::worker::Launcher;
@@ -284,8 +286,18 @@ impl Builder {
         let instructions = expand(chain, &base)?;
         let mut copied = HashMap::new();
         for (index, instruction) in instructions.iter().enumerate() {
-            if let Some(Expanded::Copy(copy)) = instruction {
-                copied.insert(index, self.find_files(&name, chain, index, copy).await?);
+            match instruction {
+                Some(Expanded::Copy(copy)) => {
+                    copied.insert(index, self.find_files(&name, chain, index, copy).await?);
+                }
+                Some(Expanded::Run { mounts, .. }) => {
+                    let bound = mounts.iter().filter(|mount| mount.kind == MountKind::Bind);
+                    let bound: Vec<_> = bound.map(|mount| mount.name.clone()).collect();
+                    if !bound.is_empty() {
+                        copied.insert(index, self.bound_files(chain, index, bound).await?);
+                    }
+                }
+                _ => {}
             }
         }
         let mut plan = lower(chain, &base, &instructions, |step| {

@@ -14,8 +14,9 @@ use self::local::common;
 use self::words::{expanding, json, literal, quoted, word, words};
 use super::{BuildError, Builder, Prepared};
 use crate::context::NodeKind;
-use crate::plan::{Action, BaseSource, Config, CopySpec, Pip, PlannedLayer};
+use crate::plan::{Action, BaseSource, Config, CopySpec, MountSpec, Pip, PlannedLayer};
 use crate::spec::Image;
+use crate::spec::dockerfile::MountKind;
 
 impl Builder {
     /// The Dockerfile of an image. Nothing is built, but what its base is has to be known.
@@ -228,17 +229,27 @@ impl Writer {
             Action::RunCommands(commands) => {
                 self.user(now, "");
                 for command in *commands {
-                    self.run(now, command);
+                    self.run(now, "", command);
                 }
             }
-            Action::Run { argv, script, .. } => {
+            Action::Run {
+                argv,
+                script,
+                mounts,
+                step,
+                ..
+            } => {
                 self.user(now, &layer.config.user);
+                let flags = self.mounts(image, *step, mounts);
                 let shell = shell(now);
                 match (script, &argv[..]) {
-                    (Some(script), _) => self.command(&["sh", "-c", SCRIPT, "sh", script]),
-                    (None, [before @ .., line]) if before == shell => self.run(now, line),
+                    (Some(script), _) => {
+                        let argv = ["sh", "-c", SCRIPT, "sh", script].map(str::to_owned);
+                        let _ = writeln!(self.text, "RUN {flags}{}", json(&argv));
+                    }
+                    (None, [before @ .., line]) if before == shell => self.run(now, &flags, line),
                     (None, argv) => {
-                        let _ = writeln!(self.text, "RUN {}", json(argv));
+                        let _ = writeln!(self.text, "RUN {flags}{}", json(argv));
                     }
                 }
             }
@@ -313,17 +324,40 @@ impl Writer {
         let _ = writeln!(self.text, "{lent} {}", json(&argv));
     }
 
-    fn run(&mut self, now: &Config, line: &str) {
+    /// The flags of what a command is lent. Only BuildKit knows them.
+    fn mounts(&self, image: &Prepared, step: usize, mounts: &[MountSpec]) -> String {
+        let mut trees = image.taken(step);
+        let mut flags = String::new();
+        for mount in mounts {
+            let mut mount = mount.clone();
+            if mount.kind == MountKind::Bind
+                && let Some(tree) = trees.next()
+            {
+                let path = tree.root().strip_prefix(&self.context);
+                let path = path.unwrap_or(tree.root()).to_string_lossy();
+                mount.name = if path.is_empty() {
+                    ".".into()
+                } else {
+                    path.into_owned()
+                };
+            }
+            flags.push_str(&mount.flag());
+            flags.push(' ');
+        }
+        flags
+    }
+
+    fn run(&mut self, now: &Config, flags: &str, line: &str) {
         let simple = !line.contains(['\n', '\r'])
             && !line.contains("<<")
             && !line.ends_with('\\')
             && !line.starts_with(['[', '-', ' ', '#']);
         if simple {
-            let _ = writeln!(self.text, "RUN {line}");
+            let _ = writeln!(self.text, "RUN {flags}{line}");
         } else {
             let mut argv = shell(now);
             argv.push(line.to_owned());
-            let _ = writeln!(self.text, "RUN {}", json(&argv));
+            let _ = writeln!(self.text, "RUN {flags}{}", json(&argv));
         }
     }
 

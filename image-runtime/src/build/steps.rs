@@ -55,10 +55,7 @@ impl Builder {
             }
             Action::Copy { step, copy } => self.make_copy(image, layer, parent, *step, copy).await,
             Action::Workdir => self.make_workdir(image, layer, parent).await,
-            Action::Run { argv, script, env } => {
-                self.run_instruction(image, layer, parent, argv, *script, env)
-                    .await
-            }
+            Action::Run { .. } => self.run_instruction(image, layer, parent, &secrets).await,
             Action::RunFunction(function) => {
                 self.run_function(image, layer, parent, &secrets, function)
                     .await
@@ -157,11 +154,16 @@ impl Builder {
         image: &Prepared,
         layer: &PlannedLayer,
         parent: LayerId,
-        argv: &[String],
-        script: Option<&str>,
-        env: &[(String, String)],
+        secrets: &Values,
     ) -> Result<(), BuildError> {
-        let mut mounts = Vec::new();
+        let Action::Run {
+            argv, script, env, ..
+        } = &layer.action
+        else {
+            unreachable!("only `RUN` runs like this")
+        };
+        let mut lent = self.lend(image, layer, parent, secrets).await?;
+        let mut mounts = std::mem::take(&mut lent.mounts);
         let mut command = Command {
             argv: argv.to_vec(),
             // `ENV` counts more than an `ARG` of the same name.
@@ -186,15 +188,11 @@ impl Builder {
             });
             command.argv = vec![SCRIPT.into()];
         }
-        self.run_step(
-            image,
-            layer,
-            parent,
-            &Values::default(),
-            vec![command],
-            mounts,
-        )
-        .await
+        let mut commands = lent.around(command);
+        // What is a secret is seen by those that name it only, so none is in the environment of all.
+        self.dress(layer, &Values::default(), &mut commands, &mut mounts);
+        self.run_hiding(image, layer, parent, &secrets.mask(), commands, mounts)
+            .await
     }
 
     /// apt allows one process at a time in its cache.

@@ -2,7 +2,7 @@
 
 use crate::spec::base::{BuilderVersion, DebianSlim, FromDockerfile, FromRegistry, PythonVersion};
 use crate::spec::dockerfile::{Dockerfile, Instruction, Source};
-use crate::spec::{Base, Image, Place, Step};
+use crate::spec::{Base, Image, Place, Secret, Step};
 
 /// What a chain starts from, once no image is extended any more.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ pub enum Part {
 /// Where an instruction stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
+    /// What its `RUN --mount=type=secret` can name.
+    pub secrets: &'static [Secret],
     /// All that was written with it.
     pub dockerfile: &'static Dockerfile,
     /// The directory that `COPY` takes files from, as written.
@@ -79,13 +81,14 @@ impl Chain {
         for spec in specs.iter().rev() {
             let place = spec.place;
             if let Base::FromDockerfile(base) = &spec.base {
-                bottom = Some(push_stage(
-                    &mut steps,
-                    &base.dockerfile,
-                    base.context_dir,
-                    base.dockerfile.target,
-                    spec.place,
-                ));
+                let origin = Origin {
+                    dockerfile: &base.dockerfile,
+                    context: base.context_dir,
+                    stage: base.dockerfile.target,
+                    force: false,
+                    secrets: base.secrets,
+                };
+                bottom = Some(push_stage(&mut steps, origin, spec.place));
             }
             if let Base::FromRegistry(FromRegistry {
                 add_python: Some(python),
@@ -121,7 +124,12 @@ impl Chain {
     /// A stage of the Dockerfile that an instruction stands in.
     pub fn of_stage(origin: Origin, stage: usize, place: Place) -> Self {
         let mut steps = Vec::new();
-        let root = push_stage(&mut steps, origin.dockerfile, origin.context, stage, place);
+        let origin = Origin {
+            stage,
+            force: false,
+            ..origin
+        };
+        let root = push_stage(&mut steps, origin, place);
         Self { root, steps }
     }
 
@@ -153,6 +161,7 @@ fn parts(step: &'static Step, place: Place) -> Vec<ChainStep> {
         context: commands.context_dir,
         stage: 0,
         force: commands.force_build,
+        secrets: commands.secrets,
     };
     let instructions = commands.instructions.stages.iter();
     let instructions = instructions.flat_map(|stage| stage.instructions);
@@ -165,24 +174,12 @@ fn parts(step: &'static Step, place: Place) -> Vec<ChainStep> {
 }
 
 /// The instructions of a stage, after those of the stage that it starts from; answers what the lowest starts from.
-fn push_stage(
-    steps: &mut Vec<ChainStep>,
-    dockerfile: &'static Dockerfile,
-    context: &'static str,
-    stage: usize,
-    place: Place,
-) -> Root {
-    let here = &dockerfile.stages[stage];
+fn push_stage(steps: &mut Vec<ChainStep>, origin: Origin, place: Place) -> Root {
+    let here = &origin.dockerfile.stages[origin.stage];
     let root = match here.base {
-        Source::Stage(below) => push_stage(steps, dockerfile, context, below, place),
+        Source::Stage(stage) => push_stage(steps, Origin { stage, ..origin }, place),
         Source::Image(reference) => Root::Registry { reference },
         Source::Nothing | Source::Context => Root::Scratch,
-    };
-    let origin = Origin {
-        dockerfile,
-        context,
-        stage,
-        force: false,
     };
     steps.extend(here.instructions.iter().map(|instruction| ChainStep {
         part: Part::Instruction(instruction, origin),

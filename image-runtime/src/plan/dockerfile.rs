@@ -4,7 +4,7 @@ use super::lower::python_first;
 use super::{Chain, Config, Healthcheck, Origin, Part, ResolvedBase};
 use crate::digest::Digest;
 use crate::spec::dockerfile::{
-    CommandLine, Copy, Instruction, Kind, Otherwise, Piece, Run, Source, Word,
+    CommandLine, Copy, Instruction, Kind, Mount, MountKind, Otherwise, Piece, Run, Source, Word,
 };
 use crate::spec::{Place, Step};
 
@@ -22,6 +22,8 @@ pub enum Expanded {
         script: Option<&'static str>,
         /// The `ARG`s that have a value.
         arguments: Vec<(String, String)>,
+        /// What it sees besides the image.
+        mounts: Vec<MountSpec>,
     },
     /// Files.
     Copy(CopySpec),
@@ -49,6 +51,57 @@ pub enum Expanded {
     StopSignal(String),
     /// How it is asked whether it is well.
     Healthcheck(Healthcheck),
+}
+
+/// What a command sees while it runs; the fields are those of [`Mount`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountSpec {
+    /// What it is.
+    pub kind: MountKind,
+    /// Where it is, absolute; empty for a secret that is a variable only.
+    pub target: String,
+    /// What it is known by, or where its files come from.
+    pub name: String,
+    /// The variable of a secret, or nothing.
+    pub env: &'static str,
+    /// See [`Mount::is_set`].
+    pub is_set: bool,
+}
+
+impl MountSpec {
+    /// As it stands in a Dockerfile.
+    pub fn flag(&self) -> String {
+        let Self { target, name, .. } = self;
+        let set = |text: &str| {
+            if self.is_set {
+                text.to_owned()
+            } else {
+                String::new()
+            }
+        };
+        match self.kind {
+            MountKind::Bind => {
+                format!(
+                    "--mount=type=bind,source={name},target={target}{}",
+                    set(",rw")
+                )
+            }
+            MountKind::Cache => format!(
+                "--mount=type=cache,id={name},target={target}{}",
+                set(",sharing=locked")
+            ),
+            MountKind::Tmpfs => format!("--mount=type=tmpfs,target={target}"),
+            MountKind::Secret => {
+                let mut flag = format!("--mount=type=secret,id={name}");
+                for (option, value) in [("target", target.as_str()), ("env", self.env)] {
+                    if !value.is_empty() {
+                        flag.push_str(&format!(",{option}={value}"));
+                    }
+                }
+                flag + &set(",required=true")
+            }
+        }
+    }
 }
 
 /// What `COPY` and `ADD` copy, and where.
@@ -212,16 +265,19 @@ impl Scope {
 
     fn expand(&mut self, instruction: &Instruction) -> Result<Expanded, String> {
         Ok(match instruction.kind {
-            Kind::Run(Run::Command(command)) => Expanded::Run {
-                argv: self.argv(command),
-                script: None,
-                arguments: self.arguments.clone(),
-            },
-            Kind::Run(Run::Script(text)) => Expanded::Run {
-                argv: Vec::new(),
-                script: Some(text),
-                arguments: self.arguments.clone(),
-            },
+            Kind::Run(run, mounts) => {
+                let (argv, script) = match run {
+                    Run::Command(command) => (self.argv(command), None),
+                    Run::Script(text) => (Vec::new(), Some(text)),
+                };
+                let mounts = mounts.iter().map(|mount| self.mount(mount));
+                Expanded::Run {
+                    argv,
+                    script,
+                    arguments: self.arguments.clone(),
+                    mounts: mounts.collect::<Result<_, String>>()?,
+                }
+            }
             Kind::Copy(copy) => Expanded::Copy(self.copy(&copy)?),
             Kind::Env(variables) => Expanded::Env(
                 variables
@@ -277,6 +333,21 @@ impl Scope {
                 start_period: check.start_period,
                 retries: check.retries,
             }),
+        })
+    }
+
+    fn mount(&self, mount: &Mount) -> Result<MountSpec, String> {
+        let target = self.value(mount.target)?;
+        let name = self.value(mount.name)?;
+        Ok(MountSpec {
+            kind: mount.kind,
+            target: match target.is_empty() {
+                true => target,
+                false => self.absolute(&target),
+            },
+            name,
+            env: mount.env,
+            is_set: mount.is_set,
         })
     }
 

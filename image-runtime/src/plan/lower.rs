@@ -24,7 +24,7 @@
 //! | – `workdir` | path |
 //! | – `entrypoint`, `cmd`, `shell` | list of arguments |
 //! | an instruction | tag, parent, its keyword, and: |
-//! | – `RUN` | list of arguments, text of the script, number of `ARG`s, then name and value of each, user |
+//! | – `RUN` | list of arguments, text of the script, number of `ARG`s, then name and value of each, user; with mounts, the list of their flags; with such of files, the digest of the files |
 //! | – `COPY`, `ADD` | target, owner, mode + 1 or 0, digest of the files, number of here-documents, then name and text of each |
 //! | – `WORKDIR` | path, user |
 //! | – `ENV`, `USER`, `SHELL` | as `env`, the user, list of arguments |
@@ -37,10 +37,11 @@ use std::sync::Arc;
 
 use super::fields::{Fields, StepRecord};
 use super::{
-    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Holdings, Part, Pip, ResolvedBase, Root,
-    StandalonePython, Sync,
+    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Holdings, MountSpec, Part, Pip,
+    ResolvedBase, Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
+use crate::spec::dockerfile::MountKind;
 use crate::spec::{Secret, Secrets, Step};
 
 const TAG: &str = "image-runtime layer v1";
@@ -152,6 +153,10 @@ pub enum Action {
         script: Option<&'static str>,
         /// Environment besides the image's.
         env: Vec<(String, String)>,
+        /// What it sees besides the image.
+        mounts: Vec<MountSpec>,
+        /// Index of the step, by which the caller knows the files of its mounts.
+        step: usize,
     },
     /// Files of a Dockerfile: the step's place, by which the caller knows where they come from.
     Copy {
@@ -357,9 +362,15 @@ pub fn lower(
                     layers.push(PlannedLayer {
                         id: identity,
                         title,
+                        secrets: match takes_secrets(expanded) {
+                            true => Secrets {
+                                all: origin.secrets,
+                                folder: written.place.manifest_dir,
+                            },
+                            false => Secrets::NONE,
+                        },
                         action,
                         config: config.clone(),
-                        secrets: Secrets::NONE,
                         force,
                         pins: None,
                     });
@@ -543,12 +554,21 @@ fn instruction_record(
             argv,
             script,
             arguments,
+            mounts,
         } => child("RUN", &|fields| {
             fields
                 .list("command", argv.iter().map(String::as_str))
                 .text("script", script.unwrap_or_default())
                 .pairs("ARG", texts(arguments))
-                .text("user", &config.user)
+                .text("user", &config.user);
+            if !mounts.is_empty() {
+                let flags: Vec<_> = mounts.iter().map(MountSpec::flag).collect();
+                fields.list("--mount", flags.iter().map(String::as_str));
+            }
+            if mounts.iter().any(|mount| mount.kind == MountKind::Bind) {
+                fields.files("files", &files());
+            }
+            fields
         }),
         Expanded::Copy(copy) => child(if copy.add { "ADD" } else { "COPY" }, &|fields| {
             fields
@@ -575,6 +595,13 @@ fn texts(pairs: &[(String, String)]) -> impl ExactSizeIterator<Item = (&str, &st
     pairs.map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
+fn takes_secrets(instruction: &Expanded) -> bool {
+    match instruction {
+        Expanded::Run { mounts, .. } => mounts.iter().any(|m| m.kind == MountKind::Secret),
+        _ => false,
+    }
+}
+
 /// What makes the layer of an instruction; those that are configuration have none.
 fn instruction_action(instruction: &Expanded, step: usize) -> Option<Action> {
     Some(match instruction {
@@ -582,10 +609,13 @@ fn instruction_action(instruction: &Expanded, step: usize) -> Option<Action> {
             argv,
             script,
             arguments,
+            mounts,
         } => Action::Run {
             argv: argv.clone(),
             script: *script,
             env: arguments.clone(),
+            mounts: mounts.clone(),
+            step,
         },
         Expanded::Copy(copy) => Action::Copy {
             step,

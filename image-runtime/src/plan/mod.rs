@@ -16,7 +16,7 @@ mod pip;
 mod tests;
 
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
-pub use dockerfile::{CopySpec, Expanded, WordError, expand};
+pub use dockerfile::{CopySpec, Expanded, MountSpec, WordError, expand};
 pub use explain::{Change, Explained, Forced, Known, Listing, Reason, explain};
 pub use fields::{Fact, StepRecord, Value};
 pub use function::FunctionRun;

@@ -1,7 +1,7 @@
 //! The bases that a chain can start from.
 
-use super::ImageRef;
 use super::dockerfile::Dockerfile;
+use super::{ImageRef, Secret};
 
 /// What a chain of steps starts from.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +144,8 @@ pub struct FromDockerfile {
     pub target: Option<&'static str>,
     /// The Python that is put in after the instructions.
     pub add_python: Option<PythonVersion>,
+    /// What `RUN --mount=type=secret` can name.
+    pub secrets: &'static [Secret],
 }
 
 /// `from_dockerfile("./Dockerfile", build_args = { "VERSION": "1.2" }, context_dir = ".", target = "stage")`: a Dockerfile.
@@ -163,6 +165,7 @@ pub const fn from_dockerfile(path: &'static str, dockerfile: Dockerfile) -> From
         build_args: &[],
         target: None,
         add_python: None,
+        secrets: &[],
     }
 }
 
@@ -185,6 +188,14 @@ impl FromDockerfile {
     #[must_use]
     pub const fn target(mut self, stage: &'static str) -> Self {
         self.target = Some(stage);
+        self
+    }
+
+    /// `secrets = [Secret::from_env("TOKEN")]`: their variables are what `RUN --mount=type=secret,id=TOKEN` names. No other instruction
+    /// sees them, and no layer holds them.
+    #[must_use]
+    pub const fn secrets(mut self, secrets: &'static [Secret]) -> Self {
+        self.secrets = secrets;
         self
     }
 

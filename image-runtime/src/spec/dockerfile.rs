@@ -79,8 +79,8 @@ pub enum Otherwise {
 /// What an instruction says.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// `RUN`
-    Run(Run),
+    /// `RUN`, with what the command sees besides the image.
+    Run(Run, &'static [Mount]),
     /// `COPY` and `ADD`
     Copy(Copy),
     /// `ENV`
@@ -125,6 +125,34 @@ pub enum Run {
     Command(CommandLine),
     /// A here-document that begins with `#!`: a program.
     Script(&'static str),
+}
+
+/// What the command of a `RUN` sees while it runs: `--mount`
+#[derive(Clone, Copy, Debug)]
+pub struct Mount {
+    /// What it is.
+    pub kind: MountKind,
+    /// Where it is; empty for a secret that is a variable only.
+    pub target: Word,
+    /// What a cache or a secret is known by; of a bind, the path in the context directory.
+    pub name: Word,
+    /// The variable of a secret, or nothing.
+    pub env: &'static str,
+    /// Of a cache, whether nobody else has it meanwhile; of a bind, whether it can be written to; of a secret, whether it must be there.
+    pub is_set: bool,
+}
+
+/// What a [`Mount`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountKind {
+    /// Files of the context directory.
+    Bind,
+    /// A directory that is kept between builds.
+    Cache,
+    /// The value of a secret.
+    Secret,
+    /// A directory that is empty, and goes.
+    Tmpfs,
 }
 
 /// What `COPY` and `ADD` say.

@@ -363,6 +363,8 @@ verbs! {
     /// ```
     dockerfile_commands => DockerfileCommands { instructions: Dockerfile } [
         /// `context_dir = "."`: the directory that `COPY` and `ADD` take their files from.
-        context_dir: &'static str = ""
+        context_dir: &'static str = "",
+        /// `secrets = [Secret::from_env("TOKEN")]`: their variables are what `RUN --mount=type=secret,id=TOKEN` names.
+        secrets: &'static [Secret] = &[]
     ]
 }

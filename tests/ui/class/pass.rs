@@ -101,6 +101,9 @@ fn methods_register_by_the_name_of_their_class() {
         ("renamed", "renamed.handle_nothing"),
         ("renamed", "renamed.match"),
         ("renamed", "renamed.predict"),
+        ("renamed", "renamed.written_out"),
+        ("shadowed", "shadowed.grow"),
+        ("shadowed", "shadowed.size"),
     ];
     assert_eq!(names, expected);
 }

@@ -105,7 +105,7 @@ impl Prepared {
                 Action::CopyFiles { step, .. } => {
                     roots.extend(self.trees.get(&step).map(|tree| tree.root().to_owned()));
                 }
-                Action::Copy { step, .. } => {
+                Action::Copy { step, .. } | Action::Run { step, .. } => {
                     roots.extend(self.taken(step).map(|tree| tree.root().to_owned()));
                     if let Some(source) = self.source(step) {
                         source.local_roots(roots);

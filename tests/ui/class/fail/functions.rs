@@ -49,10 +49,8 @@ struct Taken;
 
 #[app::cls]
 impl Taken {
-    const handle: u8 = 1;
-
     #[enter]
-    fn handle() -> Self {
+    fn new() -> Self {
         Self
     }
 

@@ -1,4 +1,4 @@
-use image_runtime::{Image, Secret, app, image};
+use image_runtime::{Image, app, image};
 
 trait Has {
     const IMAGE: Image;
