@@ -13,6 +13,7 @@ mod face;
 mod gpus;
 mod input;
 mod lock;
+mod private;
 mod pythons;
 mod render;
 mod secrets;

@@ -54,7 +54,13 @@ pub(crate) const BASES: &[Row] = &[
             text::reference::image,
             "\"alpine:3.20\"",
         )]),
-        keywords: &[ADD_PYTHON],
+        keywords: &[
+            Keyword {
+                name: "secret",
+                kind: Kind::Secret,
+            },
+            ADD_PYTHON,
+        ],
         finish: Some(builder::add_python),
     },
     Row {

@@ -29,6 +29,7 @@ pub use select::{ENGINE_VARIABLE, Selected, select};
 
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
+use crate::secrets::Login;
 use crate::store::Store;
 
 /// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made, and no daemon is
@@ -69,7 +70,8 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     ) -> Result<(), EngineError>;
 
     /// Asks which manifest an image reference names today. The answer is `sha256:…`.
-    async fn resolve(&self, reference: &str) -> Result<String, EngineError>;
+    /// A private registry is told the login, else the user's own of Docker's configuration.
+    async fn resolve(&self, reference: &str, login: Option<&Login>) -> Result<String, EngineError>;
 
     /// Makes a layer without parent out of an image that [`Engine::resolve`] found, under the digest it gave.
     /// `progress` is told the bytes done and the bytes in all (0 where unknown).
@@ -78,6 +80,7 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         new: &NewLayer,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError>;
 

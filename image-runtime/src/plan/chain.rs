@@ -2,7 +2,7 @@
 
 use crate::spec::base::{BuilderVersion, DebianSlim, FromDockerfile, FromRegistry, PythonVersion};
 use crate::spec::dockerfile::{Dockerfile, Instruction, Source};
-use crate::spec::{Base, Image, Place, Step};
+use crate::spec::{Base, Image, Place, Secrets, Step};
 
 /// What a chain starts from, once no image is extended any more.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub enum Root {
     Registry {
         /// The reference as written.
         reference: &'static str,
+        /// What tells the registry who asks, if anything.
+        secrets: Secrets,
     },
     /// Nothing.
     Scratch,
@@ -70,7 +72,8 @@ impl Chain {
     pub fn of(image: Image) -> Self {
         let mut specs = vec![image.spec()];
         let root = loop {
-            match specs[specs.len() - 1].base {
+            let spec = specs[specs.len() - 1];
+            match &spec.base {
                 Base::Image(extended) => specs.push(extended.image.spec()),
                 root => break root,
             }
@@ -102,7 +105,7 @@ impl Chain {
             steps.extend(spec.steps.iter().flat_map(|step| parts(step, spec.place)));
         }
         let root = match root {
-            Base::DebianSlim(DebianSlim { python, builder }) => {
+            &Base::DebianSlim(DebianSlim { python, builder }) => {
                 let needed = steps.iter().any(needs_python);
                 Root::Debian {
                     builder,
@@ -111,6 +114,10 @@ impl Chain {
             }
             Base::FromRegistry(base) => Root::Registry {
                 reference: base.reference,
+                secrets: Secrets {
+                    all: base.secret.as_slice(),
+                    folder: specs[specs.len() - 1].place.manifest_dir,
+                },
             },
             Base::FromDockerfile(_) => bottom.unwrap_or(Root::Scratch),
             Base::Scratch | Base::Image(_) => Root::Scratch,
@@ -136,10 +143,16 @@ impl Chain {
     /// An image of a registry as it is.
     pub fn of_registry(reference: &'static str) -> Self {
         Self {
-            root: Root::Registry { reference },
+            root: public(reference),
             steps: Vec::new(),
         }
     }
+}
+
+/// An image of a registry that needs no secret.
+fn public(reference: &'static str) -> Root {
+    let secrets = Secrets::NONE;
+    Root::Registry { reference, secrets }
 }
 
 /// The parts of a step: one, or one an instruction.
@@ -175,7 +188,7 @@ fn push_stage(
     let here = &dockerfile.stages[stage];
     let root = match here.base {
         Source::Stage(below) => push_stage(steps, dockerfile, context, below, place),
-        Source::Image(reference) => Root::Registry { reference },
+        Source::Image(reference) => public(reference),
         Source::Nothing | Source::Context => Root::Scratch,
     };
     let origin = Origin {

@@ -256,6 +256,10 @@ pub fn lower(
     let base_record = base_record(&base.source);
     let mut layers = vec![PlannedLayer {
         config: config.clone(),
+        secrets: match chain.root {
+            Root::Registry { secrets, .. } => secrets,
+            Root::Debian { .. } | Root::Scratch => Secrets::NONE,
+        },
         ..base_layer(&base.source)
     }];
     let mut steps = vec![base_record];

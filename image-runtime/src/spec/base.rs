@@ -1,7 +1,7 @@
 //! The bases that a chain can start from.
 
-use super::ImageRef;
 use super::dockerfile::Dockerfile;
+use super::{ImageRef, Secret};
 
 /// What a chain of steps starts from.
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +96,13 @@ impl DebianSlim {
 pub struct FromRegistry {
     /// The image reference as written: `alpine:3.20`.
     pub reference: &'static str,
+    /// What tells a private registry who asks.
+    pub secret: Option<Secret>,
     /// The Python that is put into it.
     pub add_python: Option<PythonVersion>,
 }
 
-/// `from_registry("alpine:3.20", add_python = "3.11")`: any image of any OCI registry, by tag or digest.
+/// `from_registry("alpine:3.20", secret = …, add_python = "3.11")`: any image of any OCI registry, by tag or digest.
 ///
 /// ```
 /// # use image_runtime::{Image, image};
@@ -109,11 +111,22 @@ pub struct FromRegistry {
 pub const fn from_registry(reference: &'static str) -> FromRegistry {
     FromRegistry {
         reference,
+        secret: None,
         add_python: None,
     }
 }
 
 impl FromRegistry {
+    /// `secret = Secret::from_name("registry-credentials")`: the login at a private registry, in place of the one that `docker login` keeps.
+    ///
+    /// Its variables are `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`; that of [`Secret::from_env`] holds `username:password`.
+    /// No mirror is told it.
+    #[must_use]
+    pub const fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
     /// `add_python = "3.11"`: a standalone Python is put into the image, whatever distribution it is of: a series, or an exact version.
     ///
     /// It comes from `IMAGE_PYTHON_MIRROR` and lies in `/usr/local`, which is made the first place where programs are looked for.

@@ -48,6 +48,11 @@ const OPTIONS: Image = image!(
         .uv_sync("functions/data/project", frozen = false)
         .run_commands("make", secrets = [Secret::from_dotenv("no/such/.env")])
 );
+const PRIVATE: Image = image!(from_registry(
+    "box.example/team/ml:1",
+    secret = Secret::from_name("registry-credentials"),
+    add_python = "3.11"
+));
 const MORE: Image = image!(self::ML.pip_install("torch==2.1.0"));
 const SAME: Image = image!(MORE);
 const NOTHING: Image = image!(scratch());
@@ -213,6 +218,10 @@ fn images_stand_in_functions_statics_arrays_and_macros() {
     assert_eq!(verbs(with_package!("git")), ["apt_install"]);
     assert!(
         matches!(ALPINE.spec().base, Base::FromRegistry(base) if base.reference == "alpine:3.20")
+    );
+    let credentials = Secret::from_name("registry-credentials");
+    assert!(
+        matches!(PRIVATE.spec().base, Base::FromRegistry(base) if base.secret == Some(credentials))
     );
     assert_eq!(PAIR.map(|image| image.spec().steps.len()), [1, 1]);
     assert!(matches!(PAIR[1].spec().base, Base::Image(_)));

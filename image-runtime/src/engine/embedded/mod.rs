@@ -40,6 +40,7 @@ use super::{
 };
 use crate::base::oci;
 use crate::digest::LayerId;
+use crate::secrets::Login;
 use crate::store::Store;
 
 /// Where programs are looked for in a container that says nothing else.
@@ -206,8 +207,8 @@ impl Engine for EmbeddedEngine {
             .map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
-    async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
-        self.registries.resolve(reference).await
+    async fn resolve(&self, reference: &str, login: Option<&Login>) -> Result<String, EngineError> {
+        self.registries.logged_in(login).resolve(reference).await
     }
 
     async fn pull(
@@ -215,10 +216,12 @@ impl Engine for EmbeddedEngine {
         new: &NewLayer,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
         let image = (reference, digest);
-        let pulled = pull::pull(&self.registries, &self.layers, new, image, progress).await;
+        let registries = self.registries.logged_in(login);
+        let pulled = pull::pull(&registries, &self.layers, new, image, progress).await;
         pulled.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
