@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod conda;
 mod explain;
 mod export;
 mod face;

@@ -2,7 +2,7 @@
 //! `image-runtime`'s `spec::verb`, and what lowers it.
 
 use super::model::Call;
-use super::{builder, dockerfile, python, rules};
+use super::{builder, conda, dockerfile, python, rules};
 use crate::diag::Errors;
 use crate::keyword::{Keyword, Kind, TextCheck};
 use crate::python::options;
@@ -29,6 +29,8 @@ pub(crate) enum Positional {
         what: &'static str,
         check: TextCheck,
         example: &'static str,
+        /// Keywords that may stand in place of all of them.
+        or: &'static [&'static str],
     },
     /// Exactly these.
     Exactly(&'static [Keyword]),
@@ -38,6 +40,16 @@ pub(crate) enum Positional {
 pub(crate) const BASES: &[Row] = &[
     Row {
         name: "debian_slim",
+        aliases: &[],
+        positional: Positional::Exactly(&[]),
+        keywords: &[
+            text("python_version", text::any, "\"3.11\""),
+            text("builder_version", text::any, "\"2024.10\""),
+        ],
+        finish: Some(builder::resolve),
+    },
+    Row {
+        name: "micromamba",
         aliases: &[],
         positional: Positional::Exactly(&[]),
         keywords: &[
@@ -104,6 +116,7 @@ pub(crate) const STEPS: &[Row] = &[
             what: "package",
             check: text::apt::package,
             example: "\"git\"",
+            or: &[],
         },
         keywords: &[FORCE_BUILD],
         finish: None,
@@ -115,6 +128,7 @@ pub(crate) const STEPS: &[Row] = &[
             what: "requirement",
             check: text::pep508::requirement,
             example: "\"numpy==2.2.6\"",
+            or: &[],
         },
         keywords: &[
             INDEX_URL,
@@ -184,12 +198,35 @@ pub(crate) const STEPS: &[Row] = &[
         finish: Some(python::uv_sync),
     },
     Row {
+        name: "micromamba_install",
+        aliases: &[],
+        positional: Positional::Strings {
+            what: "match spec",
+            check: text::conda::spec,
+            example: "\"numpy=1.26\"",
+            or: &["spec_file"],
+        },
+        keywords: &[
+            Keyword {
+                name: "channels",
+                kind: Kind::Texts {
+                    check: text::conda::channel,
+                    example: "[\"conda-forge\"]",
+                },
+            },
+            text("spec_file", text::local::text_file, "\"environment.yml\""),
+            FORCE_BUILD,
+        ],
+        finish: Some(conda::micromamba_install),
+    },
+    Row {
         name: "run_commands",
         aliases: &[],
         positional: Positional::Strings {
             what: "command",
             check: text::plain::command,
             example: "\"make\"",
+            or: &[],
         },
         keywords: &[SECRETS, FORCE_BUILD],
         finish: None,
@@ -328,6 +365,7 @@ pub(crate) const STEPS: &[Row] = &[
             what: "instruction",
             check: text::plain::command,
             example: "\"RUN make\"",
+            or: &[],
         },
         keywords: &[CONTEXT_DIR, FORCE_BUILD],
         finish: Some(dockerfile::dockerfile_commands),

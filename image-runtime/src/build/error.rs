@@ -142,6 +142,33 @@ pub enum BuildError {
         /// Which, and why.
         source: SecretError,
     },
+    /// A directory that is to be a channel of conda is not there.
+    #[error(
+        "step `{step}` cannot take packages from the channel `{channel}`: `{}` cannot be read\n  \
+         help: the directory holds `noarch/repodata.json`; that of a channel’s name lies in the one that `IMAGE_CONDA_MIRROR` names",
+        path.display()
+    )]
+    Channel {
+        /// The step.
+        step: String,
+        /// The channel, as written.
+        channel: String,
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A lock cannot hold what an image has.
+    #[error(
+        "step `{step}` of image `{image}` installs conda packages, which `image.lock` cannot hold yet\n  \
+         help: lock and build the other images with `--locked` by their names; name exact versions in the match specs of this one"
+    )]
+    CannotLock {
+        /// The image.
+        image: String,
+        /// The step.
+        step: String,
+    },
     /// A variable stands for nothing.
     #[error(
         "step `{step}` names `${{{name}}}`, and neither its secrets nor the image’s environment have such a variable\n  \

@@ -3,6 +3,7 @@
 mod added;
 mod archive;
 mod base;
+mod conda;
 mod contents;
 mod dockerfile;
 mod error;
@@ -31,6 +32,7 @@ use futures_util::TryFutureExt as _;
 use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 
 pub(crate) use base::known_base;
+pub(crate) use conda::mirror as conda_mirror;
 pub use error::{BuildError, StepFailed};
 pub use ledger::prune as prune_ledger;
 pub use locked::LockUse;
@@ -258,6 +260,11 @@ impl Builder {
         for (index, instruction) in instructions.iter().enumerate() {
             if let Some(Expanded::Copy(copy)) = instruction {
                 copied.insert(index, self.find_files(&name, chain, index, copy).await?);
+            }
+        }
+        for (index, step) in chain.steps.iter().enumerate() {
+            if let Some(tool) = self.find_tool(&name, step.part).await? {
+                copied.insert(index, tool);
             }
         }
         let mut plan = lower(chain, &base, &instructions, |step| {

@@ -43,6 +43,8 @@ pub enum Part {
     Instruction(&'static Instruction, Origin),
     /// `add_python`: a standalone Python.
     Python(PythonVersion),
+    /// The conda prefix of `micromamba`, with its Python.
+    Conda(PythonVersion),
 }
 
 /// Where an instruction stands.
@@ -90,6 +92,10 @@ impl Chain {
                     spec.place,
                 ));
             }
+            if let Base::Micromamba(base) = spec.base {
+                let part = Part::Conda(base.python);
+                steps.push(ChainStep { part, place });
+            }
             if let Base::FromRegistry(FromRegistry {
                 add_python: Some(python),
                 ..
@@ -112,6 +118,10 @@ impl Chain {
                     python: python.or(needed.then_some(builder.python)),
                 }
             }
+            Base::Micromamba(base) => Root::Debian {
+                builder: base.builder,
+                python: None,
+            },
             Base::FromRegistry(base) => Root::Registry {
                 reference: base.reference,
                 secrets: Secrets {

@@ -15,6 +15,7 @@
 //! | – `apt_install`, `run_commands` | list of arguments |
 //! | – `pip_install` | list of requirements, version of uv |
 //! | – `pip_install_from_requirements`, `pip_install_from_pyproject` | text, constraints, list of options, version of uv |
+//! | – `micromamba`, `micromamba_install` | list of match specs, list of channels, version of py-rattler |
 //! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
 //! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
 //! | … with secrets | `secrets`, number of them, then source and name of each |
@@ -35,10 +36,11 @@
 
 use std::sync::Arc;
 
+use super::conda;
 use super::fields::{Fields, StepRecord};
 use super::{
-    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Holdings, Part, Pip, ResolvedBase, Root,
-    StandalonePython, Sync,
+    BaseSource, Chain, Conda, CopySpec, Expanded, FunctionRun, Holdings, Part, Pip, ResolvedBase,
+    Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::{Secret, Secrets, Step};
@@ -47,6 +49,9 @@ const TAG: &str = "image-runtime layer v1";
 
 /// The version of uv where no builder version pins one.
 pub const DEFAULT_UV: &str = "0.13.9";
+
+/// The version of py-rattler where no builder version pins one.
+pub const DEFAULT_CONDA: &str = "0.28.0";
 
 /// The version of pip where no builder version pins one.
 const DEFAULT_PIP: &str = "24.2";
@@ -132,6 +137,15 @@ pub enum Action {
         sync: Sync,
         /// The version of uv that installs them.
         uv: String,
+    },
+    /// Conda packages.
+    Conda {
+        /// Index of the step, by which the caller knows the image of the tool.
+        step: usize,
+        /// Which.
+        conda: Conda,
+        /// The version of py-rattler that installs them.
+        tool: String,
     },
     /// Commands through a shell.
     RunCommands(&'static [&'static str]),
@@ -271,6 +285,10 @@ pub fn lower(
         Root::Debian { builder, .. } => builder.pip,
         Root::Registry { .. } | Root::Scratch => DEFAULT_PIP,
     };
+    let rattler = match chain.root {
+        Root::Debian { builder, .. } => builder.conda,
+        Root::Registry { .. } | Root::Scratch => DEFAULT_CONDA,
+    };
     if let BaseSource::Archive {
         suite,
         python: Some(series),
@@ -332,6 +350,36 @@ pub fn lower(
                 steps.push(record);
                 continue;
             }
+            (Part::Conda(version), _) => {
+                conda::first(&mut config);
+                let conda = Conda::python(version, written.place.manifest_dir);
+                let title = format!(
+                    "conda, with Python {}",
+                    conda.specs[0].trim_start_matches("python=")
+                );
+                let record = child(&identity, "micromamba", title.clone(), |fields| {
+                    conda.encode(rattler, fields)
+                });
+                identity = record.id;
+                steps.push(StepRecord {
+                    layer: true,
+                    ..record
+                });
+                layers.push(PlannedLayer {
+                    id: identity,
+                    title,
+                    action: Action::Conda {
+                        step: index,
+                        conda,
+                        tool: rattler.into(),
+                    },
+                    config: config.clone(),
+                    secrets: Secrets::NONE,
+                    force,
+                    pins: None,
+                });
+                continue;
+            }
             (Part::Instruction(_, _), None) => continue,
             (Part::Instruction(instruction, origin), Some(expanded)) => {
                 force |= origin.force;
@@ -382,6 +430,9 @@ pub fn lower(
             Step::PipInstallFromRequirements(step) => Pip::from(step).encode(uv, fields),
             Step::PipInstallFromPyproject(step) => Pip::from(step).encode(uv, fields),
             Step::UvSync(step) => Sync::from(step).encode(uv, fields),
+            Step::MicromambaInstall(step) => {
+                Conda::of(step, written.place.manifest_dir).encode(rattler, fields)
+            }
             Step::RunCommands(step) => {
                 fields.list("commands", step.commands.iter().copied());
                 secret_names(step.secrets, fields)
@@ -408,6 +459,11 @@ pub fn lower(
             Step::UvSync(step) => Action::UvSync {
                 sync: step.into(),
                 uv: uv.into(),
+            },
+            Step::MicromambaInstall(step) => Action::Conda {
+                step: index,
+                conda: Conda::of(step, written.place.manifest_dir),
+                tool: rattler.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
             Step::RunFunction(step) => Action::RunFunction(FunctionRun::of(&step.function)),
@@ -703,6 +759,7 @@ fn title(step: &Step) -> String {
         Step::PipInstallFromRequirements(step) => step.path.to_owned(),
         Step::PipInstallFromPyproject(step) => step.path.to_owned(),
         Step::UvSync(step) => step.path.to_owned(),
+        Step::MicromambaInstall(step) => step.specs.join(", "),
         Step::RunCommands(step) => step.commands.join(", "),
         Step::RunFunction(step) => (step.function.spec)().name.to_owned(),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),

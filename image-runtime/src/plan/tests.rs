@@ -18,6 +18,7 @@ const BUILDER: BuilderVersion = BuilderVersion {
     suite: "bookworm",
     pip: "24.2",
     uv: "0.13.9",
+    conda: crate::plan::DEFAULT_CONDA,
     python: PYTHON,
     series: &["3.11", "3.12"],
 };

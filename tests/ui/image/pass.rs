@@ -48,6 +48,18 @@ const OPTIONS: Image = image!(
         .uv_sync("functions/data/project", frozen = false)
         .run_commands("make", secrets = [Secret::from_dotenv("no/such/.env")])
 );
+const CONDA: Image = image!(
+    micromamba(python_version = "3.12", builder_version = "2025.06")
+        .micromamba_install(
+            "pytorch",
+            "pytorch-cuda=12.1",
+            channels = ["pytorch", "nvidia"],
+            force_build = true
+        )
+        .micromamba_install(spec_file = "functions/data/conda/environment.yml")
+        .pip_install("six==1.17.0")
+);
+const MORE_CONDA: Image = image!(CONDA.micromamba_install("numpy >=1.26,<2"));
 const PRIVATE: Image = image!(from_registry(
     "box.example/team/ml:1",
     secret = Secret::from_name("registry-credentials"),
@@ -209,6 +221,26 @@ fn an_image_extends_another_and_knows_how_it_was_named() {
     };
     assert_eq!(base.module, "ui::image::nested");
     assert!(std::ptr::eq(base.image.spec(), nested::BASE.spec()));
+}
+
+#[test]
+fn conda_files_are_read_while_compiling() {
+    let Base::Micromamba(base) = CONDA.spec().base else {
+        panic!()
+    };
+    assert_eq!(base.python.series, "3.12");
+    let [
+        Step::MicromambaInstall(written),
+        Step::MicromambaInstall(read),
+        _,
+    ] = CONDA.spec().steps
+    else {
+        panic!()
+    };
+    assert_eq!(written.channels, ["pytorch", "nvidia"]);
+    assert_eq!(read.specs, ["greet=1", "words <2"]);
+    assert_eq!(read.channels, ["conda-forge"]);
+    assert!(MORE_CONDA.spec().has_conda() && !ML.spec().has_conda());
 }
 
 #[test]
