@@ -4,7 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
+
+use serde_json::Value;
 
 use crate::support::{Program, data, engine, engine_name, program};
 
@@ -131,7 +134,7 @@ fn channels_are_directories_and_servers() {
             "IMAGE_CONDA_MIRROR",
         ],
     );
-    let copied = std::process::Command::new("cp")
+    let copied = Command::new("cp")
         .arg("-r")
         .args([&channels().join("conda-forge"), &generated])
         .status();
@@ -156,12 +159,59 @@ fn channels_are_directories_and_servers() {
     }
 }
 
+/// A copy of the channels, without one version of a package.
+fn without(version: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&channels().join("conda-forge"), folder.path()])
+        .status();
+    assert!(copied.unwrap().success());
+    let native = match std::env::consts::ARCH {
+        "x86_64" => "linux-64",
+        _ => "linux-aarch64",
+    };
+    let path = folder
+        .path()
+        .join(format!("conda-forge/{native}/repodata.json"));
+    let mut repodata: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let packages = repodata["packages.conda"].as_object_mut().unwrap();
+    packages
+        .remove(&format!("words-{version}-0.conda"))
+        .unwrap();
+    fs::write(&path, repodata.to_string()).unwrap();
+    folder
+}
+
 #[test]
-fn a_lock_says_that_it_cannot_hold_conda_packages() {
+fn a_lock_holds_conda_packages_and_brings_exactly_them() {
     if !engine() {
         return;
     }
-    mirrored(&["lock"])
-        .run()
-        .with(1, &["which `image.lock` cannot hold yet"]);
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("image.lock");
+    let locked = |arguments: &[&str], channels: &Path| {
+        program(env!("CARGO_BIN_EXE_conda_locked"), arguments)
+            .env("IMAGE_LOCK", &lock)
+            .env("IMAGE_CONDA_MIRROR", channels)
+            .run()
+    };
+    let (old, new) = (without("2.0"), without("1.0"));
+    locked(&["lock"], old.path()).good();
+    let text = fs::read_to_string(&lock).unwrap();
+    for said in [
+        "https://conda.anaconda.org/conda-forge/",
+        "/words-1.0-0.conda#sha256=",
+        "/python-3.11",
+        "py-rattler",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    locked(&["build", "--locked"], channels()).good();
+    let words = locked(&["call", "words"], channels()).good().stdout;
+    assert_eq!(words.trim(), "\"1.0 /opt/conda/share\"");
+    locked(&["build", "--locked"], new.path()).with(
+        1,
+        &["no channel has what is locked any more: words-1.0-0.conda"],
+    );
 }

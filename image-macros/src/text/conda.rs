@@ -95,7 +95,8 @@ fn version(text: &str) -> Result<(), String> {
         .unwrap_or(text)
         .trim_start();
     let is_version = |letter: char| letter.is_ascii_alphanumeric() || "._*+!-".contains(letter);
-    match !bare.is_empty() && bare.chars().all(is_version) {
+    let starts = bare.starts_with(|letter: char| letter.is_ascii_digit() || letter == '*');
+    match starts && bare.chars().all(is_version) {
         true => Ok(()),
         false => Err(format!("{text:?} is no version")),
     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use std::collections::BTreeMap;
 
-use super::{BuildError, Builder, Prepared};
+use super::{BuildError, Builder, Prepared, conda};
 use crate::digest::LayerId;
 use crate::engine::{EngineError, Mount};
 use crate::plan::{Action, Contents, Holdings};
@@ -33,6 +33,10 @@ impl Builder {
         let above = self.contents(image, index, layers[index].id).await?;
         let below = self.contents(image, index, layers[index - 1].id).await?;
         let mut holds = above.above(&below);
+        if conda::is_conda(&layers[index]) {
+            // Those among them that Python sees are conda's.
+            holds.python.clear();
+        }
         let known: Hashes = self
             .store
             .contents()

@@ -158,17 +158,6 @@ pub enum BuildError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A lock cannot hold what an image has.
-    #[error(
-        "step `{step}` of image `{image}` installs conda packages, which `image.lock` cannot hold yet\n  \
-         help: lock and build the other images with `--locked` by their names; name exact versions in the match specs of this one"
-    )]
-    CannotLock {
-        /// The image.
-        image: String,
-        /// The step.
-        step: String,
-    },
     /// A variable stands for nothing.
     #[error(
         "step `{step}` names `${{{name}}}`, and neither its secrets nor the image’s environment have such a variable\n  \

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::base::locked_base;
-use super::{BuildError, Builder, Prepared, conda, pins};
+use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
     Action, BaseSource, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep,
@@ -59,7 +59,7 @@ impl Builder {
         Ok(self.lock.get_or_try_init(read).await?.as_ref())
     }
 
-    pub(super) fn exact(&self) -> bool {
+    fn exact(&self) -> bool {
         self.options.lock == LockUse::Exact
     }
 
@@ -189,9 +189,6 @@ impl Builder {
     /// As [`Builder::build_all`], or that it cannot be found out.
     pub async fn lock(&self, images: &[Image]) -> Result<String, Vec<BuildError>> {
         let prepared = self.prepare_all(images).await?;
-        for (image, _) in &prepared {
-            lockable(image).map_err(|error| vec![error])?;
-        }
         self.make_all(&prepared)
             .await
             .map_err(|error| vec![error])?;
@@ -242,6 +239,7 @@ impl Builder {
             };
             match &layer.action {
                 Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => tool("uv", uv),
+                Action::Conda { tool: version, .. } => tool("py-rattler", version),
                 Action::SuitePython { uv, pip, .. } | Action::StandalonePython { uv, pip, .. } => {
                     tool("uv", uv);
                     tool("pip", pip);
@@ -315,22 +313,6 @@ impl Builder {
                 .unwrap_or_default();
         }
         self.note_hashes(&layer.id, holds)
-    }
-}
-
-/// Refuses an image of which a lock would not hold all.
-fn lockable(image: &Prepared) -> Result<(), BuildError> {
-    match image
-        .plan
-        .layers
-        .iter()
-        .find(|layer| conda::is_conda(layer))
-    {
-        None => Ok(()),
-        Some(layer) => Err(BuildError::CannotLock {
-            image: image.name.clone(),
-            step: layer.title.clone(),
-        }),
     }
 }
 

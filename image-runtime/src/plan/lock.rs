@@ -77,6 +77,9 @@ pub struct Holdings {
     /// Python packages, new ones and those of another version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub python: Vec<PythonPackage>,
+    /// Conda packages, new ones and others than before: the address and the hash of each, `https://…/numpy-1.26.4-py311_0.conda#sha256=…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conda: Vec<String>,
     /// Packages that it removes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
@@ -111,6 +114,9 @@ pub struct Contents {
     pub apt: BTreeMap<String, String>,
     /// Python packages, their versions, and where they come from if that is no index.
     pub python: BTreeMap<String, (String, Option<String>)>,
+    /// Conda packages: the address and the hash of each.
+    #[serde(default)]
+    pub conda: BTreeMap<String, String>,
 }
 
 impl Contents {
@@ -124,6 +130,10 @@ impl Contents {
             .python
             .iter()
             .filter(|(name, is)| below.python.get(*name) != Some(*is));
+        let conda = self
+            .conda
+            .iter()
+            .filter(|(name, is)| below.conda.get(*name) != Some(*is));
         let gone = below
             .apt
             .keys()
@@ -132,6 +142,10 @@ impl Contents {
             .python
             .keys()
             .filter(|name| !self.python.contains_key(*name));
+        let gone_conda = below
+            .conda
+            .keys()
+            .filter(|name| !self.conda.contains_key(*name));
         Holdings {
             apt: apt
                 .map(|(name, version)| format!("{name}={version}"))
@@ -144,7 +158,8 @@ impl Contents {
                     hashes: Vec::new(),
                 })
                 .collect(),
-            removed: gone.chain(gone_python).cloned().collect(),
+            conda: conda.map(|(_, is)| is.clone()).collect(),
+            removed: gone.chain(gone_python).chain(gone_conda).cloned().collect(),
         }
     }
 }
@@ -183,6 +198,7 @@ impl Holdings {
             .iter()
             .cloned()
             .chain(python)
+            .chain(self.conda.iter().cloned())
             .chain(removed)
             .collect()
     }
@@ -318,6 +334,7 @@ pub fn installs(action: &Action) -> bool {
             | Action::StandalonePython { .. }
             | Action::PipInstall { .. }
             | Action::UvSync { .. }
+            | Action::Conda { .. }
     )
 }
 

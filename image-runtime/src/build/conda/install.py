@@ -16,6 +16,7 @@ from rattler import (
     Gateway,
     MatchSpec,
     PrefixRecord,
+    Subdir,
     VirtualPackage,
     VirtualPackageOverrides,
     install,
@@ -47,6 +48,28 @@ def clean(prefix, channels):
     (prefix / "conda-meta/history").write_text("")
 
 
+async def locked(asked, channels, gateway, installed):
+    """What is installed, with exactly what the lock says that this step brings: by file name and hash."""
+    wanted = {}
+    for entry in asked["locked"]:
+        url, _, is_hash = entry.partition("#")
+        wanted[url.rsplit("/", 1)[-1]] = is_hash
+    names = sorted({file.rsplit("-", 2)[0] for file in wanted})
+    offered = await gateway.query(channels, [Subdir.current(), "noarch"], names, recursive=False) if names else []
+    found = {}
+    for record in (record for records in offered for record in records):
+        kind, _, value = wanted.get(record.file_name, "").partition("=")
+        has = record.sha256 if kind == "sha256" else record.md5 if kind == "md5" else None
+        if has is not None and has.hex() == value:
+            found.setdefault(record.file_name, record)
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        raise LookupError(f"no channel has what is locked any more: {', '.join(missing)}")
+    replaced = {record.name.normalized for record in found.values()} | set(asked["removed"])
+    stays = [record for record in installed if record.name.normalized not in replaced]
+    return [*stays, *found.values()]
+
+
 async def main():
     asked = json.loads(sys.argv[1])
     prefix, cache = Path(asked["prefix"]), Path(asked["cache"])
@@ -56,15 +79,19 @@ async def main():
     kept.extend(sorted(spec for spec in earlier if name_of(spec) not in new))
     specs = [MatchSpec(spec) for spec in [*asked["specs"], *kept]]
     channels = [Channel(channel["from"]) for channel in asked["channels"]]
+    gateway = Gateway(cache_dir=cache / "repodata")
     virtual = VirtualPackage.detect(overrides=VirtualPackageOverrides.from_env())
-    records = await solve(
-        channels,
-        specs,
-        gateway=Gateway(cache_dir=cache / "repodata"),
-        locked_packages=installed,
-        virtual_packages=virtual,
-        channel_priority=ChannelPriority.Strict,
-    )
+    if asked["locked"] is None:
+        records = await solve(
+            channels,
+            specs,
+            gateway=gateway,
+            locked_packages=installed,
+            virtual_packages=virtual,
+            channel_priority=ChannelPriority.Strict,
+        )
+    else:
+        records = await locked(asked, channels, gateway, installed)
     there = {(record.name.normalized, str(record.version), record.build) for record in installed}
     for record in sorted(records, key=lambda record: record.name.normalized):
         if (record.name.normalized, str(record.version), record.build) not in there:

@@ -92,6 +92,9 @@ struct Asked<'a> {
     cache: &'a str,
     specs: &'a [String],
     channels: Vec<Channel>,
+    /// What the layer brings and takes away exactly, where that is locked.
+    locked: Option<&'a [String]>,
+    removed: &'a [String],
 }
 
 impl Builder {
@@ -101,16 +104,12 @@ impl Builder {
         image: &str,
         part: Part,
     ) -> Result<Option<Files>, BuildError> {
-        let step = match part {
-            Part::Conda(_) => "micromamba",
-            Part::Verb(step @ Step::MicromambaInstall(_)) => step.verb(),
-            _ => return Ok(None),
-        };
-        if self.exact() {
-            return Err(BuildError::CannotLock {
-                image: image.to_owned(),
-                step: step.to_owned(),
-            });
+        let needs = matches!(
+            part,
+            Part::Conda(_) | Part::Verb(Step::MicromambaInstall(_))
+        );
+        if !needs {
+            return Ok(None);
         }
         let chain = Chain::of(Image::from_spec(&TOOL));
         let tool = self.prepare_chain(image.to_owned(), &chain).await?;
@@ -150,11 +149,14 @@ impl Builder {
             .await?;
         worker.remove().await?;
         mounts.push(cache());
+        let pins = layer.pins.as_deref();
         let asked = Asked {
             prefix: CONDA_PREFIX,
             cache: CACHE,
             specs: &conda.specs,
             channels,
+            locked: pins.map(|pins| &pins.conda[..]),
+            removed: pins.map(|pins| &pins.removed[..]).unwrap_or_default(),
         };
         let asked = serde_json::to_string(&asked).expect("it is texts only");
         let (loader, libraries) = (format!("{place}/libs/loader"), format!("{place}/libs"));
