@@ -104,8 +104,10 @@ impl Builder {
         if let Some((source, python)) = self.locked_base(key).await? {
             // What it says of its own environment never changes.
             let file = record(&format!("locked {}", base_layer(&source).id));
-            let mut base: ResolvedBase = match folder.read_record(&file) {
-                Some(base) => base,
+            let known: Option<ResolvedBase> = folder.read_record(&file);
+            let mut base = match known {
+                // The same packages can stand below a Python and below none.
+                Some(base) => ResolvedBase { source, ..base },
                 None => {
                     let login = self.login_of(&chain.root, image)?;
                     let base = self.describe_base(source, login.as_ref(), image).await?;

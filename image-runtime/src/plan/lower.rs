@@ -353,10 +353,10 @@ pub fn lower(
             (Part::Conda(version), _) => {
                 conda::first(&mut config);
                 let conda = Conda::python(version, written.place.manifest_dir);
-                let title = format!(
-                    "conda, with Python {}",
-                    conda.specs[0].trim_start_matches("python=")
-                );
+                let title = match version.pinned {
+                    true => format!("conda, with Python {}", version.exact),
+                    false => format!("conda, with Python {}", version.series),
+                };
                 let record = child(&identity, "micromamba", title.clone(), |fields| {
                     conda.encode(rattler, fields)
                 });

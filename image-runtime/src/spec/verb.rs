@@ -229,7 +229,9 @@ verbs! {
 
     /// `.micromamba_install("pytorch", "pytorch-cuda=12.1", channels = ["pytorch", "nvidia"])`: conda packages, as match specs.
     ///
-    /// They are solved together with what earlier steps asked for. The image starts from [`micromamba`](super::base::micromamba).
+    /// They are solved together with what earlier steps asked for, once: a layer that exists is not solved again when a channel has newer
+    /// packages. The image starts from [`micromamba`](super::base::micromamba). Packages that need a GPU's driver are found where
+    /// an earlier `.env({ "CONDA_OVERRIDE_CUDA": "12.1" })` says which CUDA containers will have.
     ///
     /// ```
     /// # use image_runtime::{Image, image};
