@@ -36,6 +36,8 @@ pub(crate) enum Kind {
         split: fn(&str) -> Result<Vec<String>, Fault>,
         example: &'static str,
     },
+    /// One secret.
+    Secret,
     /// A list of secrets.
     Secrets,
     /// A map of volumes.
@@ -77,6 +79,7 @@ pub(crate) enum Checked {
     Text(LitStr),
     Texts(Vec<LitStr>),
     Words(Vec<String>),
+    Secret(Made),
     Secrets(Vec<Made>),
     /// Each with its directory in the container.
     Volumes(Vec<(LitStr, Made)>),
@@ -202,6 +205,11 @@ impl Kind {
                     }
                 }
             }
+            (Self::Secret, Value::List(..)) => {
+                errors.at(value, self.wrong_type(name, value));
+                None
+            }
+            (Self::Secret, value) => made::SECRET.read(value, errors).map(Checked::Secret),
             (Self::Secrets, Value::List(_, items)) => {
                 each(items, |item| made::SECRET.read(item, errors)).map(Checked::Secrets)
             }
@@ -307,6 +315,7 @@ impl Kind {
             Self::Flag => "true",
             Self::Text { example, .. } | Self::Texts { example, .. } => example,
             Self::Words { example, .. } | Self::Map { example, .. } => example,
+            Self::Secret => "Secret::from_name(\"registry-credentials\")",
             Self::Secrets => "[Secret::from_env(\"TOKEN\")]",
             Self::Volumes => "{ \"/data\": Volume::from_name(\"data\") }",
             Self::Duration { example, .. } | Self::Count { example, .. } => example,
@@ -331,6 +340,7 @@ impl Kind {
             Self::Retries => {
                 "a whole number or `retries(max = 3, initial_delay = \"1s\", backoff = 2.0)`"
             }
+            Self::Secret => "one secret",
             Self::Secrets => "a list of secrets",
             Self::Volumes => "a map of directories to volumes",
             Self::Texts { .. } => "a list of strings",

@@ -1,6 +1,7 @@
 //! The macros of `image-runtime`, which re-exports them: depend on that crate, not on this one.
 
 mod class;
+mod conda_file;
 mod config;
 mod diag;
 mod dockerfile;

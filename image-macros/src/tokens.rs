@@ -61,6 +61,7 @@ impl Checked {
             Self::Text(text) => quote!(#text),
             Self::Texts(texts) => quote!(&[#(#texts),*]),
             Self::Words(words) => quote!(&[#(#words),*]),
+            Self::Secret(secret) => secret.tokens(made::SECRET),
             Self::Secrets(secrets) => {
                 let secrets = secrets.iter().map(|secret| secret.tokens(made::SECRET));
                 quote!(&[#(#secrets),*])

@@ -22,7 +22,7 @@ pub use crate::entry::{MainSettings, block_on, run_main, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
 pub use crate::spec::base::{
-    BuilderVersion, PythonVersion, debian_slim, from_dockerfile, from_registry, scratch,
+    BuilderVersion, PythonVersion, debian_slim, from_dockerfile, from_registry, micromamba, scratch,
 };
 pub use crate::spec::dockerfile;
 pub use crate::spec::verb;
@@ -38,6 +38,17 @@ pub const fn cannot_be_extended(base: &Base) -> Option<&'static str> {
         Base::Image(named) if named.image.spec().ends_added() => Some(
             "no step can follow an image that ends with `copy = false`: its files are not there while an image is built\n\
              help: leave `copy = false` out there, or add the files last in each image that needs them",
+        ),
+        _ => None,
+    }
+}
+
+/// Why no conda package can be installed into what extends an image, if none can.
+pub const fn has_no_conda(base: &Base) -> Option<&'static str> {
+    match base {
+        Base::Image(named) if !named.image.spec().has_conda() => Some(
+            "`micromamba_install` needs an image with conda, and the one that is extended has none\n\
+             help: let that image start from `micromamba()`",
         ),
         _ => None,
     }

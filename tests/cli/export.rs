@@ -218,8 +218,8 @@ fn docker_loads_and_runs_it() {
 }
 
 /// Debian's `docker-registry`, with a folder of its own. It ends when the test does.
-struct Registry {
-    host: String,
+pub(crate) struct Registry {
+    pub(crate) host: String,
     process: Child,
     _folder: tempfile::TempDir,
 }
@@ -227,16 +227,26 @@ struct Registry {
 impl Registry {
     /// Nothing where the program is not installed.
     fn start() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = free.local_addr().unwrap().to_string();
         drop(free);
-        let config = json!({
+        Self::start_at(host, None)
+    }
+
+    /// The same at an address, for those alone that are in a text of `user:hash` lines, if there is one.
+    pub(crate) fn start_at(host: String, users: Option<&str>) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = json!({
             "version": 0.1,
             "log": { "level": "error", "accesslog": { "disabled": true } },
             "storage": { "filesystem": { "rootdirectory": folder.path().join("data") } },
             "http": { "addr": host },
         });
+        if let Some(users) = users {
+            let path = folder.path().join("htpasswd");
+            fs::write(&path, users).unwrap();
+            config["auth"] = json!({ "htpasswd": { "realm": "test", "path": path } });
+        }
         let file = folder.path().join("config.yml");
         // JSON is YAML.
         fs::write(&file, config.to_string()).unwrap();
@@ -375,14 +385,14 @@ fn what_was_pushed_is_pulled_back_as_it_was() {
     let top: LayerId = built[0]["layer"].as_str().unwrap().parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let empty = embedded(folder.path()).unwrap();
-    let digest = wait(empty.resolve(&reference)).unwrap();
+    let digest = wait(empty.resolve(&reference, None)).unwrap();
     assert_eq!(first["digest"], digest);
     let new = NewLayer {
         id: Digest::of(b"pulled back"),
         parent: None,
         title: "pulled back".to_owned(),
     };
-    let config = wait(empty.pull(&new, &reference, &digest, &|_, _| {})).unwrap();
+    let config = wait(empty.pull(&new, &reference, &digest, None, &|_, _| {})).unwrap();
     assert_eq!(config.workdir, "/");
     assert!(
         config.env.iter().any(|(name, _)| name == "PATH"),

@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod conda;
 mod explain;
 mod export;
 mod face;
@@ -14,6 +15,7 @@ mod gpus;
 mod input;
 mod lock;
 mod observed;
+mod private;
 mod pythons;
 mod render;
 mod secrets;

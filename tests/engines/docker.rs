@@ -159,7 +159,7 @@ async fn an_image_is_pulled_by_digest_and_its_own_settings_do_not_interfere() {
     on_docker("an_image_is_pulled", async |bench| {
         let registry = Registry::serve("some/image", &small_system(), image_with_opinions());
         let reference = format!("{}/some/image:1", registry.address);
-        let digest = bench.engine.resolve(&reference).await.unwrap();
+        let digest = bench.engine.resolve(&reference, None).await.unwrap();
         assert_eq!(digest, registry.digest);
 
         let new = bench.new_layer(None);
@@ -167,7 +167,7 @@ async fn an_image_is_pulled_by_digest_and_its_own_settings_do_not_interfere() {
         let progress = |done, total| told.lock().unwrap().push((done, total));
         let config = bench
             .engine
-            .pull(&new, &reference, &digest, &progress)
+            .pull(&new, &reference, &digest, None, &progress)
             .await
             .unwrap();
         let env = [("PATH", "/usr/bin"), ("OF_IMAGE", "yes"), ("BOTH", "image")];
@@ -292,12 +292,12 @@ async fn a_local_image_can_be_a_base() {
         let system = bench.system().await;
         // No registry has it, and the daemon does.
         let reference = format!("image-runtime/layer:{system}");
-        let digest = bench.engine.resolve(&reference).await.unwrap();
+        let digest = bench.engine.resolve(&reference, None).await.unwrap();
         assert!(digest.starts_with("sha256:"), "{digest}");
         let new = bench.new_layer(None);
         bench
             .engine
-            .pull(&new, &reference, &digest, &|_, _| {})
+            .pull(&new, &reference, &digest, None, &|_, _| {})
             .await
             .unwrap();
         assert_eq!(bench.sh(new.id, "echo it runs").await, ["it runs"]);
@@ -317,7 +317,7 @@ async fn a_pulled_image_leaves_no_name_of_its_own() {
         let new = bench.new_layer(None);
         bench
             .engine
-            .pull(&new, &reference, &registry.digest, &|_, _| {})
+            .pull(&new, &reference, &registry.digest, None, &|_, _| {})
             .await
             .unwrap();
         let output = Command::new("docker")
@@ -342,7 +342,7 @@ async fn an_unknown_image_is_told_from_a_registry_that_does_not_answer() {
     on_docker("an_unknown_image", async |bench| {
         let registry = Registry::serve("some/image", &small_system(), json!({}));
         let unknown = format!("{}/some/image:2", registry.address);
-        let error = bench.engine.resolve(&unknown).await.unwrap_err();
+        let error = bench.engine.resolve(&unknown, None).await.unwrap_err();
         assert!(
             matches!(error, EngineError::NoSuchImage { .. }),
             "{error:?}"
@@ -353,7 +353,7 @@ async fn an_unknown_image_is_told_from_a_registry_that_does_not_answer() {
             .local_addr()
             .unwrap();
         let nobody = format!("{closed}/some/image:1");
-        let error = bench.engine.resolve(&nobody).await.unwrap_err();
+        let error = bench.engine.resolve(&nobody, None).await.unwrap_err();
         assert!(
             matches!(error, EngineError::RegistryUnreachable { .. }),
             "{error:?}"
@@ -363,7 +363,7 @@ async fn an_unknown_image_is_told_from_a_registry_that_does_not_answer() {
         let new = bench.new_layer(None);
         let error = bench
             .engine
-            .pull(&new, &unknown, &digest, &|_, _| {})
+            .pull(&new, &unknown, &digest, None, &|_, _| {})
             .await
             .unwrap_err();
         assert!(
@@ -372,7 +372,7 @@ async fn an_unknown_image_is_told_from_a_registry_that_does_not_answer() {
         );
         let error = bench
             .engine
-            .pull(&new, &nobody, &digest, &|_, _| {})
+            .pull(&new, &nobody, &digest, None, &|_, _| {})
             .await
             .unwrap_err();
         assert!(

@@ -153,10 +153,12 @@ async fn layers_come_into_being_while_those_above_are_on_their_way() {
         let registry = Registry::serve_layers("parts", &[&system, &middle, &top], json!({}));
         registry.hold(2);
         let reference = format!("{}/parts:1", registry.address);
-        let digest = bench.engine.resolve(&reference).await.unwrap();
+        let digest = bench.engine.resolve(&reference, None).await.unwrap();
         let mut new = bench.new_layer(None);
         new.title = format!("image of {}", registry.address);
-        let pull = bench.engine.pull(&new, &reference, &digest, &|_, _| {});
+        let pull = bench
+            .engine
+            .pull(&new, &reference, &digest, None, &|_, _| {});
         let part = |title: &str| format!("{}, {title}", new.title);
         let look = async {
             loop {

@@ -17,12 +17,13 @@ const COPIES: [&str; 4] = [
 ];
 
 /// Steps that are slow, and need not be done again because of an edit.
-const INSTALLS: [&str; 5] = [
+const INSTALLS: [&str; 6] = [
     "apt_install",
     "pip_install",
     "pip_install_from_requirements",
     "pip_install_from_pyproject",
     "uv_sync",
+    "micromamba_install",
 ];
 
 /// Adds the advice on an image to its steps.

@@ -16,6 +16,8 @@ pub(crate) struct Builder {
     pub(crate) suite: &'static str,
     pub(crate) pip: &'static str,
     pub(crate) uv: &'static str,
+    /// The version of py-rattler, which installs conda packages.
+    pub(crate) conda: &'static str,
     /// The exact Python of each series.
     pythons: &'static [(&'static str, &'static str)],
     /// Why it should not be used any more.
@@ -33,6 +35,9 @@ pub(crate) struct Python {
 
 /// One uv for all of them: what it installs is pinned by the requirements, not by its own version.
 const UV: &str = "0.13.9";
+
+/// One tool of conda for all of them: what it installs is what channels have.
+const CONDA: &str = "0.28.0";
 
 const DEFAULT: &str = "2024.10";
 
@@ -52,6 +57,7 @@ const BUILDERS: &[Builder] = &[
         suite: "bullseye",
         pip: "23.1.2",
         uv: UV,
+        conda: CONDA,
         pythons: &[("3.10", "3.10.8"), ("3.11", "3.11.0"), ("3.12", "3.12.1")],
         deprecated: Some(
             "builder version 2023.12 is deprecated: Debian bullseye gets no more updates; use 2024.10",
@@ -62,6 +68,7 @@ const BUILDERS: &[Builder] = &[
         suite: "bookworm",
         pip: "24.0",
         uv: UV,
+        conda: CONDA,
         pythons: &[("3.10", "3.10.14"), ("3.11", "3.11.8"), ("3.12", "3.12.2")],
         deprecated: None,
     },
@@ -70,6 +77,7 @@ const BUILDERS: &[Builder] = &[
         suite: "bookworm",
         pip: "24.2",
         uv: UV,
+        conda: CONDA,
         pythons: &[
             ("3.10", "3.10.15"),
             ("3.11", "3.11.10"),
@@ -83,6 +91,7 @@ const BUILDERS: &[Builder] = &[
         suite: "bookworm",
         pip: "25.1.1",
         uv: UV,
+        conda: CONDA,
         pythons: NEWEST_PYTHONS,
         deprecated: None,
     },
@@ -91,6 +100,7 @@ const BUILDERS: &[Builder] = &[
         suite: "bookworm",
         pip: "25.1.1",
         uv: UV,
+        conda: CONDA,
         pythons: NEWEST_PYTHONS,
         deprecated: None,
     },
@@ -163,7 +173,7 @@ fn numbers(text: &str) -> Option<Vec<&str>> {
     fits.then_some(numbers)
 }
 
-/// Resolves the builder version and the Python of `debian_slim`.
+/// Resolves the builder version and the Python of `debian_slim` and of `micromamba`.
 pub(crate) fn resolve(call: &mut Call, errors: &mut Errors) {
     let default = Builder::find(DEFAULT).expect("the default is a row of the table");
     let mut builder = Some(default);

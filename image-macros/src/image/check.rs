@@ -5,7 +5,7 @@ use syn::Ident;
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
 use super::model::{Argument, Base, Call, Image};
-use super::rules;
+use super::{conda, rules};
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
 use crate::keyword::{self, Checked, Keyword};
 use crate::syntax::{Arguments, constant};
@@ -26,6 +26,7 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     // All steps are looked at, also after a wrong one.
     let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
     rules::nothing_after_added(&steps, errors);
+    conda::needs_its_base(base.as_ref(), &steps, errors);
     let strict = strict(chain.keywords.as_ref(), errors);
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
     Some(Image {
@@ -160,9 +161,14 @@ fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<V
             what,
             check,
             example,
+            or,
         } => {
             let written = &arguments.positional;
-            if written.is_empty() && tells_missing(row, arguments) {
+            let another = arguments
+                .keywords
+                .iter()
+                .any(|(name, _)| or.contains(&name.to_string().as_str()));
+            if written.is_empty() && tells_missing(row, arguments) && !another {
                 let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
                 let help = format!("such as `{}`", row.example());
                 errors.at_span(arguments.span, fault.help(help));

@@ -7,6 +7,7 @@ use syn::spanned::Spanned as _;
 
 use super::ast;
 use super::builder::{Builder, Python};
+use super::conda;
 use super::model::{Advice, Argument, Base, Call, Image, Project};
 use crate::diag::Errors;
 use crate::paths::private;
@@ -49,12 +50,21 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         )),
         _ => None,
     };
+    let conda = image.steps.iter().find(|step| step.name == conda::STEP);
+    let has_conda = conda.filter(|_| matches!(image.base, Base::Image(_))).map(|step| {
+        quote_spanned!(step.name.span()=>
+            const _: () = if let ::core::option::Option::Some(why) = #p::has_no_conda(&IMAGE_SPEC__.base) {
+                ::core::panic!("{}", why)
+            };
+        )
+    });
     let spec = spec(&base, quote!(&[#(#steps),*]));
     quote!({
         #(#advice)*
         #(#files)*
         #spec
         #extends
+        #has_conda
         #p::inventory::submit! { #p::RegisteredImage(#p::Image::from_spec(&IMAGE_SPEC__)) }
         #p::Image::from_spec(&IMAGE_SPEC__)
     })
@@ -132,12 +142,13 @@ fn builder(builder: &Builder) -> TokenStream {
         suite,
         pip,
         uv,
+        conda,
         ..
     } = builder;
     let python = python(&builder.default_python());
     let series = builder.series();
     quote!(#p::BuilderVersion {
-        name: #name, suite: #suite, pip: #pip, uv: #uv, python: #python, series: &[#(#series),*]
+        name: #name, suite: #suite, pip: #pip, uv: #uv, conda: #conda, python: #python, series: &[#(#series),*]
     })
 }
 

@@ -2,7 +2,7 @@
 //! `image-runtime`'s `spec::verb`, and what lowers it.
 
 use super::model::Call;
-use super::{builder, dockerfile, python, rules};
+use super::{builder, conda, dockerfile, python, rules};
 use crate::diag::Errors;
 use crate::keyword::{ARGUMENTS, Keyword, Kind, TextCheck};
 use crate::python::options;
@@ -29,6 +29,8 @@ pub(crate) enum Positional {
         what: &'static str,
         check: TextCheck,
         example: &'static str,
+        /// Keywords that may stand in place of all of them.
+        or: &'static [&'static str],
     },
     /// Exactly these.
     Exactly(&'static [Keyword]),
@@ -47,6 +49,16 @@ pub(crate) const BASES: &[Row] = &[
         finish: Some(builder::resolve),
     },
     Row {
+        name: "micromamba",
+        aliases: &[],
+        positional: Positional::Exactly(&[]),
+        keywords: &[
+            text("python_version", text::any, "\"3.11\""),
+            text("builder_version", text::any, "\"2024.10\""),
+        ],
+        finish: Some(builder::resolve),
+    },
+    Row {
         name: "from_registry",
         aliases: &[],
         positional: Positional::Exactly(&[text(
@@ -54,7 +66,13 @@ pub(crate) const BASES: &[Row] = &[
             text::reference::image,
             "\"alpine:3.20\"",
         )]),
-        keywords: &[ADD_PYTHON],
+        keywords: &[
+            Keyword {
+                name: "secret",
+                kind: Kind::Secret,
+            },
+            ADD_PYTHON,
+        ],
         finish: Some(builder::add_python),
     },
     Row {
@@ -99,6 +117,7 @@ pub(crate) const STEPS: &[Row] = &[
             what: "package",
             check: text::apt::package,
             example: "\"git\"",
+            or: &[],
         },
         keywords: &[FORCE_BUILD],
         finish: None,
@@ -110,6 +129,7 @@ pub(crate) const STEPS: &[Row] = &[
             what: "requirement",
             check: text::pep508::requirement,
             example: "\"numpy==2.2.6\"",
+            or: &[],
         },
         keywords: &[
             INDEX_URL,
@@ -179,12 +199,35 @@ pub(crate) const STEPS: &[Row] = &[
         finish: Some(python::uv_sync),
     },
     Row {
+        name: "micromamba_install",
+        aliases: &[],
+        positional: Positional::Strings {
+            what: "match spec",
+            check: text::conda::spec,
+            example: "\"numpy=1.26\"",
+            or: &["spec_file"],
+        },
+        keywords: &[
+            Keyword {
+                name: "channels",
+                kind: Kind::Texts {
+                    check: text::conda::channel,
+                    example: "[\"conda-forge\"]",
+                },
+            },
+            text("spec_file", text::local::text_file, "\"environment.yml\""),
+            FORCE_BUILD,
+        ],
+        finish: Some(conda::micromamba_install),
+    },
+    Row {
         name: "run_commands",
         aliases: &[],
         positional: Positional::Strings {
             what: "command",
             check: text::plain::command,
             example: "\"make\"",
+            or: &[],
         },
         keywords: &[SECRETS, FORCE_BUILD],
         finish: None,
@@ -323,6 +366,7 @@ pub(crate) const STEPS: &[Row] = &[
             what: "instruction",
             check: text::plain::command,
             example: "\"RUN make\"",
+            or: &[],
         },
         keywords: &[CONTEXT_DIR, SECRETS, FORCE_BUILD],
         finish: Some(dockerfile::dockerfile_commands),

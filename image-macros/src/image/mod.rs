@@ -4,6 +4,7 @@ mod advice;
 mod ast;
 mod builder;
 mod check;
+mod conda;
 mod dockerfile;
 mod expand;
 pub(crate) mod grammar;

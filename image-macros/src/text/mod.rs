@@ -1,6 +1,7 @@
 //! Checkers of texts: each takes the value of one string literal and says what is wrong with it. No tokens here.
 
 pub(crate) mod apt;
+pub(crate) mod conda;
 pub(crate) mod container_path;
 pub(crate) mod duration;
 pub(crate) mod gpu;

@@ -103,7 +103,7 @@ fn files(step: &ChainStep, source: ContextError) -> BuildError {
         place: step.place,
         verb: match step.part {
             Part::Verb(verb) => verb.verb(),
-            Part::Instruction(..) | Part::Python(_) => "COPY",
+            Part::Instruction(..) | Part::Python(_) | Part::Conda(_) => "COPY",
         },
         source: Box::new(source),
     }

@@ -14,8 +14,9 @@ use crate::event::Event;
 use crate::plan::{
     BaseSource, Chain, Libc, PlannedLayer, ResolvedBase, Root, StandalonePython, base_layer,
 };
+use crate::secrets::Login;
 use crate::spec::base::{BuilderVersion, PythonVersion};
-use crate::spec::{Image, ImageConfig};
+use crate::spec::{Image, ImageConfig, Secrets};
 use crate::store::Store;
 
 /// How long the answer to what a base names is taken as it is.
@@ -44,7 +45,14 @@ pub(super) fn key(chain: &Chain) -> Option<String> {
 fn root_key(root: &Root) -> Option<String> {
     match root {
         Root::Scratch => None,
-        Root::Registry { reference } => Some(format!("registry {reference}")),
+        Root::Registry { reference, secrets } => {
+            let secret = secrets.all.iter().map(|secret| {
+                let [source, name] = secret.identity();
+                format!(" as {source} {name}")
+            });
+            let secret: String = secret.collect();
+            Some(format!("registry {reference}{secret}"))
+        }
         Root::Debian { builder, python } => Some(format!(
             "debian {} python {}",
             builder.name,
@@ -98,12 +106,15 @@ impl Builder {
             let mut base: ResolvedBase = match folder.read_record(&file) {
                 Some(base) => base,
                 None => {
-                    let base = self.describe_base(source.clone(), image).await?;
+                    let login = self.login_of(&chain.root, image)?;
+                    let base = self
+                        .describe_base(source.clone(), login.as_ref(), image)
+                        .await?;
                     folder.write_record(&file, &base)?;
                     base
                 }
             };
-            // Two bases of one layer need not have the same Python.
+            // The same packages can stand below a Python, below another, and below none.
             (base.source, base.python) = (source, python);
             return Ok(base);
         }
@@ -118,9 +129,11 @@ impl Builder {
                 return Ok(record.base.clone());
             }
         }
+        let login = self.login_of(&chain.root, image)?;
+        let login = login.as_ref();
         let resolved = match chain.root {
-            Root::Registry { reference } => {
-                let source = self.resolve_reference(reference, image).await;
+            Root::Registry { reference, .. } => {
+                let source = self.resolve_reference(reference, login, image).await;
                 source.map(|source| (source, None))
             }
             Root::Debian { builder, python } => self.resolve_debian(builder, python, image).await,
@@ -135,7 +148,7 @@ impl Builder {
         };
         let mut base = match &known {
             Some(record) if record.base.source == source => record.base.clone(),
-            _ => self.describe_base(source, image).await?,
+            _ => self.describe_base(source, login, image).await?,
         };
         match chain.added_python() {
             None => base.python = python,
@@ -166,6 +179,27 @@ impl Builder {
         Ok(base)
     }
 
+    /// The login that an image has for the registry of its root.
+    fn login_of(&self, root: &Root, image: &str) -> Result<Option<Login>, BuildError> {
+        match root {
+            Root::Registry { reference, secrets } => self.login(secrets, reference, image),
+            _ => Ok(None),
+        }
+    }
+
+    fn login(
+        &self,
+        secrets: &Secrets,
+        reference: &str,
+        image: &str,
+    ) -> Result<Option<Login>, BuildError> {
+        Login::of(secrets).map_err(|source| BuildError::Secret {
+            image: image.to_owned(),
+            step: format!("from_registry({reference})"),
+            source,
+        })
+    }
+
     /// A base that is known from before, where nothing newer can be found out.
     fn as_it_was(&self, record: &Record, error: &BuildError) -> ResolvedBase {
         self.events.tell(Event::Notice {
@@ -182,6 +216,7 @@ impl Builder {
     async fn describe_base(
         &self,
         source: BaseSource,
+        login: Option<&Login>,
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let mut config = ImageConfig::default();
@@ -194,7 +229,7 @@ impl Builder {
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
                     Ok(self
                         .engine
-                        .pull(&new_base(&layer), reference, digest, &progress)
+                        .pull(&new_base(&layer), reference, digest, login, &progress)
                         .await?)
                 })
                 .await?;
@@ -206,8 +241,12 @@ impl Builder {
         })
     }
 
-    async fn resolve_registry(&self, reference: &str) -> Result<BaseSource, BuildError> {
-        let digest = self.engine.resolve(reference).await?;
+    async fn resolve_registry(
+        &self,
+        reference: &str,
+        login: Option<&Login>,
+    ) -> Result<BaseSource, BuildError> {
+        let digest = self.engine.resolve(reference, login).await?;
         Ok(BaseSource::Registry {
             reference: reference.to_owned(),
             digest,
@@ -218,9 +257,10 @@ impl Builder {
     async fn resolve_reference(
         &self,
         reference: &str,
+        login: Option<&Login>,
         image: &str,
     ) -> Result<BaseSource, BuildError> {
-        let why = match self.resolve_registry(reference).await {
+        let why = match self.resolve_registry(reference, login).await {
             Err(BuildError::Engine(
                 error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
             )) => error,
@@ -244,11 +284,11 @@ impl Builder {
         let suite = builder.suite;
         let plain = format!("debian:{suite}-slim");
         let Some(python) = python else {
-            let source = self.resolve_reference(&plain, image).await?;
+            let source = self.resolve_reference(&plain, None, image).await?;
             return Ok((source, None));
         };
         let reference = format!("python:{}-slim-{suite}", python.exact);
-        let why = match self.resolve_registry(&reference).await {
+        let why = match self.resolve_registry(&reference, None).await {
             Ok(source) => return Ok((source, None)),
             Err(BuildError::Engine(
                 error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
@@ -274,7 +314,7 @@ impl Builder {
             },
             error => error,
         })?;
-        let source = self.resolve_reference(&plain, image).await?;
+        let source = self.resolve_reference(&plain, None, image).await?;
         Ok((source, Some(standalone)))
     }
 
@@ -330,7 +370,10 @@ impl Builder {
             BaseSource::Scratch => self.engine.add_files(&new, Box::new(NoFiles)).await?,
             BaseSource::Registry { reference, digest } => {
                 let progress = |done, total| self.progress(layer, "pulling", done, total);
-                self.engine.pull(&new, reference, digest, &progress).await?;
+                let login = self.login(&layer.secrets, reference, &image.name)?;
+                self.engine
+                    .pull(&new, reference, digest, login.as_ref(), &progress)
+                    .await?;
             }
             BaseSource::Archive {
                 suite, packages, ..

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Builder, Prepared};
+use super::{BuildError, Builder, Prepared, conda};
 use crate::digest::LayerId;
 use crate::engine::{EngineError, Mount};
 use crate::plan::{Action, Contents, Holdings};
@@ -42,6 +42,10 @@ impl Builder {
         let above = self.known(image, index, layers[index].id).await?;
         let below = self.known(image, index, layers[index - 1].id).await?;
         let mut holds = above.contents.above(&below.contents);
+        if conda::is_conda(&layers[index]) {
+            // Those among them that Python sees are conda's.
+            holds.python.clear();
+        }
         for package in &mut holds.python {
             if let Some(hashes) = above.hashes.get(&package.to_string()) {
                 package.hashes.clone_from(hashes);

@@ -39,6 +39,14 @@ enum What {
 }
 
 impl Files {
+    /// What a step needs of another image, all of which may change without the step's becoming another one.
+    pub(super) fn of_image(image: Prepared) -> Self {
+        Self {
+            digest: image.plan.top(),
+            what: What::Image(Box::new(image)),
+        }
+    }
+
     /// Those of this machine.
     pub(super) fn local(&self) -> Option<Vec<&Tree>> {
         match &self.what {
@@ -164,7 +172,7 @@ impl Builder {
         let steps = missing
             .iter()
             .filter_map(|index| match &image.plan.layers[*index].action {
-                Action::Copy { step, .. } => Some(step),
+                Action::Copy { step, .. } | Action::Conda { step, .. } => Some(step),
                 _ => None,
             });
         steps.filter_map(|step| image.source(*step)).collect()

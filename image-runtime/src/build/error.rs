@@ -166,6 +166,22 @@ pub enum BuildError {
         /// Which, and why.
         source: SecretError,
     },
+    /// A directory that is to be a channel of conda is not there.
+    #[error(
+        "step `{step}` cannot take packages from the channel `{channel}`: `{}` cannot be read\n  \
+         help: the directory holds `noarch/repodata.json`; that of a channel’s name lies in the one that `IMAGE_CONDA_MIRROR` names",
+        path.display()
+    )]
+    Channel {
+        /// The step.
+        step: String,
+        /// The channel, as written.
+        channel: String,
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A variable stands for nothing.
     #[error(
         "step `{step}` names `${{{name}}}`, and neither its secrets nor the image’s environment have such a variable\n  \

@@ -151,9 +151,12 @@ fn fits(
                 "has neither a `registry` with a `digest`, nor a `suite` with `packages`".into(),
             );
         }
-        (BaseSource::Registry { reference, .. }, Root::Registry { reference: asked }) => {
-            reference == asked
-        }
+        (
+            BaseSource::Registry { reference, .. },
+            Root::Registry {
+                reference: asked, ..
+            },
+        ) => reference == asked,
         (BaseSource::Registry { reference, .. }, Root::Debian { builder, python }) => {
             let suite = builder.suite;
             match python.filter(|_| has_own_python) {
@@ -161,7 +164,7 @@ fn fits(
                 Some(python) => *reference == format!("python:{}-slim-{suite}", python.exact),
             }
         }
-        (BaseSource::Archive { suite, python, .. }, Root::Registry { reference }) => {
+        (BaseSource::Archive { suite, python, .. }, Root::Registry { reference, .. }) => {
             archived(reference) == Some((suite, python.is_some()))
         }
         (

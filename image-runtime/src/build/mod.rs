@@ -4,6 +4,7 @@ mod added;
 mod ahead;
 mod archive;
 mod base;
+mod conda;
 mod contents;
 mod dockerfile;
 mod error;
@@ -36,6 +37,7 @@ use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 use tracing::{Instrument as _, info_span};
 
 pub(crate) use base::known_base;
+pub(crate) use conda::mirror as conda_mirror;
 pub use contents::prune as prune_contents;
 pub use error::{BuildError, StepFailed};
 pub use ledger::prune as prune_ledger;
@@ -298,6 +300,11 @@ impl Builder {
                     }
                 }
                 _ => {}
+            }
+        }
+        for (index, step) in chain.steps.iter().enumerate() {
+            if let Some(tool) = self.find_tool(&name, step.part).await? {
+                copied.insert(index, tool);
             }
         }
         let mut plan = lower(chain, &base, &instructions, |step| {

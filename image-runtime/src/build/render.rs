@@ -166,6 +166,18 @@ impl Writer {
         }
         match &layer.action {
             Action::Base(_) | Action::SuitePython { .. } | Action::Workdir => {}
+            Action::Conda { conda, .. } => {
+                let _ = writeln!(
+                    self.text,
+                    "# No Dockerfile runs the tool that installs {}; `build` with `IMAGE_ENGINE=docker` does it in the daemon.",
+                    conda.specs.join(", ")
+                );
+                self.begin(&format!("image-runtime/layer:{}", layer.id));
+                *now = Config {
+                    workdir: "/".to_owned(),
+                    ..Config::default()
+                };
+            }
             Action::RunFunction(function) => {
                 let _ = writeln!(
                     self.text,

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::error::StepFailed;
 use super::help::help;
 use super::network::{CERTIFICATES_INSIDE, Network};
-use super::{BuildError, Builder, Prepared, pins, pip};
+use super::{BuildError, Builder, Prepared, conda, pins, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
 use crate::engine::{Limits, Mount, NewLayer};
@@ -68,6 +68,10 @@ impl Builder {
                     None => apt_install(packages),
                 };
                 self.run_step(image, layer, parent, &secrets, commands, vec![mount])
+                    .await
+            }
+            Action::Conda { step, conda, tool } => {
+                self.make_conda(image, layer, parent, (*step, conda, tool))
                     .await
             }
             Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {
@@ -526,7 +530,7 @@ fn apt(arguments: &[&str]) -> Command {
 
 /// The command as a person would type it: without our options.
 fn command_text(command: &Command) -> String {
-    if let Some(text) = pip::typed(command) {
+    if let Some(text) = pip::typed(command).or_else(|| conda::typed(command)) {
         return text;
     }
     if let [FUNCTION, name] = command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -23,6 +23,7 @@ const BULLSEYE: BuilderVersion = BuilderVersion {
     suite: "bullseye",
     pip: "23.1.2",
     uv: "0.13.9",
+    conda: crate::plan::DEFAULT_CONDA,
     python: python("3.11", "3.11.0"),
     series: &["3.10", "3.11"],
 };

@@ -25,6 +25,7 @@ struct Report {
     debian_mirror: String,
     standalone_pythons: String,
     python_packages: String,
+    conda_channels: String,
     proxies: Vec<&'static str>,
     certificates: Option<String>,
     gpus: Inventory,
@@ -77,6 +78,7 @@ pub(super) async fn run(arguments: &Doctor, package: &str, printer: &Printer) ->
         debian_mirror: Mirrors::from_env().main,
         standalone_pythons: Mirror::from_env().url().to_owned(),
         python_packages: uv::mirror(),
+        conda_channels: crate::build::conda_mirror(),
         proxies: crate::build::proxies(),
         certificates: crate::build::certificates().map(|path| path.display().to_string()),
         layers,
@@ -198,6 +200,14 @@ fn text(report: &Report) -> String {
         FACT,
         "uv",
         format!("from {} (IMAGE_PYPI_MIRROR)", report.python_packages),
+    );
+    line(
+        FACT,
+        "conda",
+        format!(
+            "channels from {} (IMAGE_CONDA_MIRROR)",
+            report.conda_channels
+        ),
     );
     let proxies = match &report.proxies[..] {
         [] => "none".to_owned(),

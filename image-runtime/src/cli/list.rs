@@ -49,6 +49,7 @@ pub(super) fn images(printer: &Printer) -> Result<(), Fault> {
                         _ => format!("debian_slim, Python {}", python.exact),
                     },
                 },
+                Base::Micromamba(base) => format!("micromamba, Python {}", base.python.series),
                 Base::FromRegistry(base) => base.reference.into(),
                 Base::FromDockerfile(base) => base.path.into(),
                 Base::Scratch => "scratch".into(),

@@ -15,6 +15,7 @@ use super::{
     LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::{Digest, LayerId};
+use crate::secrets::Login;
 use crate::spec::ImageConfig;
 
 /// Something that was asked of the engine.
@@ -205,7 +206,7 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
+    async fn resolve(&self, reference: &str, _: Option<&Login>) -> Result<String, EngineError> {
         let images = lock(&self.0.images);
         if images.contains_key(reference) {
             return Ok(format!("sha256:{}", Digest::of(reference.as_bytes())));
@@ -222,9 +223,10 @@ impl Engine for FakeEngine {
         new: &NewLayer,
         reference: &str,
         _digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
-        self.resolve(reference).await?;
+        self.resolve(reference, login).await?;
         progress(1, 1);
         self.make(
             new,
@@ -399,18 +401,18 @@ mod tests {
     #[tokio::test]
     async fn the_registry_of_the_fake_answers_once_something_is_published() {
         let engine = FakeEngine::default();
-        let unreachable = engine.resolve("debian").await.unwrap_err();
+        let unreachable = engine.resolve("debian", None).await.unwrap_err();
         assert!(matches!(
             unreachable,
             EngineError::RegistryUnreachable { .. }
         ));
         engine.publish("debian", ImageConfig::default());
-        let digest = engine.resolve("debian").await.unwrap();
+        let digest = engine.resolve("debian", None).await.unwrap();
         engine
-            .pull(&new("x", None), "debian", &digest, &|_, _| {})
+            .pull(&new("x", None), "debian", &digest, None, &|_, _| {})
             .await
             .unwrap();
-        let unknown = engine.resolve("nothing").await.unwrap_err();
+        let unknown = engine.resolve("nothing", None).await.unwrap_err();
         assert!(matches!(unknown, EngineError::NoSuchImage { .. }));
     }
 }

@@ -31,6 +31,7 @@ pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
 
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
+use crate::secrets::Login;
 use crate::spec::ImageConfig;
 use crate::store::Store;
 
@@ -89,7 +90,8 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     ) -> Result<(), EngineError>;
 
     /// Asks which manifest an image reference names today. The answer is `sha256:…`.
-    async fn resolve(&self, reference: &str) -> Result<String, EngineError>;
+    /// A private registry is told the login, else the user's own of Docker's configuration.
+    async fn resolve(&self, reference: &str, login: Option<&Login>) -> Result<String, EngineError>;
 
     /// Makes a layer without parent out of an image that [`Engine::resolve`] found, under the digest it gave.
     /// `progress` is told the bytes done and the bytes in all (0 where unknown).
@@ -98,6 +100,7 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         new: &NewLayer,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError>;
 

@@ -2,7 +2,7 @@
 
 use crate::spec::base::{BuilderVersion, DebianSlim, FromDockerfile, FromRegistry, PythonVersion};
 use crate::spec::dockerfile::{Dockerfile, Instruction, Source};
-use crate::spec::{Base, Image, Place, Secret, Step};
+use crate::spec::{Base, Image, Place, Secret, Secrets, Step};
 
 /// What a chain starts from, once no image is extended any more.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub enum Root {
     Registry {
         /// The reference as written.
         reference: &'static str,
+        /// What tells the registry who asks, if anything.
+        secrets: Secrets,
     },
     /// Nothing.
     Scratch,
@@ -41,6 +43,8 @@ pub enum Part {
     Instruction(&'static Instruction, Origin),
     /// `add_python`: a standalone Python.
     Python(PythonVersion),
+    /// The conda prefix of `micromamba`, with its Python.
+    Conda(PythonVersion),
 }
 
 /// Where an instruction stands.
@@ -72,7 +76,8 @@ impl Chain {
     pub fn of(image: Image) -> Self {
         let mut specs = vec![image.spec()];
         let root = loop {
-            match specs[specs.len() - 1].base {
+            let spec = specs[specs.len() - 1];
+            match &spec.base {
                 Base::Image(extended) => specs.push(extended.image.spec()),
                 root => break root,
             }
@@ -90,6 +95,10 @@ impl Chain {
                 };
                 bottom = Some(push_stage(&mut steps, origin, spec.place));
             }
+            if let Base::Micromamba(base) = spec.base {
+                let part = Part::Conda(base.python);
+                steps.push(ChainStep { part, place });
+            }
             if let Base::FromRegistry(FromRegistry {
                 add_python: Some(python),
                 ..
@@ -105,15 +114,23 @@ impl Chain {
             steps.extend(spec.steps.iter().flat_map(|step| parts(step, spec.place)));
         }
         let root = match root {
-            Base::DebianSlim(DebianSlim { python, builder }) => {
+            &Base::DebianSlim(DebianSlim { python, builder }) => {
                 let needed = steps.iter().any(needs_python);
                 Root::Debian {
                     builder,
                     python: python.or(needed.then_some(builder.python)),
                 }
             }
+            Base::Micromamba(base) => Root::Debian {
+                builder: base.builder,
+                python: None,
+            },
             Base::FromRegistry(base) => Root::Registry {
                 reference: base.reference,
+                secrets: Secrets {
+                    all: base.secret.as_slice(),
+                    folder: specs[specs.len() - 1].place.manifest_dir,
+                },
             },
             Base::FromDockerfile(_) => bottom.unwrap_or(Root::Scratch),
             Base::Scratch | Base::Image(_) => Root::Scratch,
@@ -144,10 +161,16 @@ impl Chain {
     /// An image of a registry as it is.
     pub fn of_registry(reference: &'static str) -> Self {
         Self {
-            root: Root::Registry { reference },
+            root: public(reference),
             steps: Vec::new(),
         }
     }
+}
+
+/// An image of a registry that needs no secret.
+fn public(reference: &'static str) -> Root {
+    let secrets = Secrets::NONE;
+    Root::Registry { reference, secrets }
 }
 
 /// The parts of a step: one, or one an instruction.
@@ -178,7 +201,7 @@ fn push_stage(steps: &mut Vec<ChainStep>, origin: Origin, place: Place) -> Root 
     let here = &origin.dockerfile.stages[origin.stage];
     let root = match here.base {
         Source::Stage(stage) => push_stage(steps, Origin { stage, ..origin }, place),
-        Source::Image(reference) => Root::Registry { reference },
+        Source::Image(reference) => public(reference),
         Source::Nothing | Source::Context => Root::Scratch,
     };
     steps.extend(here.instructions.iter().map(|instruction| ChainStep {

@@ -1,5 +1,6 @@
 //! Gives the words of Dockerfile instructions their values: from the environment so far and the `ARG`s of the stage.
 
+use super::conda;
 use super::lower::python_first;
 use super::{Chain, Config, Healthcheck, Origin, Part, ResolvedBase};
 use crate::digest::Digest;
@@ -163,6 +164,10 @@ pub fn expand(chain: &Chain, base: &ResolvedBase) -> Result<Vec<Option<Expanded>
         all.push(match step.part {
             Part::Verb(verb) => {
                 scope.follow(verb);
+                None
+            }
+            Part::Conda(_) => {
+                conda::first(&mut scope.config);
                 None
             }
             Part::Python(_) => {

@@ -78,6 +78,9 @@ pub struct Holdings {
     /// Python packages, new ones and those of another version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub python: Vec<PythonPackage>,
+    /// Conda packages, new ones and others than before: the address and the hash of each, `https://…/numpy-1.26.4-py311_0.conda#sha256=…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conda: Vec<String>,
     /// Packages that it removes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
@@ -124,6 +127,9 @@ pub struct Contents {
     pub apt: BTreeMap<String, String>,
     /// Python packages, their versions, and where they come from if that is no index.
     pub python: BTreeMap<String, (String, Option<String>)>,
+    /// Conda packages: the address and the hash of each.
+    #[serde(default)]
+    pub conda: BTreeMap<String, String>,
 }
 
 impl Contents {
@@ -137,6 +143,10 @@ impl Contents {
             .python
             .iter()
             .filter(|(name, is)| below.python.get(*name) != Some(*is));
+        let conda = self
+            .conda
+            .iter()
+            .filter(|(name, is)| below.conda.get(*name) != Some(*is));
         let gone = below
             .apt
             .keys()
@@ -145,6 +155,10 @@ impl Contents {
             .python
             .keys()
             .filter(|name| !self.python.contains_key(*name));
+        let gone_conda = below
+            .conda
+            .keys()
+            .filter(|name| !self.conda.contains_key(*name));
         Holdings {
             apt: apt
                 .map(|(name, version)| format!("{name}={version}"))
@@ -157,7 +171,8 @@ impl Contents {
                     hashes: Vec::new(),
                 })
                 .collect(),
-            removed: gone.chain(gone_python).cloned().collect(),
+            conda: conda.map(|(_, is)| is.clone()).collect(),
+            removed: gone.chain(gone_python).chain(gone_conda).cloned().collect(),
         }
     }
 }
@@ -196,6 +211,7 @@ impl Holdings {
             .iter()
             .cloned()
             .chain(python)
+            .chain(self.conda.iter().cloned())
             .chain(removed)
             .collect()
     }
@@ -344,6 +360,7 @@ pub fn tools(action: &Action) -> Vec<(&'static str, &str)> {
         Action::SuitePython { uv, pip, .. } | Action::StandalonePython { uv, pip, .. } => {
             vec![("uv", uv), ("pip", pip)]
         }
+        Action::Conda { tool, .. } => vec![("py-rattler", tool)],
         _ => Vec::new(),
     }
 }
@@ -377,6 +394,7 @@ pub fn installs(action: &Action) -> bool {
             | Action::StandalonePython { .. }
             | Action::PipInstall { .. }
             | Action::UvSync { .. }
+            | Action::Conda { .. }
     )
 }
 

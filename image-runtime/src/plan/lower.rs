@@ -15,6 +15,7 @@
 //! | – `apt_install`, `run_commands` | list of arguments |
 //! | – `pip_install` | list of requirements, version of uv |
 //! | – `pip_install_from_requirements`, `pip_install_from_pyproject` | text, constraints, list of options, version of uv |
+//! | – `micromamba`, `micromamba_install` | list of match specs, list of channels, version of py-rattler |
 //! | – `uv_sync` | text of the project, text of the lock, list of groups, list of extras, 1 where frozen, version of uv |
 //! | … with options of pip | `options`, list of index URL, extra index URL and links, 1 for `pre`, list of extra options |
 //! | … with secrets | `secrets`, number of them, then source and name of each |
@@ -35,9 +36,10 @@
 
 use std::sync::Arc;
 
+use super::conda;
 use super::fields::{Fields, StepRecord};
 use super::{
-    BaseSource, Chain, CopySpec, Expanded, FunctionRun, Holdings, MountSpec, Part, Pip,
+    BaseSource, Chain, Conda, CopySpec, Expanded, FunctionRun, Holdings, MountSpec, Part, Pip,
     ResolvedBase, Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
@@ -48,6 +50,9 @@ const TAG: &str = "image-runtime layer v1";
 
 /// The version of uv where no builder version pins one.
 pub const DEFAULT_UV: &str = "0.13.9";
+
+/// The version of py-rattler where no builder version pins one.
+pub const DEFAULT_CONDA: &str = "0.28.0";
 
 /// The version of pip where no builder version pins one.
 const DEFAULT_PIP: &str = "24.2";
@@ -133,6 +138,15 @@ pub enum Action {
         sync: Sync,
         /// The version of uv that installs them.
         uv: String,
+    },
+    /// Conda packages.
+    Conda {
+        /// Index of the step, by which the caller knows the image of the tool.
+        step: usize,
+        /// Which.
+        conda: Conda,
+        /// The version of py-rattler that installs them.
+        tool: String,
     },
     /// Commands through a shell.
     RunCommands(&'static [&'static str]),
@@ -261,6 +275,10 @@ pub fn lower(
     let base_record = base_record(&base.source);
     let mut layers = vec![PlannedLayer {
         config: config.clone(),
+        secrets: match chain.root {
+            Root::Registry { secrets, .. } => secrets,
+            Root::Debian { .. } | Root::Scratch => Secrets::NONE,
+        },
         ..base_layer(&base.source)
     }];
     let mut steps = vec![base_record];
@@ -271,6 +289,10 @@ pub fn lower(
     let pip = match chain.root {
         Root::Debian { builder, .. } => builder.pip,
         Root::Registry { .. } | Root::Scratch => DEFAULT_PIP,
+    };
+    let rattler = match chain.root {
+        Root::Debian { builder, .. } => builder.conda,
+        Root::Registry { .. } | Root::Scratch => DEFAULT_CONDA,
     };
     if let BaseSource::Archive {
         suite,
@@ -333,6 +355,36 @@ pub fn lower(
                 steps.push(record);
                 continue;
             }
+            (Part::Conda(version), _) => {
+                conda::first(&mut config);
+                let conda = Conda::python(version, written.place.manifest_dir);
+                let title = match version.pinned {
+                    true => format!("conda, with Python {}", version.exact),
+                    false => format!("conda, with Python {}", version.series),
+                };
+                let record = child(&identity, "micromamba", title.clone(), |fields| {
+                    conda.encode(rattler, fields)
+                });
+                identity = record.id;
+                steps.push(StepRecord {
+                    layer: true,
+                    ..record
+                });
+                layers.push(PlannedLayer {
+                    id: identity,
+                    title,
+                    action: Action::Conda {
+                        step: index,
+                        conda,
+                        tool: rattler.into(),
+                    },
+                    config: config.clone(),
+                    secrets: Secrets::NONE,
+                    force,
+                    pins: None,
+                });
+                continue;
+            }
             (Part::Instruction(_, _), None) => continue,
             (Part::Instruction(instruction, origin), Some(expanded)) => {
                 force |= origin.force;
@@ -389,6 +441,9 @@ pub fn lower(
             Step::PipInstallFromRequirements(step) => Pip::from(step).encode(uv, fields),
             Step::PipInstallFromPyproject(step) => Pip::from(step).encode(uv, fields),
             Step::UvSync(step) => Sync::from(step).encode(uv, fields),
+            Step::MicromambaInstall(step) => {
+                Conda::of(step, written.place.manifest_dir).encode(rattler, fields)
+            }
             Step::RunCommands(step) => {
                 fields.list("commands", step.commands.iter().copied());
                 secret_names(step.secrets, fields)
@@ -415,6 +470,11 @@ pub fn lower(
             Step::UvSync(step) => Action::UvSync {
                 sync: step.into(),
                 uv: uv.into(),
+            },
+            Step::MicromambaInstall(step) => Action::Conda {
+                step: index,
+                conda: Conda::of(step, written.place.manifest_dir),
+                tool: rattler.into(),
             },
             Step::RunCommands(step) => Action::RunCommands(step.commands),
             Step::RunFunction(step) => Action::RunFunction(FunctionRun::of(&step.function)),
@@ -729,6 +789,7 @@ fn title(step: &Step) -> String {
         Step::PipInstallFromRequirements(step) => step.path.to_owned(),
         Step::PipInstallFromPyproject(step) => step.path.to_owned(),
         Step::UvSync(step) => step.path.to_owned(),
+        Step::MicromambaInstall(step) => step.specs.join(", "),
         Step::RunCommands(step) => step.commands.join(", "),
         Step::RunFunction(step) => (step.function.spec)().name.to_owned(),
         Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),

@@ -5,6 +5,7 @@
 //! container of the image gets.
 
 mod chain;
+mod conda;
 mod dockerfile;
 mod explain;
 mod fields;
@@ -16,6 +17,7 @@ mod pip;
 mod tests;
 
 pub use chain::{Chain, ChainStep, Origin, Part, Root};
+pub use conda::{Conda, PREFIX as CONDA_PREFIX};
 pub use dockerfile::{CopySpec, Expanded, MountSpec, WordError, expand};
 pub use explain::{Change, Explained, Forced, Known, Listing, Reason, explain};
 pub use fields::{Fact, StepRecord, Value};
@@ -25,7 +27,9 @@ pub use lock::{
     PythonPackage, definition, installs, tools,
 };
 pub(crate) use lower::DEFAULT_PATH;
-pub use lower::{Action, Config, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower};
+pub use lower::{
+    Action, Config, DEFAULT_CONDA, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower,
+};
 pub use pip::{Pip, Sync, normalized};
 
 use crate::digest::Digest;

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::digest::Digest;
-use crate::spec::base::{BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
+use crate::spec::base::{
+    BuilderVersion, PythonVersion, debian_slim, from_registry, micromamba, scratch,
+};
 use crate::spec::verb::{
-    apt_install, cmd, copy_local_dir, entrypoint, env, pip_install, run_commands, workdir,
+    apt_install, cmd, copy_local_dir, entrypoint, env, micromamba_install, pip_install,
+    run_commands, workdir,
 };
 use crate::spec::{Base, Image, ImageRef, ImageSpec, Place, Step};
 
@@ -18,6 +21,7 @@ const BUILDER: BuilderVersion = BuilderVersion {
     suite: "bookworm",
     pip: "24.2",
     uv: "0.13.9",
+    conda: crate::plan::DEFAULT_CONDA,
     python: PYTHON,
     series: &["3.11", "3.12"],
 };
@@ -222,6 +226,51 @@ fn the_local_path_and_the_place_do_not_reach_an_identity_and_the_content_does() 
     assert_eq!(plan(&HERE, &base).top(), plan(&THERE, &base).top());
     let changed = lowered(&HERE, &base, b"another tree");
     assert_ne!(changed.top(), plan(&HERE, &base).top());
+}
+
+#[test]
+fn conda_stands_on_plain_debian_and_is_found_first() {
+    static PREFIX: ImageSpec = image(micromamba(BUILDER).base(), &[], 1);
+    static NUMPY: ImageSpec = image(
+        Base::Image(ImageRef {
+            image: Image::from_spec(&PREFIX),
+            path: "PREFIX",
+            module: "app",
+        }),
+        &[
+            micromamba_install(&["numpy=1.26"]).step(),
+            pip_install(&["six==1.17.0"]).step(),
+        ],
+        2,
+    );
+    static ELSEWHERE: ImageSpec = image(
+        micromamba(BUILDER).base(),
+        &[micromamba_install(&["numpy=1.26"])
+            .channels(&["own"])
+            .step()],
+        3,
+    );
+    let Root::Debian { python, .. } = Chain::of(Image::from_spec(&NUMPY)).root else {
+        panic!("a Debian root is wanted");
+    };
+    assert_eq!(python, None);
+    let (numpy, elsewhere) = (
+        plan(&NUMPY, &registry_base()),
+        plan(&ELSEWHERE, &registry_base()),
+    );
+    let titles: Vec<_> = numpy.layers.iter().map(|layer| &*layer.title).collect();
+    assert_eq!(
+        titles[1..],
+        [
+            "conda, with Python 3.11",
+            "micromamba_install(numpy=1.26)",
+            "pip_install(six==1.17.0)"
+        ]
+    );
+    let path = numpy.config.env.iter().find(|(name, _)| name == "PATH");
+    assert_eq!(path.unwrap().1, "/opt/conda/bin:/usr/bin");
+    assert_eq!(numpy.layers[1].id, elsewhere.layers[1].id);
+    assert_ne!(numpy.layers[2].id, elsewhere.layers[2].id);
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::login;
+use crate::spec::secret::Source;
+
 /// A secret cannot be had, or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +42,9 @@ pub enum SecretError {
         /// Which one, from 1.
         line: usize,
     },
+    /// It is there, and holds no login for a registry.
+    #[error("{}", login::missing(.0))]
+    NoLogin(Source),
     /// There is nowhere to keep secrets.
     #[error(
         "there is no place for secrets: no home directory is known\n  help: set `IMAGE_STORE` or `XDG_CONFIG_HOME` to a directory"

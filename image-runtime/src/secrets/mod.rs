@@ -1,12 +1,14 @@
 //! Secrets: where their values are, and how they are kept out of what is printed.
 
 mod error;
+mod login;
 mod mask;
 mod named;
 
 use std::path::{Path, PathBuf};
 
 pub use error::SecretError;
+pub use login::Login;
 pub use mask::Mask;
 pub use named::{NamedSecrets, SecretInfo};
 

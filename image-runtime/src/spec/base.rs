@@ -8,6 +8,8 @@ use super::{ImageRef, Secret};
 pub enum Base {
     /// [`debian_slim`]
     DebianSlim(DebianSlim),
+    /// [`micromamba`]
+    Micromamba(Micromamba),
     /// [`from_registry`]
     FromRegistry(FromRegistry),
     /// [`from_dockerfile`]
@@ -40,6 +42,8 @@ pub struct BuilderVersion {
     pub pip: &'static str,
     /// The version of uv.
     pub uv: &'static str,
+    /// The version of py-rattler, which installs conda packages.
+    pub conda: &'static str,
     /// The Python of an image that needs one and names none.
     pub python: PythonVersion,
     /// The Python series it has: `3.11`
@@ -91,16 +95,65 @@ impl DebianSlim {
     }
 }
 
+/// The base made by [`micromamba`].
+#[derive(Clone, Copy, Debug)]
+pub struct Micromamba {
+    /// The Python of the conda prefix.
+    pub python: PythonVersion,
+    /// What the builder version pins.
+    pub builder: BuilderVersion,
+}
+
+/// `micromamba(python_version = "3.11", builder_version = "2024.10")`: minimal Debian with a conda prefix, `/opt/conda`, which is the first
+/// place where programs are looked for. Its Python comes from conda-forge; without `python_version` it is 3.11.
+///
+/// Steps of pip install into that Python. `IMAGE_CONDA_MIRROR` is where channels are taken from in place of
+/// `https://conda.anaconda.org`: an address or a directory that holds them by their names.
+///
+/// ```
+/// # use image_runtime::{Image, image};
+/// const ML: Image = image!(micromamba(python_version = "3.11").micromamba_install("pytorch", channels = ["pytorch", "conda-forge"]));
+/// ```
+pub const fn micromamba(builder: BuilderVersion) -> Micromamba {
+    Micromamba {
+        python: builder.python,
+        builder,
+    }
+}
+
+impl Micromamba {
+    /// `python_version = "3.11"`: a Python series, of which conda-forge's newest is taken, or an exact version such as `"3.11.7"`.
+    #[must_use]
+    pub const fn python_version(mut self, version: PythonVersion) -> Self {
+        self.python = version;
+        self
+    }
+
+    /// `builder_version = "2024.10"`: the Debian suite and the versions of the tools.
+    #[must_use]
+    pub const fn builder_version(mut self, version: BuilderVersion) -> Self {
+        self.builder = version;
+        self
+    }
+
+    /// The finished base.
+    pub const fn base(self) -> Base {
+        Base::Micromamba(self)
+    }
+}
+
 /// The base made by [`from_registry`].
 #[derive(Clone, Copy, Debug)]
 pub struct FromRegistry {
     /// The image reference as written: `alpine:3.20`.
     pub reference: &'static str,
+    /// What tells a private registry who asks.
+    pub secret: Option<Secret>,
     /// The Python that is put into it.
     pub add_python: Option<PythonVersion>,
 }
 
-/// `from_registry("alpine:3.20", add_python = "3.11")`: any image of any OCI registry, by tag or digest.
+/// `from_registry("alpine:3.20", secret = …, add_python = "3.11")`: any image of any OCI registry, by tag or digest.
 ///
 /// ```
 /// # use image_runtime::{Image, image};
@@ -109,11 +162,22 @@ pub struct FromRegistry {
 pub const fn from_registry(reference: &'static str) -> FromRegistry {
     FromRegistry {
         reference,
+        secret: None,
         add_python: None,
     }
 }
 
 impl FromRegistry {
+    /// `secret = Secret::from_name("registry-credentials")`: the login at a private registry, in place of the one that `docker login` keeps.
+    ///
+    /// Its variables are `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`; that of [`Secret::from_env`] holds `username:password`.
+    /// No mirror is told it.
+    #[must_use]
+    pub const fn secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
     /// `add_python = "3.11"`: a standalone Python is put into the image, whatever distribution it is of: a series, or an exact version.
     ///
     /// It comes from `IMAGE_PYTHON_MIRROR` and lies in `/usr/local`, which is made the first place where programs are looked for.

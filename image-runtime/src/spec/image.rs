@@ -66,6 +66,15 @@ pub struct ImageSpec {
 }
 
 impl ImageSpec {
+    /// Whether it stands on a conda prefix.
+    pub const fn has_conda(&self) -> bool {
+        match self.base {
+            Base::Micromamba(_) => true,
+            Base::Image(named) => named.image.spec().has_conda(),
+            _ => false,
+        }
+    }
+
     /// Whether its last files are put in when a container starts: `copy = false`.
     pub const fn ends_added(&self) -> bool {
         match (self.steps, self.base) {

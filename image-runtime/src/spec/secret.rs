@@ -33,7 +33,7 @@ impl Secrets {
 
 /// Where a secret comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// A variable of this process.
     Env(&'static str),
     /// A name in the local store of secrets.

@@ -16,6 +16,8 @@ pub enum Step {
     PipInstallFromPyproject(PipInstallFromPyproject),
     /// [`uv_sync`]
     UvSync(UvSync),
+    /// [`micromamba_install`]
+    MicromambaInstall(MicromambaInstall),
     /// [`run_commands`]
     RunCommands(RunCommands),
     /// [`run_function`]
@@ -223,6 +225,25 @@ verbs! {
         frozen: bool = true,
         /// `secrets = [Secret::from_env("UV_INDEX_PRIVATE_PASSWORD")]`: variables of the environment while the step runs.
         secrets: &'static [Secret] = &[]
+    ]
+
+    /// `.micromamba_install("pytorch", "pytorch-cuda=12.1", channels = ["pytorch", "nvidia"])`: conda packages, as match specs.
+    ///
+    /// They are solved together with what earlier steps asked for, once: a layer that exists is not solved again when a channel has newer
+    /// packages. The image starts from [`micromamba`](super::base::micromamba). Packages that need a GPU's driver are found where
+    /// an earlier `.env({ "CONDA_OVERRIDE_CUDA": "12.1" })` says which CUDA containers will have.
+    ///
+    /// ```
+    /// # use image_runtime::{Image, image};
+    /// const IMAGE: Image = image!(micromamba().micromamba_install("numpy=1.26", "gdal").pip_install("requests==2.32.3"));
+    /// ```
+    micromamba_install => MicromambaInstall { specs: &'static [&'static str] } [
+        /// `channels = ["pytorch", "nvidia"]`: where packages are looked for, the first channel that has one first. Names, addresses, or
+        /// directories of this machine, relative to the crate that writes them. Without it `conda-forge`.
+        channels: &'static [&'static str] = &["conda-forge"],
+        /// `spec_file = "environment.yml"`: packages and channels of an environment, or a list of match specs, one a line. It is read
+        /// while compiling; its channels come after those that are written.
+        spec_file: &'static str = ""
     ]
 
     /// `.run_commands("make", "make install")`: each through `/bin/sh -c`, in order, while building; stops at the first failure.

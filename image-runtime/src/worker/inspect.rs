@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::plan::{Contents, normalized};
+use crate::plan::{CONDA_PREFIX, Contents, normalized};
 
 /// What a [`Command`](crate::protocol::Command) names to have this done: no program, the worker itself. The argument is where the
 /// answer goes.
@@ -24,6 +24,7 @@ fn contents(root: &Path) -> Contents {
     Contents {
         apt: debian_packages(&String::from_utf8_lossy(&status)),
         python: python_packages(root),
+        conda: conda_packages(root),
     }
 }
 
@@ -99,6 +100,26 @@ fn python_package(info: &Path) -> Option<(String, (String, Option<String>))> {
     Some((normalized(&field("Name:")?), (field("Version:")?, url)))
 }
 
+/// What is installed in the prefix of conda, by its own records.
+fn conda_packages(root: &Path) -> BTreeMap<String, String> {
+    let prefix = CONDA_PREFIX.trim_start_matches('/');
+    let records = entries(&root.join(prefix).join("conda-meta"));
+    let records = records
+        .iter()
+        .filter(|path| path.extension().is_some_and(|is| is == "json"));
+    let package = |path: &PathBuf| {
+        let record: serde_json::Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let text = |name: &str| record[name].as_str();
+        let hash = match (text("sha256"), text("md5")) {
+            (Some(sha256), _) => format!("#sha256={sha256}"),
+            (None, Some(md5)) => format!("#md5={md5}"),
+            (None, None) => String::new(),
+        };
+        Some((text("name")?.to_owned(), format!("{}{hash}", text("url")?)))
+    };
+    records.filter_map(package).collect()
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
@@ -139,7 +160,15 @@ mod tests {
             "usr/lib/python3/dist-packages/debian-1.dist-info/METADATA",
             "Name: debian\nVersion: 1\n",
         );
+        write(
+            "opt/conda/conda-meta/words-1.0-0.json",
+            r#"{"name": "words", "url": "https://host/words-1.0-0.conda", "sha256": "c0"}"#,
+        );
+        write("opt/conda/conda-meta/history", "");
         let found = contents(root.path());
+        let words = "https://host/words-1.0-0.conda#sha256=c0";
+        let conda = [("words".to_owned(), words.to_owned())];
+        assert_eq!(found.conda, conda.into());
         let apt = [("dpkg", "1.21"), ("libc6:i386", "2.36")]
             .map(|(name, version)| (name.to_owned(), version.to_owned()));
         assert_eq!(found.apt, apt.into());

@@ -16,9 +16,11 @@ pub(crate) async fn an_image_of_a_registry_is_a_layer(bench: &Bench) {
     ]);
     let registry = Registry::serve("some/system", &tree, json!({}));
     let reference = format!("{}/some/system:1", registry.address);
-    let digest = bench.engine.resolve(&reference).await.unwrap();
+    let digest = bench.engine.resolve(&reference, None).await.unwrap();
     let new = bench.new_layer(None);
-    let pulled = bench.engine.pull(&new, &reference, &digest, &|_, _| {});
+    let pulled = bench
+        .engine
+        .pull(&new, &reference, &digest, None, &|_, _| {});
     pulled.await.unwrap();
     let check = "cd /closed; stat -c '%n %a %u:%g' . file; cat file";
     let expected = if bench.has_only_root().await {

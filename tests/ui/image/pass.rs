@@ -48,6 +48,23 @@ const OPTIONS: Image = image!(
         .uv_sync("functions/data/project", frozen = false)
         .run_commands("make", secrets = [Secret::from_dotenv("no/such/.env")])
 );
+const CONDA: Image = image!(
+    micromamba(python_version = "3.12", builder_version = "2025.06")
+        .micromamba_install(
+            "pytorch",
+            "pytorch-cuda=12.1",
+            channels = ["pytorch", "nvidia"],
+            force_build = true
+        )
+        .micromamba_install(spec_file = "functions/data/conda/environment.yml")
+        .pip_install("six==1.17.0")
+);
+const MORE_CONDA: Image = image!(CONDA.micromamba_install("numpy >=1.26,<2"));
+const PRIVATE: Image = image!(from_registry(
+    "box.example/team/ml:1",
+    secret = Secret::from_name("registry-credentials"),
+    add_python = "3.11"
+));
 const MORE: Image = image!(self::ML.pip_install("torch==2.1.0"));
 const SAME: Image = image!(MORE);
 const NOTHING: Image = image!(scratch());
@@ -207,12 +224,36 @@ fn an_image_extends_another_and_knows_how_it_was_named() {
 }
 
 #[test]
+fn conda_files_are_read_while_compiling() {
+    let Base::Micromamba(base) = CONDA.spec().base else {
+        panic!()
+    };
+    assert_eq!(base.python.series, "3.12");
+    let [
+        Step::MicromambaInstall(written),
+        Step::MicromambaInstall(read),
+        _,
+    ] = CONDA.spec().steps
+    else {
+        panic!()
+    };
+    assert_eq!(written.channels, ["pytorch", "nvidia"]);
+    assert_eq!(read.specs, ["greet=1", "words <2"]);
+    assert_eq!(read.channels, ["conda-forge"]);
+    assert!(MORE_CONDA.spec().has_conda() && !ML.spec().has_conda());
+}
+
+#[test]
 fn images_stand_in_functions_statics_arrays_and_macros() {
     let local = image!(NOTHING.env({ "X": "1" }));
     assert_eq!(verbs(local), ["env"]);
     assert_eq!(verbs(with_package!("git")), ["apt_install"]);
     assert!(
         matches!(ALPINE.spec().base, Base::FromRegistry(base) if base.reference == "alpine:3.20")
+    );
+    let credentials = Secret::from_name("registry-credentials");
+    assert!(
+        matches!(PRIVATE.spec().base, Base::FromRegistry(base) if base.secret == Some(credentials))
     );
     assert_eq!(PAIR.map(|image| image.spec().steps.len()), [1, 1]);
     assert!(matches!(PAIR[1].spec().base, Base::Image(_)));

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::docker_config::read_json;
 use super::reference::DOCKER_HUB;
+use crate::secrets::Login;
 
 /// How long a helper program may take. One that asks a question nobody sees would take forever.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,6 +37,18 @@ pub(crate) struct Credentials {
     pub(crate) identity_token: Option<String>,
     /// What they are for, as Docker names it.
     pub(crate) server: String,
+}
+
+impl Credentials {
+    /// Of a login at a registry.
+    pub(crate) fn of(login: &Login, registry: &str) -> Self {
+        Self {
+            username: login.username.clone(),
+            password: login.password.clone(),
+            identity_token: None,
+            server: key(registry).to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for Credentials {

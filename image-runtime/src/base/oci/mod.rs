@@ -41,6 +41,7 @@ pub use push::{Blob, Push};
 use crate::base::download::{self, DownloadError, Downloads, Tries, Wanted};
 use crate::digest::Digest;
 use crate::engine::EngineError;
+use crate::secrets::Login;
 use crate::spec::ImageConfig;
 use crate::store::Folder;
 use failure::Failure;
@@ -60,14 +61,16 @@ const PARALLEL: usize = 4;
 const MOST_INDEXES: usize = 3;
 
 /// A client of registries. It keeps connections and logins between requests; making one costs nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     downloads: Folder,
     docker_config: Option<PathBuf>,
     mirror: Option<String>,
+    /// What the registry of a reference is told in place of what Docker's configuration has.
+    login: Option<Login>,
     /// For everything else and for the loopback, to pull with and to push with.
     http: [OnceLock<reqwest::Client>; 4],
-    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    sessions: Arc<Mutex<HashMap<String, Arc<Session>>>>,
 }
 
 /// Who takes the layers of an image while they arrive.
@@ -129,8 +132,9 @@ impl Client {
             downloads,
             docker_config: docker_config::folder(),
             mirror: reference::mirror(),
+            login: None,
             http: Default::default(),
-            sessions: Mutex::default(),
+            sessions: Arc::default(),
         }
     }
 
@@ -147,6 +151,17 @@ impl Client {
             docker_config: folder,
             ..self
         }
+    }
+
+    /// A client that tells the registry of a reference, but no mirror, of a login, if there is one.
+    #[must_use]
+    pub fn logged_in(&self, login: Option<&Login>) -> Self {
+        let mut client = self.clone();
+        if login.is_some() {
+            client.login = login.cloned();
+            client.sessions = Arc::default();
+        }
+        client
     }
 
     /// Asks which manifest a reference names today. The answer is `sha256:…`.
@@ -215,8 +230,10 @@ impl Client {
         with: impl Fn(Arc<Session>, Reference) -> BoxFuture<'a, Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let mut failed = None;
+        let own = reference.registry.clone();
         for source in reference.sources(self.mirror.as_deref()) {
-            let failure = match self.session(&source) {
+            let login = self.login.as_ref().filter(|_| source.registry == own);
+            let failure = match self.session(&source, login) {
                 Ok(session) => match with(Arc::clone(&session), source).await {
                     Ok(done) => return Ok(done),
                     Err(failure) => session.explain(failure).await,
@@ -233,7 +250,7 @@ impl Client {
         Err(failed.expect("every reference has a source"))
     }
 
-    fn session(&self, source: &Reference) -> Result<Arc<Session>, Failure> {
+    fn session(&self, source: &Reference, login: Option<&Login>) -> Result<Arc<Session>, Failure> {
         let place = Place::of(source)?;
         let name = source.name();
         let mut sessions = self.sessions.lock().expect("nobody panics with it");
@@ -242,7 +259,8 @@ impl Client {
         }
         let http = self.http(place.loopback, false)?;
         let config = self.docker_config.clone();
-        let session = Arc::new(Session::new(http, place, config, Access::Pull));
+        let session = Session::new(http, place, config, Access::Pull).logged_in(login);
+        let session = Arc::new(session);
         sessions.insert(name, Arc::clone(&session));
         Ok(session)
     }

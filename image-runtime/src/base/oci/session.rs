@@ -8,13 +8,14 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::Mutex;
 
 use super::challenge::{Challenge, challenges};
-use super::credentials::{Found, credentials_for};
+use super::credentials::{Credentials, Found, credentials_for};
 use super::failure::Failure;
 use super::login;
 use super::manifest::{DOCUMENT_LIMIT, accepted, sha256};
 use super::place::Place;
 use crate::base::download::{DownloadError, Transport};
 use crate::digest::Digest;
+use crate::secrets::Login;
 
 /// The most bytes that are read of an answer that is an error.
 pub(super) const ERROR_LIMIT: u64 = 64 * 1024;
@@ -33,6 +34,8 @@ pub(super) struct Session {
     place: Place,
     access: Access,
     docker_config: Option<PathBuf>,
+    /// Whether the credentials are of a secret.
+    given: bool,
     state: Mutex<State>,
 }
 
@@ -57,7 +60,27 @@ impl Session {
             place,
             access,
             docker_config,
+            given: false,
             state: Mutex::default(),
+        }
+    }
+
+    /// Tells the registry of a login, where there is one.
+    pub(super) fn logged_in(self, login: Option<&Login>) -> Self {
+        let Some(login) = login else { return self };
+        let credentials = Some(Credentials::of(login, &self.place.registry));
+        let found = Found {
+            credentials,
+            problem: None,
+        };
+        let state = State {
+            header: None,
+            found: Some(found),
+        };
+        Self {
+            given: true,
+            state: Mutex::new(state),
+            ..self
         }
     }
 
@@ -205,6 +228,7 @@ impl Session {
         let registry = &self.place.registry;
         let more = match found.map(|found| (&found.problem, &found.credentials)) {
             Some((Some(problem), _)) => problem.clone(),
+            _ if self.given => "with the login of the image’s `secret`".to_owned(),
             Some((None, Some(_))) => {
                 format!("with the credentials that Docker's configuration has for `{registry}`")
             }

@@ -25,6 +25,7 @@ use super::{
     NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::LayerId;
+use crate::secrets::Login;
 use crate::spec::ImageConfig;
 
 const ENGINE: &str = "Docker";
@@ -155,8 +156,8 @@ impl Engine for DockerEngine {
         self.0.add_files(new, files).await
     }
 
-    async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
-        self.0.resolve(reference).await
+    async fn resolve(&self, reference: &str, login: Option<&Login>) -> Result<String, EngineError> {
+        self.0.resolve(reference, login).await
     }
 
     async fn pull(
@@ -164,9 +165,10 @@ impl Engine for DockerEngine {
         new: &NewLayer,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
-        self.0.pull(new, reference, digest, progress).await
+        self.0.pull(new, reference, digest, login, progress).await
     }
 
     async fn export(

@@ -13,10 +13,11 @@ use tokio::time::timeout;
 
 use super::Daemon;
 use super::error::{optional, said};
-use crate::base::oci::credentials::credentials_for;
+use crate::base::oci::credentials::{Credentials, credentials_for};
 use crate::base::oci::docker_config;
 use crate::base::oci::reference::{Reference, mirror};
 use crate::engine::{EngineError, NewLayer};
+use crate::secrets::Login;
 use crate::spec::ImageConfig;
 
 /// How long a registry may take to tell a digest.
@@ -26,10 +27,22 @@ fn sources(reference: &str) -> Vec<Reference> {
     Reference::parse(reference).sources(mirror().as_deref())
 }
 
-/// The user's credentials for a registry, as a daemon takes them.
-async fn credentials(registry: &str) -> Option<DockerCredentials> {
-    let found = credentials_for(registry, docker_config::folder().as_deref()).await;
-    let credentials = found.credentials?;
+/// The credentials for a registry, as a daemon takes them: a login is for the reference's own, and not for a mirror.
+async fn credentials(
+    registry: &str,
+    reference: &str,
+    login: Option<&Login>,
+) -> Option<DockerCredentials> {
+    let login = login.filter(|_| Reference::parse(reference).registry == registry);
+    let credentials = match login {
+        Some(login) => Credentials::of(login, registry),
+        None => {
+            let folder = docker_config::folder();
+            credentials_for(registry, folder.as_deref())
+                .await
+                .credentials?
+        }
+    };
     Some(DockerCredentials {
         username: Some(credentials.username),
         password: Some(credentials.password),
@@ -40,13 +53,17 @@ async fn credentials(registry: &str) -> Option<DockerCredentials> {
 }
 
 impl Daemon {
-    pub(super) async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
+    pub(super) async fn resolve(
+        &self,
+        reference: &str,
+        login: Option<&Login>,
+    ) -> Result<String, EngineError> {
         if let Some(digest) = Reference::parse(reference).digest {
             return Ok(digest);
         }
         let mut failed = None;
         for source in sources(reference) {
-            let credentials = credentials(&source.registry).await;
+            let credentials = credentials(&source.registry, reference, login).await;
             let name = source.tagged();
             let asked = self.docker.inspect_registry_image(&name, credentials);
             match timeout(PATIENCE, asked)
@@ -82,11 +99,12 @@ impl Daemon {
         new: &NewLayer,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
         let (image, pulled) = match self.image(digest).await? {
             Some(local) => (local, None),
-            None => self.pull_first(reference, digest, progress).await?,
+            None => self.pull_first(reference, digest, login, progress).await?,
         };
         self.adopt(&image, new).await?;
         if let Some(name) = pulled {
@@ -102,6 +120,7 @@ impl Daemon {
         &self,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<(ImageInspect, Option<String>), EngineError> {
         let mut failed = None;
@@ -111,7 +130,7 @@ impl Daemon {
                 return Ok((image, None));
             }
             let options = CreateImageOptionsBuilder::new().from_image(&name).build();
-            let credentials = credentials(&source.registry).await;
+            let credentials = credentials(&source.registry, reference, login).await;
             let mut sum = Sum::default();
             let pulled = self
                 .docker

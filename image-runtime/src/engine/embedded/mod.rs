@@ -42,6 +42,7 @@ use super::{
 };
 use crate::base::oci;
 use crate::digest::LayerId;
+use crate::secrets::Login;
 use crate::spec::ImageConfig;
 use crate::store::Store;
 
@@ -214,8 +215,8 @@ impl Engine for EmbeddedEngine {
             .map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
-    async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
-        self.registries.resolve(reference).await
+    async fn resolve(&self, reference: &str, login: Option<&Login>) -> Result<String, EngineError> {
+        self.registries.logged_in(login).resolve(reference).await
     }
 
     async fn pull(
@@ -223,10 +224,12 @@ impl Engine for EmbeddedEngine {
         new: &NewLayer,
         reference: &str,
         digest: &str,
+        login: Option<&Login>,
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<ImageConfig, EngineError> {
         let image = (reference, digest);
-        let pulled = pull::pull(&self.registries, &self.layers, new, image, progress).await;
+        let registries = self.registries.logged_in(login);
+        let pulled = pull::pull(&registries, &self.layers, new, image, progress).await;
         pulled.map_err(|error| error.on_disk_of(self.layers.path()))
     }
 
