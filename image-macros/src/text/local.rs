@@ -127,14 +127,14 @@ mod tests {
 
     #[test]
     fn each_kind_of_path_names_the_verb_of_the_other() {
-        let checks: [(fn(&str) -> _, _, _); 4] = [
+        let checks: [(crate::keyword::TextCheck, _, _); 4] = [
             (copied_file, "src", "`copy_local_dir` takes it"),
             (added_file, "src", "`add_local_dir` takes it"),
             (copied_directory, "Cargo.toml", "`copy_local_file` takes it"),
             (added_directory, "Cargo.toml", "`add_local_file` takes it"),
         ];
         for (check, path, help) in checks {
-            let text = Result::<(), Fault>::unwrap_err(check(path)).text();
+            let text = check(path).unwrap_err().text();
             assert!(text.ends_with(&format!("help: {help}")), "{text}");
         }
         assert!(!directory("Cargo.toml").unwrap_err().text().contains("help"));
