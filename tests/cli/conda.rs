@@ -193,6 +193,10 @@ fn a_lock_holds_conda_packages_and_brings_exactly_them() {
     let locked = |arguments: &[&str], channels: &Path| {
         program(env!("CARGO_BIN_EXE_conda_locked"), arguments)
             .env("IMAGE_LOCK", &lock)
+            .env(
+                "IMAGE_LOCKED",
+                if arguments[0] == "lock" { "" } else { "1" },
+            )
             .env("IMAGE_CONDA_MIRROR", channels)
             .run()
     };
@@ -207,10 +211,10 @@ fn a_lock_holds_conda_packages_and_brings_exactly_them() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
-    locked(&["build", "--locked"], channels()).good();
+    locked(&["build"], channels()).good();
     let words = locked(&["call", "words"], channels()).good().stdout;
     assert_eq!(words.trim(), "\"1.0 /opt/conda/share\"");
-    locked(&["build", "--locked"], new.path()).with(
+    locked(&["build"], new.path()).with(
         1,
         &["no channel has what is locked any more: words-1.0-0.conda"],
     );
