@@ -77,7 +77,7 @@ fn what_is_not_there_is_named_with_what_there_is() {
     ");
     insta::assert_snapshot!(said(&["call", "nope"], 2), @r"
     error: no function is called `nope`
-      help: this program has `add`, `counter.add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `sleep`
+      help: this program has `add`, `counter.add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `relay`, `sleep`
     ");
     insta::assert_snapshot!(said(&["nope"], 2), @r"
     error: unrecognized subcommand 'nope'
@@ -130,6 +130,23 @@ fn a_call_prints_its_result_and_nothing_else() {
     let ended = subject(&["call", "--json", "sleep", "0"]).run().good();
     assert_eq!(ended.stdout, "null\n");
     assert!(ended.stderr.ends_with(" │ asleep\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_a_called_function_calls_in_turn_prints_under_its_own_name() {
+    if !engine() {
+        return;
+    }
+    let ended = subject(&["call", "relay", "0"]).run().good();
+    assert_eq!(ended.stdout, "null\n");
+    let line = |text: &str| {
+        let lines = ended.stderr.lines().find(|line| line.ends_with(text));
+        lines
+            .unwrap_or_else(|| panic!("{}", ended.stderr))
+            .to_owned()
+    };
+    assert!(line(" │ relaying").contains("relay "), "{}", ended.stderr);
+    assert!(line(" │ asleep").contains("sleep "), "{}", ended.stderr);
 }
 
 #[test]

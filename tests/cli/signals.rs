@@ -95,9 +95,11 @@ fn a_call_that_is_ended_leaves_nothing() {
         return;
     }
     for (signal, code) in SIGNALS {
-        let mut program = subject(&["call", "sleep", "1000"]).start();
-        program.until("│ asleep");
-        end(program, signal, code);
+        for function in ["sleep", "relay"] {
+            let mut program = subject(&["call", function, "1000"]).start();
+            program.until("│ asleep");
+            end(program, signal, code);
+        }
     }
 }
 

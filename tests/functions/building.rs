@@ -92,12 +92,21 @@ fn sleep_while_building() {
     std::thread::sleep(std::time::Duration::from_secs(600));
 }
 
+#[app::function]
+fn call_while_building() -> anyhow::Result<()> {
+    Ok(write_later::remote().blocking()?)
+}
+
 const FAILING_FUNCTION: Image = image!(scratch().run_function(fail));
+const CALLING: Image = image!(scratch().run_function(call_while_building));
 const PANICKING: Image = image!(scratch().run_function(panic_while_building));
 const SLEEPING: Image = image!(scratch().run_function(sleep_while_building));
 
 #[app::function(image = FAILING_FUNCTION)]
 fn in_failing_function() {}
+
+#[app::function(image = CALLING)]
+fn in_calling_function() {}
 
 #[app::function(image = PANICKING)]
 fn in_panicking_function() {}
@@ -117,6 +126,13 @@ async fn a_function_that_fails_fails_the_build_with_all_that_it_says() {
     ] {
         assert!(text.contains(said), "{text}");
     }
+    let error = in_calling_function::remote().await.unwrap_err();
+    assert_eq!(error.kind(), CallErrorKind::Build, "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("`write_later` cannot be called here"),
+        "{text}"
+    );
     let error = in_panicking_function::remote().await.unwrap_err();
     assert_eq!(error.kind(), CallErrorKind::Build, "{error}");
     assert!(error.to_string().contains("no weights at all"), "{error}");

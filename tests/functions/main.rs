@@ -11,6 +11,7 @@ mod images;
 mod limits;
 mod many;
 mod mounted;
+mod nested;
 mod output;
 mod pools;
 mod python;

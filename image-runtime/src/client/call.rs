@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 use super::future::Anywhere;
 use super::handle::Handle;
 use super::job::Wishes;
-use super::{CallError, Callee, Host};
-use crate::protocol::value;
-use crate::spec::{FunctionSpec, Retries};
+use super::route::Route;
+use super::{CallError, Callee};
+use crate::protocol::{How, value};
+use crate::spec::FunctionSpec;
 
 /// A call of an annotated function: `.await` it, or use [`.blocking()`](Self::blocking) without a runtime.
 ///
@@ -39,7 +40,7 @@ impl<T> Call<T> {
         Self {
             callee: callee.into(),
             arguments,
-            wishes: Wishes::default(),
+            wishes: Wishes::of(How::Once),
             running: None,
             result: PhantomData,
         }
@@ -55,13 +56,17 @@ impl<T> Call<T> {
     /// How often a call that failed is made again, instead of what the function's `retries` keyword says: each time after a
     /// second. See [`FunctionOptions::retries`](crate::spec::FunctionOptions::retries) for what is retried.
     pub fn retries(mut self, times: u32) -> Self {
-        self.wishes.retries = Some(Retries::times(times));
+        self.wishes.retries = Some(times);
         self
     }
 
     /// Makes the call at once, in the background. `f::spawn(…)` is short for `f::remote(…).spawn()`.
     pub fn spawn(self) -> Handle<T> {
-        Handle::new(self.callee, self.arguments, self.wishes)
+        let wishes = Wishes {
+            how: How::Spawned,
+            ..self.wishes
+        };
+        Handle::new(self.callee, self.arguments, wishes)
     }
 }
 
@@ -96,14 +101,13 @@ impl<T: DeserializeOwned> Future for Call<T> {
 }
 
 /// Makes a call, and waits for its encoded result.
-pub(super) async fn run(
+async fn run(
     callee: Callee,
     arguments: Result<Vec<u8>, String>,
     wishes: Wishes,
 ) -> Result<Vec<u8>, CallError> {
     let arguments = arguments.map_err(|reason| not_encoded(callee.function, &reason))?;
-    let target = Host::get().await?.target(&callee, wishes).await?;
-    target.call(arguments).await
+    Route::find(&callee, wishes).await?.call(arguments).await
 }
 
 pub(super) fn not_encoded(function: &FunctionSpec, reason: &str) -> CallError {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::build::BuildError;
 use crate::engine::EngineError;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, Fault};
 use crate::secrets::SecretError;
 use crate::worker::{CallFailure, StartError};
 
@@ -34,6 +34,20 @@ pub enum CallErrorKind {
     Engine,
 }
 
+/// All kinds, in the order by which they cross between processes of one build.
+const KINDS: [CallErrorKind; 10] = [
+    CallErrorKind::Returned,
+    CallErrorKind::Panicked,
+    CallErrorKind::TimedOut,
+    CallErrorKind::Cancelled,
+    CallErrorKind::Died,
+    CallErrorKind::OutOfMemory,
+    CallErrorKind::Build,
+    CallErrorKind::NoSuchGpu,
+    CallErrorKind::Encoding,
+    CallErrorKind::Engine,
+];
+
 /// What to do about too little memory.
 const MORE_MEMORY: &str = "\n  help: give it more with `memory = \"…\"`";
 
@@ -55,6 +69,20 @@ impl CallError {
             kind,
             text: text.into(),
         }
+    }
+
+    /// The error as it crosses to the process that asked for the call.
+    pub(super) fn to_fault(&self) -> Fault {
+        Fault {
+            kind: self.kind as u8,
+            text: self.text.clone(),
+        }
+    }
+
+    /// The error of a call that another process made.
+    pub(super) fn of_fault(fault: Fault) -> Self {
+        let kind = KINDS.get(usize::from(fault.kind)).copied();
+        Self::new(kind.unwrap_or(CallErrorKind::Engine), fault.text)
     }
 
     pub(super) fn timed_out(function: &str, limit: Duration) -> Self {
@@ -222,6 +250,14 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("cannot write\n  help: write elsewhere")]
     struct Outer(#[source] Inner);
+
+    #[test]
+    fn an_error_crosses_between_processes_unchanged() {
+        for kind in KINDS {
+            let error = CallError::of_fault(CallError::new(kind, "why").to_fault());
+            assert_eq!((error.kind(), &*error.text), (kind, "why"));
+        }
+    }
 
     #[test]
     fn what_can_be_done_comes_after_what_happened() {

@@ -2,18 +2,21 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use super::call::{block_on, decoded, run};
+use super::call::{block_on, decoded, not_encoded};
 use super::future::{Anywhere, runtime};
 use super::job::Wishes;
+use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
 use crate::spec::FunctionSpec;
+use crate::worker;
 
 /// A call that was made by `f::spawn(…)` and runs in the background, whether or not anybody waits for it.
 ///
@@ -32,6 +35,10 @@ struct State {
     finished: Notify,
     /// Told when the call is to end.
     cancelled: Notify,
+    /// Whether somebody waits for it without a limit.
+    is_awaited: AtomicBool,
+    /// Where it is made.
+    route: OnceLock<Route>,
 }
 
 /// What tells a spawned call from all others of the programs that run on this machine.
@@ -66,12 +73,14 @@ impl<T> Handle<T> {
             result: OnceLock::new(),
             finished: Notify::new(),
             cancelled: Notify::new(),
+            is_awaited: AtomicBool::new(false),
+            route: OnceLock::new(),
         });
         let told = Arc::clone(&state);
         let begun = Instant::now();
-        runtime().spawn(async move {
+        let mut call = Box::pin(async move {
             let result = tokio::select! {
-                result = run(callee, arguments, wishes) => result,
+                result = told.run(callee, arguments, wishes) => result,
                 () = told.cancelled.notified() => {
                     Err(CallError::cancelled(function.name, "`Handle::cancel`", begun.elapsed()))
                 }
@@ -79,6 +88,11 @@ impl<T> Handle<T> {
             let _ = told.result.set(result);
             told.finished.notify_waiters();
         });
+        // A function in a container may end before another thread has asked for it.
+        let _entered = runtime().enter();
+        if !worker::is_serving() || call.as_mut().now_or_never().is_none() {
+            runtime().spawn(call);
+        }
         Self {
             state,
             result: PhantomData,
@@ -114,6 +128,10 @@ impl<T: DeserializeOwned> Handle<T> {
     pub fn get(&self) -> impl Future<Output = Result<T, CallError>> + Send + use<T> {
         let state = Arc::clone(&self.state);
         async move {
+            if state.result.get().is_none() {
+                state.is_awaited.store(true, Ordering::SeqCst);
+                state.say_whether_awaited();
+            }
             state.finished().await;
             state.decoded()
         }
@@ -161,6 +179,29 @@ impl<T: DeserializeOwned> Handle<T> {
 }
 
 impl State {
+    async fn run(
+        &self,
+        callee: Callee,
+        arguments: Result<Vec<u8>, String>,
+        wishes: Wishes,
+    ) -> Result<Vec<u8>, CallError> {
+        let arguments = arguments.map_err(|reason| not_encoded(self.function, &reason))?;
+        let route = Route::find(&callee, wishes).await?;
+        let _ = self.route.set(route.clone());
+        let call = route.call(arguments);
+        self.say_whether_awaited();
+        call.await
+    }
+
+    /// Of those who say that it is awaited and where it is made, the second tells.
+    fn say_whether_awaited(&self) {
+        if self.is_awaited.load(Ordering::SeqCst)
+            && let Some(route) = self.route.get()
+        {
+            route.is_awaited();
+        }
+    }
+
     async fn finished(&self) {
         loop {
             let finished = self.finished.notified();

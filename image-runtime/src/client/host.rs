@@ -17,10 +17,10 @@ use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets;
-use crate::spec::{FunctionSpec, Image};
+use crate::spec::{FunctionSpec, Image, Retries};
 use crate::store::{self, Bytes, Store};
 use crate::ui::{Ui, UiOptions};
-use crate::worker::{self, Launcher, Reaper};
+use crate::worker::{Launcher, Reaper};
 
 /// What this process was started for.
 #[derive(Clone, Debug)]
@@ -61,13 +61,6 @@ impl Host {
     }
 
     async fn open() -> Result<Arc<Self>, CallError> {
-        if worker::is_serving() {
-            return Err(CallError::new(
-                CallErrorKind::Engine,
-                "a function that runs in a container cannot call another one\n  \
-                 help: call it on the host, and hand its result over",
-            ));
-        }
         let mut settings = SETTINGS.get().cloned().unwrap_or_else(|| HostSettings {
             worker_arguments: None,
             events: Ui::new(UiOptions::default()).events(),
@@ -130,6 +123,14 @@ impl Host {
     /// The image a function runs in.
     pub(crate) fn image_of(&self, function: &FunctionSpec) -> Image {
         self.program.image_of(function)
+    }
+
+    /// The function of a name.
+    pub(super) fn function(&self, name: &str) -> Result<&'static FunctionSpec, CallError> {
+        self.program.function(name).ok_or_else(|| {
+            let text = format!("this program has no function `{name}`");
+            CallError::new(CallErrorKind::Engine, text)
+        })
     }
 
     /// Builds what is missing of an image.
@@ -205,6 +206,7 @@ impl Host {
             if let Some(most) = gpu::most_containers(options.gpu, inventory) {
                 size.max = size.max.min(most);
                 size.min = size.min.min(most);
+                size.is_bound = true;
             }
         }
         let secrets = secrets::values(&self.program.secrets_of(function))
@@ -248,7 +250,8 @@ impl Host {
             function,
             pool: self.pools.get(key),
             timeout: wishes.timeout.or(options.timeout),
-            retries: wishes.retries.or(options.retries),
+            retries: wishes.retries.map(Retries::times).or(options.retries),
+            nested: wishes.nested,
         }))
     }
 

@@ -46,6 +46,11 @@ impl Inbox {
         self.taken.swap(0, Ordering::AcqRel)
     }
 
+    /// Counts items that were taken elsewhere.
+    pub(super) fn add_taken(&self, items: u32) {
+        self.taken.fetch_add(items, Ordering::AcqRel);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, Delivery)>> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,6 +90,29 @@ impl Receiver {
         match self.take() {
             Some(arrived) => Poll::Ready(arrived),
             None => Poll::Pending,
+        }
+    }
+}
+
+/// Says when a consumer goes before the next arrival.
+struct Abandon<'a, F: Fn()>(&'a Receiver, F);
+
+impl<F: Fn()> Drop for Abandon<'_, F> {
+    fn drop(&mut self) {
+        self.0.close();
+        (self.1)();
+    }
+}
+
+impl Receiver {
+    /// Waits for the end of a call that has no items. Where this is dropped before, nobody waits any more, and `abandoned` is told.
+    pub(super) async fn end(&self, abandoned: impl Fn()) -> Result<Vec<u8>, CallError> {
+        let on_drop = Abandon(self, abandoned);
+        let (_, delivery) = std::future::poll_fn(|context| self.poll(context)).await;
+        std::mem::forget(on_drop);
+        match delivery {
+            Delivery::End(result) => result,
+            Delivery::Item(_) => unreachable!("only streams have items"),
         }
     }
 }

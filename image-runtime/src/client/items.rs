@@ -3,7 +3,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,10 +12,10 @@ use serde::de::DeserializeOwned;
 use super::call::{block_on, decoded, not_encoded};
 use super::future::Anywhere;
 use super::inbox::{Delivery, Receiver};
-use super::job::{Job, Target, Wishes};
-use super::pool::Pool;
-use super::{CallError, Callee, Host};
-use crate::protocol::CREDIT;
+use super::job::Wishes;
+use super::route::Route;
+use super::{CallError, Callee};
+use crate::protocol::{CREDIT, How};
 
 /// The items of an annotated function that returns an iterator or a stream, as they are made.
 ///
@@ -34,8 +33,8 @@ pub struct Items<T> {
 
 enum State {
     New(Result<Vec<u8>, String>),
-    Preparing(Anywhere<Result<Arc<Target>, CallError>>, Vec<u8>),
-    Running(Arc<Target>, Receiver),
+    Preparing(Anywhere<Result<Route, CallError>>, Vec<u8>),
+    Running(Route, Receiver),
     Ended,
 }
 
@@ -45,7 +44,7 @@ impl<T> Items<T> {
     pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>) -> Self {
         Self {
             callee: callee.into(),
-            wishes: Wishes::default(),
+            wishes: Wishes::of(How::Once),
             state: State::New(arguments),
             result: PhantomData,
         }
@@ -102,20 +101,20 @@ impl<T: DeserializeOwned> Items<T> {
                     let arguments = std::mem::replace(arguments, Ok(Vec::new()))
                         .map_err(|reason| not_encoded(self.callee.function, &reason))?;
                     let (callee, wishes) = (self.callee.clone(), self.wishes);
-                    let target = async move { Host::get().await?.target(&callee, wishes).await };
-                    self.state = State::Preparing(Anywhere::new(target), arguments);
+                    let route = async move { Route::find(&callee, wishes).await };
+                    self.state = State::Preparing(Anywhere::new(route), arguments);
                 }
-                State::Preparing(target, arguments) => {
-                    let target = ready!(Pin::new(target).poll(context))?;
+                State::Preparing(route, arguments) => {
+                    let route = ready!(Pin::new(route).poll(context))?;
                     let receiver = Receiver::default();
                     let arguments = std::mem::take(arguments);
-                    Pool::submit(Job::new(&target, arguments, &receiver, 0, true));
-                    self.state = State::Running(target, receiver);
+                    route.submit(arguments, &receiver, 0, true);
+                    self.state = State::Running(route, receiver);
                 }
-                State::Running(target, receiver) => match ready!(receiver.poll(context)).1 {
+                State::Running(route, receiver) => match ready!(receiver.poll(context)).1 {
                     Delivery::Item(item) => {
                         if receiver.count() >= CREDIT / 2 {
-                            target.pool.look_up();
+                            route.look_up();
                         }
                         return Poll::Ready(Some(Ok(item)));
                     }
@@ -149,9 +148,9 @@ impl<T: DeserializeOwned> Stream for Items<T> {
 
 impl<T> Items<T> {
     fn stop(&mut self) {
-        if let State::Running(target, receiver) = &self.state {
+        if let State::Running(route, receiver) = &self.state {
             receiver.close();
-            target.pool.look_up();
+            route.look_up();
         }
         self.state = State::Ended;
     }

@@ -6,13 +6,40 @@ use std::time::{Duration, Instant};
 use super::inbox::{Delivery, Inbox, Receiver};
 use super::pool::Pool;
 use super::{CallError, future};
+use crate::protocol::How;
 use crate::spec::{FunctionSpec, Retries};
+use crate::worker::{self, Current};
 
 /// What a caller says of a call, over what the function's keywords say.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wishes {
     pub(super) timeout: Option<Duration>,
-    pub(super) retries: Option<Retries>,
+    pub(super) retries: Option<u32>,
+    pub(super) how: How,
+    /// In a container, the call whose function calls.
+    pub(super) by: Option<Current>,
+    /// On the host, what it knows of calls that a function in a container asked for.
+    pub(super) nested: Nested,
+}
+
+/// What the host knows of calls that a function in a container asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nested {
+    /// Their name; 0 for calls that the program makes.
+    pub(super) name: u64,
+    /// Inside how many calls they are. Those who wait for them keep places, so the deepest come first.
+    pub(super) depth: usize,
+}
+
+impl Wishes {
+    /// Nothing special, of the code that asks for this.
+    pub(super) fn of(how: How) -> Self {
+        Self {
+            how,
+            by: worker::current(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A function, ready to be called: its image is there.
@@ -22,6 +49,8 @@ pub(super) struct Target {
     pub(super) pool: Arc<Pool>,
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Option<Retries>,
+    /// See [`Wishes::nested`].
+    pub(super) nested: Nested,
 }
 
 /// One call.
@@ -52,7 +81,12 @@ impl Target {
             return self.answer(&receiver).await;
         };
         let mut tell = self.pool.output_of(self.function.name, worker.name());
-        let call = worker.call(self.function.name, &job.arguments, &mut *tell);
+        let call = worker.call(
+            self.function.name,
+            &job.arguments,
+            self.nested.name,
+            &mut *tell,
+        );
         let answer = match self.timeout {
             None => call.await,
             // Dropping the worker, which is in the middle of the call, ends its container.
@@ -82,23 +116,7 @@ impl Target {
     }
 
     async fn answer(&self, receiver: &Receiver) -> Result<Vec<u8>, CallError> {
-        let on_drop = Abandon(&self.pool, receiver);
-        let delivery = std::future::poll_fn(|context| on_drop.1.poll(context)).await;
-        std::mem::forget(on_drop);
-        match delivery.1 {
-            Delivery::End(result) => result,
-            Delivery::Item(_) => unreachable!("only streams have items"),
-        }
-    }
-}
-
-/// Tells the pool when a caller goes before the answer came.
-struct Abandon<'a>(&'a Arc<Pool>, &'a Receiver);
-
-impl Drop for Abandon<'_> {
-    fn drop(&mut self) {
-        self.1.close();
-        self.0.look_up();
+        receiver.end(|| self.pool.look_up()).await
     }
 }
 
@@ -124,6 +142,11 @@ impl Job {
     /// The function's name.
     pub(super) fn name(&self) -> &'static str {
         self.target.function.name
+    }
+
+    /// Inside how many calls it is.
+    pub(super) fn depth(&self) -> usize {
+        self.target.nested.depth
     }
 
     /// Whether nobody waits for it any more.

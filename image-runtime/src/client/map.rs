@@ -5,7 +5,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ use serde::de::DeserializeOwned;
 use super::call::{block_on, decoded, not_encoded};
 use super::future::Anywhere;
 use super::inbox::{Delivery, Receiver};
-use super::job::{Job, Target, Wishes};
-use super::pool::Pool;
-use super::{CallError, CallErrorKind, Callee, Host};
-use crate::spec::Retries;
+use super::job::Wishes;
+use super::route::Route;
+use super::{CallError, CallErrorKind, Callee};
+use crate::protocol::How;
 
 /// How many bytes of arguments and results may be under way, as long as every container has something to do.
 const MOST_BYTES: usize = 64 << 20;
@@ -42,8 +41,8 @@ pub struct Map<'a, T> {
     is_ordered: bool,
     /// Why an end of the inputs is no good one.
     broken: Option<CallError>,
-    preparing: Option<Anywhere<Result<Arc<Target>, CallError>>>,
-    target: Option<Result<Arc<Target>, CallError>>,
+    preparing: Option<Anywhere<Result<Route, CallError>>>,
+    route: Option<Result<Route, CallError>>,
     receiver: Receiver,
     /// The inputs that were read and whose results were not handed on, by number.
     slots: BTreeMap<u64, Slot>,
@@ -91,12 +90,12 @@ impl<'a, T> Map<'a, T> {
     fn of(callee: Callee, inputs: Inputs<'a>) -> Self {
         Self {
             callee,
-            wishes: Wishes::default(),
+            wishes: Wishes::of(How::Many),
             inputs: Some(inputs),
             is_ordered: true,
             broken: None,
             preparing: None,
-            target: None,
+            route: None,
             receiver: Receiver::default(),
             slots: BTreeMap::new(),
             done: VecDeque::new(),
@@ -121,7 +120,7 @@ impl<'a, T> Map<'a, T> {
 
     /// How often each call that failed is made again, instead of what the function's `retries` keyword says.
     pub fn retries(mut self, times: u32) -> Self {
-        self.wishes.retries = Some(Retries::times(times));
+        self.wishes.retries = Some(times);
         self
     }
 }
@@ -155,26 +154,26 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
     }
 
     /// Makes the function ready, once.
-    fn poll_target(&mut self, context: &mut Context<'_>) -> Poll<Result<Arc<Target>, CallError>> {
-        if let Some(target) = &self.target {
-            return Poll::Ready(target.clone());
+    fn poll_route(&mut self, context: &mut Context<'_>) -> Poll<Result<Route, CallError>> {
+        if let Some(route) = &self.route {
+            return Poll::Ready(route.clone());
         }
         let (callee, wishes) = (self.callee.clone(), self.wishes);
         let preparing = self.preparing.get_or_insert_with(|| {
-            Anywhere::new(async move { Host::get().await?.target(&callee, wishes).await })
+            Anywhere::new(async move { Route::find(&callee, wishes).await })
         });
-        let target = std::task::ready!(Pin::new(preparing).poll(context));
+        let route = std::task::ready!(Pin::new(preparing).poll(context));
         self.preparing = None;
-        Poll::Ready(self.target.insert(target).clone())
+        Poll::Ready(self.route.insert(route).clone())
     }
 
     /// Whether another input may be read.
     fn has_room(&self) -> bool {
-        match &self.target {
-            Some(Ok(target)) => {
-                let busy = target.pool.places();
+        match &self.route {
+            Some(Ok(route)) => {
+                let busy = route.places();
                 self.slots.len() < busy
-                    || (self.slots.len() < target.pool.inputs_ahead() && self.bytes < MOST_BYTES)
+                    || (self.slots.len() < route.inputs_ahead() && self.bytes < MOST_BYTES)
             }
             // Each input has the same error.
             _ => self.slots.is_empty(),
@@ -204,20 +203,20 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
         next
     }
 
-    fn submit(&mut self, target: &Result<Arc<Target>, CallError>, input: Input) {
+    fn submit(&mut self, route: &Result<Route, CallError>, input: Input) {
         let number = self.read;
         self.read += 1;
         let input = input.map_err(|reason| not_encoded(self.callee.function, &reason));
-        match target
+        match route
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|target| Ok((target, input?)))
+            .and_then(|route| Ok((route, input?)))
         {
-            Ok((target, arguments)) => {
+            Ok((route, arguments)) => {
                 self.bytes += arguments.len();
                 self.open += 1;
                 self.slots.insert(number, Slot::Open(arguments.len()));
-                Pool::submit(Job::new(target, arguments, &self.receiver, number, false));
+                route.submit(arguments, &self.receiver, number, false);
             }
             Err(error) => {
                 self.open += 1;
@@ -267,7 +266,7 @@ impl<T: DeserializeOwned> Stream for Map<'_, T> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let map = self.get_mut();
-        let target = std::task::ready!(map.poll_target(context));
+        let route = std::task::ready!(map.poll_route(context));
         loop {
             while let Some(arrived) = map.receiver.take() {
                 map.note(arrived);
@@ -279,7 +278,7 @@ impl<T: DeserializeOwned> Stream for Map<'_, T> {
             if map.has_room()
                 && let Poll::Ready(Some(input)) = map.poll_input(context)
             {
-                map.submit(&target, input);
+                map.submit(&route, input);
                 continue;
             }
             if map.open == 0 && map.inputs.is_none() {
@@ -296,10 +295,10 @@ impl<T: DeserializeOwned> Stream for Map<'_, T> {
 impl<T> Drop for Map<'_, T> {
     fn drop(&mut self) {
         self.receiver.close();
-        if let Some(Ok(target)) = &self.target
+        if let Some(Ok(route)) = &self.route
             && self.open > 0
         {
-            target.pool.look_up();
+            route.look_up();
         }
     }
 }

@@ -4,13 +4,16 @@ mod call;
 mod class;
 mod error;
 mod future;
+mod gateway;
 mod handle;
 mod host;
 mod inbox;
 mod items;
 mod job;
 mod map;
+mod outside;
 mod pool;
+mod route;
 mod volumes;
 
 pub use call::Call;

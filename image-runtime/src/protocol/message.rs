@@ -1,9 +1,16 @@
 //! The messages. A message is a [`Kind`], a number that joins question and answer, and a body.
+//!
+//! A worker has a second socket to its host. There it is the one that asks: for calls that its functions make. It wants a function
+//! ([`Kind::Want`]), and makes calls of it by [`Kind::Queue`] and [`Kind::Stream`], whose bodies are the number of what it wants in eight
+//! bytes, big endian, and encoded arguments. Answers are as those of a worker, but that a [`Kind::Failed`] holds a [`Fault`]; a
+//! [`Kind::Stop`] ends a call of any kind.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Both sides must speak the same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +51,19 @@ pub enum Kind {
     Enter = 15,
     /// Host to worker, after all calls: run what the class does before its container ends.
     Exit = 16,
+    /// Host to worker: the next call was asked for by a function in a container. The number of the frame is the host's name for it.
+    Nested = 17,
+    /// Asking process to host: the function that the next calls name by the number of this frame. The body is the length of an
+    /// encoded [`Wanted`] in four bytes, big endian; that; and the encoded arguments of what makes the state of the function's class.
+    Want = 18,
+    /// Host to asking process: whether that function can be called, an encoded `Result` of a [`Room`] or a [`Fault`].
+    Ready = 19,
+    /// Asking process to host: somebody waits for the call of a wanted function that was made to run in the background.
+    Await = 20,
+    /// Asking process to host: no more calls of a wanted function follow.
+    Forget = 21,
+    /// Asking process to host: the call of this number has ended in it, and with it what it waited for.
+    Left = 22,
 }
 
 /// How many items a stream may make before the first is asked for.
@@ -70,6 +90,12 @@ impl TryFrom<u8> for Kind {
             14 => Self::Stop,
             15 => Self::Enter,
             16 => Self::Exit,
+            17 => Self::Nested,
+            18 => Self::Want,
+            19 => Self::Ready,
+            20 => Self::Await,
+            21 => Self::Forget,
+            22 => Self::Left,
             other => return Err(other),
         })
     }
@@ -116,6 +142,64 @@ pub enum Failure {
         /// The name.
         name: String,
     },
+}
+
+/// A function that a process wants to call which cannot run it itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Its name.
+    pub function: String,
+    /// Whether it is a method: then the arguments of what makes the state follow.
+    pub is_method: bool,
+    /// How long it may run, over what its keywords say.
+    pub timeout: Option<Duration>,
+    /// How often it is called again when it fails, over what its keywords say.
+    pub retries: Option<u32>,
+    /// The call whose function asks.
+    pub by: Option<By>,
+    /// How many calls follow.
+    pub how: How,
+}
+
+/// The call whose function asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// Its number in the worker it runs in; 0 where it may be one of several.
+    pub number: u64,
+    /// The number of its [`Kind::Nested`]; 0 where it had none.
+    pub nested: u64,
+    /// The name of its function.
+    pub function: String,
+}
+
+/// How a wanted function is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum How {
+    /// Once, and somebody waits for that.
+    #[default]
+    Once,
+    /// Once, in the background.
+    Spawned,
+    /// Many times. Only then there is a [`Kind::Ready`].
+    Many,
+}
+
+/// How many calls make sense at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// So many run at once.
+    pub places: usize,
+    /// So many inputs are read before the first results are taken.
+    pub ahead: usize,
+}
+
+/// Why a call gave no result, as the host tells a process that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The kind of the error.
+    pub kind: u8,
+    /// Its text.
+    pub text: String,
 }
 
 /// A program to run inside a build container.

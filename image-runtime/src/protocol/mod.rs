@@ -5,4 +5,6 @@ mod message;
 pub mod value;
 
 pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
-pub use message::{CREDIT, Command, Failure, Hello, Kind, RunOutcome, VERSION};
+pub use message::{
+    By, CREDIT, Command, Failure, Fault, Hello, How, Kind, Room, RunOutcome, VERSION, Wanted,
+};

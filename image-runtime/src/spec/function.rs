@@ -220,7 +220,7 @@ impl FunctionOptions {
     }
 
     /// `max_containers = 8`: how many containers there are at most; further calls wait. Without it, as many as the machine has
-    /// cores, and 4 on small machines.
+    /// cores, and 4 on small machines; then calls that functions in containers make find further ones where all only wait for such calls.
     #[must_use]
     pub const fn max_containers(mut self, containers: u32) -> Self {
         self.max_containers = Some(containers);

@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::current::Ticket;
 use super::invoke::Functions;
 use super::serve::{encode, write_frame};
 use super::supervise;
 use super::tap::Tap;
-use crate::protocol::{Failure, Header, Kind};
+use crate::protocol::{Failure, Kind};
 
 /// As much as a first thread has, so that a function finds the same room wherever it runs.
 const STACK: usize = 8 << 20;
@@ -30,11 +31,18 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Header, Vec<u8>)>,
+    waiting: VecDeque<Call>,
     /// How many threads there may be.
     places: usize,
     threads: usize,
     idle: usize,
+}
+
+/// A call that waits.
+struct Call {
+    ticket: Ticket,
+    body: Vec<u8>,
+    is_stream: bool,
 }
 
 impl Crew {
@@ -52,18 +60,18 @@ impl Crew {
     }
 
     /// Runs a call here.
-    pub(super) fn call(&self, number: u64, body: &[u8]) -> io::Result<()> {
-        self.answer(number, self.0.functions.call(body))
+    pub(super) fn call(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+        self.answer(ticket.number, self.0.functions.call(ticket, body))
     }
 
     /// Makes the state of a class.
-    pub(super) fn enter(&self, number: u64, body: &[u8]) -> io::Result<()> {
-        self.answer(number, self.0.functions.enter(body))
+    pub(super) fn enter(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+        self.answer(ticket.number, self.0.functions.enter(ticket, body))
     }
 
     /// Ends the state of the class whose state was made here.
-    pub(super) fn exit(&self, number: u64) -> io::Result<()> {
-        self.answer(number, self.0.functions.exit())
+    pub(super) fn exit(&self, ticket: Ticket) -> io::Result<()> {
+        self.answer(ticket.number, self.0.functions.exit(ticket))
     }
 
     /// Lets so many calls of the queue run at once.
@@ -72,12 +80,27 @@ impl Crew {
     }
 
     /// Puts a call behind those that wait.
-    pub(super) fn queue(&self, header: Header, body: Vec<u8>) -> io::Result<()> {
-        if header.kind == Kind::Stream {
-            lock(&self.0.taps).insert(header.number, Arc::default());
-        }
+    pub(super) fn queue(&self, ticket: Ticket, body: Vec<u8>) -> io::Result<()> {
+        self.put(Call {
+            ticket,
+            body,
+            is_stream: false,
+        })
+    }
+
+    /// Puts the call of a function that makes a stream behind those that wait.
+    pub(super) fn queue_stream(&self, ticket: Ticket, body: Vec<u8>) -> io::Result<()> {
+        lock(&self.0.taps).insert(ticket.number, Arc::default());
+        self.put(Call {
+            ticket,
+            body,
+            is_stream: true,
+        })
+    }
+
+    fn put(&self, call: Call) -> io::Result<()> {
         let mut queue = lock(&self.0.queue);
-        queue.waiting.push_back((header, body));
+        queue.waiting.push_back(call);
         if queue.idle >= queue.waiting.len() {
             self.0.called.notify_one();
         } else if queue.threads < queue.places {
@@ -96,9 +119,9 @@ impl Crew {
     pub(super) fn recall(&self, number: u64) -> io::Result<()> {
         let waiting = std::mem::take(&mut lock(&self.0.queue).waiting);
         let mut body = Vec::with_capacity(waiting.len() * 8);
-        for (header, _) in waiting {
-            lock(&self.0.taps).remove(&header.number);
-            body.extend_from_slice(&header.number.to_be_bytes());
+        for Call { ticket, .. } in waiting {
+            lock(&self.0.taps).remove(&ticket.number);
+            body.extend_from_slice(&ticket.number.to_be_bytes());
         }
         self.write(Kind::Recalled, number, &body)
     }
@@ -130,17 +153,16 @@ impl Crew {
     /// A thread's life. Each answer is written before the next call begins.
     fn work(&self) {
         loop {
-            let (header, body) = self.next();
-            let answered = if header.kind == Kind::Stream {
-                self.stream(header.number, &body)
-            } else {
-                self.call(header.number, &body)
+            let call = self.next();
+            let answered = match call.is_stream {
+                true => self.stream(call.ticket, &call.body),
+                false => self.call(call.ticket, &call.body),
             };
             or_end(answered);
         }
     }
 
-    fn next(&self) -> (Header, Vec<u8>) {
+    fn next(&self) -> Call {
         let mut queue = lock(&self.0.queue);
         loop {
             if let Some(next) = queue.waiting.pop_front() {
@@ -156,13 +178,14 @@ impl Crew {
         }
     }
 
-    fn stream(&self, number: u64, body: &[u8]) -> io::Result<()> {
+    fn stream(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+        let number = ticket.number;
         let tap = lock(&self.0.taps).get(&number).cloned().unwrap_or_default();
         let sink = tap.sink(|item| {
             let flushed = io::stdout().flush();
             or_end(flushed.and_then(|()| self.write(Kind::Item, number, item)));
         });
-        let ended = self.0.functions.stream(body, &sink);
+        let ended = self.0.functions.stream(ticket, body, &sink);
         lock(&self.0.taps).remove(&number);
         self.answer(number, ended.map(|()| Vec::new()))
     }

@@ -10,7 +10,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::error::CallFailure;
-use super::host::failure;
+use super::host::{Asked, failure};
 use super::line::Line;
 use super::output::Output;
 use crate::protocol::{Failure, FrameError, HEADER_LENGTH, Header, Kind};
@@ -32,6 +32,7 @@ pub(crate) struct Flow<'a> {
     output: &'a mut Output,
     requests: &'a mut u64,
     mask: &'a Mask,
+    asked: Option<&'a Asked>,
     /// Frames to send, and how much of them has gone.
     outgoing: Vec<u8>,
     gone: usize,
@@ -45,6 +46,7 @@ impl<'a> Flow<'a> {
         output: &'a mut Output,
         requests: &'a mut u64,
         mask: &'a Mask,
+        asked: Option<&'a Asked>,
         places: usize,
     ) -> io::Result<Self> {
         let mut flow = Self {
@@ -52,6 +54,7 @@ impl<'a> Flow<'a> {
             output,
             requests,
             mask,
+            asked,
             outgoing: Vec::new(),
             gone: 0,
             incoming: Incoming::default(),
@@ -62,12 +65,31 @@ impl<'a> Flow<'a> {
         Ok(flow)
     }
 
-    /// Sends a request, in the next [`Self::frames`]; answers its number.
-    pub(crate) fn request(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<u64, FrameError> {
+    /// Sends a request, in the next [`Self::frames`]; answers its number. `nested` is as in [`Worker::call`](super::Worker::call).
+    pub(crate) fn request(
+        &mut self,
+        kind: Kind,
+        nested: u64,
+        parts: &[&[u8]],
+    ) -> Result<u64, FrameError> {
         let number = *self.requests + 1;
-        self.push(kind, number, parts)?;
+        let before = self.outgoing.len();
+        if nested != 0 {
+            self.push(Kind::Nested, nested, &[])?;
+        }
+        if let Err(error) = self.push(kind, number, parts) {
+            self.outgoing.truncate(before);
+            return Err(error);
+        }
         *self.requests = number;
         Ok(number)
+    }
+
+    /// Ends the calls that the function of a request has asked for: nobody waits for it any more.
+    pub(crate) fn give_up(&self, number: u64) {
+        if let Some(asked) = self.asked {
+            asked.give_up(number);
+        }
     }
 
     /// Sends more about a request.
@@ -160,14 +182,19 @@ impl<'a> Flow<'a> {
 
 /// Frames out of pieces of any size.
 #[derive(Debug, Default)]
-struct Incoming {
+pub(crate) struct Incoming {
     head: Vec<u8>,
     /// One whose body is still to come.
     body: Option<Frame>,
 }
 
 impl Incoming {
-    fn take(&mut self, mut bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
+    /// Adds a piece, and to the frames those that are whole now.
+    pub(crate) fn take(
+        &mut self,
+        mut bytes: &[u8],
+        frames: &mut Vec<Frame>,
+    ) -> Result<(), FrameError> {
         let mut next = |count: usize| {
             let (taken, rest) = bytes.split_at(count.min(bytes.len()));
             bytes = rest;

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process;
 
+use super::current::Ticket;
 use super::invoke::Functions;
 use super::supervise::this_command;
 use super::{inside, serve};
@@ -40,7 +41,8 @@ pub fn run_named_function() {
 
 fn run(name: &str) -> Result<(), String> {
     let nothing = value::encode(&())?;
-    match Functions::new().call(&[name.as_bytes(), &[0], &nothing].concat()) {
+    let body = [name.as_bytes(), &[0], &nothing].concat();
+    match Functions::new().call(Ticket::default(), &body) {
         // What it returns goes nowhere.
         Ok(_) | Err(Failure::Encoding { .. }) => Ok(()),
         Err(Failure::Returned { chain }) => Err(chain.join(": ")),

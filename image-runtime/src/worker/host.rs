@@ -2,6 +2,9 @@
 
 use std::io;
 
+use tokio::net::UnixStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
 use super::error::{CallFailure, EXIT_LIMIT};
 use super::flow::Flow;
 use super::line::Line;
@@ -22,12 +25,27 @@ pub struct Worker {
     memory: Option<u64>,
     /// The GPUs that are its alone, or that it shares.
     claim: Option<Claim>,
+    /// The socket over which its functions ask for calls, until somebody serves it.
+    asking: Option<UnixStream>,
+    asked: Option<Asked>,
+}
+
+/// The end of calls that the functions of a worker have asked for: all of them when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Asked(UnboundedSender<u64>);
+
+impl Asked {
+    /// Ends those that the function of a request has asked for.
+    pub(super) fn give_up(&self, number: u64) {
+        // Whoever made them may be gone.
+        let _ = self.0.send(number);
+    }
 }
 
 impl Worker {
     pub(super) fn new(
         container: Box<dyn Container>,
-        line: Line,
+        (line, asking): (Line, UnixStream),
         mut output: Output,
         mask: Mask,
         memory: Option<u64>,
@@ -41,7 +59,18 @@ impl Worker {
             mask,
             memory,
             claim: None,
+            asking: Some(asking),
+            asked: None,
         }
+    }
+
+    /// The socket over which its functions ask for calls, and the numbers of its requests that nobody waits for any more, which end with
+    /// the worker. Nothing when it is asked for again.
+    pub(crate) fn asking(&mut self) -> Option<(UnixStream, UnboundedReceiver<u64>)> {
+        let socket = self.asking.take()?;
+        let (asked, given_up) = unbounded_channel();
+        self.asked = Some(Asked(asked));
+        Some((socket, given_up))
     }
 
     /// Keeps GPUs until its container is gone.
@@ -69,7 +98,8 @@ impl Worker {
         self.line.is_quiet()
     }
 
-    /// Calls a function and answers its encoded result. `tell` takes each line it prints.
+    /// Calls a function and answers its encoded result. `nested` is what the function's own calls are told to come from, 0 where that
+    /// is of no interest; `tell` takes each line it prints.
     ///
     /// # Errors
     /// See [`CallFailure`]. After all but [`CallFailure::Failed`] and [`CallFailure::Frame`] the worker is of no more use;
@@ -78,10 +108,11 @@ impl Worker {
         &mut self,
         function: &str,
         arguments: &[u8],
+        nested: u64,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
-        self.ask(Kind::Call, &[function.as_bytes(), &[0], arguments], tell)
-            .await
+        let parts = [function.as_bytes(), &[0], arguments];
+        self.ask(Kind::Call, nested, &parts, tell).await
     }
 
     /// Makes the state of a class; what it is made of is encoded.
@@ -92,10 +123,11 @@ impl Worker {
         &mut self,
         class: &str,
         arguments: &[u8],
+        nested: u64,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), CallFailure> {
         let parts = [class.as_bytes(), &[0], arguments];
-        self.ask(Kind::Enter, &parts, tell).await?;
+        self.ask(Kind::Enter, nested, &parts, tell).await?;
         // No call has been made.
         self.requests = 0;
         Ok(())
@@ -109,16 +141,17 @@ impl Worker {
         &mut self,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), CallFailure> {
-        self.ask(Kind::Exit, &[], tell).await.map(drop)
+        self.ask(Kind::Exit, 0, &[], tell).await.map(drop)
     }
 
     async fn ask(
         &mut self,
         kind: Kind,
+        nested: u64,
         parts: &[&[u8]],
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
-        let (kind, body) = self.request(kind, parts, tell).await?;
+        let (kind, body) = self.request(kind, nested, parts, tell).await?;
         match kind {
             Kind::Returned => Ok(body),
             Kind::Failed => Err(CallFailure::Failed(failure(&body, &self.mask)?)),
@@ -137,7 +170,7 @@ impl Worker {
     ) -> Result<RunOutcome, CallFailure> {
         let body = value::encode(command)
             .map_err(|reason| CallFailure::Connection(io::Error::other(reason)))?;
-        let (kind, body) = self.request(Kind::Run, &[&body], tell).await?;
+        let (kind, body) = self.request(Kind::Run, 0, &[&body], tell).await?;
         match kind {
             Kind::Ran => decoded(&body),
             other => Err(unexpected(other)),
@@ -154,9 +187,10 @@ impl Worker {
             output,
             requests,
             mask,
+            asked,
             ..
         } = self;
-        Flow::new(line, output, requests, mask, places)
+        Flow::new(line, output, requests, mask, asked.as_ref(), places)
     }
 
     /// Ends the worker and removes its container.
@@ -168,9 +202,10 @@ impl Worker {
             container,
             line,
             claim,
+            asked,
             ..
         } = self;
-        drop(line);
+        drop((line, asked));
         let removed = container.remove().await;
         drop(claim);
         removed
@@ -179,12 +214,17 @@ impl Worker {
     async fn request(
         &mut self,
         kind: Kind,
+        nested: u64,
         parts: &[&[u8]],
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(Kind, Vec<u8>), CallFailure> {
         self.requests += 1;
         let number = self.requests;
-        let frame = protocol::encode(kind, number, parts)?;
+        let mut frame = protocol::encode(kind, number, parts)?;
+        if nested != 0 {
+            let before = protocol::encode(Kind::Nested, nested, &[])?;
+            frame.splice(..0, before);
+        }
         let Self { line, output, .. } = self;
         let answered = {
             let exchange = async {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::current::{Ticket, run_for};
 use super::python::Interpreter;
 use crate::protocol::{Failure, value};
 use crate::registry;
@@ -61,9 +62,11 @@ impl Functions {
     }
 
     /// Answers one call: its body is that of a [`Kind::Call`](crate::protocol::Kind::Call).
-    pub(super) fn call(&self, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn call(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, Failure> {
         let (function, arguments) = self.find(body)?;
-        self.run(function.invoke, arguments)
+        run_for(ticket, function.name, || {
+            self.run(function.invoke, arguments)
+        })
     }
 
     fn run(&self, invoke: Invoke, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -78,7 +81,7 @@ impl Functions {
     }
 
     /// Makes the state of a class: the body is that of a [`Kind::Enter`](crate::protocol::Kind::Enter).
-    pub(super) fn enter(&self, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn enter(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, Failure> {
         let (name, arguments) = split(body);
         let mut classes = self.by_name.values().filter_map(|function| function.class);
         let Some(class) = classes.find(|class| class.name == name) else {
@@ -86,27 +89,33 @@ impl Functions {
                 name: name.into_owned(),
             });
         };
-        self.run(class.enter.invoke, arguments)?;
+        let enter = || self.run(class.enter.invoke, arguments);
+        run_for(ticket, class.enter.name, enter)?;
         // A host asks once.
         let _ = self.entered.set(class);
         Ok(Vec::new())
     }
 
     /// Runs what a class does before its container ends.
-    pub(super) fn exit(&self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn exit(&self, ticket: Ticket) -> Result<Vec<u8>, Failure> {
         match self.entered.get().and_then(|class| class.exit.as_ref()) {
             Some(exit) => {
                 let none = value::encode(&()).expect("nothing is encoded without fault");
-                self.run(exit.invoke, &none)
+                run_for(ticket, exit.name, || self.run(exit.invoke, &none))
             }
             None => Ok(Vec::new()),
         }
     }
 
     /// Runs a function that makes a stream, into the sink.
-    pub(super) fn stream(&self, body: &[u8], sink: &dyn ItemSink) -> Result<(), Failure> {
+    pub(super) fn stream(
+        &self,
+        ticket: Ticket,
+        body: &[u8],
+        sink: &dyn ItemSink,
+    ) -> Result<(), Failure> {
         let (function, arguments) = self.find(body)?;
-        guarded(|| match function.invoke {
+        let run = || match function.invoke {
             Invoke::Items(invoke) => invoke(arguments, sink),
             Invoke::Stream(invoke) => self.runtime().block_on(invoke(arguments, sink)),
             Invoke::Python(spec) if spec.is_stream => {
@@ -115,7 +124,8 @@ impl Functions {
             Invoke::Blocking(_) | Invoke::Async(_) | Invoke::Python(_) => Err(Failure::Encoding {
                 reason: "its result is a single value, and it was called for a stream".into(),
             }),
-        })
+        };
+        run_for(ticket, function.name, || guarded(run))
     }
 
     fn find<'a>(&self, body: &'a [u8]) -> Result<(&'static FunctionSpec, &'a [u8]), Failure> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OnceCell;
 
 use super::bundle::{self, Bundle};
@@ -130,9 +130,9 @@ impl Launcher {
             .await?;
         let agreed = agree(&listener, &*container, bundle.build_id(), memory).await;
         match agreed.map_err(|error| error.hiding(&spec.mask)) {
-            Ok(line) => {
+            Ok(sockets) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
-                Ok(Worker::new(container, line, output, spec.mask, memory))
+                Ok(Worker::new(container, sockets, output, spec.mask, memory))
             }
             Err(error) => {
                 // The reason for the start's failure is the one to tell.
@@ -171,7 +171,7 @@ async fn agree(
     container: &dyn Container,
     build: &str,
     memory: Option<u64>,
-) -> Result<Line, StartError> {
+) -> Result<(Line, UnixStream), StartError> {
     let accepted = tokio::select! {
         biased;
         accepted = hello(listener, build) => accepted,
@@ -194,7 +194,8 @@ async fn agree(
     }
 }
 
-async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError> {
+/// The worker's two sockets: the one it answers on, and the one it asks on.
+async fn hello(listener: &UnixListener, build: &str) -> Result<(Line, UnixStream), StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
     let (socket, _) = listener.accept().await.map_err(broken)?;
     let line = Line::new(socket).map_err(broken)?;
@@ -219,7 +220,9 @@ async fn hello(listener: &UnixListener, build: &str) -> Result<Line, StartError>
         None => return Err(StartError::Protocol("it closed the connection".into())),
     };
     if theirs == ours {
-        Ok(line)
+        // It connected before it said anything.
+        let (asking, _) = listener.accept().await.map_err(broken)?;
+        Ok((line, asking))
     } else {
         let text = |hello: Hello| format!("{} (protocol {})", hello.build, hello.version);
         Err(StartError::OtherBuild {

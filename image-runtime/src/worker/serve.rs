@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::crew::Crew;
+use super::current::Ticket;
 use super::invoke::Functions;
-use super::{PIPES, bundle, commands, inside, supervise};
+use super::{PIPES, asking, bundle, commands, inside, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
 
 /// Whether this process is a worker: somebody put the socket there for it.
@@ -50,20 +51,29 @@ fn answer_until_the_end() -> io::Result<()> {
     SERVING.store(true, Ordering::Relaxed);
     // Once both have agreed, the host removes what they met by.
     let mut socket = UnixStream::connect(inside::SOCKET)?;
+    let asking = UnixStream::connect(inside::SOCKET)?;
     let pipes = open_pipes()?;
     agree(&mut socket)?;
+    asking::open(asking);
     redirect_output(&pipes)?;
     end_with(&socket)?;
 
     let crew = Crew::new(Functions::new(), socket.try_clone()?);
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
+    let mut nested = 0;
     while let Some((header, body)) = read_frame(&mut socket)? {
+        let ticket = Ticket {
+            number: header.number,
+            nested: std::mem::take(&mut nested),
+        };
         match header.kind {
-            Kind::Call => crew.call(header.number, &body)?,
-            Kind::Enter => crew.enter(header.number, &body)?,
-            Kind::Exit => crew.exit(header.number)?,
+            Kind::Nested => nested = header.number,
+            Kind::Call => crew.call(ticket, &body)?,
+            Kind::Enter => crew.enter(ticket, &body)?,
+            Kind::Exit => crew.exit(ticket)?,
             Kind::Crew => crew.grow(header.number),
-            Kind::Queue | Kind::Stream => crew.queue(header, body)?,
+            Kind::Queue => crew.queue(ticket, body)?,
+            Kind::Stream => crew.queue_stream(ticket, body)?,
             Kind::Recall => crew.recall(header.number)?,
             Kind::More => crew.more(header.number, &body)?,
             Kind::Stop => crew.stop(header.number),
@@ -142,7 +152,7 @@ fn end_with(socket: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, Vec<u8>)>> {
+pub(super) fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, Vec<u8>)>> {
     let mut header = [0; HEADER_LENGTH];
     match socket.read_exact(&mut header) {
         Ok(()) => {}

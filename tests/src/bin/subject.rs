@@ -61,6 +61,13 @@ impl Counter {
     }
 }
 
+/// Has another container sleep.
+#[app::function(image = NOTHING)]
+fn relay(seconds: u64) -> Result<(), image_runtime::CallError> {
+    eprintln!("relaying");
+    sleep::remote(seconds).blocking()
+}
+
 #[app::main]
 fn main() {
     println!("the body of main");

@@ -42,7 +42,7 @@ impl Enter {
         self.instance.class.name
     }
 
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         self.instance.class.enter.name
     }
 }
@@ -71,7 +71,19 @@ impl Pool {
         };
         let mut tell = self.output_of(enter.name(), worker.name());
         let entered = {
-            let mut entering = pin!(worker.enter(enter.class_name(), &enter.arguments, &mut *tell));
+            // What it calls is as deep as the deepest of those that wait for it.
+            let nested = self
+                .lock()
+                .queue
+                .iter()
+                .map(|job| job.target.nested.name)
+                .max();
+            let mut entering = pin!(worker.enter(
+                enter.class_name(),
+                &enter.arguments,
+                nested.unwrap_or_default(),
+                &mut *tell
+            ));
             let begun = Instant::now();
             loop {
                 let mut rung = pin!(self.entering.notified());

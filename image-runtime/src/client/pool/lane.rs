@@ -106,7 +106,7 @@ impl Pool {
         let mut state = self.lock();
         state.lanes.retain(|lane| lane.id != id);
         for job in not_begun.into_iter().rev() {
-            state.queue.push_front(job);
+            state.put_back(job);
         }
         self.advance(&mut state);
     }
@@ -193,7 +193,8 @@ impl Lane<'_> {
                 true => Kind::Stream,
                 false => Kind::Queue,
             };
-            match flow.request(kind, &[job.name().as_bytes(), &[0], &job.arguments]) {
+            let nested = job.target.nested.name;
+            match flow.request(kind, nested, &[job.name().as_bytes(), &[0], &job.arguments]) {
                 Ok(number) => self.running.push(number, job),
                 Err(error) => {
                     let error = CallError::failure(job.name(), &CallFailure::Frame(error));
@@ -205,6 +206,9 @@ impl Lane<'_> {
 
     /// How many calls may be sent ahead.
     fn ahead(&self) -> usize {
+        if self.running.len() > 0 && self.running.quiet_since() + SLOW <= Instant::now() {
+            return 0;
+        }
         let Some(pace) = self.pool.lock().pace else {
             return 0;
         };
@@ -219,10 +223,15 @@ impl Lane<'_> {
             // Four bytes always fit.
             let _ = flow.push(Kind::More, number, &[&taken.to_be_bytes()]);
         }
-        for number in self.running.give_up_abandoned(now) {
-            let _ = flow.push(Kind::Stop, number, &[]);
+        for (number, is_stream) in self.running.give_up_abandoned(now) {
+            flow.give_up(number);
+            if is_stream {
+                let _ = flow.push(Kind::Stop, number, &[]);
+            }
         }
-        self.running.time_out(now);
+        for number in self.running.time_out(now) {
+            flow.give_up(number);
+        }
         if self
             .recalled
             .is_some_and(|since| since.elapsed() > RECALL_LIMIT)
@@ -302,7 +311,7 @@ impl Lane<'_> {
         state.pace = None;
         state.set_room(self.id, 0);
         for job in jobs.into_iter().rev() {
-            state.queue.push_front(job);
+            state.put_back(job);
         }
         self.pool.advance(&mut state);
     }

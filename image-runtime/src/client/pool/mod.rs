@@ -19,6 +19,7 @@ pub(super) use self::enter::Enter;
 use self::lane::until;
 use self::state::State;
 use super::future::runtime;
+use super::gateway::{self, Place};
 use super::job::Job;
 use tokio::sync::Notify;
 
@@ -60,6 +61,8 @@ pub(super) struct Size {
     pub(super) min: usize,
     /// Containers that there may be.
     pub(super) max: usize,
+    /// Whether that was asked for. Else calls that functions in containers make find others, where all these only wait for such calls.
+    pub(super) is_bound: bool,
     /// How long one stays without a call; nothing where it is used for one call only.
     pub(super) idle: Duration,
 }
@@ -84,6 +87,7 @@ impl Size {
             // What a function says may contradict a default of the program.
             min: min.min(max),
             max: max.max(1),
+            is_bound: options.max_containers.is_some(),
             idle: options.idle_timeout.unwrap_or(IDLE),
         }
     }
@@ -153,7 +157,7 @@ impl Pool {
     pub(super) fn submit(job: Job) {
         let pool = Arc::clone(&job.target.pool);
         let mut state = pool.lock();
-        state.queue.push_back(job);
+        state.put(job);
         pool.advance(&mut state);
         pool.entering.notify_waiters();
     }
@@ -199,6 +203,40 @@ impl Pool {
         };
         let quick = usize::try_from(quick).unwrap_or(0);
         self.places().saturating_mul(2).saturating_add(quick)
+    }
+
+    /// What tells it from others, for as long as it is there.
+    pub(super) fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// Where its calls run.
+    pub(super) fn place(self: &Arc<Self>) -> Place {
+        let is_bound = self.key.size.is_bound;
+        Place {
+            pool: self.id(),
+            most: is_bound.then(|| self.places()),
+        }
+    }
+
+    /// Whether this function makes the state that its containers have.
+    pub(super) fn is_entered_by(&self, function: &str) -> bool {
+        self.key
+            .enter
+            .as_ref()
+            .is_some_and(|enter| enter.name() == function)
+    }
+
+    /// One of the calls that run waits for others that it made.
+    pub(super) fn suspend(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.suspended += 1;
+        self.advance(&mut state);
+    }
+
+    /// One of the calls that waited for others goes on, or has ended.
+    pub(super) fn resume(&self) {
+        self.lock().suspended -= 1;
     }
 
     /// Takes what a function prints.

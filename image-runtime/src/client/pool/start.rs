@@ -7,7 +7,7 @@ use super::super::CallError;
 use super::super::future::runtime;
 use super::super::job::Job;
 use super::state::State;
-use super::{Enter, Pool};
+use super::{Enter, Pool, gateway};
 use crate::event::Event;
 use crate::gpu::Claim;
 use crate::worker::{Worker, WorkerSpec};
@@ -48,10 +48,24 @@ impl Pool {
         let there = state.containers();
         let wanted = wanted
             .max(size.min.saturating_sub(there - state.ending))
-            .min(size.max.saturating_sub(there));
+            .min(self.more(state));
         for _ in 0..wanted {
             self.start(state);
         }
+    }
+
+    /// How many containers more there may be. Where their number was not asked for, those whose calls only wait for others do not count
+    /// for calls that functions in containers make: these may be what they wait for.
+    fn more(&self, state: &State) -> usize {
+        let size = self.key.size;
+        let there = state.containers();
+        let more = size.max.saturating_sub(there);
+        if size.is_bound {
+            return more;
+        }
+        let at_work = there.saturating_sub(state.suspended / size.concurrency);
+        let nested = state.nested().div_ceil(size.concurrency);
+        more.max(size.max.saturating_sub(at_work).min(nested))
     }
 
     /// The idle worker that was used last, if one still lives.
@@ -85,6 +99,7 @@ impl Pool {
     /// Whether the lanes that there are will have done so many calls before a container has started, as far as one can tell.
     fn will_soon_be_done(self: &Arc<Self>, state: &mut State, calls: usize) -> bool {
         let workers = state.lanes.len() + state.direct + state.starting;
+        let workers = workers.saturating_sub(state.suspended / self.key.size.concurrency);
         let Some(pace) = state.pace.filter(|_| workers > 0) else {
             return false;
         };
@@ -142,6 +157,7 @@ impl Pool {
             let entered = match started {
                 Ok(mut worker) => {
                     worker.keep(claim);
+                    gateway::serve(&mut worker, &pool);
                     pool.enter(worker).await
                 }
                 Err(error) => Err(Some(CallError::start(&error))),

@@ -12,7 +12,7 @@ use crate::worker::Worker;
 /// The state of a pool.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Calls that wait, oldest first.
+    /// Calls that wait: first those that are inside most others, and of these the oldest.
     pub(super) queue: VecDeque<Job>,
     /// Workers without a call, and since when; the one that was used last is the last.
     pub(super) idle: Vec<(Worker, Instant)>,
@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) starting: usize,
     /// Containers that are being removed.
     pub(super) ending: usize,
+    /// Calls that run and wait for others that they made.
+    pub(super) suspended: usize,
     /// How long a lane takes for a call, where that is known.
     pub(super) pace: Option<Duration>,
     /// How long the last start took.
@@ -75,8 +77,30 @@ impl State {
         (self.next_lane, bell)
     }
 
-    /// Takes up to `room` calls for a lane; where one of them, or `beside`, is a function's, only calls of this function. Those
-    /// that nobody waits for are left out.
+    /// Puts a call behind those that wait as deep as it.
+    pub(super) fn put(&mut self, job: Job) {
+        let depth = job.depth();
+        if self.queue.back().is_none_or(|last| last.depth() >= depth) {
+            return self.queue.push_back(job);
+        }
+        let place = self.queue.partition_point(|other| other.depth() >= depth);
+        self.queue.insert(place, job);
+    }
+
+    /// Puts back a call that was taken before those that wait as deep as it.
+    pub(super) fn put_back(&mut self, job: Job) {
+        let depth = job.depth();
+        let place = self.queue.partition_point(|other| other.depth() > depth);
+        self.queue.insert(place, job);
+    }
+
+    /// How many calls of functions in containers wait.
+    pub(super) fn nested(&self) -> usize {
+        self.queue.partition_point(|job| job.depth() > 0)
+    }
+
+    /// Takes up to `room` calls for a lane; where one of them, or `beside`, is a function's, only calls of this function, and
+    /// those that it may wait for itself. Those that nobody waits for are left out.
     pub(super) fn take(&mut self, lane: u64, room: usize, beside: Option<&str>) -> Vec<Job> {
         let mut taken: Vec<Job> = Vec::new();
         let mut left = room;
@@ -85,7 +109,7 @@ impl State {
                 break;
             };
             let function = beside.or(taken.first().map(Job::name));
-            if function.is_some_and(|function| function != next.name()) {
+            if next.depth() == 0 && function.is_some_and(|function| function != next.name()) {
                 left = 0;
                 break;
             }

@@ -121,23 +121,24 @@ impl Running {
             .collect()
     }
 
-    /// Notes which calls nobody waits for any more; answers the streams among them that can end by themselves.
-    pub(super) fn give_up_abandoned(&mut self, now: Instant) -> Vec<u64> {
-        let mut streams = Vec::new();
+    /// Notes which calls nobody waits for any more; answers them, and whether they are streams, which can end by themselves.
+    pub(super) fn give_up_abandoned(&mut self, now: Instant) -> Vec<(u64, bool)> {
+        let mut abandoned = Vec::new();
         for call in &mut self.calls {
             if call.job.take_if(|job| job.is_abandoned()).is_some() {
                 call.unwanted = Some(now);
                 if call.is_stream {
                     call.unwanted = Some(now + STOP_LIMIT);
-                    streams.push(call.number);
                 }
+                abandoned.push((call.number, call.is_stream));
             }
         }
-        streams
+        abandoned
     }
 
-    /// Tells the callers of those that run for too long.
-    pub(super) fn time_out(&mut self, now: Instant) {
+    /// Tells the callers of those that run for too long; answers these.
+    pub(super) fn time_out(&mut self, now: Instant) -> Vec<u64> {
+        let mut late = Vec::new();
         for call in self.calls.iter_mut().take(self.places) {
             if call.limit().is_some_and(|end| end <= now)
                 && let Some(job) = call.job.take()
@@ -145,8 +146,10 @@ impl Running {
             {
                 call.unwanted = Some(now);
                 job.end(Err(CallError::timed_out(call.name, limit)));
+                late.push(call.number);
             }
         }
+        late
     }
 
     /// Whether there are calls that nobody waits for.

@@ -1,0 +1,88 @@
+//! The way of a function's calls: to a pool of this process, or out of the container that this process runs in.
+
+use std::sync::Arc;
+
+use super::inbox::Receiver;
+use super::job::{Job, Target, Wishes};
+use super::outside::{Outside, Wanted};
+use super::pool::Pool;
+use super::{CallError, Callee, Host};
+use crate::worker;
+
+/// A function, ready to be called.
+#[derive(Clone, Debug)]
+pub(super) enum Route {
+    Pool(Arc<Target>),
+    Outside(Arc<Wanted>),
+}
+
+impl Route {
+    /// Makes a function ready to be called.
+    pub(super) async fn find(callee: &Callee, wishes: Wishes) -> Result<Self, CallError> {
+        if !worker::is_serving() {
+            let target = Host::get().await?.target(callee, wishes).await?;
+            return Ok(Self::Pool(target));
+        }
+        let wanted = Outside::get(callee.function)?.want(callee, &wishes).await?;
+        Ok(Self::Outside(Arc::new(wanted)))
+    }
+
+    /// Makes a call, and waits for its encoded result.
+    pub(super) async fn call(self, arguments: Vec<u8>) -> Result<Vec<u8>, CallError> {
+        match self {
+            Self::Pool(target) => target.call(arguments).await,
+            Self::Outside(wanted) => {
+                let receiver = Receiver::default();
+                wanted.submit(arguments, &receiver, 0, false);
+                receiver.end(|| wanted.look_up()).await
+            }
+        }
+    }
+
+    /// Makes a call whose answers arrive with a number.
+    pub(super) fn submit(
+        &self,
+        arguments: Vec<u8>,
+        receiver: &Receiver,
+        number: u64,
+        is_stream: bool,
+    ) {
+        match self {
+            Self::Pool(target) => {
+                Pool::submit(Job::new(target, arguments, receiver, number, is_stream));
+            }
+            Self::Outside(wanted) => wanted.submit(arguments, receiver, number, is_stream),
+        }
+    }
+
+    /// Lets those that make the calls see what their callers want now.
+    pub(super) fn look_up(&self) {
+        match self {
+            Self::Pool(target) => target.pool.look_up(),
+            Self::Outside(wanted) => wanted.look_up(),
+        }
+    }
+
+    /// Somebody waits for a call that was made to run in the background.
+    pub(super) fn is_awaited(&self) {
+        if let Self::Outside(wanted) = self {
+            wanted.is_awaited();
+        }
+    }
+
+    /// How many calls can run at once.
+    pub(super) fn places(&self) -> usize {
+        match self {
+            Self::Pool(target) => target.pool.places(),
+            Self::Outside(wanted) => wanted.room().places,
+        }
+    }
+
+    /// How many inputs of a map are read before the first answers are taken.
+    pub(super) fn inputs_ahead(&self) -> usize {
+        match self {
+            Self::Pool(target) => target.pool.inputs_ahead(),
+            Self::Outside(wanted) => wanted.room().ahead,
+        }
+    }
+}
