@@ -294,7 +294,7 @@ const MARKS: Volume = Volume::from_host("../target/tmp");
 
 fn marks(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp");
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).expect("there is room");
     folder.join(format!("nested-{name}-{}", std::process::id()))
 }
 
@@ -349,7 +349,8 @@ fn read(marks: &Path) -> String {
 }
 
 fn name_of(marks: &Path) -> &str {
-    marks.file_name().unwrap().to_str().unwrap()
+    let name = marks.file_name().and_then(|name| name.to_str());
+    name.expect("its name is a text")
 }
 
 async fn wait_until(what: impl Fn() -> bool) {
@@ -370,7 +371,7 @@ async fn wait_for_the_end_of(marks: &Path) {
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "{marks:?}");
     }
-    fs::remove_file(marks).unwrap();
+    fs::remove_file(marks).expect("it is there");
 }
 
 #[app::test]

@@ -3,6 +3,7 @@
 //! Each worker has a socket for that (see [`Kind::Want`]). What was asked for ends with the call that asked, unless that has come to an end
 //! of its own: what it spawned then runs on, as it does on a host.
 
+mod making;
 mod nesting;
 
 use std::collections::{HashMap, HashSet};
@@ -17,15 +18,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use self::making::{Open, Sent, refused};
 pub(super) use self::nesting::Place;
 use self::nesting::{Asker, NESTING};
 use super::class::{Callee, Instance};
 use super::future::runtime;
-use super::inbox::{Delivery, Inbox, Receiver};
-use super::job::{Job, Nested, Target, Wishes};
+use super::inbox::{Inbox, Receiver};
+use super::job::{Nested, Target, Wishes};
 use super::pool::Pool;
 use super::{CallError, Host};
 use crate::protocol::{self, How, Kind, Room, Wanted, value};
@@ -366,88 +367,6 @@ impl Answers {
         // What came from one worker fits for another; one that is gone hears nothing.
         let _ = self.0.send(frame.expect("it came in a frame"));
     }
-}
-
-/// A call in the queue of its pool, or on its way from there.
-struct Sent {
-    target: Arc<Target>,
-    receiver: Receiver,
-    is_over: bool,
-}
-
-impl Sent {
-    fn new(target: Arc<Target>, arguments: Vec<u8>, receiver: Receiver, is_stream: bool) -> Self {
-        Pool::submit(Job::new(&target, arguments, &receiver, 0, is_stream));
-        Self {
-            target,
-            receiver,
-            is_over: false,
-        }
-    }
-
-    /// Sends its items, and waits for its end.
-    async fn answer(mut self, id: u64, answers: Answers) -> Result<Vec<u8>, CallError> {
-        loop {
-            match std::future::poll_fn(|context| self.receiver.poll(context))
-                .await
-                .1
-            {
-                Delivery::Item(item) => answers.send(Kind::Item, id, &item),
-                Delivery::End(result) => {
-                    self.is_over = true;
-                    return result;
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Sent {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.receiver.close();
-            self.target.pool.look_up();
-        }
-    }
-}
-
-/// A call without an end, as [`NESTING`] counts it and the pool of the one that asked for it.
-struct Open {
-    name: u64,
-    pool: Arc<Pool>,
-}
-
-/// Where a call hears that it is not made.
-type Refusal = Option<watch::Receiver<Option<CallError>>>;
-
-impl Open {
-    fn new(name: u64, pool: &Arc<Pool>) -> (Self, Refusal) {
-        let (is_first, refusal) = NESTING.open(name);
-        if is_first {
-            pool.suspend();
-        }
-        let pool = Arc::clone(pool);
-        (Self { name, pool }, refusal)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if NESTING.close(self.name) {
-            self.pool.resume();
-        }
-    }
-}
-
-async fn refused(refusal: Refusal) -> CallError {
-    if let Some(mut refusal) = refusal {
-        while refusal.changed().await.is_ok() {
-            if let Some(error) = refusal.borrow().clone() {
-                return error;
-            }
-        }
-    }
-    std::future::pending().await
 }
 
 /// The next frames; nothing where the worker is gone, or says what is no frame. May be dropped at any time.
