@@ -63,8 +63,10 @@ async fn images_that_are_pulled_at_once_share_the_layers_that_they_have_in_commo
             });
             let pulls = images.each_ref().map(async |(registry, new)| {
                 let reference = format!("{}/shared:1", registry.address);
-                let digest = bench.engine.resolve(&reference).await.unwrap();
-                let pull = bench.engine.pull(new, &reference, &digest, &|_, _| {});
+                let digest = bench.engine.resolve(&reference, None).await.unwrap();
+                let pull = bench
+                    .engine
+                    .pull(new, &reference, &digest, None, &|_, _| {});
                 pull.await.unwrap();
             });
             // Both have found that none of it is there.

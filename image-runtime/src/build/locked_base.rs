@@ -214,6 +214,7 @@ mod tests {
     fn what_is_no_base_of_the_definition_is_refused_with_the_reason() {
         let alpine = chain(Root::Registry {
             reference: "alpine:3.20",
+            secrets: crate::spec::Secrets::NONE,
         });
         let right = serde_json::json!({ "registry": "alpine:3.20", "digest": DIGEST });
         assert_eq!(refused(&alpine, &right), "");

@@ -51,6 +51,7 @@ fn contents(apt: &[(&str, &str)], python: &[(&str, &str)]) -> Contents {
         python: python
             .map(|(name, version)| ((*name).into(), ((*version).into(), None)))
             .collect(),
+        conda: Default::default(),
     }
 }
 
