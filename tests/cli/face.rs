@@ -151,8 +151,12 @@ fn what_a_called_function_calls_in_turn_prints_under_its_own_name() {
             .unwrap_or_else(|| panic!("{}", ended.stderr))
             .to_owned()
     };
-    assert!(line(" │ relaying").contains("relay "), "{}", ended.stderr);
-    assert!(line(" │ asleep").contains("sleep "), "{}", ended.stderr);
+    assert!(
+        line(" │ relaying").starts_with("relay/"),
+        "{}",
+        ended.stderr
+    );
+    assert!(line(" │ asleep").starts_with("sleep/"), "{}", ended.stderr);
 }
 
 #[test]

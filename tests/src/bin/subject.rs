@@ -1,6 +1,6 @@
 //! A program that the command line's tests start: it has images and functions, good ones and bad ones.
 
-use image_runtime::{Image, app, image};
+use image_runtime::{CallError, Image, app, image};
 
 const NOTHING: Image = image!(scratch());
 const BROKEN: Image = image!(debian_slim().run_commands("echo about to fail; exit 9"));
@@ -63,7 +63,7 @@ impl Counter {
 
 /// Has another container sleep.
 #[app::function(image = NOTHING)]
-fn relay(seconds: u64) -> Result<(), image_runtime::CallError> {
+fn relay(seconds: u64) -> Result<(), CallError> {
     eprintln!("relaying");
     sleep::remote(seconds).blocking()
 }
