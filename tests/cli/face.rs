@@ -289,6 +289,7 @@ fn doctor_verifies_layers_where_the_engine_has_files_of_its_own() {
 fn doctor_tells_what_is_missing_and_still_shows_the_rest() {
     let doctor = || {
         subject(&["doctor"])
+            .env("IMAGE_ENGINE", "auto")
             .env("DOCKER_HOST", "unix:///nonexistent")
             .env("SSL_CERT_FILE", "/dev/null")
             .env("HTTPS_PROXY", "http://127.0.0.1:1")

@@ -50,6 +50,7 @@ fn daemon(folder: &Path, answer: &'static str) -> String {
 fn without_a_daemon_the_error_says_how_to_start_one() {
     for arguments in [&["call", "add", "2", "3"][..], &["build"], &["prune"]] {
         let ended = subject(arguments)
+            .env("IMAGE_ENGINE", "auto")
             .env("DOCKER_HOST", "unix:///nonexistent")
             .run();
         insta::allow_duplicates! {
@@ -72,6 +73,7 @@ fn a_socket_without_permission_is_told_with_what_to_do() {
         &["call", "add", "2", "3"],
     )
     .env("IMAGE_STORE", folder.path().join("store"))
+    .env("IMAGE_ENGINE", "auto")
     .env("DOCKER_HOST", format!("unix://{}", socket.display()))
     .unprivileged()
     .run();
@@ -86,6 +88,7 @@ fn a_daemon_that_is_too_old_or_something_else_is_told() {
         "HTTP/1.1 200 OK\r\nApi-Version: 1.24\r\nServer: Docker/1.12.6 (linux)\r\nConnection: close\r\n\r\n",
     );
     let ended = subject(&["call", "add", "2", "3"])
+        .env("IMAGE_ENGINE", "auto")
         .env("DOCKER_HOST", old)
         .run();
     insta::assert_snapshot!(ended.with(1, &[]).stderr, @r"
@@ -94,7 +97,10 @@ fn a_daemon_that_is_too_old_or_something_else_is_told() {
     ");
     fs::remove_file(folder.path().join("docker.sock")).unwrap();
     let other = daemon(folder.path(), "HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n");
-    let ended = subject(&["doctor"]).env("DOCKER_HOST", other).run();
+    let ended = subject(&["doctor"])
+        .env("IMAGE_ENGINE", "auto")
+        .env("DOCKER_HOST", other)
+        .run();
     ended.with(1, &["what answers is not Docker or Podman"]);
 }
 

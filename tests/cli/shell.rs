@@ -95,7 +95,7 @@ fn what_cannot_be_opened_is_told() {
     let ended = subject(&["shell", "nope"]).run().with(2, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: no image or function is called `nope`
-      help: this program has `BROKEN`, `DEBIAN`, `NOTHING`, `add`, `counter.add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `sleep`
+      help: this program has `BROKEN`, `DEBIAN`, `NOTHING`, `add`, `counter.add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `relay`, `sleep`
     ");
     if !engine() {
         return;

@@ -88,7 +88,7 @@ impl Builder {
             });
         };
         self.bases
-            .get(key.clone(), self.look_up_base(&key, chain, image))
+            .get(key.clone(), Box::pin(self.look_up_base(&key, chain, image)))
             .await
             .map_err(BuildError::Shared)
     }

@@ -530,7 +530,7 @@ impl Builder {
                 self.make_image(source, &missing).await.map_err(fault)?;
             }
             ahead.finish(*index).await;
-            let make = self.make_once(image, *index, ahead);
+            let make = Box::pin(self.make_once(image, *index, ahead));
             if ahead.beside(make).await.map_err(fault)? {
                 made.push(image.plan.layers[*index].id);
             }
@@ -563,7 +563,7 @@ impl Builder {
                 return Ok(false);
             }
             ahead.begin(index);
-            self.make(image, index).await?;
+            Box::pin(self.make(image, index)).await?;
             self.check(image, index).await?;
             Ok(true)
         };
