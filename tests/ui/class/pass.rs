@@ -14,11 +14,11 @@ pub(crate) struct Model {
 }
 
 #[app::cls(image = ML, timeout = "1m", name = "renamed", max_containers = 2)]
-#[allow(dead_code, reason = "it is here to be compiled")]
 impl Model {
     #![allow(
+        dead_code,
         clippy::needless_arbitrary_self_type,
-        reason = "that is what is compiled here"
+        reason = "it is here to be compiled"
     )]
 
     /// How many there are.
