@@ -55,7 +55,7 @@ async fn added_files_are_seen_as_they_are_here_without_what_is_ignored() {
     assert_eq!(seen("/srv/all").await, here);
     assert_eq!(
         seen("/srv/some").await,
-        ["building.env", "more", "project", "wheels.py"]
+        ["building.env", "conda", "more", "project", "wheels.py"]
     );
     assert_eq!(
         seen("/srv/some/project").await,

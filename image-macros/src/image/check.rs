@@ -130,6 +130,9 @@ fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
         return format!("such as `{}`", row.example());
     }
     let help = keyword::unknown(row.keywords, name);
+    if nearest(name, row.keywords.iter().map(|keyword| keyword.name)).is_some() {
+        return help;
+    }
     let others = BASES.iter().chain(STEPS);
     let others = others.filter(|row| row.keywords.iter().any(|keyword| keyword.name == name));
     let others: Vec<_> = others.map(|row| row.name).collect();

@@ -53,8 +53,8 @@ pub(crate) const BASES: &[Row] = &[
         aliases: &[],
         positional: Positional::Exactly(&[]),
         keywords: &[
-            text("python_version", text::any, "\"3.11\""),
-            text("builder_version", text::any, "\"2024.10\""),
+            text("python_version", builder::python_version, "\"3.11\""),
+            text("builder_version", builder::version, "\"2024.10\""),
         ],
         finish: Some(builder::resolve),
     },

@@ -11,7 +11,6 @@ const NO_CHANNELS: Image = image!(micromamba().micromamba_install("numpy", chann
 const CHANNELS: Image = image!(micromamba().micromamba_install("numpy", channels = ["ftp://a/b", "defaults", "a b"]));
 const NO_LIST: Image = image!(micromamba().micromamba_install("numpy", channels = "conda-forge"));
 const KEYWORD: Image = image!(micromamba().micromamba_install("numpy", channel = ["conda-forge"]));
-const FILE: Image = image!(micromamba().micromamba_install(spec_file = "functions/data/conda/wrong.yml"));
 const NO_FILE: Image = image!(micromamba().micromamba_install(spec_file = "no/such.yml"));
 const SERIES: Image = image!(micromamba(python_version = "3.9", builder_version = "2025.6"));
 const A_NUMBER: Image = image!(micromamba(python_version = 3.10));
