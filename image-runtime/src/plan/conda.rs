@@ -1,8 +1,8 @@
 //! Steps that install conda packages: what they ask for, and what of it identifies their layers.
 
 use super::Config;
+use super::DEFAULT_PATH;
 use super::fields::Fields;
-use super::lower::DEFAULT_PATH;
 use crate::spec::base::PythonVersion;
 use crate::spec::verb::MicromambaInstall;
 

@@ -13,6 +13,7 @@ mod function;
 mod lock;
 mod lower;
 mod pip;
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +27,10 @@ pub use lock::{
     Contents, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep, Lockfile,
     PythonPackage, definition, installs, tools,
 };
-pub(crate) use lower::DEFAULT_PATH;
-pub use lower::{
-    Action, Config, DEFAULT_CONDA, DEFAULT_UV, Healthcheck, Plan, PlannedLayer, base_layer, lower,
-};
+pub use lower::{DEFAULT_CONDA, DEFAULT_UV, base_layer, lower};
 pub use pip::{Pip, Sync, normalized};
+pub(crate) use planned::DEFAULT_PATH;
+pub use planned::{Action, Config, Healthcheck, Plan, PlannedLayer};
 
 use crate::digest::Digest;
 use crate::spec::ImageConfig;
