@@ -105,7 +105,7 @@ pub enum Action {
     RunCommands(&'static [&'static str]),
     /// A function of this program.
     RunFunction(FunctionRun),
-    /// Local files: the step's place in [`Chain::steps`], by which the caller knows the tree, and where they go.
+    /// Local files: the step's place in [`Chain::steps`](super::Chain::steps), by which the caller knows the tree, and where they go.
     CopyFiles {
         /// Index of the step.
         step: usize,
