@@ -141,6 +141,23 @@ fn a_container_that_is_stopped_fails_its_call_which_says_who_did_it() {
 }
 
 #[test]
+fn a_container_that_is_stopped_before_it_is_ready_leaves_its_calls_to_another() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let mut program = world.program(&[]).env("OBSERVED_DOES", "ask").start();
+    program.until("│ making up its mind");
+    let seen = world.until(|seen| seen.len() == 1);
+    let name = seen[0]["container"].as_str().unwrap();
+    let stopped = world.program(&["stop", name]).run().good();
+    assert_eq!(stopped.stderr, "ended 1 container\n");
+    let ended = program.end().good();
+    assert_eq!(ended.stdout, "ready at last\n");
+    assert_nothing_left(&ended);
+}
+
+#[test]
 fn a_function_that_is_stopped_ends_everywhere_and_its_program_goes_on() {
     if !engine() {
         return;

@@ -4,6 +4,7 @@ mod background;
 mod building;
 mod classes;
 mod dockerfile;
+mod entered;
 mod failures;
 mod files;
 mod gpus;

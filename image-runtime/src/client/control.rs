@@ -1,10 +1,8 @@
 //! How a program is asked from outside what containers it has, and to end some: over a socket in a folder of its own in the store. It is
 //! there once the program has had a container for a moment; whoever asks finds all programs of a store by their sockets.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +14,7 @@ use tokio::time::timeout;
 
 use super::future::runtime;
 use super::{CallError, Host};
-use crate::store::{RunDir, Store};
+use crate::store::{RunDir, Store, socket_in};
 use crate::worker::{Member, Stop, short_name};
 
 /// The socket's name.
@@ -106,15 +104,8 @@ pub(super) fn offer(host: &Arc<Host>) {
 
 fn listen(store: &Store) -> io::Result<(UnixListener, RunDir)> {
     let folder = store.run_dir().map_err(io::Error::other)?;
-    let listener = at(folder.path(), |path| UnixListener::bind(path))?;
+    let listener = socket_in(folder.path(), SOCKET, |path| UnixListener::bind(path))?;
     Ok((listener, folder))
-}
-
-/// Addresses of sockets hold 107 bytes; this name of the folder is short wherever the store is.
-fn at<T>(folder: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-    let opened = File::open(folder)?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", opened.as_raw_fd()));
-    open(&short)
 }
 
 async fn serve(host: Arc<Host>, listener: UnixListener, _folder: RunDir) {
@@ -260,7 +251,9 @@ pub(crate) async fn ask_all(store: &Store, request: &Request) -> (Vec<Answer>, V
 /// Asks one program. One that lives and does not answer is an error, with its number.
 async fn ask(socket: &Path, request: &[u8], limit: Duration) -> Result<Answer, Option<i32>> {
     let folder = socket.parent().ok_or(None)?;
-    let connect = at(folder, |path| std::os::unix::net::UnixStream::connect(path));
+    let connect = socket_in(folder, SOCKET, |path| {
+        std::os::unix::net::UnixStream::connect(path)
+    });
     let connected = connect.and_then(|stream| {
         stream.set_nonblocking(true)?;
         UnixStream::from_std(stream)

@@ -20,7 +20,7 @@ use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets::{self, Mask};
-use crate::spec::{FunctionSpec, Image, Retries};
+use crate::spec::{FunctionOptions, FunctionSpec, Image, Retries};
 use crate::store::{self, Bytes, Log, Store};
 use crate::worker::{Launcher, Reaper, Worker, WorkerSpec};
 
@@ -223,7 +223,7 @@ impl Host {
         let options = self.program.options_of(function);
         Ok(Arc::new(Target {
             function,
-            pool: self.pools.get(self.pool_key(callee).await?),
+            pool: self.pools.get(self.pool_key(callee, &options).await?),
             timeout: wishes.timeout.or(options.timeout),
             retries: wishes.retries.map(Retries::times).or(options.retries),
             nested: wishes.nested,
@@ -231,12 +231,15 @@ impl Host {
     }
 
     /// What the containers of a function have in common. Its image is built where it has to be.
-    async fn pool_key(&self, callee: &Callee) -> Result<PoolKey, CallError> {
+    async fn pool_key(
+        &self,
+        callee: &Callee,
+        options: &FunctionOptions,
+    ) -> Result<PoolKey, CallError> {
         let Callee { function, instance } = callee;
         self.check_can_serve()?;
         // Before anything runs that would be of no use without these.
-        let options = self.program.options_of(function);
-        let mut size = Size::of(&options);
+        let mut size = Size::of(options);
         if !options.gpu.is_empty() {
             let inventory = self.gpus.inventory().await;
             gpu::check(options.gpu, inventory)
@@ -310,22 +313,12 @@ impl Host {
         &self,
         function: &'static FunctionSpec,
     ) -> Result<Worker, CallError> {
-        let key = self.pool_key(&Callee::from(function)).await?;
-        let claim = if key.gpu.is_empty() {
-            None
-        } else {
-            let waiting = || {
-                let text = format!(
-                    "waiting for a GPU: those that `{}` may have are in use",
-                    function.name
-                );
-                self.events.tell(Event::Notice { text });
-            };
-            let inventory = self.gpus.inventory().await;
-            let claims = &self.gpus.claims;
-            let claimed = claims.claim(key.gpu, inventory, waiting, || false).await;
-            claimed.map_err(|error| CallError::no_claim(&error))?
-        };
+        let options = self.program.options_of(function);
+        let key = self.pool_key(&Callee::from(function), &options).await?;
+        let claimed = key.claim(&self.gpus, &self.events, function.name, || false);
+        let claim = claimed
+            .await
+            .map_err(|error| error.expect("it is wanted until it is there"))?;
         let mut spec = key.worker(format!("shell {}", function.name));
         spec.gpus = claim
             .as_ref()

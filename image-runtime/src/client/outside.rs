@@ -100,7 +100,7 @@ impl Outside {
             timeout: wishes.timeout,
             retries: wishes.retries,
             by: wishes.by.map(|by| By {
-                number: if worker::is_running(by.number) {
+                number: if worker::asks(by.number) {
                     by.number
                 } else {
                     0

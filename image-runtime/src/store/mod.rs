@@ -11,6 +11,7 @@ mod error;
 mod lock;
 mod logs;
 mod run;
+mod socket;
 mod temporary;
 mod usage;
 
@@ -28,6 +29,7 @@ pub(crate) use lock::is_at;
 pub use lock::{Lock, Locks};
 pub use logs::{Line as LogLine, Log, Logs};
 pub use run::{RunDir, sweep as sweep_runs};
+pub(crate) use socket::socket_in;
 
 /// The folder of this format. A format that older programs would misread gets a new one.
 const BUCKET: &str = "v1";

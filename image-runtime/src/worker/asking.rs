@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::serve::read_frame;
@@ -14,8 +13,6 @@ static ASKING: OnceLock<Asking> = OnceLock::new();
 #[derive(Debug)]
 pub(crate) struct Asking {
     socket: Mutex<UnixStream>,
-    /// Whether anything was asked.
-    is_used: AtomicBool,
 }
 
 /// A frame could not be sent.
@@ -32,7 +29,6 @@ pub(crate) enum TellError {
 pub(super) fn open(socket: UnixStream) {
     let _ = ASKING.set(Asking {
         socket: Mutex::new(socket),
-        is_used: AtomicBool::new(false),
     });
 }
 
@@ -41,11 +37,9 @@ pub(crate) fn asking() -> Option<&'static Asking> {
     ASKING.get()
 }
 
-/// Says that a call has ended, where some call has asked for others.
+/// Says that a call has ended that has asked for others.
 pub(super) fn left(number: u64) {
-    if let Some(asking) = ASKING.get()
-        && asking.is_used.load(Ordering::Relaxed)
-    {
+    if let Some(asking) = ASKING.get() {
         // A host that does not hear it is gone.
         let _ = asking.tell(Kind::Left, number, &[]);
     }
@@ -55,7 +49,6 @@ impl Asking {
     /// Sends a frame.
     pub(crate) fn tell(&self, kind: Kind, number: u64, parts: &[&[u8]]) -> Result<(), TellError> {
         let frame = protocol::encode(kind, number, parts)?;
-        self.is_used.store(true, Ordering::Relaxed);
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(socket.write_all(&frame)?)
     }

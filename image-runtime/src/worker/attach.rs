@@ -52,7 +52,7 @@ impl Worker {
     ) -> Result<Heard, CallFailure> {
         let mut flow = self.flow(1).map_err(CallFailure::Connection)?;
         let number = flow.request(Kind::Session, 0, &[&encoded(session)?])?;
-        let (mut ahead, mut is_open) = (0, true);
+        let (mut ahead, mut is_open) = (0_u32, true);
         // All that the program says comes in frames.
         let mut nobody = |_| {};
         loop {
@@ -78,7 +78,8 @@ impl Worker {
                     Kind::Stdout => Stream::Out,
                     Kind::Stderr => Stream::Err,
                     Kind::InputTaken => {
-                        ahead -= 1;
+                        let left = ahead.checked_sub(1);
+                        ahead = left.ok_or_else(|| unexpected(Kind::InputTaken))?;
                         continue;
                     }
                     Kind::Ran => return Ok(Heard::Outcome(decoded(&body)?)),

@@ -30,49 +30,68 @@ thread_local! {
 }
 
 /// All calls that run.
-static RUNNING: Mutex<Vec<Current>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+/// A call that runs.
+struct Running {
+    call: Current,
+    /// Whether the host knows of it, because it has asked for calls.
+    has_asked: bool,
+}
 
 /// The call of the code that asks; nothing outside of calls. A thread that the function has started may run for any of those that
 /// run at once.
 pub(crate) fn current() -> Option<Current> {
     HERE.get().or_else(|| {
         let running = running();
-        match running[..] {
-            [only] => Some(only),
+        let mut calls = running.iter().map(|running| running.call);
+        match running.len() {
+            1 => calls.next(),
             // The one that was asked for last has most others above it.
-            _ => running
-                .iter()
-                .max_by_key(|call| call.nested)
-                .map(|deepest| Current {
-                    number: 0,
-                    ..*deepest
-                }),
+            _ => calls.max_by_key(|call| call.nested).map(|deepest| Current {
+                number: 0,
+                ..deepest
+            }),
         }
     })
 }
 
-/// Whether a call still runs.
-pub(crate) fn is_running(number: u64) -> bool {
-    running().iter().any(|call| call.number == number)
+/// Notes that a call asks for others: whether it still runs.
+pub(crate) fn asks(number: u64) -> bool {
+    let mut running = running();
+    let asking = running
+        .iter_mut()
+        .find(|running| running.call.number == number);
+    asking.map(|asking| asking.has_asked = true).is_some()
 }
 
 /// Runs a function for a call.
 pub(super) fn run_for<T>(ticket: Ticket, function: &'static str, run: impl FnOnce() -> T) -> T {
-    let current = Current {
+    let call = Current {
         number: ticket.number,
         nested: ticket.nested,
         function,
     };
-    running().push(current);
-    HERE.set(Some(current));
+    running().push(Running {
+        call,
+        has_asked: false,
+    });
+    HERE.set(Some(call));
     let result = run();
     HERE.set(None);
-    running().retain(|call| call.number != ticket.number);
-    asking::left(ticket.number);
+    let mut has_asked = false;
+    running().retain(|running| {
+        let is_it = running.call.number == ticket.number;
+        has_asked |= is_it && running.has_asked;
+        !is_it
+    });
+    if has_asked {
+        asking::left(ticket.number);
+    }
     result
 }
 
 /// No holder of this lock can panic half-way.
-fn running() -> MutexGuard<'static, Vec<Current>> {
+fn running() -> MutexGuard<'static, Vec<Running>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -189,6 +189,7 @@ impl Worker {
         parts: &[&[u8]],
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
+        self.stamp = None;
         let (kind, mut body) = self.request(kind, nested, parts, tell).await?;
         if self.times.is_timed {
             self.stamp = Stamp::take_off(&mut body);

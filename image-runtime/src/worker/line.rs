@@ -42,7 +42,7 @@ impl Line {
         Ok(Self {
             socket,
             is_swift: true,
-            spin: Spin::new(),
+            spin: Spin::default(),
         })
     }
 
@@ -78,7 +78,7 @@ impl Line {
     /// Hears the answer to what was told, and how soon it came.
     pub(super) async fn answer(&mut self) -> io::Result<Option<(Header, Vec<u8>)>> {
         let told = self.spin.begin(&self.socket);
-        if self.is_swift {
+        if self.is_swift && !told.has_come {
             let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
             let limit = Timespec {
                 tv_sec: 0,
@@ -88,9 +88,9 @@ impl Line {
             let _ = poll(&mut watched, Some(&limit));
         }
         let heard = self.hear().await;
-        self.spin.end(told);
+        self.spin.end(&told);
         // What is heard from the runtime comes later for that alone: who answers soon again is to be noticed.
-        self.is_swift = told.elapsed() < 2 * SOON;
+        self.is_swift = told.at.elapsed() < 2 * SOON;
         heard
     }
 

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use rustix::net::{
 use tokio::net::UnixListener;
 
 use super::error::StartError;
-use crate::store::{RunDir, Store};
+use crate::store::{RunDir, Store, socket_in};
 
 /// The name of the socket.
 pub(super) const SOCKET: &str = "socket";
@@ -93,13 +93,12 @@ fn shared_with_any_user(directory: &Path) -> io::Result<()> {
 }
 
 fn listen(directory: &Path) -> io::Result<UnixListener> {
-    // Addresses of sockets hold 107 bytes; this name of the directory is short wherever the store is.
-    let opened = fs::File::open(directory)?;
-    let short = format!("/proc/self/fd/{}/{SOCKET}", opened.as_raw_fd());
-    let listener = UnixListener::bind(&short)?;
-    // The image's user need not be ours; the directory above is private.
-    fs::set_permissions(&short, fs::Permissions::from_mode(0o666))?;
-    Ok(listener)
+    socket_in(directory, SOCKET, |path| {
+        let listener = UnixListener::bind(path)?;
+        // The image's user need not be ours; the directory above is private.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+        Ok(listener)
+    })
 }
 
 /// Hands open files to the other side of a socket.

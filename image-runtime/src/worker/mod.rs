@@ -31,7 +31,7 @@ mod tap;
 pub(crate) use asking::{Asking, TellError, asking};
 pub(crate) use attach::{Attached, Stream};
 pub use bundle::{Bundle, BundleError};
-pub(crate) use current::{Current, current, is_running};
+pub(crate) use current::{Current, asks, current};
 pub use error::{CallFailure, StartError, Stop};
 pub(crate) use error::{exit_text, last_lines_text};
 pub(crate) use flow::{Flow, Frame, Incoming};

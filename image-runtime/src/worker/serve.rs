@@ -64,16 +64,16 @@ fn answer_until_the_end() -> io::Result<()> {
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
     let mut session = None;
     let mut nested = 0;
-    let mut spin = Spin::new();
+    let mut spin = Spin::default();
     loop {
         if socket.buffer().is_empty() {
-            let begin = spin.begin(socket.get_ref());
+            let begun = spin.begin(socket.get_ref());
             if let Err(error) = socket.fill_buf()
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 return Err(error);
             }
-            spin.end(begin);
+            spin.end(&begun);
         }
         let Some((header, body)) = read_frame(&mut socket)? else {
             return Ok(());

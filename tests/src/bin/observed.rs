@@ -1,5 +1,7 @@
 //! A program that others look at while it runs.
 
+use std::path::Path;
+
 use image_runtime::{Image, app, image};
 
 const NOTHING: Image = image!(scratch());
@@ -24,6 +26,28 @@ fn tell() {
 fn hold(number: u32) {
     eprintln!("holding {number}");
     std::thread::sleep(std::time::Duration::from_secs(1000));
+}
+
+/// Its first container never becomes ready.
+struct Reluctant;
+
+#[app::cls(image = NOTHING, volumes = { "/tried": Volume::from_name("tried") })]
+impl Reluctant {
+    #[enter]
+    fn new() -> Self {
+        let tried = Path::new("/tried/once");
+        if !tried.exists() {
+            std::fs::write(tried, "").expect("there is room");
+            println!("making up its mind");
+            std::thread::sleep(std::time::Duration::from_secs(1000));
+        }
+        Self
+    }
+
+    #[method]
+    fn ready(&self) -> String {
+        "ready at last".to_owned()
+    }
 }
 
 #[app::main]
@@ -52,6 +76,10 @@ async fn main() {
             say::remote("after".to_owned())
                 .await
                 .expect("the program goes on");
+        }
+        Ok("ask") => {
+            let word = Reluctant::handle().ready.remote().await;
+            println!("{}", word.expect("another container is ready"));
         }
         _ => {}
     }

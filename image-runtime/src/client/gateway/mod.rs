@@ -174,7 +174,9 @@ impl Gateway {
                 }
             }
             Kind::Forget => {
-                if let Ok((name, _)) = self.functions.remove(&id)?.wanted {
+                // One whose name did not fit into a frame was never heard of.
+                let forgotten = self.functions.remove(&id);
+                if let Some(Ok((name, _))) = forgotten.map(|function| function.wanted) {
                     NESTING.forget(name);
                 }
             }
@@ -289,10 +291,10 @@ impl Gateway {
         Some(())
     }
 
-    /// Nobody waits any more for the request of this number: the calls that its function asked for end.
+    /// Nobody waits any more for the request of this number: the calls that its function asked for end, unless it has returned before.
     fn give_up(&mut self, number: u64) {
         self.given_up.insert(number);
-        let asked = |_: &u64, call: &mut Call| call.function.by == number;
+        let asked = |_: &u64, call: &mut Call| call.function.by == number && !call.is_free;
         let ended: Vec<_> = self.calls.extract_if(asked).collect();
         for (id, call) in ended {
             call.end();

@@ -272,6 +272,9 @@ impl State {
             }
             stuck = next;
         }
+        if stuck.is_empty() {
+            return;
+        }
         let held = self.held(&stuck);
         let last = self.wanted.iter().rev().find(|(name, wanted)| {
             wanted.by.is_some_and(|by| stuck.contains(&by))

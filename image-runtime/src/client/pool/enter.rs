@@ -11,7 +11,7 @@ use super::super::job::Job;
 use super::Pool;
 use super::state::State;
 use crate::spec::ExitSpec;
-use crate::worker::Worker;
+use crate::worker::{CallFailure, Worker};
 
 /// How long the class may take before its container ends.
 pub(super) const EXIT_LIMIT: Duration = Duration::from_secs(10);
@@ -64,26 +64,20 @@ impl Hash for Enter {
 
 impl Pool {
     /// Makes the state of a class, where this is a pool of one. An error is for all calls that wait; none is where nobody waits
-    /// any more. The container is gone then.
+    /// any more, or the container was ended on purpose. It is gone then.
     pub(super) async fn enter(&self, mut worker: Worker) -> Result<Worker, Option<CallError>> {
         let Some(enter) = &self.key.enter else {
             return Ok(worker);
         };
         let mut tell = self.output_of(enter.name(), worker.name());
         let entered = {
-            // What it calls is as deep as the deepest of those that wait for it.
-            let nested = self
-                .lock()
-                .queue
-                .iter()
-                .map(|job| job.target.nested.name)
-                .max();
-            let mut entering = pin!(worker.enter(
-                enter.class_name(),
-                &enter.arguments,
-                nested.unwrap_or_default(),
-                &mut *tell
-            ));
+            // What it calls is as deep as the deepest of those that wait for it, which is the first.
+            let nested = match self.lock().queue.front() {
+                Some(job) => job.target.nested.name,
+                None => 0,
+            };
+            let mut entering =
+                pin!(worker.enter(enter.class_name(), &enter.arguments, nested, &mut *tell));
             let begun = Instant::now();
             loop {
                 let mut rung = pin!(self.entering.notified());
@@ -94,9 +88,11 @@ impl Pool {
                 };
                 tokio::select! {
                     biased;
-                    entered = &mut entering => {
-                        break entered.map_err(|failure| Some(CallError::failure(enter.name(), &failure)));
-                    }
+                    entered = &mut entering => break entered.map_err(|failure| match failure {
+                        // Those that were meant to end with it wait no more; others wait for another container.
+                        CallFailure::Stopped(_) => None,
+                        failure => Some(CallError::failure(enter.name(), &failure)),
+                    }),
                     () = rung => {}
                     () = super::until(wake) => {}
                 }

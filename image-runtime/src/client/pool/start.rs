@@ -7,13 +7,40 @@ use super::super::CallError;
 use super::super::future::runtime;
 use super::super::job::Job;
 use super::state::State;
-use super::{Enter, Pool, gateway};
-use crate::event::Event;
-use crate::gpu::Claim;
-use crate::worker::Worker;
+use super::{Enter, Pool, PoolKey, gateway};
+use crate::event::{Event, Events};
+use crate::gpu::{Claim, Gpus};
+use crate::worker::{StartError, Worker};
 
 /// How often those that keep GPUs for nothing look whether others want them.
 const LOOK: Duration = Duration::from_millis(200);
+
+impl PoolKey {
+    /// Takes the GPUs of a container, as soon as they can be had: nothing where it needs none. Without an error there are none for it, because
+    /// it is unwanted now.
+    pub(in super::super) async fn claim(
+        &self,
+        gpus: &Gpus,
+        events: &Events,
+        function: &str,
+        unwanted: impl Fn() -> bool,
+    ) -> Result<Option<Claim>, Option<CallError>> {
+        if self.gpu.is_empty() {
+            return Ok(None);
+        }
+        let waiting = || {
+            let text = format!("`{function}` waits for a GPU: those that it may have are in use");
+            events.tell(Event::Notice { text });
+        };
+        let inventory = gpus.inventory().await;
+        let claimed = gpus.claims.claim(self.gpu, inventory, waiting, unwanted);
+        match claimed.await {
+            Ok(Some(claim)) => Ok(Some(claim)),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(CallError::no_claim(&error))),
+        }
+    }
+}
 
 impl Pool {
     /// Brings the calls that wait and the workers together, and starts containers where there are too few.
@@ -154,6 +181,8 @@ impl Pool {
                     gateway::serve(&mut worker, &pool);
                     pool.enter(worker).await
                 }
+                // Calls that were meant to end with it wait no more; others wait for another container.
+                Err(StartError::Stopped(_)) => Err(None),
                 Err(error) => Err(Some(CallError::start(&error))),
             };
             match entered {
@@ -176,29 +205,16 @@ impl Pool {
         });
     }
 
-    /// Takes the GPUs of a container, as soon as they can be had: nothing where it needs none. Without an error there are none for it, because
-    /// nobody waits any more.
+    /// Takes the GPUs of a container. Without an error there are none for it, because nobody waits any more.
     async fn claim(&self, function: &str) -> Result<Option<Claim>, Option<CallError>> {
-        if self.key.gpu.is_empty() {
-            return Ok(None);
-        }
-        let waiting = || {
-            let text = format!("`{function}` waits for a GPU: those that it may have are in use");
-            self.events.tell(Event::Notice { text });
-        };
         // Those that are to be there without a call are wanted all the same.
         let unwanted = || {
             let state = self.lock();
             state.living() > self.key.size.min && state.queue.iter().all(Job::is_abandoned)
         };
-        let inventory = self.gpus.inventory().await;
-        let claims = &self.gpus.claims;
-        let claimed = claims.claim(self.key.gpu, inventory, waiting, unwanted);
-        match claimed.await {
-            Ok(Some(claim)) => Ok(Some(claim)),
-            Ok(None) => Err(None),
-            Err(error) => Err(Some(CallError::no_claim(&error))),
-        }
+        let key = &self.key;
+        key.claim(&self.gpus, &self.events, function, unwanted)
+            .await
     }
 
     /// A start that came to nothing for want of a GPU.
