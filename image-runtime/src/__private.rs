@@ -18,7 +18,7 @@ pub use items::{send_items, send_stream};
 pub use state::{Shared, State};
 
 pub use crate::client::{Call, Callee, Class, Handle, Instance, Items, Map};
-pub use crate::entry::{MainSettings, block_on, run_main, run_test};
+pub use crate::entry::{MainSettings, block_on, run_main, run_main_without_body, run_test};
 pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
 pub use crate::spec::base::{

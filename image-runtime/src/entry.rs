@@ -4,7 +4,8 @@
 use std::process::{ExitCode, Termination};
 
 use crate::build::BuildOptions;
-use crate::client::{Host, HostSettings};
+use crate::client::{self, Host, HostSettings, Kept, Role};
+use crate::event::Events;
 use crate::ui::{Ui, UiOptions};
 use crate::{cli, registry, worker};
 
@@ -21,29 +22,56 @@ pub struct MainSettings {
 
 /// Runs a program: as a worker if it is one, as our command line if there are arguments for it, else the body of `main`.
 pub fn run_main<R: Termination>(settings: MainSettings, body: impl FnOnce() -> R) -> ExitCode {
+    run(settings, Some(|| body().report()))
+}
+
+/// Runs a program whose `main` has no body: it deploys its functions.
+pub fn run_main_without_body(settings: MainSettings) -> ExitCode {
+    run(settings, None::<fn() -> ExitCode>)
+}
+
+fn run(settings: MainSettings, body: Option<impl FnOnce() -> ExitCode>) -> ExitCode {
     become_what_this_process_is();
-    let line = if settings.cli {
+    let mut line = if settings.cli {
         cli::parse(settings.package)
     } else {
         cli::Line::default()
+    };
+    if body.is_none() {
+        line.or_deploy(settings.package);
+    }
+    // Known before anything runs, so that nobody learns of it by a call that comes late.
+    let program = match registry::Program::get() {
+        Ok(program) => program,
+        Err(error) => return cli::fail(&error.to_string()),
     };
     let ui = Ui::new(UiOptions {
         quiet: line.quiet,
         test: false,
     });
-    Host::set(HostSettings {
+    let role = Role::Deployed(program.app_name(settings.package));
+    let host = HostSettings {
         worker_arguments: Some(Vec::new()),
         events: line.events(&ui),
         is_timed: line.is_timed(),
         build: line.build_options(settings.folder),
-    });
-    // Known before anything runs, so that nobody learns of it by a call that comes late.
-    if let Err(error) = registry::Program::get() {
-        return cli::fail(&error.to_string());
+        kept: Kept::Elsewhere(role),
+    };
+    if client::is_supervisor() {
+        keep(host, role);
     }
-    let code = match line.command {
-        None => body().report(),
-        Some(command) => command.run(&ui),
+    Host::set(match line.keeps_functions() {
+        true => HostSettings {
+            events: client::with_listeners(host.events),
+            kept: Kept::ForOthers(role),
+            ..host
+        },
+        false => host,
+    });
+    let code = match (line.command, body) {
+        (Some(command), _) => command.run(&ui),
+        (None, Some(body)) => body(),
+        (None, None) => ExitCode::SUCCESS,
     };
     cli::print_call_timings();
     code
@@ -63,7 +91,7 @@ fn become_what_this_process_is() {
 /// Runs a test: as a worker if this process is one, else its body.
 pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
     become_what_this_process_is();
-    Host::set(HostSettings {
+    let settings = HostSettings {
         worker_arguments: registry::test_entry().map(worker_arguments),
         events: Ui::new(UiOptions {
             quiet: false,
@@ -72,8 +100,27 @@ pub fn run_test<R>(body: impl FnOnce() -> R) -> R {
         .events(),
         is_timed: false,
         build: BuildOptions::default(),
-    });
+        // Else all tests run in one process.
+        kept: match std::env::var_os("NEXTEST") {
+            Some(_) => Kept::Elsewhere(Role::Shared),
+            None => Kept::Here,
+        },
+    };
+    if client::is_supervisor() {
+        keep(settings, Role::Shared);
+    }
+    Host::set(settings);
     body()
+}
+
+/// Keeps containers for other processes. Nobody looks at this one.
+fn keep(settings: HostSettings, role: Role) -> ! {
+    Host::set(HostSettings {
+        events: client::with_listeners(Events::silent()),
+        kept: Kept::ForOthers(role),
+        ..settings
+    });
+    client::keep(role)
 }
 
 /// The arguments by which a test program runs one test and nothing else.

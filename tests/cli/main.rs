@@ -8,6 +8,7 @@
 
 mod builds;
 mod conda;
+mod deploy;
 mod explain;
 mod export;
 mod face;

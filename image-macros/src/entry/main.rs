@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{ReturnType, Type};
+use syn::{ReturnType, Signature, Type};
 
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
@@ -62,9 +62,13 @@ fn check(item: &Item, errors: &mut Errors) {
             Fault::new(format!("`{ATTRIBUTE}` goes on `main`, not on `{name}`")),
         );
     }
-    if item.body.is_none() {
-        let fault = Fault::new("`deploy` is not there yet, so `main` needs a body");
-        errors.at(&item.signature, fault.help("write `fn main() { … }`"));
+    let Signature {
+        asyncness, output, ..
+    } = &item.signature;
+    if item.body.is_none() && (asyncness.is_some() || !matches!(output, ReturnType::Default)) {
+        let fault = Fault::new("a `main` without a body only deploys the functions");
+        let help = "write `fn main();`, or give it a body that calls them";
+        errors.at(&item.signature, fault.help(help));
     }
 }
 
@@ -72,6 +76,21 @@ fn expand(mut item: Item, cli: bool) -> TokenStream {
     let p = private();
     let outer = super::split_attributes(&mut item);
     let visibility = std::mem::replace(&mut item.visibility, syn::Visibility::Inherited);
+    let settings = quote! {
+        #p::MainSettings {
+            package: ::core::env!("CARGO_PKG_NAME"),
+            folder: ::core::env!("CARGO_MANIFEST_DIR"),
+            cli: #cli,
+        }
+    };
+    if item.body.is_none() {
+        return quote! {
+            #(#outer)*
+            #visibility fn main() -> ::std::process::ExitCode {
+                #p::run_main_without_body(#settings)
+            }
+        };
+    }
     let body = match item.signature.asyncness {
         Some(_) => quote!(|| #p::block_on(main())),
         None => quote!(main),
@@ -85,14 +104,7 @@ fn expand(mut item: Item, cli: bool) -> TokenStream {
         #(#outer)*
         #visibility fn main() -> ::std::process::ExitCode {
             #item
-            #p::run_main #result (
-                #p::MainSettings {
-                    package: ::core::env!("CARGO_PKG_NAME"),
-                    folder: ::core::env!("CARGO_MANIFEST_DIR"),
-                    cli: #cli,
-                },
-                #body,
-            )
+            #p::run_main #result (#settings, #body)
         }
     }
 }

@@ -73,10 +73,9 @@ pub(super) enum Verb {
     Doctor(Doctor),
     /// Remove layers that were not used for long, and what killed programs left
     Prune(Prune),
-    // Whoever looks for these is told what there is in their place.
-    #[command(hide = true)]
+    /// Have the functions run in the background until they are stopped, for all runs of this build
     Deploy,
-    #[command(hide = true)]
+    /// The same here, until Ctrl-C, and anew whenever the program is built again
     Serve,
 }
 

@@ -35,6 +35,14 @@ struct ExplainedImage {
     layers: Vec<Explained>,
 }
 
+/// Builds what is missing of all images.
+pub(super) async fn all() -> Result<(), Fault> {
+    let images = list::program()?.images();
+    let images: Vec<_> = images.into_iter().map(|(_, image)| image).collect();
+    host().await?.build_all(&images).await?;
+    Ok(())
+}
+
 pub(super) async fn run(
     arguments: &Build,
     timings: &Timings,

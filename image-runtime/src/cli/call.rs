@@ -2,8 +2,8 @@
 
 use super::args::Call;
 use super::printer::Printer;
-use super::{Fault, host, list, unknown};
-use crate::client::{Callee, Instance, Items};
+use super::{Fault, list, unknown};
+use crate::client::{self, Callee, Instance, Items};
 use crate::spec::{ClassSpec, FunctionSpec};
 
 pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault> {
@@ -30,7 +30,6 @@ pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault
         Some(instance) => Callee::method(function, instance),
         None => function.into(),
     };
-    let host = host().await?;
     if function.invoke.is_stream() {
         let mut items = Items::<()>::new(callee, Ok(encoded));
         while let Some(item) = items.next_encoded().await {
@@ -38,7 +37,7 @@ pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault
         }
         return Ok(());
     }
-    print(function, &host.call(&callee, encoded).await?, printer)
+    print(function, &client::call(&callee, encoded).await?, printer)
 }
 
 fn json(text: &str) -> Result<serde_json::Value, Fault> {

@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod call;
 mod call_timings;
+mod deploy;
 mod doctor;
 mod export;
 mod list;
@@ -14,11 +15,13 @@ mod prune;
 mod ps;
 mod render;
 mod secret;
+mod serve;
 mod shell;
 mod stop;
 mod timings;
 mod volume;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -73,6 +76,16 @@ pub(crate) fn fail(text: &str) -> ExitCode {
 }
 
 impl Line {
+    /// Without a command, deploys.
+    pub(crate) fn or_deploy(&mut self, package: &'static str) {
+        self.command.get_or_insert_with(|| Command {
+            verb: Verb::Deploy,
+            json: false,
+            package,
+            timings: Timings::default(),
+        });
+    }
+
     /// Who is told what happens.
     pub(crate) fn events(&self, ui: &Ui) -> Events {
         match &self.command {
@@ -83,6 +96,12 @@ impl Line {
             }) if build.timings => timings.listen(ui.events()),
             _ => ui.events(),
         }
+    }
+
+    /// Whether this process keeps functions for others.
+    pub(crate) fn keeps_functions(&self) -> bool {
+        let verb = self.command.as_ref().map(|command| &command.verb);
+        matches!(verb, Some(Verb::Serve)) && serve::is_keeper()
     }
 
     /// Whether it is to be measured where the time of calls goes.
@@ -154,8 +173,8 @@ impl Command {
                 Verb::Volume(arguments) => volume::run(&arguments, &printer).await,
                 Verb::Doctor(arguments) => doctor::run(&arguments, self.package, &printer).await,
                 Verb::Prune(arguments) => prune::run(&arguments, &printer).await,
-                Verb::Deploy => Err(not_there("deploy")),
-                Verb::Serve => Err(not_there("serve")),
+                Verb::Deploy => deploy::run(self.package, &printer).await,
+                Verb::Serve => serve::run(self.package, &printer).await,
             };
             done.map(|()| ExitCode::SUCCESS)
         };
@@ -169,7 +188,10 @@ impl Command {
             Ok(code) => code,
             Err(fault) => {
                 ui.clear();
-                printer.error(fault.text());
+                // That is for the process to tell that started this.
+                if !(matches!(fault, Fault::Interrupted(_)) && serve::is_keeper()) {
+                    printer.error(fault.text());
+                }
                 fault.exit_code()
             }
         }
@@ -245,12 +267,11 @@ async fn interruption() -> SignalKind {
     }
 }
 
-/// A command that people may expect, and that this version has not.
-fn not_there(command: &str) -> Fault {
-    Fault::Usage(format!(
-        "`{command}` is not there yet: functions run for as long as the program that calls them\n  \
-         help: let `main` serve what it is for, and start the program by a supervisor, such as systemd"
-    ))
+/// What this program is called on the command line.
+fn program_name() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&program).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 async fn host() -> Result<std::sync::Arc<Host>, Fault> {

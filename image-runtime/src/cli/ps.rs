@@ -9,19 +9,25 @@ use crate::store::Store;
 use crate::ui::format;
 
 pub(super) async fn run(printer: &Printer) -> Result<(), Fault> {
-    let mut containers = Vec::new();
+    let (mut containers, mut deployed) = (Vec::new(), Vec::new());
     if let Some(store) = Store::existing() {
         let (answers, silent) = ask_all(&store, &Request::List).await;
         warn_of(&silent, printer);
-        containers = answers
-            .into_iter()
-            .flat_map(|answer| answer.containers)
-            .collect();
+        for answer in answers {
+            containers.extend(answer.containers);
+            deployed.extend(answer.deployed);
+        }
     }
     containers.sort_by(|a: &Shown, b| (a.since, &a.container).cmp(&(b.since, &b.container)));
-    printer.report(&containers, || match containers.is_empty() {
-        true => "no container runs".to_owned(),
-        false => text(&containers),
+    printer.report(&containers, || {
+        let mut text = match containers.is_empty() {
+            true => "no container runs".to_owned(),
+            false => text(&containers),
+        };
+        for (app, pid) in deployed {
+            text += &format!("\n`{app}` is deployed (process {pid})");
+        }
+        text
     });
     Ok(())
 }

@@ -1,10 +1,8 @@
 //! `stop`: ends containers, whichever program made them.
 
-use std::path::Path;
-
 use super::args::Stop;
 use super::printer::{Printer, counted};
-use super::{Fault, ps};
+use super::{Fault, program_name, ps};
 use crate::client::{Request, Shown, Which, ask_all};
 use crate::registry::Program;
 use crate::store::Store;
@@ -14,12 +12,13 @@ struct Report {
     stopped: Vec<Shown>,
     /// Calls that had not begun.
     cancelled_calls: usize,
+    /// Apps that were deployed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ended_apps: Vec<String>,
 }
 
 pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault> {
-    let program = std::env::args_os().next().unwrap_or_default();
-    let program = Path::new(&program).file_name().unwrap_or_default();
-    let program = program.to_string_lossy();
+    let program = program_name();
     let (which, said) = match &arguments.name {
         Some(name) => (Which::Named(name.clone()), name.as_str()),
         None => (Which::All, "--all"),
@@ -28,6 +27,7 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
     let mut report = Report {
         stopped: Vec::new(),
         cancelled_calls: 0,
+        ended_apps: Vec::new(),
     };
     if let Some(store) = Store::existing() {
         let (answers, silent) = ask_all(&store, &Request::Stop { which, by }).await;
@@ -35,11 +35,15 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
         for mut answer in answers {
             report.stopped.append(&mut answer.containers);
             report.cancelled_calls += answer.cancelled;
+            report
+                .ended_apps
+                .extend(answer.deployed.map(|(app, _)| app));
         }
     }
     if let Some(name) = &arguments.name
         && report.stopped.is_empty()
         && report.cancelled_calls == 0
+        && report.ended_apps.is_empty()
     {
         return Err(nothing_runs(name));
     }
@@ -48,6 +52,9 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
         if report.cancelled_calls > 0 {
             let calls = counted(report.cancelled_calls, "call");
             text += &format!(" and cancelled {calls} that had not begun");
+        }
+        for app in &report.ended_apps {
+            text += &format!("\n`{app}` is not deployed any more");
         }
         text
     });

@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::future::runtime;
+use super::supervisor::Role;
 use super::{CallError, Host};
 use crate::store::{RunDir, Store, socket_in};
 use crate::worker::{Member, Stop, short_name};
@@ -51,7 +52,7 @@ pub(crate) enum Request {
 pub(crate) enum Which {
     /// All of them.
     All,
-    /// Those of a function or a class, or the one of that name.
+    /// Those of a function, a class, or an app that is deployed; or the one of that name.
     Named(String),
 }
 
@@ -62,6 +63,8 @@ pub(crate) struct Answer {
     pub(crate) containers: Vec<Shown>,
     /// How many calls it has cancelled that had not begun.
     pub(crate) cancelled: usize,
+    /// The app that is deployed as this program, or was until now.
+    pub(crate) deployed: Option<(String, u32)>,
 }
 
 /// A container, as it is shown.
@@ -89,12 +92,14 @@ pub(crate) struct Shown {
     pub(crate) pid: u32,
 }
 
-/// Lets others ask this program as soon as it has a container.
+/// Lets others ask this program: as soon as it has a container, or at once where that is all it is there for.
 pub(super) fn offer(host: &Arc<Host>) {
     let host = Arc::clone(host);
     runtime().spawn(async move {
-        host.launcher.roster.has_begun().await;
-        tokio::time::sleep(SETTLED).await;
+        if host.keeps_for().is_none() {
+            host.launcher.roster.has_begun().await;
+            tokio::time::sleep(SETTLED).await;
+        }
         // Without a socket nobody sees this program; its calls go on.
         if let Ok((listener, folder)) = listen(&host.store) {
             serve(host, listener, folder).await;
@@ -127,19 +132,25 @@ async fn answer(host: &Host, mut stream: UnixStream) -> io::Result<()> {
     let members = host.launcher.roster.members();
     match serde_json::from_slice(&request)? {
         Request::List => {
-            let containers = shown(host, &members);
-            say(&mut stream, containers, 0).await
+            let answer = Answer {
+                containers: shown(host, &members),
+                cancelled: 0,
+                deployed: deployed(host),
+            };
+            say(&mut stream, &answer).await
         }
         Request::Stop { which, by } => stop(host, &mut stream, members, &which, by).await,
     }
 }
 
-async fn say(stream: &mut UnixStream, containers: Vec<Shown>, cancelled: usize) -> io::Result<()> {
-    let answer = Answer {
-        containers,
-        cancelled,
-    };
-    stream.write_all(&serde_json::to_vec(&answer)?).await
+async fn say(stream: &mut UnixStream, answer: &Answer) -> io::Result<()> {
+    stream.write_all(&serde_json::to_vec(answer)?).await
+}
+
+/// The app that is deployed as this program, and its number.
+fn deployed(host: &Host) -> Option<(String, u32)> {
+    let app = host.keeps_for()?.app()?;
+    Some((app.to_owned(), std::process::id()))
 }
 
 async fn heard(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
@@ -156,17 +167,27 @@ async fn stop(
     which: &Which,
     by: String,
 ) -> io::Result<()> {
-    members.retain(|member| which.means(member));
+    let app = host.keeps_for().and_then(Role::app);
+    members.retain(|member| which.means(member, app));
     // One that is named by itself is ended alone; what waits goes to others.
     let is_one = |name: &String| members.iter().any(|member| is_container(member, name));
     let everywhere = !matches!(which, Which::Named(name) if is_one(name));
     let is_meant = |function: &str| match which {
         Which::All => true,
-        Which::Named(name) => everywhere && is_of(function, name),
+        Which::Named(name) => everywhere && (is_of(function, name) || app == Some(name)),
     };
     // Taken before containers end, lest they begin in others.
     let waiting = host.pools.take_waiting(is_meant);
-    let told = say(stream, shown(host, &members), waiting.len()).await;
+    let ends = match which {
+        Which::All => host.keeps_for().is_some(),
+        Which::Named(name) => host.keeps_for().and_then(Role::app) == Some(name),
+    };
+    let answer = Answer {
+        containers: shown(host, &members),
+        cancelled: waiting.len(),
+        deployed: deployed(host).filter(|_| ends),
+    };
+    let told = say(stream, &answer).await;
     for job in waiting {
         let error = CallError::stopped(job.name(), &by);
         job.end(Err(error));
@@ -174,13 +195,18 @@ async fn stop(
     let stop = Stop { by, everywhere };
     // An engine that fails says so to whoever the container belongs to.
     join_all(members.iter().map(|member| member.end(stop.clone()))).await;
+    if ends {
+        std::process::exit(0);
+    }
     told
 }
 
 impl Which {
-    fn means(&self, member: &Member) -> bool {
+    /// Whether a container of an app is meant, where that is deployed.
+    fn means(&self, member: &Member, app: Option<&str>) -> bool {
         match self {
             Self::All => true,
+            Self::Named(name) if app == Some(name) => true,
             Self::Named(name) => {
                 let function = member.doing().function.or(called(member));
                 is_container(member, name)

@@ -12,6 +12,7 @@ use super::control;
 use super::error::CallError;
 use super::job::{Target, Wishes};
 use super::pool::{Enter, PoolKey, Pools, Size};
+use super::supervisor::Role;
 use super::timings::Timings;
 use crate::build::{BuildOptions, Builder, Built};
 use crate::engine::{self, Engine, Limits};
@@ -35,6 +36,28 @@ pub(crate) struct HostSettings {
     pub(crate) is_timed: bool,
     /// How images are built.
     pub(crate) build: BuildOptions,
+    /// Who keeps the containers of this program's functions.
+    pub(crate) kept: Kept,
+}
+
+/// Who keeps the containers of this program's functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// This process, for itself.
+    Here,
+    /// This process, also for others.
+    ForOthers(Role),
+    /// A supervisor, where there is one.
+    Elsewhere(Role),
+}
+
+/// What a process knows that a supervisor may keep containers for.
+#[derive(Clone, Debug)]
+pub(super) struct Supervised {
+    pub(super) role: Role,
+    pub(super) events: Events,
+    /// Those by which this program becomes a worker or a supervisor.
+    pub(super) arguments: Vec<String>,
 }
 
 static SETTINGS: OnceLock<HostSettings> = OnceLock::new();
@@ -53,6 +76,7 @@ pub(crate) struct Host {
     gpus: Arc<Gpus>,
     timings: Option<Arc<Timings>>,
     can_serve: bool,
+    kept: Kept,
 }
 
 impl Host {
@@ -66,6 +90,19 @@ impl Host {
         HOST.get_or_try_init(Self::open).await.cloned()
     }
 
+    /// Which supervisor may keep the containers of this process; nothing where it keeps them itself.
+    pub(super) fn supervised() -> Option<Supervised> {
+        let settings = SETTINGS.get()?;
+        let Kept::Elsewhere(role) = settings.kept else {
+            return None;
+        };
+        Some(Supervised {
+            role,
+            events: settings.events.clone(),
+            arguments: settings.worker_arguments.clone()?,
+        })
+    }
+
     /// Where the time of this process's calls went, where that was measured.
     pub(crate) fn timings() -> Option<Arc<Timings>> {
         HOST.get()?.timings.clone()
@@ -77,6 +114,7 @@ impl Host {
             events: Events::silent(),
             is_timed: false,
             build: BuildOptions::default(),
+            kept: Kept::Here,
         });
         let program = Program::get()
             .map_err(|error| CallError::new(CallErrorKind::Build, error.to_string()))?;
@@ -142,12 +180,31 @@ impl Host {
             store,
             program,
             can_serve,
+            kept: settings.kept,
+        }
+    }
+
+    /// For whom this process keeps containers, where not only for itself.
+    pub(super) fn keeps_for(&self) -> Option<Role> {
+        match self.kept {
+            Kept::ForOthers(role) => Some(role),
+            Kept::Here | Kept::Elsewhere(_) => None,
         }
     }
 
     /// The image a function runs in.
     pub(crate) fn image_of(&self, function: &FunctionSpec) -> Image {
         self.program.image_of(function)
+    }
+
+    /// All functions of this program.
+    pub(super) fn functions(&self) -> impl Iterator<Item = &'static FunctionSpec> {
+        self.program.functions()
+    }
+
+    /// What the keywords of a function say.
+    pub(super) fn options_of(&self, function: &FunctionSpec) -> FunctionOptions {
+        self.program.options_of(function)
     }
 
     /// The function of a name.
@@ -201,16 +258,6 @@ impl Host {
     pub(crate) async fn remove_passing(&self) -> Result<(), CallError> {
         let removed = self.builder.remove_passing().await;
         removed.map_err(|error| CallError::engine(&error))
-    }
-
-    /// Calls a function with encoded arguments; answers its encoded result.
-    pub(crate) async fn call(
-        &self,
-        callee: &Callee,
-        arguments: Vec<u8>,
-    ) -> Result<Vec<u8>, CallError> {
-        let target = self.target(callee, Wishes::default()).await?;
-        target.call(arguments).await
     }
 
     /// Makes a function ready to be called: its image is there, and it knows its pool.

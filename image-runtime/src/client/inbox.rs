@@ -26,6 +26,8 @@ pub(super) struct Inbox {
     is_closed: AtomicBool,
     /// Items that were taken out and whose maker has not heard of it.
     taken: AtomicU32,
+    /// The container that its call is made in, where somebody wants to know.
+    container: Option<Mutex<String>>,
 }
 
 impl Inbox {
@@ -51,6 +53,20 @@ impl Inbox {
         self.taken.fetch_add(items, Ordering::AcqRel);
     }
 
+    /// The call goes to a container.
+    pub(super) fn goes_to(&self, container: &str) {
+        if let Some(known) = &self.container {
+            container.clone_into(&mut known.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Whether the call went to a container last, where that is known.
+    pub(super) fn is_made_in(&self, container: &str) -> bool {
+        let known = self.container.as_ref();
+        known
+            .is_some_and(|known| *known.lock().unwrap_or_else(PoisonError::into_inner) == container)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, Delivery)>> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,6 +77,14 @@ impl Inbox {
 pub(super) struct Receiver(Arc<Inbox>);
 
 impl Receiver {
+    /// One for a single call, of which it is known where it is made.
+    pub(super) fn that_knows_where() -> Self {
+        Self(Arc::new(Inbox {
+            container: Some(Mutex::default()),
+            ..Inbox::default()
+        }))
+    }
+
     /// The end that answers are put in.
     pub(super) fn inbox(&self) -> Arc<Inbox> {
         Arc::clone(&self.0)

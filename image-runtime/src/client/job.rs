@@ -155,6 +155,7 @@ impl Job {
     /// Notes the container that it is made in.
     pub(super) fn goes_to(&mut self, container: &str) {
         self.span.record("container", short_name(container));
+        self.inbox.goes_to(short_name(container));
         if self.target.pool.timings.is_some() {
             self.sent = Some((self.since.elapsed(), monotonic()));
         }

@@ -15,6 +15,7 @@ mod map;
 mod outside;
 mod pool;
 mod route;
+mod supervisor;
 mod timings;
 mod volumes;
 
@@ -25,7 +26,9 @@ pub(crate) use error::chain;
 pub use error::{CallError, CallErrorKind};
 pub(crate) use future::runtime;
 pub use handle::{CallId, Handle};
-pub(crate) use host::{Host, HostSettings};
+pub(crate) use host::{Host, HostSettings, Kept};
 pub use items::{BlockingItems, Items};
 pub use map::{BlockingMap, Map};
+pub(crate) use route::call;
+pub(crate) use supervisor::{Deployed, Role, deploy, is_supervisor, keep, serve, with_listeners};
 pub(crate) use timings::Measured;

@@ -1,4 +1,5 @@
-//! Calls out of a container: its host makes them, and tells here what came of them.
+//! Calls that another process makes for this one, and tells here what came of them: the host of the container that this is, or the
+//! supervisor that keeps containers for it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +11,19 @@ use super::call::not_encoded;
 use super::inbox::{Delivery, Inbox, Receiver};
 use super::job::Wishes;
 use super::{CallError, CallErrorKind, Callee};
+use crate::event::{Event, Events};
 use crate::protocol::{self, By, Fault, Header, How, Kind, Room, value};
+use crate::registry::Program;
 use crate::spec::FunctionSpec;
 use crate::worker::{self, Asking, TellError};
 
-/// The host, as functions in a container see it.
+/// The host, as functions in a container see it; or a supervisor.
 pub(super) struct Outside {
-    asking: &'static Asking,
+    asking: Arc<Asking>,
+    /// Who is told what functions print.
+    events: Events,
+    /// Who makes the calls, for people.
+    name: &'static str,
     state: Mutex<State>,
     /// The last number that was given to something.
     number: AtomicU64,
@@ -53,7 +60,8 @@ impl Outside {
     /// The host of this process, for a call of a function.
     pub(super) fn get(function: &FunctionSpec) -> Result<Arc<Self>, CallError> {
         static OUTSIDE: OnceLock<Option<Arc<Outside>>> = OnceLock::new();
-        let outside = OUTSIDE.get_or_init(|| worker::asking().map(Self::open));
+        let host = |asking| Self::open(asking, Events::silent(), "the host of this container");
+        let outside = OUTSIDE.get_or_init(|| worker::asking().map(host));
         outside.clone().ok_or_else(|| {
             let text = format!(
                 "`{}` cannot be called here: a function that runs while an image is built calls no other one in a container\n  \
@@ -64,9 +72,11 @@ impl Outside {
         })
     }
 
-    fn open(asking: &'static Asking) -> Arc<Self> {
+    pub(super) fn open(asking: Arc<Asking>, events: Events, name: &'static str) -> Arc<Self> {
         let outside = Arc::new(Self {
             asking,
+            events,
+            name,
             state: Mutex::default(),
             number: AtomicU64::new(0),
         });
@@ -74,13 +84,20 @@ impl Outside {
         let thread = std::thread::Builder::new().name("image-runtime-answers".into());
         let started = thread.spawn(move || {
             // However it ended, nothing more will come.
-            let _ = asking.listen(|header, body| listening.hear(header, body));
+            let _ = listening
+                .asking
+                .listen(|header, body| listening.hear(header, body));
             listening.close();
         });
         if started.is_err() {
             outside.close();
         }
         outside
+    }
+
+    /// Whether it makes no more calls.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state().is_broken
     }
 
     /// Says that a function is wanted; where many calls of it are to follow, waits until it can be called.
@@ -131,7 +148,7 @@ impl Outside {
         )
         .map_err(|error| wanted.unheard(&error))?;
         if let Some(ready) = ready {
-            let room = ready.await.map_err(|_| gone(function.name))??;
+            let room = ready.await.map_err(|_| self.gone(function.name))??;
             let _ = wanted.room.set(room);
         }
         Ok(wanted)
@@ -139,11 +156,15 @@ impl Outside {
 
     fn hear(&self, header: Header, body: Vec<u8>) {
         let number = header.number;
+        if header.kind == Kind::Printed {
+            return self.hear_printed(&body);
+        }
         let mut state = self.state();
         match header.kind {
             Kind::Ready => {
                 if let Some(sender) = state.preparing.remove(&number) {
-                    let ready = value::decode::<Result<Room, Fault>>(&body).map_err(unclear);
+                    let ready = value::decode::<Result<Room, Fault>>(&body)
+                        .map_err(|reason| self.unclear(&reason));
                     // Whoever has gone does not want it any more.
                     let _ = sender.send(ready.and_then(|ready| ready.map_err(CallError::of_fault)));
                 }
@@ -158,12 +179,30 @@ impl Outside {
                 if let Some(call) = state.calls.remove(&number) {
                     let result = match header.kind {
                         Kind::Returned => Ok(body),
-                        _ => Err(value::decode(&body).map_or_else(unclear, CallError::of_fault)),
+                        _ => Err(value::decode(&body)
+                            .map_or_else(|reason| self.unclear(&reason), CallError::of_fault)),
                     };
                     call.inbox.put(call.number, Delivery::End(result));
                 }
             }
             _ => {}
+        }
+    }
+
+    fn hear_printed(&self, body: &[u8]) {
+        let text = String::from_utf8_lossy(body);
+        let mut parts = text.splitn(3, '\0');
+        if let (Some(function), Some(container), Some(line)) =
+            (parts.next(), parts.next(), parts.next())
+            && let Some(function) = Program::get()
+                .ok()
+                .and_then(|program| program.function(function))
+        {
+            self.events.tell(Event::FunctionOutput {
+                function: function.name,
+                container: container.to_owned(),
+                line: line.to_owned(),
+            });
         }
     }
 
@@ -173,9 +212,22 @@ impl Outside {
         state.is_broken = true;
         state.preparing.clear();
         for (_, call) in state.calls.drain() {
-            let end = Delivery::End(Err(gone(call.name)));
+            let end = Delivery::End(Err(self.gone(call.name)));
             call.inbox.put(call.number, end);
         }
+    }
+
+    fn gone(&self, function: &str) -> CallError {
+        let text = format!(
+            "`{function}` has no result: {} makes no more calls for it",
+            self.name
+        );
+        CallError::new(CallErrorKind::Engine, text)
+    }
+
+    fn unclear(&self, reason: &str) -> CallError {
+        let text = format!("{} cannot be understood: {reason}", self.name);
+        CallError::new(CallErrorKind::Engine, text)
     }
 
     fn tell(&self, kind: Kind, number: u64, parts: &[&[u8]]) -> Result<(), TellError> {
@@ -219,7 +271,7 @@ impl Wanted {
         {
             let mut state = self.outside.state();
             if state.is_broken {
-                let end = Delivery::End(Err(gone(call.name)));
+                let end = Delivery::End(Err(self.outside.gone(call.name)));
                 return call.inbox.put(number, end);
             }
             state.calls.insert(id, call);
@@ -270,7 +322,7 @@ impl Wanted {
     fn unheard(&self, error: &TellError) -> CallError {
         match error {
             TellError::Frame(error) => CallError::encoding(self.function.name, &error.to_string()),
-            TellError::Io(_) => gone(self.function.name),
+            TellError::Io(_) => self.outside.gone(self.function.name),
         }
     }
 }
@@ -288,16 +340,4 @@ impl std::fmt::Debug for Wanted {
             .field("function", &self.function.name)
             .finish_non_exhaustive()
     }
-}
-
-fn gone(function: &str) -> CallError {
-    let text = format!(
-        "`{function}` has no result: the host of this container makes no more calls for it"
-    );
-    CallError::new(CallErrorKind::Engine, text)
-}
-
-fn unclear(reason: String) -> CallError {
-    let text = format!("the host of this container cannot be understood: {reason}");
-    CallError::new(CallErrorKind::Engine, text)
 }

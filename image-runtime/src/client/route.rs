@@ -1,4 +1,4 @@
-//! The way of a function's calls: to a pool of this process, or out of the container that this process runs in.
+//! The way of a function's calls: to a pool of this process; to its supervisor; or out of the container that it runs in.
 
 use std::sync::Arc;
 
@@ -6,8 +6,14 @@ use super::inbox::Receiver;
 use super::job::{Job, Target, Wishes};
 use super::outside::{Outside, Wanted};
 use super::pool::Pool;
-use super::{CallError, Callee, Host};
+use super::{CallError, Callee, Host, supervisor};
 use crate::worker;
+
+/// Calls a function with encoded arguments; answers its encoded result.
+pub(crate) async fn call(callee: &Callee, arguments: Vec<u8>) -> Result<Vec<u8>, CallError> {
+    let route = Route::find(callee, Wishes::default()).await?;
+    route.call(arguments).await
+}
 
 /// A function, ready to be called.
 #[derive(Clone, Debug)]
@@ -19,12 +25,14 @@ pub(super) enum Route {
 impl Route {
     /// Makes a function ready to be called.
     pub(super) async fn find(callee: &Callee, wishes: Wishes) -> Result<Self, CallError> {
-        if !worker::is_serving() {
-            let target = Host::get().await?.target(callee, wishes).await?;
-            return Ok(Self::Pool(target));
-        }
-        let wanted = Outside::get(callee.function)?.want(callee, &wishes).await?;
-        Ok(Self::Outside(Arc::new(wanted)))
+        let outside = match worker::is_serving() {
+            true => Some(Outside::get(callee.function)?),
+            false => supervisor::find(callee.function).await?,
+        };
+        Ok(match outside {
+            Some(outside) => Self::Outside(Arc::new(outside.want(callee, &wishes).await?)),
+            None => Self::Pool(Host::get().await?.target(callee, wishes).await?),
+        })
     }
 
     /// Makes a call, and waits for its encoded result.

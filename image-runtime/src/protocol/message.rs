@@ -1,6 +1,7 @@
 //! The messages. A message is a [`Kind`], a number that joins question and answer, and a body.
 //!
-//! A worker has a second socket to its host. There it is the one that asks: for calls that its functions make. It wants a function
+//! A worker has a second socket to its host. There it is the one that asks: for calls that its functions make. So do processes that have a
+//! supervisor, after both have said hello. One that asks wants a function
 //! ([`Kind::Want`]), and makes calls of it by [`Kind::Queue`] and [`Kind::Stream`], whose bodies are the number of what it wants in eight
 //! bytes, big endian, and encoded arguments. Answers are as those of a worker, but that a [`Kind::Failed`] holds a [`Fault`]; a
 //! [`Kind::Stop`] ends a call of any kind.
@@ -10,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Both sides must speak the same.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,11 @@ pub enum Kind {
     Forget = 21,
     /// Asking process to host: the call of this number has ended in it, and with it what it waited for.
     Left = 22,
+    /// Supervisor to asking process: a function that it called printed a line. The body is the function's name, a zero byte, the short
+    /// name of its container, a zero byte, and the line.
+    Printed = 23,
+    /// Asking process to supervisor: another takes its place.
+    Leave = 24,
     /// Host to worker: run a [`Session`]. It ends with a [`Kind::Ran`].
     Session = 32,
     /// Host to worker: input of the session; without bytes, its end.
@@ -113,6 +119,8 @@ impl TryFrom<u8> for Kind {
             20 => Self::Await,
             21 => Self::Forget,
             22 => Self::Left,
+            23 => Self::Printed,
+            24 => Self::Leave,
             32 => Self::Session,
             33 => Self::Input,
             34 => Self::InputTaken,

@@ -1,15 +1,16 @@
-//! The second socket of a worker, over which its functions ask the host for calls. Nothing goes over it before one does.
+//! The socket over which a process asks a host for calls that it does not make itself: the second one of a worker, over which nothing goes
+//! before one of its functions asks; or the one to a supervisor.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::serve::read_frame;
 use crate::protocol::{self, FrameError, Header, Kind};
 
-static ASKING: OnceLock<Asking> = OnceLock::new();
+static ASKING: OnceLock<Arc<Asking>> = OnceLock::new();
 
-/// The socket.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct Asking {
     socket: Mutex<UnixStream>,
@@ -27,14 +28,12 @@ pub(crate) enum TellError {
 }
 
 pub(super) fn open(socket: UnixStream) {
-    let _ = ASKING.set(Asking {
-        socket: Mutex::new(socket),
-    });
+    let _ = ASKING.set(Arc::new(Asking::new(socket)));
 }
 
 /// Where this process asks for calls; nothing where it serves nobody.
-pub(crate) fn asking() -> Option<&'static Asking> {
-    ASKING.get()
+pub(crate) fn asking() -> Option<Arc<Asking>> {
+    ASKING.get().cloned()
 }
 
 /// Says that a call has ended that has asked for others.
@@ -46,6 +45,13 @@ pub(super) fn left(number: u64) {
 }
 
 impl Asking {
+    /// Asks over a socket.
+    pub(crate) fn new(socket: UnixStream) -> Self {
+        Self {
+            socket: Mutex::new(socket),
+        }
+    }
+
     /// Sends a frame.
     pub(crate) fn tell(&self, kind: Kind, number: u64, parts: &[&[u8]]) -> Result<(), TellError> {
         let frame = protocol::encode(kind, number, parts)?;

@@ -95,6 +95,15 @@ impl Launcher {
         Self { is_timed, ..self }
     }
 
+    /// Puts this program together for containers, of the file that it is now.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(crate) async fn prepare(&self) -> Result<(), StartError> {
+        self.bundle.get_or_try_init(|| self.make_bundle()).await?;
+        Ok(())
+    }
+
     /// Starts a container and waits for its worker.
     ///
     /// # Errors

@@ -46,6 +46,7 @@ pub(crate) use lent::{LINK, SECRET, UNLINK};
 pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};
 pub(crate) use roster::{Member, short_name};
+pub(crate) use serve::read_frame;
 pub use serve::{is_serving, is_worker, serve};
 
 /// Where the pieces lie inside a container.

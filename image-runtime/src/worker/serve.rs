@@ -168,7 +168,7 @@ fn end_with(socket: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, Vec<u8>)>> {
+pub(crate) fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, Vec<u8>)>> {
     let mut header = [0; HEADER_LENGTH];
     match socket.read_exact(&mut header) {
         Ok(()) => {}

@@ -16,6 +16,10 @@ mains! {
         #[app::main]
         fn main() {}
     }
+    without_a_body: {
+        #[app::main]
+        fn main();
+    }
     public: {
         #[app::main]
         pub fn main() -> anyhow::Result<()> {

@@ -1,4 +1,5 @@
-//! Calls that functions in containers ask for: made here, by the host, as all others.
+//! Calls that others ask for: functions in containers, and processes that a supervisor keeps containers for. They are made here, by the
+//! host, as all others.
 //!
 //! Each worker has a socket for that (see [`Kind::Want`]). What was asked for ends with the call that asked, unless that has come to an end
 //! of its own: what it spawned then runs on, as it does on a host.
@@ -28,6 +29,7 @@ use super::future::runtime;
 use super::inbox::{Inbox, Receiver};
 use super::job::{Nested, Target, Wishes};
 use super::pool::Pool;
+use super::supervisor::Listener;
 use super::{CallError, Host};
 use crate::protocol::{self, How, Kind, Room, Wanted, value};
 use crate::worker::{Frame, Incoming, Worker};
@@ -37,24 +39,30 @@ const CHUNK: usize = 64 * 1024;
 
 /// Serves what the functions of a worker ask for, until it ends.
 pub(super) fn serve(worker: &mut Worker, pool: &Arc<Pool>) {
-    static LAST: AtomicU64 = AtomicU64::new(0);
     if let Some((socket, given_up)) = worker.asking() {
-        let (number, pool) = (LAST.fetch_add(1, Ordering::Relaxed), Arc::clone(pool));
+        let asker = By::Worker(Arc::clone(pool));
         runtime().spawn(async move {
             // It costs next to nothing before something is asked.
             if socket.readable().await.is_ok() {
-                Gateway::serve(number, pool, socket, given_up).await;
+                Gateway::serve(|_| asker, socket, given_up).await;
             }
         });
     }
 }
 
-/// What one worker has asked for.
+/// Serves what a process asks for that this one keeps containers for, until it ends. Answers whether it wants this one to leave.
+pub(super) async fn serve_process(socket: UnixStream) -> bool {
+    // Who asks gives up no request but by its end.
+    let (_nothing, given_up) = unbounded_channel();
+    let by = |answers: &Answers| By::Process(Listener::new(answers.clone()));
+    Gateway::serve(by, socket, given_up).await
+}
+
+/// What a worker or a process has asked for.
 struct Gateway {
-    /// What tells it from those of other workers.
+    /// What tells it from those of others.
     number: u64,
-    /// Where its functions run.
-    pool: Arc<Pool>,
+    by: By,
     answers: Answers,
     ended: UnboundedSender<u64>,
     functions: HashMap<u64, Function>,
@@ -62,6 +70,16 @@ struct Gateway {
     /// The calls that have asked for something, and those among them that nobody waits for.
     callers: HashSet<u64>,
     given_up: HashSet<u64>,
+    /// Whether this process is to leave.
+    is_unwanted: bool,
+}
+
+/// Who asks.
+enum By {
+    /// Functions that run in a worker of this pool.
+    Worker(Arc<Pool>),
+    /// A process, which hears what its calls print.
+    Process(Arc<Listener>),
 }
 
 /// A function that is wanted.
@@ -87,17 +105,17 @@ struct Call {
     is_free: bool,
 }
 
-/// Sends frames to a worker.
-#[derive(Clone)]
-struct Answers(UnboundedSender<Vec<u8>>);
+/// Sends frames to who asked.
+#[derive(Clone, Debug)]
+pub(super) struct Answers(UnboundedSender<Vec<u8>>);
 
 impl Gateway {
     async fn serve(
-        number: u64,
-        pool: Arc<Pool>,
+        by: impl FnOnce(&Answers) -> By,
         socket: UnixStream,
         mut given_up: UnboundedReceiver<u64>,
-    ) {
+    ) -> bool {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         let (mut hearing, mut saying) = socket.into_split();
         let (answers, mut unsaid) = unbounded_channel::<Vec<u8>>();
         runtime().spawn(async move {
@@ -108,15 +126,17 @@ impl Gateway {
             }
         });
         let (ended, mut endings) = unbounded_channel();
+        let answers = Answers(answers);
         let mut gateway = Self {
-            number,
-            pool,
-            answers: Answers(answers),
+            number: LAST.fetch_add(1, Ordering::Relaxed),
+            by: by(&answers),
+            answers,
             ended,
             functions: HashMap::new(),
             calls: HashMap::new(),
             callers: HashSet::new(),
             given_up: HashSet::new(),
+            is_unwanted: false,
         };
         let (mut incoming, mut chunk) = (Incoming::default(), vec![0; CHUNK]);
         loop {
@@ -130,7 +150,7 @@ impl Gateway {
                     None => break,
                 },
                 ended = endings.recv() => {
-                    ended.and_then(|id| gateway.calls.remove(&id));
+                    ended.and_then(|id| gateway.remove(id));
                     continue;
                 }
                 frames = heard(&mut hearing, &mut incoming, &mut chunk) => frames,
@@ -143,10 +163,12 @@ impl Gateway {
                 break;
             }
         }
+        let is_unwanted = gateway.is_unwanted;
         gateway.close();
+        is_unwanted
     }
 
-    /// Nothing where the worker says what it must not.
+    /// Nothing where who asks says what they must not, or want nothing more.
     fn hear(&mut self, (header, body): Frame) -> Option<()> {
         let id = header.number;
         match header.kind {
@@ -167,7 +189,7 @@ impl Gateway {
                     }
                 }
             }
-            Kind::Stop => self.calls.remove(&id).iter().for_each(Call::end),
+            Kind::Stop => self.remove(id).iter().for_each(Call::end),
             Kind::Await => {
                 if let Ok((name, _)) = self.functions.get(&id)?.wanted {
                     NESTING.is_awaited(name);
@@ -181,6 +203,10 @@ impl Gateway {
                 }
             }
             Kind::Left => self.left(id),
+            Kind::Leave => {
+                self.is_unwanted = true;
+                return None;
+            }
             _ => return None,
         }
         Some(())
@@ -191,20 +217,17 @@ impl Gateway {
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let (head, state) = rest.split_at_checked(length)?;
         let wanted: Wanted = value::decode(head).ok()?;
-        let by = wanted.by.as_ref();
-        let asker = Asker {
-            id: (self.number, by.map_or(0, |by| by.number)),
-            pool: self.pool.id(),
-            nested: by.map_or(0, |by| by.nested),
-            function: by.map_or("a thread", |by| &by.function).to_owned(),
-            is_entering: by.is_some_and(|by| self.pool.is_entered_by(&by.function)),
-        };
         let (title, how) = (Arc::from(&*wanted.function), wanted.how);
-        let by = asker.id.1;
+        let by = wanted.by.as_ref().map_or(0, |by| by.number);
         self.callers.insert(by);
-        let named = match self.given_up.contains(&by) {
-            true => Err(given_up(&title, Duration::ZERO)),
-            false => NESTING.want(&title, &asker, how != How::Spawned),
+        let named = match &self.by {
+            _ if self.given_up.contains(&by) => Err(given_up(&title, Duration::ZERO)),
+            By::Worker(pool) => {
+                let asker = self.asker(pool, wanted.by.as_ref());
+                NESTING.want(&title, &asker, how != How::Spawned)
+            }
+            // Its calls are inside no other.
+            By::Process(_) => Ok(Nested::default()),
         };
         let wanted = named.map(|nested| {
             let target = target(nested, wanted, state.to_vec()).boxed().shared();
@@ -230,6 +253,16 @@ impl Gateway {
         Some(())
     }
 
+    fn asker(&self, pool: &Arc<Pool>, by: Option<&protocol::By>) -> Asker {
+        Asker {
+            id: (self.number, by.map_or(0, |by| by.number)),
+            pool: pool.id(),
+            nested: by.map_or(0, |by| by.nested),
+            function: by.map_or("a thread", |by| &by.function).to_owned(),
+            is_entering: by.is_some_and(|by| pool.is_entered_by(&by.function)),
+        }
+    }
+
     fn call(
         &mut self,
         id: u64,
@@ -237,14 +270,21 @@ impl Gateway {
         arguments: Vec<u8>,
         is_stream: bool,
     ) -> Option<()> {
-        let receiver = Receiver::default();
+        let (receiver, listener) = match &self.by {
+            By::Worker(_) => (Receiver::default(), None),
+            By::Process(listener) => (Receiver::that_knows_where(), Some(listener)),
+        };
         let inbox = receiver.inbox();
-        let (open, refusal) = match &function.wanted {
-            Ok((name, _)) => {
-                let (open, refusal) = Open::new(*name, &self.pool);
+        if let Some(listener) = listener {
+            listener.add(id, Arc::clone(&inbox));
+        }
+        let is_direct = !is_stream && listener.is_none();
+        let (open, refusal) = match (&function.wanted, &self.by) {
+            (Ok((name, _)), By::Worker(pool)) => {
+                let (open, refusal) = Open::new(*name, pool);
                 (Some(open), refusal)
             }
-            Err(_) => (None, None),
+            _ => (None, None),
         };
         let (answers, ended) = (self.answers.clone(), self.ended.clone());
         let made = match function.how {
@@ -257,7 +297,7 @@ impl Gateway {
                 let (function, answers) = (function.clone(), answers.clone());
                 let made = async move {
                     let target = function.target().await?;
-                    if !is_stream {
+                    if is_direct {
                         return target.call(arguments).await;
                     }
                     let sent = Sent::new(target, arguments, receiver, is_stream);
@@ -291,6 +331,13 @@ impl Gateway {
         Some(())
     }
 
+    fn remove(&mut self, id: u64) -> Option<Call> {
+        if let By::Process(listener) = &self.by {
+            listener.remove(id);
+        }
+        self.calls.remove(&id)
+    }
+
     /// Nobody waits any more for the request of this number: the calls that its function asked for end, unless it has returned before.
     fn give_up(&mut self, number: u64) {
         self.given_up.insert(number);
@@ -316,8 +363,10 @@ impl Gateway {
     }
 
     fn leave(&self, caller: u64) {
-        if NESTING.left((self.number, caller)) {
-            self.pool.resume();
+        if NESTING.left((self.number, caller))
+            && let By::Worker(pool) = &self.by
+        {
+            pool.resume();
         }
     }
 
@@ -364,15 +413,15 @@ impl Answers {
         self.send(kind, number, &body);
     }
 
-    fn send(&self, kind: Kind, number: u64, body: &[u8]) {
+    pub(super) fn send(&self, kind: Kind, number: u64, body: &[u8]) {
         let frame = protocol::encode(kind, number, &[body]);
-        // What came from one worker fits for another; one that is gone hears nothing.
+        // What came from one worker fits for others; one that is gone hears nothing.
         let _ = self.0.send(frame.expect("it came in a frame"));
     }
 }
 
-/// The next frames; nothing where the worker is gone, or says what is no frame. May be dropped at any time.
-async fn heard(
+/// The next frames; nothing where the other side is gone, or says what is no frame. May be dropped at any time.
+pub(super) async fn heard(
     socket: &mut OwnedReadHalf,
     incoming: &mut Incoming,
     chunk: &mut [u8],

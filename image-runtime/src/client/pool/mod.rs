@@ -205,6 +205,11 @@ impl Pool {
         pool.entering.notify_waiters();
     }
 
+    /// Starts the containers that are to be there without a call.
+    pub(super) fn begin(self: &Arc<Self>) {
+        self.advance(&mut self.lock());
+    }
+
     /// An idle worker for a call that takes it alone; none where other calls wait already.
     pub(super) fn take_idle(self: &Arc<Self>) -> Option<CheckedOut> {
         if self.key.size.concurrency > 1 {

@@ -1,4 +1,4 @@
 use image_runtime::app;
 
 #[app::main]
-fn main();
+async fn main() -> Result<(), String>;

@@ -1,0 +1,55 @@
+//! `deploy`: functions that go on running in the background.
+
+use std::path::PathBuf;
+
+use super::printer::{Printer, counted};
+use super::{Fault, build, list, program_name};
+use crate::client::{Deployed, deploy};
+
+#[derive(serde::Serialize)]
+struct Report {
+    app: &'static str,
+    pid: u32,
+    /// Where programs of this build find it.
+    socket: PathBuf,
+    functions: Vec<&'static str>,
+    /// The processes whose place it takes.
+    replaced: Vec<i32>,
+}
+
+pub(super) async fn run(package: &'static str, printer: &Printer) -> Result<(), Fault> {
+    let program = list::program()?;
+    build::all().await?;
+    let app = program.app_name(package);
+    let Deployed {
+        pid,
+        socket,
+        replaced,
+    } = deploy(app).await?;
+    let report = Report {
+        app,
+        pid,
+        socket,
+        functions: program.functions().map(|function| function.name).collect(),
+        replaced,
+    };
+    printer.report(&report, || {
+        let functions = counted(report.functions.len(), "function");
+        let mut text = format!("`{app}` is deployed with {functions} (process {pid})");
+        if !report.replaced.is_empty() {
+            text += ", in place of what was before";
+        }
+        text + &how_to_reach(app)
+    });
+    Ok(())
+}
+
+/// What there is to do with functions that run.
+pub(super) fn how_to_reach(app: &str) -> String {
+    let program = program_name();
+    format!(
+        "\n  call: `{program} call FUNCTION [JSON…]`, or `FUNCTION::remote(…)` in any run of this build\n  \
+         see: `{program} ps`, `{program} logs --follow`\n  \
+         end: `{program} stop {app}`"
+    )
+}

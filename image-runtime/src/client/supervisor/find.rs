@@ -1,0 +1,230 @@
+//! The side of those who call: where the supervisor is, if there is one, and how one is started.
+
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::super::host::Supervised;
+use super::super::outside::Outside;
+use super::super::{CallError, CallErrorKind, Host, chain};
+use super::keep::{Ready, VARIABLE};
+use super::{Greeting, Role};
+use crate::event::Event;
+use crate::protocol::{self, Kind, value};
+use crate::spec::FunctionSpec;
+use crate::store::{Store, socket_in};
+use crate::worker::{Asking, read_frame};
+
+/// How long a supervisor may take to say hello.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What this process knows of its supervisor.
+enum Known {
+    Nothing,
+    /// There was none when the first call was made.
+    Nobody,
+    Somebody(Arc<Outside>),
+}
+
+static KNOWN: Mutex<Known> = Mutex::new(Known::Nothing);
+
+/// A program that keeps its functions running.
+#[derive(Debug)]
+pub(crate) struct Deployed {
+    pub(crate) pid: u32,
+    pub(crate) socket: PathBuf,
+    /// Those whose place it takes. They end when nobody calls them any more.
+    pub(crate) replaced: Vec<i32>,
+}
+
+/// The supervisor that keeps the functions of this process, where there is one, for a call of a function. It is looked for when the first is
+/// made.
+pub(in super::super) async fn find(
+    function: &FunctionSpec,
+) -> Result<Option<Arc<Outside>>, CallError> {
+    let there = match &*known() {
+        Known::Nobody => return Ok(None),
+        Known::Somebody(outside) if !outside.is_broken() => Some(Arc::clone(outside)),
+        _ => None,
+    };
+    let Some(Supervised {
+        role,
+        events,
+        arguments,
+    }) = Host::supervised()
+    else {
+        *known() = Known::Nobody;
+        return Ok(None);
+    };
+    if role == Role::Shared {
+        // It has nobody to whom it could say how far that is.
+        let host = Host::get().await?;
+        host.build(host.image_of(function)).await?;
+    }
+    if there.is_some() {
+        return Ok(there);
+    }
+    let found = match role {
+        Role::Deployed(app) => {
+            let (found, others) = look(role);
+            for pid in &others {
+                let text =
+                    format!("calls run here: `{app}` is deployed as another build (process {pid})");
+                events.tell(Event::Notice { text });
+            }
+            if let Some(found) = &found {
+                let text = format!(
+                    "calls go to `{app}`, which is deployed (process {})",
+                    found.pid
+                );
+                events.tell(Event::Notice { text });
+            }
+            found
+        }
+        Role::Shared => shared(&arguments).await?,
+    };
+    let mut known = known();
+    let Some(found) = found else {
+        *known = Known::Nobody;
+        return Ok(None);
+    };
+    let outside = Outside::open(
+        Arc::new(Asking::new(found.stream)),
+        events,
+        "the supervisor",
+    );
+    *known = Known::Somebody(Arc::clone(&outside));
+    Ok(Some(outside))
+}
+
+/// Has the functions of this app run until they are ended, and replaces what was deployed of it before.
+pub(crate) async fn deploy(app: &'static str) -> Result<Deployed, CallError> {
+    let role = Role::Deployed(app);
+    let before = connections(role);
+    let ready = start(role, &[]).await?;
+    let replaced = before.into_iter().filter_map(|connection| {
+        let leave = protocol::encode(Kind::Leave, 0, &[]).ok()?;
+        io::Write::write_all(&mut &connection.stream, &leave).ok()?;
+        Some(connection.pid)
+    });
+    Ok(Deployed {
+        pid: ready.pid,
+        socket: ready.socket,
+        replaced: replaced.collect(),
+    })
+}
+
+/// The supervisor that tests of this build share; started where there is none yet. Nothing where that has other surroundings.
+async fn shared(arguments: &[String]) -> Result<Option<Connection>, CallError> {
+    let role = Role::Shared;
+    if let (Some(found), _) = look(role) {
+        return Ok(Some(found));
+    }
+    let host = Host::get().await?;
+    let starting = host.store.locks().lock(&role.socket(), || {}).await;
+    let _starting =
+        starting.map_err(|error| CallError::new(CallErrorKind::Engine, chain(&error)))?;
+    match look(role) {
+        (None, others) if others.is_empty() => {
+            start(role, arguments).await?;
+            Ok(look(role).0)
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+/// A supervisor that said hello.
+struct Connection {
+    stream: UnixStream,
+    pid: i32,
+    greeting: Greeting,
+}
+
+/// The supervisor of this build, and the processes of others.
+fn look(role: Role) -> (Option<Connection>, Vec<i32>) {
+    let connections = connections(role);
+    if connections.is_empty() {
+        return (None, Vec::new());
+    }
+    let greeting = role.greeting();
+    let (ours, others): (Vec<_>, Vec<_>) = connections
+        .into_iter()
+        .partition(|connection| connection.greeting == greeting);
+    let others = others.iter().map(|connection| connection.pid).collect();
+    (ours.into_iter().next(), others)
+}
+
+fn connections(role: Role) -> Vec<Connection> {
+    let name = role.socket();
+    let sockets = Store::existing().map_or_else(Vec::new, |store| store.sockets(&name));
+    let folders = sockets.iter().filter_map(|socket| socket.parent());
+    // Those that do not answer have just ended, or are about to.
+    folders
+        .filter_map(|folder| connect(folder, &name, role).ok())
+        .collect()
+}
+
+fn connect(folder: &Path, name: &str, role: Role) -> io::Result<Connection> {
+    let stream = socket_in(folder, name, |path| UnixStream::connect(path))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let said = value::encode(&role.greeting()).map_err(io::Error::other)?;
+    let said = protocol::encode(Kind::Hello, 0, &[&said]).map_err(io::Error::other)?;
+    io::Write::write_all(&mut &stream, &said)?;
+    let Some((header, body)) = read_frame(&mut &stream)? else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    if header.kind != Kind::Hello {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let greeting = value::decode(&body).map_err(io::Error::other)?;
+    stream.set_read_timeout(None)?;
+    stream.set_write_timeout(None)?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+    Ok(Connection {
+        stream,
+        pid: peer.pid.as_raw_nonzero().get(),
+        greeting,
+    })
+}
+
+/// Starts a supervisor, and waits until it can be called.
+async fn start(role: Role, arguments: &[String]) -> Result<Ready, CallError> {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args(arguments)
+        .env(VARIABLE, role.word())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let failed = |reason: &str| {
+        let text = format!("the supervisor cannot be started: {reason}");
+        CallError::new(CallErrorKind::Engine, text)
+    };
+    let ready =
+        tokio::task::spawn_blocking(move || -> io::Result<Option<Result<Ready, String>>> {
+            let mut child = command.spawn()?;
+            let said = BufReader::new(child.stdout.take().expect("it is piped"));
+            for line in said.lines() {
+                // The harness of tests says something before.
+                if let Ok(ready) = serde_json::from_str(&line?) {
+                    return Ok(Some(ready));
+                }
+            }
+            Ok(None)
+        });
+    match ready.await.expect("starting it does not panic") {
+        Ok(Some(Ok(ready))) => Ok(ready),
+        Ok(Some(Err(reason))) => Err(failed(&reason)),
+        Ok(None) => Err(failed("it ended before it was ready")),
+        Err(error) => Err(failed(&error.to_string())),
+    }
+}
+
+/// No holder of this lock can panic half-way.
+fn known() -> std::sync::MutexGuard<'static, Known> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}

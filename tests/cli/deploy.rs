@@ -1,0 +1,213 @@
+//! Functions that go on running without the program that started them: `deploy`, `serve`, and what tests of one build share. Each test has a
+//! store of its own: only what it has deployed itself is in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Program, assert_nothing_left, engine, program};
+
+/// How soon what has ended must be gone.
+const SOON: Duration = Duration::from_secs(20);
+
+struct World(TempDir);
+
+impl World {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn program(&self, arguments: &[&str]) -> Program {
+        self.of(Path::new(env!("CARGO_BIN_EXE_deployed")), arguments)
+    }
+
+    fn of(&self, path: &Path, arguments: &[&str]) -> Program {
+        program(path.to_str().unwrap(), arguments).env("IMAGE_STORE", self.0.path())
+    }
+
+    /// What a call gives, and who was asked.
+    fn call(&self, arguments: &[&str]) -> (Value, String) {
+        let arguments = [&["call"], arguments].concat();
+        let ended = self.program(&arguments).run().good();
+        assert_nothing_left(&ended);
+        (ended.json(), ended.stderr)
+    }
+
+    /// Deploys; answers the number of the supervisor.
+    fn deploy(&self) -> i32 {
+        let report = self.program(&["deploy", "--json"]).run().good().json();
+        i32::try_from(report["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// Another build of the program.
+    fn other_build(&self) -> PathBuf {
+        let mut bytes = fs::read(env!("CARGO_BIN_EXE_deployed")).unwrap();
+        let note = b"\x14\0\0\0\x03\0\0\0GNU\0";
+        let at = bytes.windows(note.len()).position(|window| window == note);
+        bytes[at.unwrap() + note.len()] ^= 0xff;
+        let path = self.0.path().join("other");
+        fs::write(&path, bytes).unwrap();
+        let executable = fs::metadata(env!("CARGO_BIN_EXE_deployed")).unwrap();
+        fs::set_permissions(&path, executable.permissions()).unwrap();
+        path
+    }
+}
+
+fn is_there(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Waits for the end of a process.
+#[track_caller]
+fn until_gone(pid: i32) {
+    let begun = Instant::now();
+    while is_there(pid) {
+        assert!(begun.elapsed() < SOON, "process {pid} goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    // Without a body, `main` deploys.
+    let ended = world.program(&[]).run().good();
+    let words = "`kept` is deployed with 4 functions (process ";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    for word in [
+        "deployed call FUNCTION",
+        "deployed ps",
+        "deployed stop kept",
+    ] {
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
+    let (first, said) = world.call(&["count"]);
+    assert_eq!(first, 1);
+    assert!(
+        said.contains("calls go to `kept`, which is deployed (process "),
+        "{said}"
+    );
+    assert!(said.contains("│ call 1"), "{said}");
+    assert_eq!(world.call(&["count"]).0, 2);
+    for number in 8..10 {
+        assert_eq!(world.call(&["Counter.next", "[7]"]).0, number);
+    }
+    let ended = world.program(&["call", "fail"]).run();
+    assert_eq!(
+        ended.with(1, &[]).stderr.lines().last(),
+        Some("error: as was wished")
+    );
+
+    // One that goes leaves its stream.
+    let mut ticking = world.program(&["call", "tick"]).start();
+    ticking.until("│ tick 2");
+    // Only who has called hears what is printed.
+    let (_, said) = world.call(&["count"]);
+    assert!(!said.contains("tick"), "{said}");
+    ticking.signal(Signal::INT);
+    assert_eq!(ticking.end().code, Some(130));
+
+    let seen = world.program(&["ps"]).run().good().stderr;
+    assert!(seen.contains("`kept` is deployed (process "), "{seen}");
+    let logs = world.program(&["logs", "count"]).run().good().stdout;
+    assert!(logs.contains("│ call 3"), "{logs}");
+    let stopped = world.program(&["stop", "kept"]).run().good();
+    let words = "`kept` is not deployed any more";
+    assert!(stopped.stderr.contains(words), "{}", stopped.stderr);
+    assert_nothing_left(&stopped);
+    let (again, said) = world.call(&["count"]);
+    assert_eq!(again, 1);
+    assert!(!said.contains("deployed"), "{said}");
+    world.program(&["stop", "kept"]).run().with(2, &["`kept`"]);
+}
+
+#[test]
+fn a_new_deployment_takes_the_place_of_the_old_one_and_cuts_no_call() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let first = world.deploy();
+    let other = world.other_build();
+    let ended = world.of(&other, &["call", "count"]).run().good();
+    assert_eq!(ended.json(), 1);
+    let words = format!("calls run here: `kept` is deployed as another build (process {first})");
+    assert!(ended.stderr.contains(&words), "{}", ended.stderr);
+
+    let mut ticking = world.program(&["call", "tick"]).start();
+    ticking.until("│ tick 0");
+    let ended = world.of(&other, &["deploy", "--json"]).run().good().json();
+    assert_eq!(ended["replaced"], json!([first]));
+    let second = i32::try_from(ended["pid"].as_i64().unwrap()).unwrap();
+    ticking.until("│ tick 9");
+    assert!(is_there(first) && is_there(second));
+    ticking.signal(Signal::INT);
+    ticking.end();
+    until_gone(first);
+    let ended = world.of(&other, &["call", "count"]).run().good();
+    assert!(
+        ended.stderr.contains("calls go to `kept`"),
+        "{}",
+        ended.stderr
+    );
+    let stopped = world.program(&["stop", "--all", "--json"]).run().good();
+    assert_eq!(stopped.json()["ended_apps"], json!(["kept"]));
+    until_gone(second);
+    assert_nothing_left(&stopped);
+}
+
+#[test]
+fn a_supervisor_that_was_killed_leaves_nothing_and_calls_go_on_without_it() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let pid = world.deploy();
+    let mut ticking = world.program(&["call", "tick"]).start();
+    ticking.until("│ tick 1");
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let ended = ticking.end();
+    let words = "error: `tick` has no result: the supervisor makes no more calls for it";
+    let ended = ended.with(1, &[words]);
+    assert_nothing_left(&ended);
+    assert_eq!(world.call(&["count"]).0, 1);
+}
+
+#[test]
+fn what_is_served_is_always_the_program_as_it_is_now() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let path = world.0.path().join("deployed");
+    fs::copy(env!("CARGO_BIN_EXE_deployed"), &path).unwrap();
+    let mut serving = world.of(&path, &["serve"]).start();
+    serving.until("serving `kept` with 4 functions");
+    let (first, said) = world.call(&["count"]);
+    assert_eq!(first, 1);
+    assert!(said.contains("calls go to `kept`"), "{said}");
+    serving.until("│ call 1");
+    let other = world.other_build();
+    fs::rename(&other, &path).unwrap();
+    serving.until("the program was built again");
+    let begun = Instant::now();
+    loop {
+        let ended = world.of(&path, &["call", "count"]).run().good();
+        assert_eq!(ended.json(), 1);
+        if ended.stderr.contains("calls go to `kept`") {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "{}", ended.stderr);
+    }
+    serving.signal(Signal::TERM);
+    let ended = serving.end();
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+    assert_nothing_left(&ended);
+}
