@@ -20,6 +20,7 @@ mod private;
 mod pythons;
 mod render;
 mod secrets;
+mod shared;
 mod shell;
 mod signals;
 mod support;

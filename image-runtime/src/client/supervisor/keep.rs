@@ -69,7 +69,8 @@ fn say_ready(ready: &Ready) -> io::Result<()> {
 
 fn say(word: &impl Serialize) -> io::Result<()> {
     let word = serde_json::to_string(word).map_err(io::Error::other)?;
-    writeln!(io::stdout(), "{word}")
+    // The harness of tests has begun a line.
+    writeln!(io::stdout(), "\n{word}")
 }
 
 async fn ended_by_signal() {
