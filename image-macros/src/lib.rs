@@ -137,6 +137,7 @@ pub fn python(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes `fn main` or `async fn main` the start of a program whose functions run in containers.
 ///
 /// The program gets a command line (`build`, `images`, `call`, …). `#[app::main(cli = false)]` leaves all arguments to the program.
+/// Without arguments the body of `main` runs; `fn main();` has none, and deploys the functions.
 ///
 /// ```ignore
 /// #[app::main]

@@ -50,12 +50,17 @@ fn run(settings: MainSettings, body: Option<impl FnOnce() -> ExitCode>) -> ExitC
         test: false,
     });
     let role = Role::Deployed(program.app_name(settings.package));
+    let is_timed = line.is_timed();
     let host = HostSettings {
         worker_arguments: Some(Vec::new()),
         events: line.events(&ui),
-        is_timed: line.is_timed(),
+        is_timed,
         build: line.build_options(settings.folder),
-        kept: Kept::Elsewhere(role),
+        // What is measured is what this process does.
+        kept: match is_timed {
+            true => Kept::Here,
+            false => Kept::Elsewhere(role),
+        },
     };
     if client::is_supervisor() {
         keep(host, role);

@@ -86,10 +86,6 @@ fn what_is_not_there_is_named_with_what_there_is() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(said(&["deploy"], 2), @r"
-    error: `deploy` is not there yet: functions run for as long as the program that calls them
-      help: let `main` serve what it is for, and start the program by a supervisor, such as systemd
-    ");
 }
 
 #[test]

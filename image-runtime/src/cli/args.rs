@@ -12,7 +12,7 @@ use crate::store::Bytes;
 /// Runs this program: its functions run inside the container images they name.
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Without a command, the body of `main` runs.",
+    after_help = "Without a command, the body of `main` runs; where it has none, `deploy`.",
     disable_help_subcommand = true
 )]
 pub(super) struct Arguments {
@@ -151,11 +151,11 @@ pub(super) struct Shell {
 
 #[derive(Debug, Args)]
 pub(super) struct Stop {
-    /// A function or a class, whose calls that have not begun are cancelled, too; or a container, as `ps` calls it
+    /// A function or a class, whose calls that have not begun are cancelled, too; a container, as `ps` calls it; or an app that is deployed
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(super) name: Option<String>,
 
-    /// All containers of all programs
+    /// All containers of all programs, and all that is deployed
     #[arg(long)]
     pub(super) all: bool,
 }
