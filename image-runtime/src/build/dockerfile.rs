@@ -413,6 +413,11 @@ impl Prepared {
         }
     }
 
+    /// The images that its steps copy from.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Self> {
+        self.copied.keys().filter_map(|step| self.source(*step))
+    }
+
     /// What a step takes from addresses.
     pub(super) fn fetched(&self, step: usize) -> &[Fetched] {
         match self.copied.get(&step).map(|files| &files.what) {

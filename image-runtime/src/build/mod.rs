@@ -458,7 +458,8 @@ impl Builder {
             let mut lost = 0;
             while let Err((index, error)) = self.make_layers(image, &missing, &mut made).await {
                 lost += 1;
-                if lost == MOST_LOST || !self.has_lost(image, index).await {
+                let is_lost = error.is_of_lost_layer() || self.has_lost(image, index).await;
+                if lost == MOST_LOST || !is_lost {
                     return Err(error);
                 }
                 self.events.tell(Event::Notice {
@@ -467,9 +468,7 @@ impl Builder {
                         image.plan.layers[index].title
                     ),
                 });
-                for layer in &image.plan.layers {
-                    self.layers.forget(&layer.id);
-                }
+                self.forget_made(image);
                 missing = self.missing(&image.plan).await?;
             }
             made.sort_unstable();
@@ -485,6 +484,14 @@ impl Builder {
         })
     }
 
+    /// Forgets which layers of an image are made, and of those that it copies from.
+    fn forget_made(&self, image: &Prepared) {
+        for layer in &image.plan.layers {
+            self.layers.forget(&layer.id);
+        }
+        image.sources().for_each(|source| self.forget_made(source));
+    }
+
     /// Makes the layers of these indices and notes those that this process made; says which could not be made.
     async fn make_layers(
         &self,
@@ -493,16 +500,19 @@ impl Builder {
         made: &mut Vec<LayerId>,
     ) -> Result<(), (usize, BuildError)> {
         let sources = Self::sources(image, missing);
-        let sources = try_join_all(sources.into_iter().map(|source| async {
-            let missing = self.missing(&source.plan).await?;
-            let (_, made) = self.make_image(source, &missing).await?;
-            Ok(made)
-        }));
+        let sources = try_join_all(sources.into_iter().map(|source| self.make_missing(source)));
         // Side by side: what is copied from an image waits for it by itself.
         let sources = sources.map_err(|error| (0, error));
         let (below, own) = try_join(sources, self.make_own_layers(image, missing)).await?;
         made.extend(below.into_iter().flatten().chain(own));
         Ok(())
+    }
+
+    /// Makes what is missing of an image that others copy from; answers which layers this process made.
+    async fn make_missing(&self, image: &Prepared) -> Result<Vec<LayerId>, BuildError> {
+        let missing = self.missing(&image.plan).await?;
+        let (_, made) = self.make_image(image, &missing).await?;
+        Ok(made)
     }
 
     async fn make_own_layers(
@@ -526,8 +536,9 @@ impl Builder {
         for index in missing {
             let fault = |error| (*index, error);
             for source in Self::sources(image, &[*index]) {
-                let missing = self.missing(&source.plan).await.map_err(fault)?;
-                self.make_image(source, &missing).await.map_err(fault)?;
+                // It may need what a download holds, which therefore goes on.
+                let make = self.make_missing(source);
+                ahead.beside(make).await.map_err(fault)?;
             }
             ahead.finish(*index).await;
             let make = Box::pin(self.make_once(image, *index, ahead));
