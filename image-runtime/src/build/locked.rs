@@ -223,6 +223,11 @@ impl Builder {
         for (image, (prepared, _)) in images.iter().zip(prepared) {
             self.note_build(*image, prepared);
             self.collect_bases(prepared, &mut bases)?;
+            if prepared.has_conda() {
+                // Where a layer is missing, what is locked has to be enough to make it.
+                let tool = self.conda_tool(&prepared.name).await?;
+                self.collect_bases(tool, &mut bases)?;
+            }
             self.collect_locked(prepared, &mut locked).await?;
         }
         let bases = bases.into_iter();

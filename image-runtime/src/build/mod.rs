@@ -48,7 +48,7 @@ pub use shelf::Shelf;
 
 use crate::base::python::standalone::Mirror;
 use crate::context::Tree;
-use crate::digest::LayerId;
+use crate::digest::{Digest, LayerId};
 use crate::engine::{Engine, Mount};
 use crate::event::{Event, Events, Work};
 use crate::plan::{
@@ -109,6 +109,8 @@ pub struct Builder {
     images: Once<Image, Built>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
+    /// What addresses hold today, of which no checksum is written.
+    addresses: Once<String, Digest>,
     /// Layers whose use by this run is noted.
     noted: Mutex<HashSet<LayerId>>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
@@ -117,6 +119,8 @@ pub struct Builder {
     staged: added::Staged,
     /// Of a run that leaves the cache as it was, once it has layers.
     passing: tokio::sync::OnceCell<passing::Passing>,
+    /// The image of the tool that installs conda packages, where one of its layers is needed.
+    conda_tool: tokio::sync::OnceCell<Prepared>,
     /// The lock, where it is used and there.
     lock: tokio::sync::OnceCell<Option<Lockfile>>,
     /// Where Pythons come from that no registry gives.
@@ -127,6 +131,7 @@ pub struct Builder {
 const MOST_LOST: usize = 10;
 
 /// An image whose layers are known.
+#[derive(Debug)]
 struct Prepared {
     name: String,
     /// What a lock calls it.
@@ -160,10 +165,12 @@ impl Builder {
             opened: SystemTime::now(),
             images: Once::default(),
             bases: Once::default(),
+            addresses: Once::default(),
             noted: Mutex::default(),
             layers: Once::default(),
             staged: added::Staged::default(),
             passing: tokio::sync::OnceCell::new(),
+            conda_tool: tokio::sync::OnceCell::new(),
             lock: tokio::sync::OnceCell::new(),
             python_mirror: Mirror::from_env(),
         }
@@ -257,6 +264,7 @@ impl Builder {
             for index in &missing {
                 self.secrets(&prepared, &prepared.plan.layers[*index])?;
             }
+            self.sources(&prepared, &missing).await?;
             Ok((prepared, missing))
         })
     }
@@ -300,11 +308,6 @@ impl Builder {
                     }
                 }
                 _ => {}
-            }
-        }
-        for (index, step) in chain.steps.iter().enumerate() {
-            if let Some(tool) = self.find_tool(&name, step.part).await? {
-                copied.insert(index, tool);
             }
         }
         let mut plan = lower(chain, &base, &instructions, |step| {
@@ -489,7 +492,9 @@ impl Builder {
         for layer in &image.plan.layers {
             self.layers.forget(&layer.id);
         }
-        image.sources().for_each(|source| self.forget_made(source));
+        let tool = self.conda_tool.get().filter(|_| image.has_conda());
+        let sources = image.sources().chain(tool);
+        sources.for_each(|source| self.forget_made(source));
     }
 
     /// Makes the layers of these indices and notes those that this process made; says which could not be made.
@@ -499,8 +504,10 @@ impl Builder {
         missing: &[usize],
         made: &mut Vec<LayerId>,
     ) -> Result<(), (usize, BuildError)> {
-        let sources = Self::sources(image, missing);
-        let sources = try_join_all(sources.into_iter().map(|source| self.make_missing(source)));
+        let sources = async {
+            let sources = self.sources(image, missing).await?;
+            try_join_all(sources.into_iter().map(|source| self.make_missing(source))).await
+        };
         // Side by side: what is copied from an image waits for it by itself.
         let sources = sources.map_err(|error| (0, error));
         let (below, own) = try_join(sources, self.make_own_layers(image, missing)).await?;
@@ -535,7 +542,7 @@ impl Builder {
         let mut made = Vec::new();
         for index in missing {
             let fault = |error| (*index, error);
-            for source in Self::sources(image, &[*index]) {
+            for source in self.sources(image, &[*index]).await.map_err(fault)? {
                 // It may need what a download holds, which therefore goes on.
                 let make = self.make_missing(source);
                 ahead.beside(make).await.map_err(fault)?;

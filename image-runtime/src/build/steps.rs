@@ -70,9 +70,8 @@ impl Builder {
                 self.run_step(image, layer, parent, &secrets, commands, vec![mount])
                     .await
             }
-            Action::Conda { step, conda, tool } => {
-                self.make_conda(image, layer, parent, (*step, conda, tool))
-                    .await
+            Action::Conda { conda, tool } => {
+                self.make_conda(image, layer, parent, conda, tool).await
             }
             Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {
                 let installation = self.python_packages(layer, &secrets)?;

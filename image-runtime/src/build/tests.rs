@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::*;
 use crate::engine::fake::{Call, FakeEngine};
 use crate::engine::{EngineError, Lacking, NewLayer};
-use crate::plan::{Action, CopySpec};
+use crate::plan::{Action, BaseSource, CopySpec};
 use crate::spec::ImageConfig;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 use crate::spec::dockerfile::Source;
 use crate::spec::verb::{apt_install, run_commands};
-use crate::spec::{ImageSpec, Place};
+use crate::spec::{ImageSpec, Place, Secret};
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
     PythonVersion {
@@ -155,6 +155,46 @@ async fn a_base_that_is_used_as_it_was_is_told_in_one_line() {
     assert!(notices[0].contains("cannot be reached"), "{notices:?}");
     assert!(!notices[0].contains(['\n']), "{notices:?}");
     assert!(!notices[0].contains("help"), "{notices:?}");
+}
+
+static PRIVATE: ImageSpec = image(
+    from_registry("registry.example/alpine:3.20")
+        .secret(Secret::from_env("IMAGE_RUNTIME_NO_SUCH_VARIABLE"))
+        .base(),
+    10,
+);
+
+#[tokio::test]
+async fn a_base_whose_login_is_not_there_is_used_as_it_was() {
+    let (_folder, store) = store();
+    let image = Image::from_spec(&PRIVATE);
+    let error = fault(&PRIVATE).await;
+    assert!(error.contains("step `from_registry("), "{error}");
+    let base = ResolvedBase {
+        source: BaseSource::Registry {
+            reference: "registry.example/alpine:3.20".to_owned(),
+            digest: "sha256:c0".to_owned(),
+        },
+        config: ImageConfig::default(),
+        python: None,
+    };
+    let record = base::record(&base::key(&Chain::of(image)).unwrap());
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    let known = serde_json::json!({ "base": base, "resolved": long_ago });
+    store.bases().write_record(&record, &known).unwrap();
+    for pull in [false, true] {
+        let options = BuildOptions {
+            pull,
+            ..BuildOptions::default()
+        };
+        let trial = trial(&FakeEngine::default(), &store, options);
+        let planned = trial.builder.plan(image).await;
+        assert_eq!(planned.is_err(), pull);
+        let notices = trial.notices.lock().unwrap();
+        assert_eq!(notices.len(), usize::from(!pull), "{notices:?}");
+        let why = |text: &String| text.contains("IMAGE_RUNTIME_NO_SUCH_VARIABLE");
+        assert!(notices.iter().all(why), "{notices:?}");
+    }
 }
 
 #[tokio::test]
@@ -411,7 +451,7 @@ async fn a_download_that_holds_a_cache_goes_on_while_an_image_is_made_that_needs
         mode: None,
     };
     image.plan.layers[2].action = Action::Copy { step: 1, copy };
-    let files = dockerfile::Files::of_image(source);
+    let files = dockerfile::Files::of_image(source, &[]);
     image.copied.insert(1, files);
     let ahead = begun(builder, &image).await;
     let downloads = Call::Start("downloads for apt_install(git)".to_owned());
@@ -433,4 +473,33 @@ async fn a_download_waits_for_a_cache_as_long_as_it_is_wanted() {
     let ahead = begun(&trial.builder, &image).await;
     let ended = tokio::time::timeout(LONG, ahead.end()).await;
     ended.expect("it does not wait for the lock any more");
+}
+
+#[tokio::test]
+async fn what_an_address_holds_is_asked_once_a_run_and_one_that_keeps_nothing_keeps_nothing() {
+    let (folder, store) = store();
+    let file = folder.path().join("one.txt");
+    let url = format!("file://{}", file.display());
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let run = |ignore_cache| {
+        let options = BuildOptions {
+            ignore_cache,
+            ..BuildOptions::default()
+        };
+        trial(&FakeEngine::default(), &store, options).builder
+    };
+    let holds = async |builder: &Builder| {
+        let fetched = builder.fetched(&url, None).await.unwrap();
+        ["old", "new", "newer"].map(|text| Digest::of(text.as_bytes()) == fetched.digest)
+    };
+    let (passing, other, later) = (run(true), run(true), run(false));
+    write("old");
+    assert_eq!(holds(&passing).await, [true, false, false]);
+    write("new");
+    assert_eq!(holds(&passing).await, [true, false, false]);
+    assert_eq!(holds(&later).await, [false, true, false]);
+    write("newer");
+    assert_eq!(holds(&other).await, [false, false, true]);
+    // It is known for a day, by what a run that keeps it has found.
+    assert_eq!(holds(&run(false)).await, [false, true, false]);
 }

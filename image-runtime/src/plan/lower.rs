@@ -166,7 +166,6 @@ pub fn lower(
                     id: identity,
                     title,
                     action: Action::Conda {
-                        step: index,
                         conda,
                         tool: rattler.into(),
                     },
@@ -264,7 +263,6 @@ pub fn lower(
                 uv: uv.into(),
             },
             Step::MicromambaInstall(step) => Action::Conda {
-                step: index,
                 conda: Conda::of(step, written.place.manifest_dir),
                 tool: rattler.into(),
             },

@@ -94,8 +94,6 @@ pub enum Action {
     },
     /// Conda packages.
     Conda {
-        /// Index of the step, by which the caller knows the image of the tool.
-        step: usize,
         /// Which.
         conda: Conda,
         /// The version of py-rattler that installs them.
