@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::pip::{self, Installation};
-use super::steps::{apt_cache, apt_fetch};
+use super::steps::{APT_LOCK, apt_cache, apt_fetch};
 use super::{BuildError, Builder, Prepared};
 use crate::digest::LayerId;
 use crate::engine::Mount;
@@ -209,7 +209,7 @@ impl Builder {
                     None => apt_fetch(packages),
                 },
                 mounts: vec![apt_cache()],
-                _lock: Some(self.store.locks().lock("cache-apt", || {}).await?),
+                _lock: Some(self.store.locks().lock(APT_LOCK, || {}).await?),
                 _files: None,
             },
             Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::steps::new_layer;
 use super::{BuildError, Builder, Prepared};
 use crate::base::debian::{self, Archive};
 use crate::base::python;
@@ -234,7 +235,13 @@ impl Builder {
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
                     Ok(self
                         .engine
-                        .pull(&new_base(&layer), reference, digest, login, &progress)
+                        .pull(
+                            &new_layer(&layer, None),
+                            reference,
+                            digest,
+                            login,
+                            &progress,
+                        )
                         .await?)
                 })
                 .await?;
@@ -370,7 +377,7 @@ impl Builder {
         layer: &PlannedLayer,
         source: &BaseSource,
     ) -> Result<(), BuildError> {
-        let new = new_base(layer);
+        let new = new_layer(layer, None);
         match source {
             BaseSource::Scratch => self.engine.add_files(&new, Box::new(NoFiles)).await?,
             BaseSource::Registry { reference, digest } => {
@@ -472,12 +479,4 @@ fn one_line(error: &dyn std::error::Error) -> String {
 /// The record of a base's packages.
 pub(super) fn package_list(packages: &Digest) -> String {
     format!("packages-{packages}.json")
-}
-
-fn new_base(layer: &PlannedLayer) -> NewLayer {
-    NewLayer {
-        id: layer.id,
-        parent: None,
-        title: layer.title.clone(),
-    }
 }

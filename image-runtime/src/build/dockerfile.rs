@@ -10,10 +10,11 @@ use super::archive::Archive;
 use super::fetch::{self, Fetched};
 use super::owner;
 use super::placed::{Directory, Document, Packed, Placed, Seen, inside};
+use super::steps::new_layer;
 use super::{BuildError, Builder, Prepared};
 use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::engine::{EngineError, FileSource, Mount, NewLayer};
+use crate::engine::{EngineError, FileSource, Mount};
 use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::Mask;
@@ -262,7 +263,7 @@ impl Builder {
             owner: place.owner,
             mode: copy.mode,
         };
-        let new = new_layer(layer, parent);
+        let new = new_layer(layer, Some(parent));
         Ok(self.engine.add_files(&new, Box::new(files)).await?)
     }
 
@@ -282,7 +283,7 @@ impl Builder {
             owner,
             mode: None,
         };
-        let new = new_layer(layer, parent);
+        let new = new_layer(layer, Some(parent));
         Ok(self.engine.add_files(&new, Box::new(files)).await?)
     }
 
@@ -451,12 +452,4 @@ pub(super) fn literally(path: &str) -> String {
         pattern.push(c);
     }
     pattern
-}
-
-fn new_layer(layer: &PlannedLayer, parent: LayerId) -> NewLayer {
-    NewLayer {
-        id: layer.id,
-        parent: Some(parent),
-        title: layer.title.clone(),
-    }
 }

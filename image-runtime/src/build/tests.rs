@@ -10,7 +10,7 @@ use crate::plan::{Action, BaseSource, CopySpec};
 use crate::spec::ImageConfig;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 use crate::spec::dockerfile::Source;
-use crate::spec::verb::{apt_install, run_commands};
+use crate::spec::verb::{apt_install, micromamba_install, run_commands};
 use crate::spec::{ImageSpec, Place, Secret};
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
@@ -332,6 +332,16 @@ async fn layer(engine: &FakeEngine, title: &str, parent: Option<LayerId>) -> Lay
     new.id
 }
 
+/// Makes the layers of a plan, of nothing.
+async fn add_layers(engine: &FakeEngine, plan: Plan) {
+    let mut below = None;
+    for layer in &plan.layers {
+        let new = steps::new_layer(layer, below.replace(layer.id));
+        let files = Box::new(crate::engine::NoFiles);
+        engine.add_files(&new, files).await.unwrap();
+    }
+}
+
 /// The error of a start on a layer that is not there.
 fn lost(layer: LayerId) -> EngineError {
     Lacking::missing(layer).while_doing("starting")
@@ -356,19 +366,12 @@ async fn what_is_removed_before_a_lock_is_written_is_made_again() {
     let engine = FakeEngine::default();
     let trial = trial(&engine, &store, BuildOptions::default());
     let image = Image::from_spec(&COMMANDS);
-    let mut below = None;
-    for made in trial.builder.plan(image).await.unwrap().layers {
-        let new = NewLayer {
-            id: made.id,
-            parent: below.replace(made.id),
-            title: made.title,
-        };
-        let files = Box::new(crate::engine::NoFiles);
-        engine.add_files(&new, files).await.unwrap();
-    }
+    let plan = trial.builder.plan(image).await.unwrap();
+    let top = plan.top();
+    add_layers(&engine, plan).await;
     let others = engine.clone();
     engine.on_start(move |spec, _| {
-        if spec.layer != below.unwrap() {
+        if spec.layer != top {
             // The layer is made again, which is all that is to be seen.
             return Err(EngineError::Refused {
                 doing: "starting".to_owned(),
@@ -469,7 +472,7 @@ async fn a_download_waits_for_a_cache_as_long_as_it_is_wanted() {
     let trial = trial(&engine, &store, BuildOptions::default());
     let image = trial.builder.prepare(Image::from_spec(&COPIES)).await;
     let image = image.unwrap();
-    let _held = store.locks().try_lock("cache-apt").unwrap().unwrap();
+    let _held = store.locks().try_lock(steps::APT_LOCK).unwrap().unwrap();
     let ahead = begun(&trial.builder, &image).await;
     let ended = tokio::time::timeout(LONG, ahead.end()).await;
     ended.expect("it does not wait for the lock any more");
@@ -502,4 +505,21 @@ async fn what_an_address_holds_is_asked_once_a_run_and_one_that_keeps_nothing_ke
     assert_eq!(holds(&other).await, [false, false, true]);
     // It is known for a day, by what a run that keeps it has found.
     assert_eq!(holds(&run(false)).await, [false, true, false]);
+}
+
+static CONDA: ImageSpec = ImageSpec {
+    steps: &[micromamba_install(&["six"]).step()],
+    ..image(scratch().base(), 11)
+};
+
+#[tokio::test]
+async fn the_tool_of_conda_is_not_even_looked_up_where_nothing_is_to_be_made_with_it() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let image = Image::from_spec(&CONDA);
+    add_layers(&engine, trial.builder.plan(image).await.unwrap()).await;
+    assert_eq!(trial.builder.build(image).await.unwrap().built, 0);
+    assert!(trial.builder.conda_tool.get().is_none());
+    assert_eq!(trial.notices.lock().unwrap()[..], [""; 0]);
 }

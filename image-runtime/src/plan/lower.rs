@@ -37,8 +37,8 @@
 use super::conda;
 use super::fields::{Fields, StepRecord};
 use super::{
-    Action, BaseSource, Chain, Conda, Config, DEFAULT_PATH, Expanded, FunctionRun, MountSpec, Part,
-    Pip, Plan, PlannedLayer, ResolvedBase, Root, StandalonePython, Sync,
+    Action, BaseSource, Chain, Conda, Config, Expanded, FunctionRun, MountSpec, Part, Pip, Plan,
+    PlannedLayer, ResolvedBase, Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::spec::dockerfile::MountKind;
@@ -74,17 +74,9 @@ pub fn lower(
         ..base_layer(&base.source)
     }];
     let mut steps = vec![base_record];
-    let uv = match chain.root {
-        Root::Debian { builder, .. } => builder.uv,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
-    };
-    let pip = match chain.root {
-        Root::Debian { builder, .. } => builder.pip,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_PIP,
-    };
-    let rattler = match chain.root {
-        Root::Debian { builder, .. } => builder.conda,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_CONDA,
+    let (uv, pip, rattler) = match chain.root {
+        Root::Debian { builder, .. } => (builder.uv, builder.pip, builder.conda),
+        Root::Registry { .. } | Root::Scratch => (DEFAULT_UV, DEFAULT_PIP, DEFAULT_CONDA),
     };
     if let BaseSource::Archive {
         suite,
@@ -94,31 +86,21 @@ pub fn lower(
     {
         config.set("LANG", "C.UTF-8");
         let title = format!("Python {series} of Debian {suite}");
-        let record = child(&layers[0].id, "python", title.clone(), |fields| {
+        let record = child(&layers[0].id, "python", title, |fields| {
             fields
                 .text("series", series)
                 .text("pip", pip)
                 .text("uv", uv)
         });
-        let id = record.id;
-        steps.push(StepRecord {
-            layer: true,
-            ..record
-        });
-        layers.push(PlannedLayer {
-            id,
-            title,
-            action: Action::SuitePython {
-                suite: suite.clone(),
-                series: series.clone(),
-                pip: pip.into(),
-                uv: uv.into(),
-            },
-            config: config.clone(),
-            secrets: Secrets::NONE,
-            force: false,
-            pins: None,
-        });
+        let action = Action::SuitePython {
+            suite: suite.clone(),
+            series: series.clone(),
+            pip: pip.into(),
+            uv: uv.into(),
+        };
+        let (layer, record) = layered(record, action, &config, false);
+        layers.push(layer);
+        steps.push(record);
     }
 
     if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
@@ -154,26 +136,15 @@ pub fn lower(
                     true => format!("conda, with Python {}", version.exact),
                     false => format!("conda, with Python {}", version.series),
                 };
-                let record = child(&identity, "micromamba", title.clone(), |fields| {
+                let record = child(&identity, "micromamba", title, |fields| {
                     conda.encode(rattler, fields)
                 });
-                identity = record.id;
-                steps.push(StepRecord {
-                    layer: true,
-                    ..record
-                });
-                layers.push(PlannedLayer {
-                    id: identity,
-                    title,
-                    action: Action::Conda {
-                        conda,
-                        tool: rattler.into(),
-                    },
-                    config: config.clone(),
-                    secrets: Secrets::NONE,
-                    force,
-                    pins: None,
-                });
+                let tool = rattler.into();
+                let (layer, record) =
+                    layered(record, Action::Conda { conda, tool }, &config, force);
+                identity = layer.id;
+                layers.push(layer);
+                steps.push(record);
                 continue;
             }
             (Part::Instruction(_, _), None) => continue,
@@ -192,32 +163,25 @@ pub fn lower(
                 let title = shortened(instruction.text);
                 let action = instruction_action(expanded, index);
                 let files = || trees(index);
-                if let Some(record) =
-                    instruction_record(&identity, expanded, &config, &title, files)
-                {
-                    identity = record.id;
-                    steps.push(StepRecord {
-                        layer: action.is_some(),
-                        ..record
-                    });
-                }
-                if let Some(action) = action {
-                    layers.push(PlannedLayer {
-                        id: identity,
-                        title,
-                        secrets: match takes_secrets(expanded) {
-                            true => Secrets {
+                let Some(record) = instruction_record(&identity, expanded, &config, &title, files)
+                else {
+                    continue;
+                };
+                identity = record.id;
+                steps.push(match action {
+                    None => record,
+                    Some(action) => {
+                        let (mut layer, record) = layered(record, action, &config, force);
+                        if takes_secrets(expanded) {
+                            layer.secrets = Secrets {
                                 all: origin.secrets,
                                 folder: written.place.manifest_dir,
-                            },
-                            false => Secrets::NONE,
-                        },
-                        action,
-                        config: config.clone(),
-                        force,
-                        pins: None,
-                    });
-                }
+                            };
+                        }
+                        layers.push(layer);
+                        record
+                    }
+                });
                 continue;
             }
         };
@@ -342,8 +306,7 @@ pub fn lower(
 
 /// Has the Python in `/usr/local` found before any other.
 pub(super) fn python_first(config: &mut Config) {
-    let path = config.env.iter().find(|(name, _)| name == "PATH");
-    let path = path.map_or(DEFAULT_PATH, |(_, value)| value);
+    let path = config.path();
     let own = path.strip_prefix("/usr/local/sbin:").unwrap_or(path);
     if own.split(':').next() != Some("/usr/local/bin") {
         let path = format!("/usr/local/bin:{path}");
@@ -362,30 +325,41 @@ fn standalone_python(
 ) -> (PlannedLayer, StepRecord) {
     python_first(config);
     let title = format!("standalone Python {}", python.version);
-    let record = child(&parent, "standalone python", title.clone(), |fields| {
+    let record = child(&parent, "standalone python", title, |fields| {
         fields
             .digest("archive", &python.sha256)
             .text("pip", pip)
             .text("uv", uv)
     });
+    let action = Action::StandalonePython {
+        python: python.clone(),
+        pip: pip.into(),
+        uv: uv.into(),
+    };
+    layered(record, action, config, force)
+}
+
+/// A layer that takes no secrets, and the record of what stands on a parent as that of a layer.
+fn layered(
+    record: StepRecord,
+    action: Action,
+    config: &Config,
+    force: bool,
+) -> (PlannedLayer, StepRecord) {
     let layer = PlannedLayer {
         id: record.id,
-        title,
-        action: Action::StandalonePython {
-            python: python.clone(),
-            pip: pip.into(),
-            uv: uv.into(),
-        },
+        title: record.title.clone(),
+        action,
         config: config.clone(),
         secrets: Secrets::NONE,
         force,
         pins: None,
     };
-    let layered = StepRecord {
+    let layer_record = StepRecord {
         layer: true,
         ..record
     };
-    (layer, layered)
+    (layer, layer_record)
 }
 
 /// What identifies all that is there after an instruction, where that changes with it.
