@@ -7,7 +7,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::locked_base::locked_base;
-use super::{BuildError, Builder, MOST_LOST, Prepared, pins};
+use super::make::MOST_LOST;
+use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
     Action, BaseSource, Chain, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage,

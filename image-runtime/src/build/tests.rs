@@ -1,12 +1,15 @@
 //! What is told of images whose layers cannot even be planned, on an engine that only remembers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::ahead::Ahead;
+use super::make::MOST_LOST;
 use super::*;
 use crate::engine::fake::{Call, FakeEngine};
 use crate::engine::{EngineError, Lacking, NewLayer};
-use crate::plan::{Action, BaseSource, CopySpec};
+use crate::event::Event;
+use crate::plan::{Action, BaseSource, Chain, CopySpec};
 use crate::spec::ImageConfig;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
 use crate::spec::dockerfile::Source;

@@ -34,14 +34,18 @@
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
+mod instruction;
+mod title;
+
+use title::{shortened, title};
+
 use super::conda;
 use super::fields::{Fields, StepRecord};
 use super::{
-    Action, BaseSource, Chain, Conda, Config, Expanded, FunctionRun, MountSpec, Part, Pip, Plan,
-    PlannedLayer, ResolvedBase, Root, StandalonePython, Sync,
+    Action, BaseSource, Chain, Conda, Config, Expanded, FunctionRun, Part, Pip, Plan, PlannedLayer,
+    ResolvedBase, Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::spec::dockerfile::MountKind;
 use crate::spec::{Secret, Secrets, Step};
 
 const TAG: &str = "image-runtime layer v1";
@@ -161,9 +165,9 @@ pub fn lower(
                 }
                 expanded.apply(&mut config);
                 let title = shortened(instruction.text);
-                let action = instruction_action(expanded, index);
+                let action = instruction::action(expanded, index);
                 let files = || trees(index);
-                let Some(record) = instruction_record(&identity, expanded, &config, &title, files)
+                let Some(record) = instruction::record(&identity, expanded, &config, &title, files)
                 else {
                     continue;
                 };
@@ -172,7 +176,7 @@ pub fn lower(
                     None => record,
                     Some(action) => {
                         let (mut layer, record) = layered(record, action, &config, force);
-                        if takes_secrets(expanded) {
+                        if instruction::takes_secrets(expanded) {
                             layer.secrets = Secrets {
                                 all: origin.secrets,
                                 folder: written.place.manifest_dir,
@@ -362,94 +366,6 @@ fn layered(
     (layer, layer_record)
 }
 
-/// What identifies all that is there after an instruction, where that changes with it.
-fn instruction_record(
-    parent: &LayerId,
-    instruction: &Expanded,
-    config: &Config,
-    title: &str,
-    files: impl Fn() -> Digest,
-) -> Option<StepRecord> {
-    let child = |keyword: &str, fields: &dyn for<'a> Fn(&'a mut Fields) -> &'a mut Fields| {
-        child(parent, keyword, title.to_owned(), |all| fields(all))
-    };
-    Some(match instruction {
-        Expanded::Run {
-            argv,
-            script,
-            arguments,
-            mounts,
-        } => child("RUN", &|fields| {
-            fields
-                .list("command", argv.iter().map(String::as_str))
-                .text("script", script.unwrap_or_default())
-                .pairs("ARG", texts(arguments))
-                .text("user", &config.user);
-            if !mounts.is_empty() {
-                let flags: Vec<_> = mounts.iter().map(MountSpec::flag).collect();
-                fields.list("--mount", flags.iter().map(String::as_str));
-            }
-            if mounts.iter().any(|mount| mount.kind == MountKind::Bind) {
-                fields.files("files", &files());
-            }
-            fields
-        }),
-        Expanded::Copy(copy) => child(if copy.add { "ADD" } else { "COPY" }, &|fields| {
-            fields
-                .text("target", &copy.target)
-                .text("--chown", &copy.owner)
-                .mode("--chmod", copy.mode)
-                .files("files", &files())
-                .pairs("documents", texts(&copy.documents))
-        }),
-        Expanded::Workdir(path) => child("WORKDIR", &|fields| {
-            fields.text("path", path).text("user", &config.user)
-        }),
-        Expanded::Env(variables) => child("ENV", &|fields| fields.pairs("env", texts(variables))),
-        Expanded::User(user) => child("USER", &|fields| fields.text("user", user)),
-        Expanded::Shell(argv) => child("SHELL", &|fields| {
-            fields.list("arguments", argv.iter().map(String::as_str))
-        }),
-        _ => return None,
-    })
-}
-
-fn texts(pairs: &[(String, String)]) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-    let pairs = pairs.iter();
-    pairs.map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-fn takes_secrets(instruction: &Expanded) -> bool {
-    match instruction {
-        Expanded::Run { mounts, .. } => mounts.iter().any(|m| m.kind == MountKind::Secret),
-        _ => false,
-    }
-}
-
-/// What makes the layer of an instruction; those that are configuration have none.
-fn instruction_action(instruction: &Expanded, step: usize) -> Option<Action> {
-    Some(match instruction {
-        Expanded::Run {
-            argv,
-            script,
-            arguments,
-            mounts,
-        } => Action::Run {
-            argv: argv.clone(),
-            script: *script,
-            env: arguments.clone(),
-            mounts: mounts.clone(),
-            step,
-        },
-        Expanded::Copy(copy) => Action::Copy {
-            step,
-            copy: copy.clone(),
-        },
-        Expanded::Workdir(_) => Action::Workdir,
-        _ => return None,
-    })
-}
-
 /// The layer of a base.
 pub fn base_layer(source: &BaseSource) -> PlannedLayer {
     PlannedLayer {
@@ -543,44 +459,4 @@ pub(super) fn secret_names<'a>(secrets: &[Secret], fields: &'a mut Fields) -> &'
 
 fn owned(arguments: &[&str]) -> Vec<String> {
     arguments.iter().map(ToString::to_string).collect()
-}
-
-/// The step as people write it, shortened.
-fn title(step: &Step) -> String {
-    let arguments = match step {
-        Step::AptInstall(step) => step.packages.join(", "),
-        Step::PipInstall(step) => step.requirements.join(", "),
-        Step::PipInstallFromRequirements(step) => step.path.to_owned(),
-        Step::PipInstallFromPyproject(step) => step.path.to_owned(),
-        Step::UvSync(step) => step.path.to_owned(),
-        Step::MicromambaInstall(step) => step.specs.join(", "),
-        Step::RunCommands(step) => step.commands.join(", "),
-        Step::RunFunction(step) => (step.function.spec)().name.to_owned(),
-        Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
-        Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),
-        Step::AddLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::Env(step) => {
-            let pairs = step.variables.iter();
-            let pairs: Vec<_> = pairs
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            pairs.join(", ")
-        }
-        Step::Workdir(step) => step.path.to_owned(),
-        Step::Entrypoint(step) => step.arguments.join(", "),
-        Step::Cmd(step) => step.arguments.join(", "),
-        Step::Shell(step) => step.arguments.join(", "),
-        Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
-    };
-    format!("{}({})", step.verb(), shortened(&arguments))
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let line = text.replace(['\n', '\r'], " ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }
