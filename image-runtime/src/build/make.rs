@@ -176,11 +176,14 @@ impl Builder {
         let mut made = Vec::new();
         for index in missing {
             let fault = |error| (*index, error);
-            for source in self.sources(image, &[*index]).await.map_err(fault)? {
-                // It may need what a download holds, which therefore goes on.
-                let make = self.make_missing(source);
-                ahead.beside(make).await.map_err(fault)?;
-            }
+            // These may need what a download holds, which therefore goes on.
+            let below = async {
+                for source in self.sources(image, &[*index]).await? {
+                    self.make_missing(source).await?;
+                }
+                Ok(())
+            };
+            ahead.beside(below).await.map_err(fault)?;
             ahead.finish(*index).await;
             let make = Box::pin(self.make_once(image, *index, ahead));
             if ahead.beside(make).await.map_err(fault)? {
