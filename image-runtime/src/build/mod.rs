@@ -1,6 +1,7 @@
 //! Builds images: finds out what each layer is, which are missing (`prepare.rs`), and makes those, each once (`make.rs`).
 
 mod added;
+mod again;
 mod ahead;
 mod archive;
 mod base;
@@ -36,6 +37,7 @@ use std::time::SystemTime;
 
 use tracing::{Instrument as _, info_span};
 
+pub(crate) use again::NotStarted;
 pub(crate) use base::known_base;
 pub(crate) use conda::mirror as conda_mirror;
 pub use contents::prune as prune_contents;
@@ -113,6 +115,8 @@ pub struct Builder {
     layers: Once<LayerId, bool>,
     /// Copies of directories that containers see without what is ignored.
     staged: added::Staged,
+    /// Held by whoever makes an image again that another program took away.
+    again: tokio::sync::Mutex<()>,
     /// Of a run that leaves the cache as it was, once it has layers.
     passing: tokio::sync::OnceCell<passing::Passing>,
     /// The image of the tool that installs conda packages, where one of its layers is needed.
@@ -162,6 +166,7 @@ impl Builder {
             noted: Mutex::default(),
             layers: Once::default(),
             staged: added::Staged::default(),
+            again: tokio::sync::Mutex::default(),
             passing: tokio::sync::OnceCell::new(),
             conda_tool: tokio::sync::OnceCell::new(),
             lock: tokio::sync::OnceCell::new(),

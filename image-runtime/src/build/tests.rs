@@ -15,6 +15,7 @@ use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_r
 use crate::spec::dockerfile::Source;
 use crate::spec::verb::{apt_install, micromamba_install, run_commands};
 use crate::spec::{ImageSpec, Place, Secret};
+use crate::worker::WorkerSpec;
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
     PythonVersion {
@@ -525,4 +526,57 @@ async fn the_tool_of_conda_is_not_even_looked_up_where_nothing_is_to_be_made_wit
     assert_eq!(trial.builder.build(image).await.unwrap().built, 0);
     assert!(trial.builder.conda_tool.get().is_none());
     assert_eq!(trial.notices.lock().unwrap()[..], [""; 0]);
+}
+
+/// A call's container of an image.
+fn called(built: &Built) -> WorkerSpec {
+    WorkerSpec {
+        layer: built.layer,
+        env: Vec::new(),
+        workdir: "/".into(),
+        user: String::new(),
+        mounts: Vec::new(),
+        network: true,
+        limits: crate::engine::Limits::default(),
+        gpus: Vec::new(),
+        mask: crate::secrets::Mask::default(),
+        purpose: "call f".into(),
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_when_a_call_begins_is_made_again() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let built = trial.builder.build(Image::from_spec(&NOTHING)).await;
+    let built = built.unwrap();
+    engine.remove_layer(&built.layer).await.unwrap();
+    engine.on_start(|spec, _| {
+        Err(EngineError::Refused {
+            doing: "starting".to_owned(),
+            said: format!("{} begins", spec.purpose),
+        })
+    });
+    // Two at once: it is made for both.
+    let start = || trial.builder.start(called(&built));
+    let (one, other) = tokio::join!(start(), start());
+    for ended in [one, other] {
+        let Err(NotStarted::Start(error)) = ended else {
+            panic!("{ended:?}");
+        };
+        assert!(error.to_string().contains("call f begins"), "{error}");
+    }
+    let made = |call: &&Call| matches!(call, Call::AddFiles(_));
+    assert_eq!(engine.calls().iter().filter(made).count(), 2);
+    assert_eq!(trial.notices.lock().unwrap().len(), 1);
+    // One that goes each time is given up.
+    let others = engine.clone();
+    engine.on_start(move |spec, _| {
+        pollster::block_on(others.remove_layer(&spec.layer)).unwrap();
+        Err(lost(spec.layer))
+    });
+    let ended = trial.builder.start(called(&built)).await.unwrap_err();
+    assert!(matches!(ended, NotStarted::Start(_)), "{ended:?}");
+    assert_eq!(trial.notices.lock().unwrap().len(), MOST_LOST);
 }

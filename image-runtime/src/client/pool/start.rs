@@ -143,7 +143,7 @@ impl Pool {
                 .as_ref()
                 .map_or_else(Vec::new, |claim| claim.gpus.clone());
             let begun = Instant::now();
-            let started = pool.launcher.start(spec).await;
+            let started = pool.builder.start(spec).await;
             let entered = match started {
                 Ok(mut worker) => {
                     if let Some(timings) = &pool.timings {
@@ -154,7 +154,7 @@ impl Pool {
                     gateway::serve(&mut worker, &pool);
                     pool.enter(worker).await
                 }
-                Err(error) => Err(Some(CallError::start(&error))),
+                Err(error) => Err(Some(CallError::not_started(&error))),
             };
             match entered {
                 Ok(worker) => {
