@@ -18,6 +18,9 @@ use crate::store::Lock;
 /// How often the layers below may go while an image is made, before that is given up.
 pub(super) const MOST_LOST: usize = 10;
 
+/// Why layers of an image could not be made: with the index of that which could not, unless it is one of an image that it copies from.
+type Fault = (Option<usize>, BuildError);
+
 impl Builder {
     pub(super) async fn make_all(
         &self,
@@ -94,6 +97,10 @@ impl Builder {
             let mut missing = missing.to_vec();
             let mut lost = 0;
             while let Err((index, error)) = self.make_layers(image, &missing, &mut made).await {
+                // Those that it copies from were tried again by themselves.
+                let Some(index) = index else {
+                    return Err(error);
+                };
                 lost += 1;
                 let is_lost = error.is_of_lost_layer() || self.has_lost(image, index).await;
                 if lost == MOST_LOST || !is_lost {
@@ -137,13 +144,13 @@ impl Builder {
         image: &Prepared,
         missing: &[usize],
         made: &mut Vec<LayerId>,
-    ) -> Result<(), (usize, BuildError)> {
+    ) -> Result<(), Fault> {
         let sources = async {
             let sources = self.sources(image, missing).await?;
             try_join_all(sources.into_iter().map(|source| self.make_missing(source))).await
         };
         // Side by side: what is copied from an image waits for it by itself.
-        let sources = sources.map_err(|error| (0, error));
+        let sources = sources.map_err(|error| (None, error));
         let (below, own) = try_join(sources, self.make_own_layers(image, missing)).await?;
         made.extend(below.into_iter().flatten().chain(own));
         Ok(())
@@ -160,7 +167,7 @@ impl Builder {
         &self,
         image: &Prepared,
         missing: &[usize],
-    ) -> Result<Vec<LayerId>, (usize, BuildError)> {
+    ) -> Result<Vec<LayerId>, Fault> {
         let ahead = Ahead::new(self, image, missing);
         let made = self.make_each(image, missing, &ahead).await;
         ahead.end().await;
@@ -172,10 +179,10 @@ impl Builder {
         image: &Prepared,
         missing: &[usize],
         ahead: &Ahead<'_>,
-    ) -> Result<Vec<LayerId>, (usize, BuildError)> {
+    ) -> Result<Vec<LayerId>, Fault> {
         let mut made = Vec::new();
         for index in missing {
-            let fault = |error| (*index, error);
+            let fault = |error| (Some(*index), error);
             // These may need what a download holds, which therefore goes on.
             let below = async {
                 for source in self.sources(image, &[*index]).await? {
@@ -183,7 +190,8 @@ impl Builder {
                 }
                 Ok(())
             };
-            ahead.beside(below).await.map_err(fault)?;
+            let below = ahead.beside(below).await;
+            below.map_err(|error| (None, error))?;
             ahead.finish(*index).await;
             let make = Box::pin(self.make_once(image, *index, ahead));
             if ahead.beside(make).await.map_err(fault)? {
