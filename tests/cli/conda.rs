@@ -34,6 +34,15 @@ fn mirrored(arguments: &[&str]) -> Program {
     conda(arguments).env("IMAGE_CONDA_MIRROR", channels())
 }
 
+/// A directory among the tests' data, which is removed however a test ends.
+struct Generated(PathBuf);
+
+impl Drop for Generated {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Serves the files of a directory, and ends with the process.
 fn serve(folder: &'static Path) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -124,8 +133,8 @@ fn channels_are_directories_and_servers() {
     if !engine() {
         return;
     }
-    let generated = data("conda/generated");
-    let _ = fs::remove_dir_all(&generated);
+    let generated = Generated(data("conda/generated"));
+    let _ = fs::remove_dir_all(&generated.0);
     let ended = mirrored(&["build", "DIRECTORY"]).run();
     ended.with(
         1,
@@ -136,14 +145,13 @@ fn channels_are_directories_and_servers() {
     );
     let copied = Command::new("cp")
         .arg("-r")
-        .args([&channels().join("conda-forge"), &generated])
+        .args([&channels().join("conda-forge"), &generated.0])
         .status();
     assert!(copied.unwrap().success());
     let told = mirrored(&["--json", "call", "directory"])
         .run()
         .good()
         .json();
-    let _ = fs::remove_dir_all(&generated);
     assert!(
         told.as_str()
             .unwrap()

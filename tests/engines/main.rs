@@ -58,6 +58,7 @@ on_every_engine! {
         what_is_made_is_listed_until_it_is_removed
         a_layer_below_another_is_in_use
         a_layer_of_a_container_is_in_use
+        a_layer_that_does_not_exist_is_an_error_of_its_own
         making_a_layer_again_replaces_it
     }
     pulling {
@@ -104,7 +105,6 @@ on_every_engine! {
     exporting {
         a_layer_and_those_below_are_archives_of_what_they_add
         a_sink_that_fails_ends_it
-        a_layer_that_does_not_exist_is_an_error
     }
     sweeping {
         containers_of_the_living_stay

@@ -14,14 +14,16 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
-use super::steps::{apt_cache, apt_fetch};
-use super::{BuildError, Builder, Prepared, pip};
+use super::pip::{self, Installation};
+use super::steps::{APT_LOCK, apt_cache, apt_fetch};
+use super::{BuildError, Builder, Prepared};
 use crate::digest::LayerId;
 use crate::engine::Mount;
 use crate::event::Event;
 use crate::plan::{Action, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{Mask, Values};
+use crate::store::Lock;
 
 /// So many containers at once download for later steps.
 const MOST: usize = 2;
@@ -134,10 +136,27 @@ impl<'a> Ahead<'a> {
     }
 }
 
+/// How something is downloaded.
+struct Download {
+    commands: Vec<Command>,
+    mounts: Vec<Mount>,
+    /// The cache it goes to, where that is one program's at a time.
+    _lock: Option<Lock>,
+    /// What the mounts show.
+    _files: Option<Installation>,
+}
+
+/// Waits until nothing is downloaded ahead any more.
+async fn ended(end: &mut watch::Receiver<bool>) {
+    // Without a sender that is so, too.
+    let _ = end.wait_for(|ended| *ended).await;
+}
+
+/// Whether a layer brings another Python than the one below it has.
 fn brings_python(layer: &PlannedLayer) -> bool {
     matches!(
         layer.action,
-        Action::SuitePython { .. } | Action::StandalonePython { .. }
+        Action::SuitePython { .. } | Action::StandalonePython { .. } | Action::Conda { .. }
     )
 }
 
@@ -164,59 +183,66 @@ impl Builder {
             image: image.name.clone(),
         });
         // The step itself tells what is wrong, if anything is.
-        let is_there = self.try_to_fetch_ahead(layer, below, &mut end).await;
+        let ready = tokio::select! {
+            ready = self.ready_to_fetch(layer) => ready,
+            () = ended(&mut end) => Ok(None),
+        };
+        let is_there = match ready {
+            Ok(Some(ready)) => self.run_aside(layer, below, ready, &mut end).await,
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
         self.events.tell(Event::FetchEnded {
             layer: layer.id,
             is_there: is_there.unwrap_or(false),
         });
     }
 
-    async fn try_to_fetch_ahead(
-        &self,
-        layer: &PlannedLayer,
-        below: LayerId,
-        end: &mut watch::Receiver<bool>,
-    ) -> Result<bool, BuildError> {
-        let none = Values::default();
-        match &layer.action {
-            Action::AptInstall(packages) => {
-                let locks = self.store.locks();
-                let _lock = locks.lock("cache-apt", || {}).await?;
-                let commands = match &layer.pins {
+    /// How what a layer needs is downloaded; nothing for one that needs nothing.
+    async fn ready_to_fetch(&self, layer: &PlannedLayer) -> Result<Option<Download>, BuildError> {
+        Ok(Some(match &layer.action {
+            Action::AptInstall(packages) => Download {
+                commands: match &layer.pins {
                     Some(pins) => {
                         apt_fetch(&pins.apt.iter().map(String::as_str).collect::<Vec<_>>())
                     }
                     None => apt_fetch(packages),
-                };
-                self.run_aside(layer, below, commands, vec![apt_cache()], end)
-                    .await
-            }
+                },
+                mounts: vec![apt_cache()],
+                _lock: Some(self.store.locks().lock(APT_LOCK, || {}).await?),
+                _files: None,
+            },
             Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {
-                let installation = self.python_packages(layer, &none)?;
+                let installation = self.python_packages(layer, &Values::default())?;
                 let mut mounts = self.uv_mounts(uv).await?;
                 mounts.extend(installation.mounts.iter().cloned());
-                let commands = pip::for_cache(&installation.commands);
-                self.run_aside(layer, below, commands, mounts, end).await
+                Download {
+                    commands: pip::for_cache(&installation.commands),
+                    mounts,
+                    _lock: None,
+                    _files: Some(installation),
+                }
             }
-            _ => Ok(false),
-        }
+            _ => return Ok(None),
+        }))
     }
 
-    /// Runs commands of which nothing is kept; answers whether all of them succeeded.
+    /// Downloads, and keeps nothing else; answers whether all commands succeeded.
     async fn run_aside(
         &self,
         layer: &PlannedLayer,
         below: LayerId,
-        mut commands: Vec<Command>,
-        mut mounts: Vec<Mount>,
+        mut download: Download,
         end: &mut watch::Receiver<bool>,
     ) -> Result<bool, BuildError> {
-        self.dress(layer, &Values::default(), &mut commands, &mut mounts);
+        let (commands, mounts) = (&mut download.commands, &mut download.mounts);
+        self.dress(layer, &Values::default(), commands, mounts);
+        let mounts = std::mem::take(mounts);
         let mut spec = self.worker_spec(layer, below, &Mask::default(), mounts);
         spec.purpose = format!("downloads for {}", layer.title);
         let mut worker = self.launcher.start(spec).await?;
         let run = async {
-            for command in &commands {
+            for command in &*commands {
                 if worker.run(command, &mut |_| {}).await? != RunOutcome::Exited(0) {
                     return Ok(false);
                 }
@@ -225,7 +251,7 @@ impl Builder {
         };
         let all = tokio::select! {
             all = run => all,
-            _ = end.wait_for(|ended| *ended) => Ok(false),
+            () = ended(end) => Ok(false),
         };
         worker.remove().await?;
         all

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::steps::new_layer;
 use super::{BuildError, Builder, Prepared};
 use crate::base::debian::{self, Archive};
 use crate::base::python;
@@ -129,17 +130,22 @@ impl Builder {
                 return Ok(record.base.clone());
             }
         }
-        let login = self.login_of(&chain.root, image)?;
-        let login = login.as_ref();
-        let resolved = match chain.root {
-            Root::Registry { reference, .. } => {
-                let source = self.resolve_reference(reference, login, image).await;
-                source.map(|source| (source, None))
-            }
-            Root::Debian { builder, python } => self.resolve_debian(builder, python, image).await,
-            Root::Scratch => Ok((BaseSource::Scratch, None)),
+        let resolve = async {
+            // Without the login, nobody can ask either.
+            let login = self.login_of(&chain.root, image)?;
+            let (source, python) = match chain.root {
+                Root::Registry { reference, .. } => {
+                    let login = login.as_ref();
+                    (self.resolve_reference(reference, login, image).await?, None)
+                }
+                Root::Debian { builder, python } => {
+                    self.resolve_debian(builder, python, image).await?
+                }
+                Root::Scratch => (BaseSource::Scratch, None),
+            };
+            Ok((login, source, python))
         };
-        let (source, python) = match (resolved, &known) {
+        let (login, source, python) = match (resolve.await, &known) {
             (Ok(resolved), _) => resolved,
             (Err(error), Some(record)) if !self.options.pull => {
                 return Ok(self.as_it_was(record, &error));
@@ -148,7 +154,7 @@ impl Builder {
         };
         let mut base = match &known {
             Some(record) if record.base.source == source => record.base.clone(),
-            _ => self.describe_base(source, login, image).await?,
+            _ => self.describe_base(source, login.as_ref(), image).await?,
         };
         match chain.added_python() {
             None => base.python = python,
@@ -229,7 +235,13 @@ impl Builder {
                     let progress = |done, total| self.progress(&layer, "pulling", done, total);
                     Ok(self
                         .engine
-                        .pull(&new_base(&layer), reference, digest, login, &progress)
+                        .pull(
+                            &new_layer(&layer, None),
+                            reference,
+                            digest,
+                            login,
+                            &progress,
+                        )
                         .await?)
                 })
                 .await?;
@@ -365,7 +377,7 @@ impl Builder {
         layer: &PlannedLayer,
         source: &BaseSource,
     ) -> Result<(), BuildError> {
-        let new = new_base(layer);
+        let new = new_layer(layer, None);
         match source {
             BaseSource::Scratch => self.engine.add_files(&new, Box::new(NoFiles)).await?,
             BaseSource::Registry { reference, digest } => {
@@ -453,22 +465,18 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-/// What happened, without what could be done about it: for notices of what went well in another way.
+/// What happened and why, without what could be done about it: for notices of what went well in another way.
 fn one_line(error: &dyn std::error::Error) -> String {
-    let said = error.to_string();
-    let happened = said.split("\n  help: ").next().unwrap_or_default();
-    happened.replace('\n', " ")
+    let all = std::iter::successors(Some(error), |error| error.source());
+    let happened = all.map(|error| {
+        let said = error.to_string();
+        let happened = said.split("\n  help: ").next().unwrap_or_default();
+        happened.replace('\n', " ")
+    });
+    happened.collect::<Vec<_>>().join(": ")
 }
 
 /// The record of a base's packages.
 pub(super) fn package_list(packages: &Digest) -> String {
     format!("packages-{packages}.json")
-}
-
-fn new_base(layer: &PlannedLayer) -> NewLayer {
-    NewLayer {
-        id: layer.id,
-        parent: None,
-        title: layer.title.clone(),
-    }
 }

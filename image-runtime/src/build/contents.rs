@@ -125,8 +125,8 @@ impl Builder {
         let urls = contents.python.values_mut();
         let mut urls: Vec<_> = urls.filter_map(|(_, url)| url.as_mut()).collect();
         if !urls.is_empty() {
-            // A URL may hold what nobody is to read.
-            for layer in &image.plan.layers[..=index] {
+            // A URL may hold what nobody is to read. That of the base is a login, which installs nothing.
+            for layer in &image.plan.layers[1..=index] {
                 let secrets = self.secrets(image, layer)?;
                 for url in &mut urls {
                     **url = secrets.named_in(std::mem::take(url));

@@ -10,10 +10,11 @@ use super::archive::Archive;
 use super::fetch::{self, Fetched};
 use super::owner;
 use super::placed::{Directory, Document, Packed, Placed, Seen, inside};
+use super::steps::new_layer;
 use super::{BuildError, Builder, Prepared};
 use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::engine::{EngineError, FileSource, Mount, NewLayer};
+use crate::engine::{EngineError, FileSource, Mount};
 use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::Mask;
@@ -25,12 +26,14 @@ use crate::worker::{DEEP, FLAT, PACK};
 const PACKED: &str = "/dev/image-runtime/packed";
 
 /// The files that a `COPY` takes in.
+#[derive(Debug)]
 pub(super) struct Files {
     what: What,
     /// What identifies them.
     pub(super) digest: Digest,
 }
 
+#[derive(Debug)]
 enum What {
     /// Of this machine, and of addresses.
     Local(Vec<Taken>, Vec<Fetched>),
@@ -39,10 +42,13 @@ enum What {
 }
 
 impl Files {
-    /// What a step needs of another image, all of which may change without the step's becoming another one.
-    pub(super) fn of_image(image: Prepared) -> Self {
+    /// Files of another image.
+    pub(super) fn of_image(image: Prepared, sources: &[String]) -> Self {
+        let mut encoder = Encoder::new("image-runtime copied from image 1");
+        encoder.digest(&image.plan.top());
+        encoder.list(sources.iter().map(String::as_str));
         Self {
-            digest: image.plan.top(),
+            digest: encoder.finish(),
             what: What::Image(Box::new(image)),
         }
     }
@@ -94,13 +100,7 @@ impl Builder {
                 self.prepare_chain(image.to_owned(), &other).await?
             }
         };
-        let mut encoder = Encoder::new("image-runtime copied from image 1");
-        encoder.digest(&source.plan.top());
-        encoder.list(copy.sources.iter().map(String::as_str));
-        Ok(Files {
-            digest: encoder.finish(),
-            what: What::Image(Box::new(source)),
-        })
+        Ok(Files::of_image(source, &copy.sources))
     }
 
     /// Reads the files that a `RUN` sees: each path names one file or one directory.
@@ -167,15 +167,21 @@ impl Builder {
         })
     }
 
-    /// The images that missing layers of an image copy from.
-    pub(super) fn sources<'a>(image: &'a Prepared, missing: &[usize]) -> Vec<&'a Prepared> {
-        let steps = missing
-            .iter()
-            .filter_map(|index| match &image.plan.layers[*index].action {
-                Action::Copy { step, .. } | Action::Conda { step, .. } => Some(step),
-                _ => None,
-            });
-        steps.filter_map(|step| image.source(*step)).collect()
+    /// The images that missing layers of an image are made with: those that they copy from, and the tool image.
+    pub(super) async fn sources<'a>(
+        &'a self,
+        image: &'a Prepared,
+        missing: &[usize],
+    ) -> Result<Vec<&'a Prepared>, BuildError> {
+        let mut sources = Vec::new();
+        for index in missing {
+            match &image.plan.layers[*index].action {
+                Action::Copy { step, .. } => sources.extend(image.source(*step)),
+                Action::Conda { .. } => sources.push(self.conda_tool(&image.name).await?),
+                _ => {}
+            }
+        }
+        Ok(sources)
     }
 
     /// All layers that are to be made for an image, those of the images that it copies from among them.
@@ -187,7 +193,7 @@ impl Builder {
         Box::pin(async move {
             let own = missing.iter().map(|index| image.plan.layers[*index].id);
             let mut all: BTreeSet<_> = own.collect();
-            for source in Self::sources(image, missing) {
+            for source in self.sources(image, missing).await? {
                 let missing = self.missing(&source.plan).await?;
                 all.append(&mut self.to_make(source, &missing).await?);
             }
@@ -257,7 +263,7 @@ impl Builder {
             owner: place.owner,
             mode: copy.mode,
         };
-        let new = new_layer(layer, parent);
+        let new = new_layer(layer, Some(parent));
         Ok(self.engine.add_files(&new, Box::new(files)).await?)
     }
 
@@ -277,7 +283,7 @@ impl Builder {
             owner,
             mode: None,
         };
-        let new = new_layer(layer, parent);
+        let new = new_layer(layer, Some(parent));
         Ok(self.engine.add_files(&new, Box::new(files)).await?)
     }
 
@@ -413,6 +419,11 @@ impl Prepared {
         }
     }
 
+    /// The images that its steps copy from.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Self> {
+        self.copied.keys().filter_map(|step| self.source(*step))
+    }
+
     /// What a step takes from addresses.
     pub(super) fn fetched(&self, step: usize) -> &[Fetched] {
         match self.copied.get(&step).map(|files| &files.what) {
@@ -441,12 +452,4 @@ pub(super) fn literally(path: &str) -> String {
         pattern.push(c);
     }
     pattern
-}
-
-fn new_layer(layer: &PlannedLayer, parent: LayerId) -> NewLayer {
-    NewLayer {
-        id: layer.id,
-        parent: Some(parent),
-        title: layer.title.clone(),
-    }
 }

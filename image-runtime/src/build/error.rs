@@ -259,6 +259,17 @@ fn python_help(has: &str, accepted: bool) -> String {
 }
 
 impl BuildError {
+    /// Whether a layer was to be used that is not there any more.
+    pub(super) fn is_of_lost_layer(&self) -> bool {
+        match self {
+            Self::Engine(error) | Self::Start(StartError::Engine(error)) => {
+                matches!(error, EngineError::NoLayer { .. })
+            }
+            Self::Shared(error) => error.is_of_lost_layer(),
+            _ => false,
+        }
+    }
+
     /// No base comes from the Debian archive: for the archive's reason, or for the store's.
     pub(super) fn debian(suite: &str, source: DebianError) -> Self {
         match source {

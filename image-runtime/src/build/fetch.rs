@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::plan::PlannedLayer;
 
 /// What an address holds.
+#[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) url: String,
     /// What it is called where it goes into a directory.
@@ -67,7 +68,11 @@ impl Builder {
         })?;
         let digest = match checksum {
             Some(digest) => digest,
-            None => self.look_at(url).await?,
+            None => {
+                let look = Box::pin(self.look_at(url));
+                let looked = self.addresses.get(url.to_owned(), look).await;
+                looked.map_err(BuildError::Shared)?
+            }
         };
         Ok(Fetched {
             url: url.to_owned(),
@@ -105,8 +110,10 @@ impl Builder {
                 });
             }
         };
-        let fetched = SystemTime::now();
-        folder.write_record(&file, &Record { digest, fetched })?;
+        if !self.options.ignore_cache {
+            let fetched = SystemTime::now();
+            folder.write_record(&file, &Record { digest, fetched })?;
+        }
         Ok(digest)
     }
 

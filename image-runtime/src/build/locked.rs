@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::locked_base::locked_base;
+use super::make::MOST_LOST;
 use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
@@ -165,7 +166,12 @@ impl Builder {
         if !self.engine.has_layer(&layer.id).await? {
             return Ok(false);
         }
-        let holds = self.holdings(image, index).await?;
+        let holds = match self.holdings(image, index).await {
+            Ok(holds) => holds,
+            // Another program has removed it since.
+            Err(error) if error.is_of_lost_layer() => return Ok(false),
+            Err(error) => return Err(error),
+        };
         Ok(holds.differences(pins).is_empty() && (!by_hash || holds.has_hashes_of(pins)))
     }
 
@@ -192,18 +198,38 @@ impl Builder {
     /// # Errors
     /// As [`Builder::build_all`], or that it cannot be found out.
     pub async fn lock(&self, images: &[Image]) -> Result<String, Vec<BuildError>> {
-        let prepared = self.prepare_all(images).await?;
-        self.make_all(&prepared)
-            .await
-            .map_err(|error| vec![error])?;
+        let mut lost = 0;
+        loop {
+            let prepared = self.prepare_all(images).await?;
+            match self.lock_prepared(images, &prepared).await {
+                // Another program removed a layer before it was looked into.
+                Err(error) if error.is_of_lost_layer() && lost < MOST_LOST => {
+                    lost += 1;
+                    for (image, _) in &prepared {
+                        self.forget_made(image);
+                    }
+                }
+                text => return text.map_err(|error| vec![error]),
+            }
+        }
+    }
+
+    async fn lock_prepared(
+        &self,
+        images: &[Image],
+        prepared: &[(Prepared, Vec<usize>)],
+    ) -> Result<String, BuildError> {
+        self.make_all(prepared).await?;
         let (mut bases, mut locked) = (BTreeMap::new(), BTreeMap::new());
-        for (image, (prepared, _)) in images.iter().zip(&prepared) {
+        for (image, (prepared, _)) in images.iter().zip(prepared) {
             self.note_build(*image, prepared);
-            self.collect_bases(prepared, &mut bases)
-                .map_err(|error| vec![error])?;
-            self.collect_locked(prepared, &mut locked)
-                .await
-                .map_err(|error| vec![error])?;
+            self.collect_bases(prepared, &mut bases)?;
+            if prepared.has_conda() {
+                // Where a layer is missing, what is locked has to be enough to make it.
+                let tool = self.conda_tool(&prepared.name).await?;
+                self.collect_bases(tool, &mut bases)?;
+            }
+            self.collect_locked(prepared, &mut locked).await?;
         }
         let bases = bases.into_iter();
         let bases = bases.map(|(of, is)| LockedBase { of, is }).collect();
@@ -223,10 +249,8 @@ impl Builder {
             }
             let this = self.locked(image).await?;
             locked.insert(image.locked_as.clone(), this);
-            let sources = image.copied.keys().filter_map(|step| image.source(*step));
-            for stage in sources.filter(|source| source.has_steps()) {
-                let missing = self.missing(&stage.plan).await?;
-                self.make_image(stage, &missing).await?;
+            for stage in image.sources().filter(|source| source.has_steps()) {
+                self.make_missing(stage).await?;
                 self.collect_locked(stage, locked).await?;
             }
             Ok(())
@@ -242,9 +266,8 @@ impl Builder {
         if let Some((key, base)) = &image.base {
             bases.insert(key.clone(), self.base_to_lock(base)?);
         }
-        let steps = image.copied.keys();
-        steps
-            .filter_map(|step| image.source(*step))
+        image
+            .sources()
             .try_for_each(|source| self.collect_bases(source, bases))
     }
 

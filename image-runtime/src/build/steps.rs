@@ -20,6 +20,8 @@ use crate::worker::{FUNCTION, PACK, Worker, WorkerSpec};
 const LINES_SHOWN: usize = 20;
 
 const APT_CACHE: &str = "/dev/image-runtime/apt";
+/// The lock of apt's cache, which is one program's at a time.
+pub(super) const APT_LOCK: &str = "cache-apt";
 const SCRIPT: &str = "/dev/image-runtime/script";
 
 /// What apt and dpkg write beside the packages: records of when, and copies of what was there before.
@@ -38,15 +40,9 @@ impl Builder {
         match &layer.action {
             Action::Base(_) => Ok(()),
             Action::CopyFiles { step, target } => {
-                let new = NewLayer {
-                    id: layer.id,
-                    parent: Some(parent),
-                    title: layer.title.clone(),
-                };
-                Ok(self
-                    .engine
-                    .add_files(&new, image.trees[step].source(target))
-                    .await?)
+                let files = image.trees[step].source(target);
+                let new = new_layer(layer, Some(parent));
+                Ok(self.engine.add_files(&new, files).await?)
             }
             Action::RunCommands(commands) => {
                 let commands = in_shell(&layer.config.shell, commands);
@@ -62,17 +58,13 @@ impl Builder {
             }
             Action::AptInstall(packages) => {
                 let _lock = self.lock_apt(layer).await?;
-                let mount = apt_cache();
-                let commands = match &layer.pins {
-                    Some(pins) => apt_install_pinned(pins, packages),
-                    None => apt_install(packages),
-                };
-                self.run_step(image, layer, parent, &secrets, commands, vec![mount])
+                let commands = apt_install_as_locked(layer, packages);
+                let mounts = vec![apt_cache()];
+                self.run_step(image, layer, parent, &secrets, commands, mounts)
                     .await
             }
-            Action::Conda { step, conda, tool } => {
-                self.make_conda(image, layer, parent, (*step, conda, tool))
-                    .await
+            Action::Conda { conda, tool } => {
+                self.make_conda(image, layer, parent, conda, tool).await
             }
             Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {
                 let installation = self.python_packages(layer, &secrets)?;
@@ -92,11 +84,7 @@ impl Builder {
                 let _lock = self.lock_apt(layer).await?;
                 let mut mounts = self.uv_mounts(uv).await?;
                 mounts.push(apt_cache());
-                let packages = python::suite_packages(suite);
-                let mut commands = match &layer.pins {
-                    Some(pins) => apt_install_pinned(pins, packages),
-                    None => apt_install(packages),
-                };
+                let mut commands = apt_install_as_locked(layer, python::suite_packages(suite));
                 commands.push(shell(&format!(
                     "ln -s /usr/bin/python{series} /usr/local/bin/python && rm -f /usr/lib/python{series}/EXTERNALLY-MANAGED"
                 )));
@@ -202,7 +190,7 @@ impl Builder {
     /// apt allows one process at a time in its cache.
     async fn lock_apt(&self, layer: &PlannedLayer) -> Result<crate::store::Lock, BuildError> {
         let locks = self.store.locks();
-        let lock = locks.lock("cache-apt", || {});
+        let lock = locks.lock(APT_LOCK, || {});
         Ok(self.timed(layer.id, Work::Waiting, lock).await?)
     }
 
@@ -300,11 +288,7 @@ impl Builder {
         let worker = self
             .run_in(image, layer, parent, mask, commands, mounts)
             .await?;
-        let new = NewLayer {
-            id: layer.id,
-            parent: Some(parent),
-            title: layer.title.clone(),
-        };
+        let new = new_layer(layer, Some(parent));
         let save = worker.container().save(&new);
         let saved = self.timed(layer.id, Work::Saving, save).await;
         let removed = worker.remove().await;
@@ -418,6 +402,15 @@ impl Builder {
     }
 }
 
+/// What an engine is told of a layer that is to be made.
+pub(super) fn new_layer(layer: &PlannedLayer, parent: Option<LayerId>) -> NewLayer {
+    NewLayer {
+        id: layer.id,
+        parent,
+        title: layer.title.clone(),
+    }
+}
+
 pub(super) fn command(argv: &[&str]) -> Command {
     Command {
         argv: argv.iter().map(ToString::to_string).collect(),
@@ -446,6 +439,14 @@ pub(super) fn apt_cache() -> Mount {
     Mount::Cache {
         name: "apt".into(),
         target: APT_CACHE.into(),
+    }
+}
+
+/// Installs the packages of a layer: those that are locked, where they are.
+fn apt_install_as_locked(layer: &PlannedLayer, packages: &[&str]) -> Vec<Command> {
+    match &layer.pins {
+        Some(pins) => apt_install_pinned(pins, packages),
+        None => apt_install(packages),
     }
 }
 
@@ -533,10 +534,8 @@ fn command_text(command: &Command) -> String {
     if let Some(text) = pip::typed(command).or_else(|| conda::typed(command)) {
         return text;
     }
-    if let [FUNCTION, name] = command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return format!("{name}()");
-    }
     match command.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [FUNCTION, name] => format!("{name}()"),
         ["/bin/sh", "-c", line] => line.to_owned(),
         [PACK, _, _, ref paths @ ..] => paths.join(" "),
         ["apt-get", .., "update"] => "apt-get update".into(),

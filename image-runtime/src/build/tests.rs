@@ -1,14 +1,21 @@
 //! What is told of images whose layers cannot even be planned, on an engine that only remembers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::time::Duration;
 
+use super::ahead::Ahead;
+use super::make::MOST_LOST;
 use super::*;
-use crate::engine::NewLayer;
 use crate::engine::fake::{Call, FakeEngine};
+use crate::engine::{EngineError, Lacking, NewLayer};
+use crate::event::Event;
+use crate::plan::{Action, BaseSource, Chain, CopySpec};
 use crate::spec::ImageConfig;
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim, from_registry, scratch};
-use crate::spec::verb::run_commands;
-use crate::spec::{ImageSpec, Place};
+use crate::spec::dockerfile::Source;
+use crate::spec::verb::{apt_install, micromamba_install, run_commands};
+use crate::spec::{ImageSpec, Place, Secret};
+use crate::worker::WorkerSpec;
 
 const fn python(series: &'static str, exact: &'static str) -> PythonVersion {
     PythonVersion {
@@ -154,6 +161,46 @@ async fn a_base_that_is_used_as_it_was_is_told_in_one_line() {
     assert!(!notices[0].contains("help"), "{notices:?}");
 }
 
+static PRIVATE: ImageSpec = image(
+    from_registry("registry.example/alpine:3.20")
+        .secret(Secret::from_env("IMAGE_RUNTIME_NO_SUCH_VARIABLE"))
+        .base(),
+    10,
+);
+
+#[tokio::test]
+async fn a_base_whose_login_is_not_there_is_used_as_it_was() {
+    let (_folder, store) = store();
+    let image = Image::from_spec(&PRIVATE);
+    let error = fault(&PRIVATE).await;
+    assert!(error.contains("step `from_registry("), "{error}");
+    let base = ResolvedBase {
+        source: BaseSource::Registry {
+            reference: "registry.example/alpine:3.20".to_owned(),
+            digest: "sha256:c0".to_owned(),
+        },
+        config: ImageConfig::default(),
+        python: None,
+    };
+    let record = base::record(&base::key(&Chain::of(image)).unwrap());
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    let known = serde_json::json!({ "base": base, "resolved": long_ago });
+    store.bases().write_record(&record, &known).unwrap();
+    for pull in [false, true] {
+        let options = BuildOptions {
+            pull,
+            ..BuildOptions::default()
+        };
+        let trial = trial(&FakeEngine::default(), &store, options);
+        let planned = trial.builder.plan(image).await;
+        assert_eq!(planned.is_err(), pull);
+        let notices = trial.notices.lock().unwrap();
+        assert_eq!(notices.len(), usize::from(!pull), "{notices:?}");
+        let why = |text: &String| text.contains("IMAGE_RUNTIME_NO_SUCH_VARIABLE");
+        assert!(notices.iter().all(why), "{notices:?}");
+    }
+}
+
 #[tokio::test]
 async fn of_many_images_all_faults_are_told_and_nothing_is_built() {
     let (_folder, store) = store();
@@ -185,7 +232,7 @@ async fn what_another_program_takes_away_while_an_image_is_made_is_made_again() 
         if *starts == 1 {
             pollster::block_on(others.remove_layer(&spec.layer)).unwrap();
         }
-        Err(crate::engine::EngineError::Refused {
+        Err(EngineError::Refused {
             doing: "starting".to_owned(),
             said: format!("no, for the {starts}. time"),
         })
@@ -287,4 +334,249 @@ async fn layer(engine: &FakeEngine, title: &str, parent: Option<LayerId>) -> Lay
     let files = Box::new(crate::engine::NoFiles);
     engine.add_files(&new, files).await.unwrap();
     new.id
+}
+
+/// Makes the layers of a plan, of nothing.
+async fn add_layers(engine: &FakeEngine, plan: Plan) {
+    let mut below = None;
+    for layer in &plan.layers {
+        let new = steps::new_layer(layer, below.replace(layer.id));
+        let files = Box::new(crate::engine::NoFiles);
+        engine.add_files(&new, files).await.unwrap();
+    }
+}
+
+/// The error of a start on a layer that is not there.
+fn lost(layer: LayerId) -> EngineError {
+    Lacking::missing(layer).while_doing("starting")
+}
+
+#[tokio::test]
+async fn layers_that_are_lost_again_and_again_are_made_so_often_and_no_more() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    engine.on_start(|spec, _| Err(lost(spec.layer)));
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let error = trial.builder.build(Image::from_spec(&COMMANDS)).await;
+    let error = crate::client::chain(&error.unwrap_err());
+    assert!(error.contains("does not exist"), "{error}");
+    let started = |call: &&Call| matches!(call, Call::Start(_));
+    assert_eq!(engine.calls().iter().filter(started).count(), MOST_LOST);
+}
+
+#[tokio::test]
+async fn what_is_removed_before_a_lock_is_written_is_made_again() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let image = Image::from_spec(&COMMANDS);
+    let plan = trial.builder.plan(image).await.unwrap();
+    let top = plan.top();
+    add_layers(&engine, plan).await;
+    let others = engine.clone();
+    engine.on_start(move |spec, _| {
+        if spec.layer != top {
+            // The layer is made again, which is all that is to be seen.
+            return Err(EngineError::Refused {
+                doing: "starting".to_owned(),
+                said: spec.purpose.clone(),
+            });
+        }
+        pollster::block_on(others.remove_layer(&spec.layer)).unwrap();
+        Err(lost(spec.layer))
+    });
+    let errors = trial.builder.lock(&[image]).await.unwrap_err();
+    let error = crate::client::chain(&errors[0]);
+    assert!(error.contains("build run_commands"), "{error}");
+}
+
+static PACKAGES: ImageSpec = ImageSpec {
+    steps: &[apt_install(&["jq"]).step()],
+    ..image(scratch().base(), 8)
+};
+static COPIES: ImageSpec = ImageSpec {
+    steps: &[
+        run_commands(&["true"]).step(),
+        run_commands(&["in place of a copy"]).step(),
+        apt_install(&["git"]).step(),
+    ],
+    ..image(scratch().base(), 9)
+};
+
+/// How long a download ahead has to begin.
+const SOON: Duration = Duration::from_millis(200);
+/// What takes longer than this takes for ever.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Begins to download for the last layer of [`COPIES`], beside the first step.
+async fn begun<'a>(builder: &'a Builder, image: &'a Prepared) -> Ahead<'a> {
+    let base = NewLayer {
+        id: image.plan.layers[0].id,
+        parent: None,
+        title: "base".into(),
+    };
+    let files = Box::new(crate::engine::NoFiles);
+    builder.engine.add_files(&base, files).await.unwrap();
+    let ahead = Ahead::new(builder, image, &[1, 2, 3]);
+    ahead.begin(1);
+    let beside = ahead.beside(std::future::pending::<()>());
+    let _ = tokio::time::timeout(SOON, beside).await;
+    ahead
+}
+
+#[tokio::test]
+async fn a_download_that_holds_a_cache_goes_on_while_an_image_is_made_that_needs_it() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    engine.on_start(|spec, container| {
+        if spec.purpose.starts_with("downloads for") {
+            let container = container.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(2 * SOON);
+                container.end(crate::engine::Exit::default());
+            });
+            return Ok(());
+        }
+        Err(EngineError::Refused {
+            doing: "starting".to_owned(),
+            said: spec.purpose.clone(),
+        })
+    });
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let builder = &trial.builder;
+    let source = builder.prepare(Image::from_spec(&PACKAGES)).await.unwrap();
+    let mut image = builder.prepare(Image::from_spec(&COPIES)).await.unwrap();
+    let copy = CopySpec {
+        add: false,
+        from: Source::Stage(0),
+        sources: vec!["/usr/bin/jq".to_owned()],
+        addresses: Vec::new(),
+        checksum: None,
+        documents: Vec::new(),
+        target: "/bin/".to_owned(),
+        owner: String::new(),
+        mode: None,
+    };
+    image.plan.layers[2].action = Action::Copy { step: 1, copy };
+    let files = dockerfile::Files::of_image(source, &[]);
+    image.copied.insert(1, files);
+    let ahead = begun(builder, &image).await;
+    let downloads = Call::Start("downloads for apt_install(git)".to_owned());
+    assert!(engine.calls().contains(&downloads), "{:?}", engine.calls());
+    let made = tokio::time::timeout(LONG, builder.make_each(&image, &[2], &ahead)).await;
+    let (_, error) = made.expect("it does not wait for ever").unwrap_err();
+    let error = crate::client::chain(&error);
+    assert!(error.contains("build apt_install(jq)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_download_waits_for_a_cache_as_long_as_it_is_wanted() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let image = trial.builder.prepare(Image::from_spec(&COPIES)).await;
+    let image = image.unwrap();
+    let _held = store.locks().try_lock(steps::APT_LOCK).unwrap().unwrap();
+    let ahead = begun(&trial.builder, &image).await;
+    let ended = tokio::time::timeout(LONG, ahead.end()).await;
+    ended.expect("it does not wait for the lock any more");
+}
+
+#[tokio::test]
+async fn what_an_address_holds_is_asked_once_a_run_and_one_that_keeps_nothing_keeps_nothing() {
+    let (folder, store) = store();
+    let file = folder.path().join("one.txt");
+    let url = format!("file://{}", file.display());
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let run = |ignore_cache| {
+        let options = BuildOptions {
+            ignore_cache,
+            ..BuildOptions::default()
+        };
+        trial(&FakeEngine::default(), &store, options).builder
+    };
+    let holds = async |builder: &Builder| {
+        let fetched = builder.fetched(&url, None).await.unwrap();
+        ["old", "new", "newer"].map(|text| Digest::of(text.as_bytes()) == fetched.digest)
+    };
+    let (passing, other, later) = (run(true), run(true), run(false));
+    write("old");
+    assert_eq!(holds(&passing).await, [true, false, false]);
+    write("new");
+    assert_eq!(holds(&passing).await, [true, false, false]);
+    assert_eq!(holds(&later).await, [false, true, false]);
+    write("newer");
+    assert_eq!(holds(&other).await, [false, false, true]);
+    // It is known for a day, by what a run that keeps it has found.
+    assert_eq!(holds(&run(false)).await, [false, true, false]);
+}
+
+static CONDA: ImageSpec = ImageSpec {
+    steps: &[micromamba_install(&["six"]).step()],
+    ..image(scratch().base(), 11)
+};
+
+#[tokio::test]
+async fn the_tool_of_conda_is_not_even_looked_up_where_nothing_is_to_be_made_with_it() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let image = Image::from_spec(&CONDA);
+    add_layers(&engine, trial.builder.plan(image).await.unwrap()).await;
+    assert_eq!(trial.builder.build(image).await.unwrap().built, 0);
+    assert!(trial.builder.conda_tool.get().is_none());
+    assert_eq!(trial.notices.lock().unwrap()[..], [""; 0]);
+}
+
+/// A call's container of an image.
+fn called(built: &Built) -> WorkerSpec {
+    WorkerSpec {
+        layer: built.layer,
+        env: Vec::new(),
+        workdir: "/".into(),
+        user: String::new(),
+        mounts: Vec::new(),
+        network: true,
+        limits: crate::engine::Limits::default(),
+        gpus: Vec::new(),
+        mask: crate::secrets::Mask::default(),
+        purpose: "call f".into(),
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_when_a_call_begins_is_made_again() {
+    let (_folder, store) = store();
+    let engine = FakeEngine::default();
+    let trial = trial(&engine, &store, BuildOptions::default());
+    let built = trial.builder.build(Image::from_spec(&NOTHING)).await;
+    let built = built.unwrap();
+    engine.remove_layer(&built.layer).await.unwrap();
+    engine.on_start(|spec, _| {
+        Err(EngineError::Refused {
+            doing: "starting".to_owned(),
+            said: format!("{} begins", spec.purpose),
+        })
+    });
+    // Two at once: it is made for both.
+    let start = || trial.builder.start(called(&built));
+    let (one, other) = tokio::join!(start(), start());
+    for ended in [one, other] {
+        let Err(NotStarted::Start(error)) = ended else {
+            panic!("{ended:?}");
+        };
+        assert!(error.to_string().contains("call f begins"), "{error}");
+    }
+    let made = |call: &&Call| matches!(call, Call::AddFiles(_));
+    assert_eq!(engine.calls().iter().filter(made).count(), 2);
+    assert_eq!(trial.notices.lock().unwrap().len(), 1);
+    // One that goes each time is given up.
+    let others = engine.clone();
+    engine.on_start(move |spec, _| {
+        pollster::block_on(others.remove_layer(&spec.layer)).unwrap();
+        Err(lost(spec.layer))
+    });
+    let ended = trial.builder.start(called(&built)).await.unwrap_err();
+    assert!(matches!(ended, NotStarted::Start(_)), "{ended:?}");
+    assert_eq!(trial.notices.lock().unwrap().len(), MOST_LOST);
 }

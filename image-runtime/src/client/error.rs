@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::build::BuildError;
+use crate::build::{BuildError, NotStarted};
 use crate::engine::EngineError;
 use crate::protocol::{Failure, Fault};
 use crate::secrets::SecretError;
@@ -124,7 +124,14 @@ impl CallError {
         Self::new(CallErrorKind::Engine, text)
     }
 
-    pub(super) fn start(error: &StartError) -> Self {
+    pub(super) fn not_started(error: &NotStarted) -> Self {
+        match error {
+            NotStarted::Start(error) => Self::start(error),
+            NotStarted::Build(error) => Self::build(error),
+        }
+    }
+
+    fn start(error: &StartError) -> Self {
         match error {
             StartError::Ended { exit, .. } if exit.out_of_memory => Self::new(
                 CallErrorKind::OutOfMemory,

@@ -68,7 +68,7 @@ static HOST: OnceCell<Arc<Host>> = OnceCell::const_new();
 pub(crate) struct Host {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) store: Arc<Store>,
-    pub(super) builder: Builder,
+    pub(super) builder: Arc<Builder>,
     program: &'static Program,
     pub(crate) events: Events,
     pub(super) pools: Pools,
@@ -157,21 +157,22 @@ impl Host {
         let launcher = Arc::new(launcher.timed(settings.is_timed));
         let timings = settings.is_timed.then(Arc::<Timings>::default);
         let gpus = Arc::new(Gpus::new(store.gpus().path().to_owned()));
+        let builder = Arc::new(Builder::new(
+            Arc::clone(&engine),
+            Arc::clone(&store),
+            Arc::clone(&launcher),
+            settings.events.clone(),
+            program.names(),
+            settings.build,
+        ));
         Self {
-            builder: Builder::new(
-                Arc::clone(&engine),
-                Arc::clone(&store),
-                Arc::clone(&launcher),
-                settings.events.clone(),
-                program.names(),
-                settings.build,
-            ),
             pools: Pools::new(
-                Arc::clone(&launcher),
+                Arc::clone(&builder),
                 Arc::clone(&gpus),
                 settings.events.clone(),
                 timings.clone(),
             ),
+            builder,
             timings,
             launcher,
             gpus,
@@ -351,8 +352,8 @@ impl Host {
             mask: Mask::default(),
             purpose: format!("shell {}", self.program.names().name(image)),
         };
-        let started = self.launcher.start(spec).await;
-        started.map_err(|error| CallError::start(&error))
+        let started = self.builder.start(spec).await;
+        started.map_err(|error| CallError::not_started(&error))
     }
 
     /// The same in a container as those of a function.
@@ -370,8 +371,8 @@ impl Host {
         spec.gpus = claim
             .as_ref()
             .map_or_else(Vec::new, |claim| claim.gpus.clone());
-        let started = self.launcher.start(spec).await;
-        let mut worker = started.map_err(|error| CallError::start(&error))?;
+        let started = self.builder.start(spec).await;
+        let mut worker = started.map_err(|error| CallError::not_started(&error))?;
         worker.keep(claim);
         Ok(worker)
     }

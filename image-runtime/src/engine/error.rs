@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::digest::LayerId;
 use crate::store::is_full;
 
 /// An engine failed. The text says what happened and, where something can be done, what to do.
@@ -52,6 +53,14 @@ pub enum EngineError {
         doing: String,
         /// What the engine said.
         said: String,
+    },
+    /// The layer that was to be used is not there, or not any more: whoever removed it, it can be made again.
+    #[error("{doing} failed: {lacking}")]
+    NoLayer {
+        /// What was being done.
+        doing: String,
+        /// Which layer, and what is wrong with it.
+        lacking: Lacking,
     },
     /// No disk space where the engine keeps its data.
     #[error("{doing} failed: no space is left on the disk{}\n  help: {}", of(.place), make_room(.place))]
@@ -107,12 +116,51 @@ pub enum EngineError {
     Files(io::Error),
 }
 
+/// A layer that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("layer {} {what}", layer.short())]
+pub struct Lacking {
+    /// The layer.
+    pub layer: LayerId,
+    /// What is wrong with it.
+    what: &'static str,
+}
+
+impl Lacking {
+    /// A layer of which something is wrong: `has lost its files`.
+    pub(crate) fn new(layer: LayerId, what: &'static str) -> Self {
+        Self { layer, what }
+    }
+
+    /// One that is not there.
+    pub(crate) fn missing(layer: LayerId) -> Self {
+        Self::new(layer, "does not exist")
+    }
+
+    /// The error of `doing` something with it.
+    pub(crate) fn while_doing(self, doing: impl Into<String>) -> EngineError {
+        EngineError::NoLayer {
+            doing: doing.into(),
+            lacking: self,
+        }
+    }
+}
+
+#[cfg(embedded)]
+impl From<Lacking> for io::Error {
+    fn from(lacking: Lacking) -> Self {
+        Self::new(io::ErrorKind::NotFound, lacking)
+    }
+}
+
 /// Turns what the system said into the error of `doing`.
 pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> EngineError {
     let doing = doing.into();
     move |error| {
         if is_full(&error) {
             EngineError::NoSpace { doing, place: None }
+        } else if let Some(lacking) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Lacking::while_doing(*lacking, doing)
         } else {
             let said = error.to_string();
             EngineError::Refused { doing, said }

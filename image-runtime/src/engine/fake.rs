@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, Entry, Exit, FileSink, FileSource,
-    LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
+    Lacking, LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::{Digest, LayerId};
 use crate::secrets::Login;
@@ -106,10 +106,7 @@ impl FakeEngine {
         if lock(&self.0.layers).contains_key(layer) {
             return Ok(());
         }
-        Err(EngineError::Refused {
-            doing: "using a layer".to_owned(),
-            said: format!("layer {} does not exist", layer.short()),
-        })
+        Err(Lacking::missing(*layer).while_doing("using a layer"))
     }
 }
 

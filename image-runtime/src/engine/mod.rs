@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-pub use error::EngineError;
+pub use error::{EngineError, Lacking};
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
 pub use packed::{LayerSink, PackedLayer};

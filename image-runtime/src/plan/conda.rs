@@ -1,7 +1,6 @@
 //! Steps that install conda packages: what they ask for, and what of it identifies their layers.
 
 use super::Config;
-use super::DEFAULT_PATH;
 use super::fields::Fields;
 use crate::spec::base::PythonVersion;
 use crate::spec::verb::MicromambaInstall;
@@ -57,8 +56,6 @@ impl Conda {
 
 /// Has the programs of the prefix found before any other.
 pub(super) fn first(config: &mut Config) {
-    let path = config.env.iter().find(|(name, _)| name == "PATH");
-    let path = path.map_or(DEFAULT_PATH, |(_, value)| value);
-    let path = format!("{PREFIX}/bin:{path}");
+    let path = format!("{PREFIX}/bin:{}", config.path());
     config.set("PATH", &path);
 }

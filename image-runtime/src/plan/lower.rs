@@ -34,14 +34,18 @@
 //!
 //! The tag is `image-runtime layer v1`. A parent is its 32 bytes. Local paths, times and the names of images are no part of it.
 
+mod instruction;
+mod title;
+
+use title::{shortened, title};
+
 use super::conda;
 use super::fields::{Fields, StepRecord};
 use super::{
-    Action, BaseSource, Chain, Conda, Config, DEFAULT_PATH, Expanded, FunctionRun, MountSpec, Part,
-    Pip, Plan, PlannedLayer, ResolvedBase, Root, StandalonePython, Sync,
+    Action, BaseSource, Chain, Conda, Config, Expanded, FunctionRun, Part, Pip, Plan, PlannedLayer,
+    ResolvedBase, Root, StandalonePython, Sync,
 };
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::spec::dockerfile::MountKind;
 use crate::spec::{Secret, Secrets, Step};
 
 const TAG: &str = "image-runtime layer v1";
@@ -74,17 +78,9 @@ pub fn lower(
         ..base_layer(&base.source)
     }];
     let mut steps = vec![base_record];
-    let uv = match chain.root {
-        Root::Debian { builder, .. } => builder.uv,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_UV,
-    };
-    let pip = match chain.root {
-        Root::Debian { builder, .. } => builder.pip,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_PIP,
-    };
-    let rattler = match chain.root {
-        Root::Debian { builder, .. } => builder.conda,
-        Root::Registry { .. } | Root::Scratch => DEFAULT_CONDA,
+    let (uv, pip, rattler) = match chain.root {
+        Root::Debian { builder, .. } => (builder.uv, builder.pip, builder.conda),
+        Root::Registry { .. } | Root::Scratch => (DEFAULT_UV, DEFAULT_PIP, DEFAULT_CONDA),
     };
     if let BaseSource::Archive {
         suite,
@@ -94,31 +90,21 @@ pub fn lower(
     {
         config.set("LANG", "C.UTF-8");
         let title = format!("Python {series} of Debian {suite}");
-        let record = child(&layers[0].id, "python", title.clone(), |fields| {
+        let record = child(&layers[0].id, "python", title, |fields| {
             fields
                 .text("series", series)
                 .text("pip", pip)
                 .text("uv", uv)
         });
-        let id = record.id;
-        steps.push(StepRecord {
-            layer: true,
-            ..record
-        });
-        layers.push(PlannedLayer {
-            id,
-            title,
-            action: Action::SuitePython {
-                suite: suite.clone(),
-                series: series.clone(),
-                pip: pip.into(),
-                uv: uv.into(),
-            },
-            config: config.clone(),
-            secrets: Secrets::NONE,
-            force: false,
-            pins: None,
-        });
+        let action = Action::SuitePython {
+            suite: suite.clone(),
+            series: series.clone(),
+            pip: pip.into(),
+            uv: uv.into(),
+        };
+        let (layer, record) = layered(record, action, &config, false);
+        layers.push(layer);
+        steps.push(record);
     }
 
     if let (Root::Debian { .. }, Some(python)) = (chain.root, &base.python) {
@@ -154,27 +140,15 @@ pub fn lower(
                     true => format!("conda, with Python {}", version.exact),
                     false => format!("conda, with Python {}", version.series),
                 };
-                let record = child(&identity, "micromamba", title.clone(), |fields| {
+                let record = child(&identity, "micromamba", title, |fields| {
                     conda.encode(rattler, fields)
                 });
-                identity = record.id;
-                steps.push(StepRecord {
-                    layer: true,
-                    ..record
-                });
-                layers.push(PlannedLayer {
-                    id: identity,
-                    title,
-                    action: Action::Conda {
-                        step: index,
-                        conda,
-                        tool: rattler.into(),
-                    },
-                    config: config.clone(),
-                    secrets: Secrets::NONE,
-                    force,
-                    pins: None,
-                });
+                let tool = rattler.into();
+                let (layer, record) =
+                    layered(record, Action::Conda { conda, tool }, &config, force);
+                identity = layer.id;
+                layers.push(layer);
+                steps.push(record);
                 continue;
             }
             (Part::Instruction(_, _), None) => continue,
@@ -191,34 +165,27 @@ pub fn lower(
                 }
                 expanded.apply(&mut config);
                 let title = shortened(instruction.text);
-                let action = instruction_action(expanded, index);
+                let action = instruction::action(expanded, index);
                 let files = || trees(index);
-                if let Some(record) =
-                    instruction_record(&identity, expanded, &config, &title, files)
-                {
-                    identity = record.id;
-                    steps.push(StepRecord {
-                        layer: action.is_some(),
-                        ..record
-                    });
-                }
-                if let Some(action) = action {
-                    layers.push(PlannedLayer {
-                        id: identity,
-                        title,
-                        secrets: match takes_secrets(expanded) {
-                            true => Secrets {
+                let Some(record) = instruction::record(&identity, expanded, &config, &title, files)
+                else {
+                    continue;
+                };
+                identity = record.id;
+                steps.push(match action {
+                    None => record,
+                    Some(action) => {
+                        let (mut layer, record) = layered(record, action, &config, force);
+                        if instruction::takes_secrets(expanded) {
+                            layer.secrets = Secrets {
                                 all: origin.secrets,
                                 folder: written.place.manifest_dir,
-                            },
-                            false => Secrets::NONE,
-                        },
-                        action,
-                        config: config.clone(),
-                        force,
-                        pins: None,
-                    });
-                }
+                            };
+                        }
+                        layers.push(layer);
+                        record
+                    }
+                });
                 continue;
             }
         };
@@ -264,7 +231,6 @@ pub fn lower(
                 uv: uv.into(),
             },
             Step::MicromambaInstall(step) => Action::Conda {
-                step: index,
                 conda: Conda::of(step, written.place.manifest_dir),
                 tool: rattler.into(),
             },
@@ -344,8 +310,7 @@ pub fn lower(
 
 /// Has the Python in `/usr/local` found before any other.
 pub(super) fn python_first(config: &mut Config) {
-    let path = config.env.iter().find(|(name, _)| name == "PATH");
-    let path = path.map_or(DEFAULT_PATH, |(_, value)| value);
+    let path = config.path();
     let own = path.strip_prefix("/usr/local/sbin:").unwrap_or(path);
     if own.split(':').next() != Some("/usr/local/bin") {
         let path = format!("/usr/local/bin:{path}");
@@ -364,118 +329,41 @@ fn standalone_python(
 ) -> (PlannedLayer, StepRecord) {
     python_first(config);
     let title = format!("standalone Python {}", python.version);
-    let record = child(&parent, "standalone python", title.clone(), |fields| {
+    let record = child(&parent, "standalone python", title, |fields| {
         fields
             .digest("archive", &python.sha256)
             .text("pip", pip)
             .text("uv", uv)
     });
+    let action = Action::StandalonePython {
+        python: python.clone(),
+        pip: pip.into(),
+        uv: uv.into(),
+    };
+    layered(record, action, config, force)
+}
+
+/// A layer that takes no secrets, and the record of what stands on a parent as that of a layer.
+fn layered(
+    record: StepRecord,
+    action: Action,
+    config: &Config,
+    force: bool,
+) -> (PlannedLayer, StepRecord) {
     let layer = PlannedLayer {
         id: record.id,
-        title,
-        action: Action::StandalonePython {
-            python: python.clone(),
-            pip: pip.into(),
-            uv: uv.into(),
-        },
+        title: record.title.clone(),
+        action,
         config: config.clone(),
         secrets: Secrets::NONE,
         force,
         pins: None,
     };
-    let layered = StepRecord {
+    let layer_record = StepRecord {
         layer: true,
         ..record
     };
-    (layer, layered)
-}
-
-/// What identifies all that is there after an instruction, where that changes with it.
-fn instruction_record(
-    parent: &LayerId,
-    instruction: &Expanded,
-    config: &Config,
-    title: &str,
-    files: impl Fn() -> Digest,
-) -> Option<StepRecord> {
-    let child = |keyword: &str, fields: &dyn for<'a> Fn(&'a mut Fields) -> &'a mut Fields| {
-        child(parent, keyword, title.to_owned(), |all| fields(all))
-    };
-    Some(match instruction {
-        Expanded::Run {
-            argv,
-            script,
-            arguments,
-            mounts,
-        } => child("RUN", &|fields| {
-            fields
-                .list("command", argv.iter().map(String::as_str))
-                .text("script", script.unwrap_or_default())
-                .pairs("ARG", texts(arguments))
-                .text("user", &config.user);
-            if !mounts.is_empty() {
-                let flags: Vec<_> = mounts.iter().map(MountSpec::flag).collect();
-                fields.list("--mount", flags.iter().map(String::as_str));
-            }
-            if mounts.iter().any(|mount| mount.kind == MountKind::Bind) {
-                fields.files("files", &files());
-            }
-            fields
-        }),
-        Expanded::Copy(copy) => child(if copy.add { "ADD" } else { "COPY" }, &|fields| {
-            fields
-                .text("target", &copy.target)
-                .text("--chown", &copy.owner)
-                .mode("--chmod", copy.mode)
-                .files("files", &files())
-                .pairs("documents", texts(&copy.documents))
-        }),
-        Expanded::Workdir(path) => child("WORKDIR", &|fields| {
-            fields.text("path", path).text("user", &config.user)
-        }),
-        Expanded::Env(variables) => child("ENV", &|fields| fields.pairs("env", texts(variables))),
-        Expanded::User(user) => child("USER", &|fields| fields.text("user", user)),
-        Expanded::Shell(argv) => child("SHELL", &|fields| {
-            fields.list("arguments", argv.iter().map(String::as_str))
-        }),
-        _ => return None,
-    })
-}
-
-fn texts(pairs: &[(String, String)]) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-    let pairs = pairs.iter();
-    pairs.map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-fn takes_secrets(instruction: &Expanded) -> bool {
-    match instruction {
-        Expanded::Run { mounts, .. } => mounts.iter().any(|m| m.kind == MountKind::Secret),
-        _ => false,
-    }
-}
-
-/// What makes the layer of an instruction; those that are configuration have none.
-fn instruction_action(instruction: &Expanded, step: usize) -> Option<Action> {
-    Some(match instruction {
-        Expanded::Run {
-            argv,
-            script,
-            arguments,
-            mounts,
-        } => Action::Run {
-            argv: argv.clone(),
-            script: *script,
-            env: arguments.clone(),
-            mounts: mounts.clone(),
-            step,
-        },
-        Expanded::Copy(copy) => Action::Copy {
-            step,
-            copy: copy.clone(),
-        },
-        Expanded::Workdir(_) => Action::Workdir,
-        _ => return None,
-    })
+    (layer, layer_record)
 }
 
 /// The layer of a base.
@@ -571,44 +459,4 @@ pub(super) fn secret_names<'a>(secrets: &[Secret], fields: &'a mut Fields) -> &'
 
 fn owned(arguments: &[&str]) -> Vec<String> {
     arguments.iter().map(ToString::to_string).collect()
-}
-
-/// The step as people write it, shortened.
-fn title(step: &Step) -> String {
-    let arguments = match step {
-        Step::AptInstall(step) => step.packages.join(", "),
-        Step::PipInstall(step) => step.requirements.join(", "),
-        Step::PipInstallFromRequirements(step) => step.path.to_owned(),
-        Step::PipInstallFromPyproject(step) => step.path.to_owned(),
-        Step::UvSync(step) => step.path.to_owned(),
-        Step::MicromambaInstall(step) => step.specs.join(", "),
-        Step::RunCommands(step) => step.commands.join(", "),
-        Step::RunFunction(step) => (step.function.spec)().name.to_owned(),
-        Step::CopyLocalFile(step) => format!("{} → {}", step.source, step.target),
-        Step::CopyLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::AddLocalFile(step) => format!("{} → {}", step.source, step.target),
-        Step::AddLocalDir(step) => format!("{} → {}", step.source, step.target),
-        Step::Env(step) => {
-            let pairs = step.variables.iter();
-            let pairs: Vec<_> = pairs
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            pairs.join(", ")
-        }
-        Step::Workdir(step) => step.path.to_owned(),
-        Step::Entrypoint(step) => step.arguments.join(", "),
-        Step::Cmd(step) => step.arguments.join(", "),
-        Step::Shell(step) => step.arguments.join(", "),
-        Step::DockerfileCommands(_) => unreachable!("a chain holds its instructions"),
-    };
-    format!("{}({})", step.verb(), shortened(&arguments))
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let line = text.replace(['\n', '\r'], " ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }

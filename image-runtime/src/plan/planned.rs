@@ -8,7 +8,7 @@ use super::{
     StandalonePython, Sync,
 };
 use crate::digest::LayerId;
-use crate::spec::Secrets;
+use crate::spec::{ImageConfig, Secrets};
 
 /// The search path of an image that names none.
 pub(crate) const DEFAULT_PATH: &str =
@@ -94,8 +94,6 @@ pub enum Action {
     },
     /// Conda packages.
     Conda {
-        /// Index of the step, by which the caller knows the image of the tool.
-        step: usize,
         /// Which.
         conda: Conda,
         /// The version of py-rattler that installs them.
@@ -196,22 +194,35 @@ impl Config {
         }
     }
 
+    /// Where programs are looked for.
+    pub(super) fn path(&self) -> &str {
+        let path = self.env.iter().find(|(name, _)| name == "PATH");
+        path.map_or(DEFAULT_PATH, |(_, value)| value)
+    }
+
     pub(super) fn of(base: &ResolvedBase) -> Self {
+        let ImageConfig {
+            env,
+            mut workdir,
+            user,
+            entrypoint,
+            cmd,
+            shell,
+        } = base.config.clone();
+        if workdir.is_empty() {
+            workdir = "/".into();
+        }
         let mut config = Self {
-            env: base.config.env.clone(),
-            workdir: base.config.workdir.clone(),
-            user: base.config.user.clone(),
-            entrypoint: base.config.entrypoint.clone(),
-            cmd: base.config.cmd.clone(),
-            shell: base.config.shell.clone(),
+            env,
+            workdir,
+            user,
+            entrypoint,
+            cmd,
+            shell,
             ..Self::default()
         };
-        if config.workdir.is_empty() {
-            config.workdir = "/".into();
-        }
-        if !config.env.iter().any(|(name, _)| name == "PATH") {
-            config.set("PATH", DEFAULT_PATH);
-        }
+        let path = config.path().to_owned();
+        config.set("PATH", &path);
         config
     }
 }

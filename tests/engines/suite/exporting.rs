@@ -131,13 +131,3 @@ pub(crate) async fn a_sink_that_fails_ends_it(bench: &Bench) {
         "taking it failed: no more room"
     );
 }
-
-pub(crate) async fn a_layer_that_does_not_exist_is_an_error(bench: &Bench) {
-    let missing = bench.new_layer(None).id;
-    let error = bench
-        .engine
-        .export(&missing, &Kept::default(), &|_, _| {})
-        .await;
-    let error = error.unwrap_err().to_string();
-    assert!(error.contains("does not exist"), "{error}");
-}

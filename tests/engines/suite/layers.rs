@@ -73,6 +73,26 @@ pub(crate) async fn a_layer_of_a_container_is_in_use(bench: &Bench) {
     bench.engine.remove_layer(&layer).await.unwrap();
 }
 
+pub(crate) async fn a_layer_that_does_not_exist_is_an_error_of_its_own(bench: &Bench) {
+    let missing = bench.new_layer(None).id;
+    let started = bench.engine.start(&idle(missing, "")).await.map(|_| ());
+    let added = bench.layer(Some(missing), [file("x", "1")]).await;
+    let kept = crate::suite::exporting::Kept::default();
+    let exported = bench.engine.export(&missing, &kept, &|_, _| {}).await;
+    for error in [
+        started.unwrap_err(),
+        added.unwrap_err(),
+        exported.unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains("does not exist"), "{text}");
+        let EngineError::NoLayer { lacking, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(lacking.layer, missing);
+    }
+}
+
 pub(crate) async fn making_a_layer_again_replaces_it(bench: &Bench) {
     let system = bench.system().await;
     let new = bench.new_layer(Some(system));

@@ -37,10 +37,12 @@ def clean(prefix, channels):
         for field in ("extracted_package_dir", "package_tarball_full_path", "link"):
             record.pop(field, None)
         for channel in channels:
+            found = channel["from"].rstrip("/")
             for field in ("url", "channel"):
                 value = record.get(field) or ""
-                if value.rstrip("/").startswith(channel["from"].rstrip("/")):
-                    record[field] = channel["name"] + value[len(channel["from"].rstrip("/")) :]
+                # Channel 1 is not where channel 10 is.
+                if value == found or value.startswith(f"{found}/"):
+                    record[field] = channel["name"] + value[len(found) :]
         cleaned = json.dumps(record, indent=2, sort_keys=True)
         if cleaned != text:
             path.write_text(cleaned)

@@ -6,15 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dockerfile::Files;
 use super::steps::command;
 use super::{BuildError, Builder, Prepared};
-use crate::digest::LayerId;
+use crate::digest::{Encoder, LayerId};
 use crate::engine::Mount;
 use crate::event::Work;
-use crate::plan::{
-    Action, CONDA_PREFIX, Chain, Conda, DEFAULT_CONDA, DEFAULT_UV, Part, PlannedLayer,
-};
+use crate::plan::{Action, CONDA_PREFIX, Chain, Conda, DEFAULT_CONDA, DEFAULT_UV, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::{Mask, Values};
 use crate::spec::base::{Base, BuilderVersion, PythonVersion, debian_slim};
@@ -98,22 +95,13 @@ struct Asked<'a> {
 }
 
 impl Builder {
-    /// The tool image, for a step that needs it.
-    pub(super) async fn find_tool(
-        &self,
-        image: &str,
-        part: Part,
-    ) -> Result<Option<Files>, BuildError> {
-        let needs = matches!(
-            part,
-            Part::Conda(_) | Part::Verb(Step::MicromambaInstall(_))
-        );
-        if !needs {
-            return Ok(None);
-        }
-        let chain = Chain::of(Image::from_spec(&TOOL));
-        let tool = self.prepare_chain(image.to_owned(), &chain).await?;
-        Ok(Some(Files::of_image(tool)))
+    /// The tool image, for an image that has a layer to be made with it.
+    pub(super) async fn conda_tool(&self, image: &str) -> Result<&Prepared, BuildError> {
+        let prepare = || async {
+            let chain = Chain::of(Image::from_spec(&TOOL));
+            self.prepare_chain(image.to_owned(), &chain).await
+        };
+        self.conda_tool.get_or_try_init(prepare).await
     }
 
     /// Makes a layer of conda packages; the tool image exists.
@@ -122,17 +110,16 @@ impl Builder {
         image: &Prepared,
         layer: &PlannedLayer,
         parent: LayerId,
-        (step, conda, tool): (usize, &Conda, &str),
+        conda: &Conda,
+        tool: &str,
     ) -> Result<(), BuildError> {
-        let tool_image = image
-            .source(step)
-            .expect("its image was found with the step");
+        let tool_image = self.conda_tool(&image.name).await?;
         let (channels, mut mounts) = channels(conda, layer)?;
         // The tool is collected once, and its cache is one program's at a time.
         let locks = self.store.locks();
         let lock = locks.lock("cache-conda", || {});
         let _lock = self.timed(layer.id, Work::Waiting, lock).await?;
-        let place = format!("{CACHE}/py-rattler-{tool}-{}", std::env::consts::ARCH);
+        let place = format!("{CACHE}/{}", collected(tool, COLLECT, PYTHON, WHEEL));
         let line = format!("test -e {place} || exec python3 -c \"$0\" {place}");
         let collect = command(&["/bin/sh", "-c", &line, COLLECT]);
         let mut commands = vec![collect];
@@ -180,6 +167,21 @@ impl Builder {
         self.run_step(image, layer, parent, &values, vec![install], mounts)
             .await
     }
+}
+
+impl Prepared {
+    /// Whether one of its layers is made with the tool image.
+    pub(super) fn has_conda(&self) -> bool {
+        self.plan.layers.iter().any(is_conda)
+    }
+}
+
+/// What the tool is called in the cache, once it is collected: another one has another name.
+fn collected(tool: &str, script: &str, python: PythonVersion, wheel: Requirements) -> String {
+    let mut encoder = Encoder::new("image-runtime conda tool 1");
+    encoder.text(script).text(python.exact).text(wheel.text);
+    let digest = encoder.finish().short();
+    format!("py-rattler-{tool}-{}-{digest}", std::env::consts::ARCH)
 }
 
 /// Where channels are that are called by a name.
@@ -261,4 +263,32 @@ fn directory(path: &str, written: &str, layer: &PlannedLayer) -> Result<PathBuf,
         path: path.into(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_is_another_one_is_collected_anew() {
+        let now = || collected(DEFAULT_CONDA, COLLECT, PYTHON, WHEEL);
+        assert!(now().starts_with("py-rattler-0.28.0-"), "{}", now());
+        assert_eq!(now(), now());
+        let python = PythonVersion {
+            exact: "3.11.11",
+            ..PYTHON
+        };
+        let wheel = Requirements {
+            text: "py-rattler==0.29.0\n",
+            ..WHEEL
+        };
+        for other in [
+            collected("0.29.0", COLLECT, PYTHON, WHEEL),
+            collected(DEFAULT_CONDA, "import this", PYTHON, WHEEL),
+            collected(DEFAULT_CONDA, COLLECT, python, WHEEL),
+            collected(DEFAULT_CONDA, COLLECT, PYTHON, wheel),
+        ] {
+            assert_ne!(other, now());
+        }
+    }
 }

@@ -24,12 +24,13 @@ use super::job::Job;
 use super::timings::Timings;
 use tokio::sync::Notify;
 
+use crate::build::Builder;
 use crate::engine::Limits;
 use crate::event::{Event, Events};
 use crate::gpu::Gpus;
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
-use crate::worker::{Launcher, Worker, WorkerSpec, short_name};
+use crate::worker::{Worker, WorkerSpec, short_name};
 
 /// What containers have in common that can serve each other's calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -120,7 +121,7 @@ impl Size {
 /// All pools of this process.
 #[derive(Debug)]
 pub(super) struct Pools {
-    launcher: Arc<Launcher>,
+    builder: Arc<Builder>,
     gpus: Arc<Gpus>,
     events: Events,
     timings: Option<Arc<Timings>>,
@@ -131,7 +132,7 @@ pub(super) struct Pools {
 #[derive(Debug)]
 pub(super) struct Pool {
     key: PoolKey,
-    launcher: Arc<Launcher>,
+    builder: Arc<Builder>,
     gpus: Arc<Gpus>,
     events: Events,
     /// Takes where the time of calls goes, if somebody wants to know.
@@ -143,13 +144,13 @@ pub(super) struct Pool {
 
 impl Pools {
     pub(super) fn new(
-        launcher: Arc<Launcher>,
+        builder: Arc<Builder>,
         gpus: Arc<Gpus>,
         events: Events,
         timings: Option<Arc<Timings>>,
     ) -> Self {
         Self {
-            launcher,
+            builder,
             gpus,
             events,
             timings,
@@ -166,7 +167,7 @@ impl Pools {
         pools.retain(|_, pool| Arc::strong_count(pool) > 1 || pool.lock().is_in_use());
         let pool = Arc::new(Pool {
             key: key.clone(),
-            launcher: Arc::clone(&self.launcher),
+            builder: Arc::clone(&self.builder),
             gpus: Arc::clone(&self.gpus),
             events: self.events.clone(),
             timings: self.timings.clone(),

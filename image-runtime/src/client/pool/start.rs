@@ -8,6 +8,7 @@ use super::super::future::runtime;
 use super::super::job::Job;
 use super::state::State;
 use super::{Enter, Pool, PoolKey, gateway};
+use crate::build::NotStarted;
 use crate::event::{Event, Events};
 use crate::gpu::{Claim, Gpus};
 use crate::worker::{StartError, Worker};
@@ -170,7 +171,7 @@ impl Pool {
                 .as_ref()
                 .map_or_else(Vec::new, |claim| claim.gpus.clone());
             let begun = Instant::now();
-            let started = pool.launcher.start(spec).await;
+            let started = pool.builder.start(spec).await;
             let entered = match started {
                 Ok(mut worker) => {
                     if let Some(timings) = &pool.timings {
@@ -182,8 +183,8 @@ impl Pool {
                     pool.enter(worker).await
                 }
                 // Calls that were meant to end with it wait no more; others wait for another container.
-                Err(StartError::Stopped(_)) => Err(None),
-                Err(error) => Err(Some(CallError::start(&error))),
+                Err(NotStarted::Start(StartError::Stopped(_))) => Err(None),
+                Err(error) => Err(Some(CallError::not_started(&error))),
             };
             match entered {
                 Ok(worker) => {

@@ -21,7 +21,11 @@ use super::error::{optional, said};
 use super::guard::{Guard, marks};
 use super::layer::{REPOSITORY, labels};
 use super::place::{Found, over};
-use crate::engine::{EngineError, FileSource, NewLayer};
+use crate::digest::LayerId;
+use crate::engine::{EngineError, FileSource, Lacking, NewLayer};
+
+/// What is done before files can be put into a layer, for errors.
+const IDLE: &str = "making a container for a layer";
 
 /// The directory and link bits of a mode as the daemon tells it.
 const DIRECTORY: u32 = 1 << 31;
@@ -37,14 +41,10 @@ impl Daemon {
         match new.parent {
             None => self.import(new, files).await?,
             Some(parent) => {
-                let image =
-                    self.find_layer(&parent)
-                        .await?
-                        .ok_or_else(|| EngineError::Refused {
-                            doing: format!("putting files into `{}`", new.title),
-                            said: format!("the layer below, {}, does not exist", parent.short()),
-                        })?;
-                self.put_over(&image, new, files).await?;
+                let doing = || format!("putting files into `{}`", new.title);
+                let missing = || Lacking::missing(parent).while_doing(doing());
+                let image = self.find_layer(&parent).await?.ok_or_else(missing)?;
+                self.put_over(&image, parent, new, files).await?;
             }
         }
         self.drop_replaced(before, new).await
@@ -72,13 +72,15 @@ impl Daemon {
     async fn put_over(
         self: &Arc<Self>,
         image: &ImageInspect,
+        parent: LayerId,
         new: &NewLayer,
         files: Box<dyn FileSource>,
     ) -> Result<(), EngineError> {
         let doing = "putting files into a layer";
         // Two, because a daemon looks at no files of a container that is being written to.
         let make = || self.idle_container(image, &new.title);
-        let (target, view) = tokio::try_join!(make(), make())?;
+        let made = tokio::try_join!(make(), make());
+        let (target, view) = made.map_err(self.failed_on(parent, IDLE))?;
         let (daemon, seen) = (Arc::clone(self), view.name().to_owned());
         let runtime = tokio::runtime::Handle::current();
         let place = over(move |path| runtime.block_on(daemon.look(&seen, path)));
@@ -108,7 +110,8 @@ impl Daemon {
         image: &ImageInspect,
         new: &NewLayer,
     ) -> Result<(), EngineError> {
-        let container = self.idle_container(image, &new.title).await?;
+        let container = self.idle_container(image, &new.title).await;
+        let container = container.map_err(self.failed(IDLE))?;
         let saved = self.save(container.name(), image, new).await;
         let removed = container.remove().await;
         saved.and(removed)
@@ -171,7 +174,7 @@ impl Daemon {
         self: &Arc<Self>,
         image: &ImageInspect,
         title: &str,
-    ) -> Result<Guard, EngineError> {
+    ) -> Result<Guard, Error> {
         let body = ContainerCreateBody {
             image: image.id.clone(),
             // Some command must stand there.
@@ -179,9 +182,7 @@ impl Daemon {
             labels: Some(marks(&format!("build {title}"))),
             ..ContainerCreateBody::default()
         };
-        Guard::create(self, "build", body)
-            .await
-            .map_err(self.failed("making a container for a layer"))
+        Guard::create(self, "build", body).await
     }
 
     /// What is at a path of a container.

@@ -23,7 +23,8 @@ use super::volumes::VOLUME_PREFIX;
 use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
 use crate::engine::{
-    Container, ContainerSpec, EngineError, Exit, KILLED, Limits, Mount, NewLayer, REST_OF_OUTPUT,
+    Container, ContainerSpec, EngineError, Exit, KILLED, Lacking, Limits, Mount, NewLayer,
+    REST_OF_OUTPUT,
 };
 use crate::gpu::Gpu;
 
@@ -56,19 +57,14 @@ impl Daemon {
     ) -> Result<DockerContainer, EngineError> {
         let doing = || format!("starting a container for `{}`", spec.purpose);
         spec.limits.check()?;
-        let image = self
-            .find_layer(&spec.layer)
-            .await?
-            .ok_or_else(|| EngineError::Refused {
-                doing: doing(),
-                said: format!("layer {} does not exist", spec.layer.short()),
-            })?;
+        let missing = || Lacking::missing(spec.layer).while_doing(doing());
+        let image = self.find_layer(&spec.layer).await?.ok_or_else(missing)?;
         let docker = &self.docker;
         let mut body = create_body(spec, &image);
         self.fit_cpus(spec.limits.cpus, &mut body).await?;
         let guard = Guard::create(self, &spec.purpose, body)
             .await
-            .map_err(self.failed(doing()))?;
+            .map_err(self.failed_on(spec.layer, doing()))?;
         all_kept(guard.warnings())?;
         // Before the start, so that no output and no early end is missed.
         let options = AttachContainerOptionsBuilder::new()

@@ -6,7 +6,8 @@ use std::io;
 use bollard::errors::Error;
 
 use super::{Daemon, ENGINE};
-use crate::engine::EngineError;
+use crate::digest::LayerId;
+use crate::engine::{EngineError, Lacking};
 
 impl Daemon {
     /// Turns what a request failed with into the error of `doing`.
@@ -28,6 +29,19 @@ impl Daemon {
                 return EngineError::NoSpace { doing, place: None };
             }
             EngineError::Refused { doing, said }
+        }
+    }
+
+    /// The same of a request that needs a layer: the layer may have gone since it was found.
+    pub(super) fn failed_on(
+        &self,
+        layer: LayerId,
+        doing: impl Into<String>,
+    ) -> impl FnOnce(Error) -> EngineError {
+        let doing = doing.into();
+        move |error| match is_missing(&error) {
+            true => Lacking::missing(layer).while_doing(doing),
+            false => self.failed(doing)(error),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::layer::image_of;
 use super::{Daemon, PARENT_LABEL, TITLE_LABEL};
 use crate::digest::LayerId;
 use crate::engine::error::failed;
-use crate::engine::{EngineError, LayerSink, PackedLayer, on_thread, packing};
+use crate::engine::{EngineError, Lacking, LayerSink, PackedLayer, on_thread, packing};
 
 const DOING: &str = "exporting the layers";
 /// The most bytes of the list of layers.
@@ -83,12 +83,8 @@ impl Daemon {
         let mut total = None;
         let mut next = Some(*top);
         while let Some(layer) = next {
-            let image = self.find_layer(&layer).await?.ok_or_else(|| {
-                failed(DOING)(io::Error::other(format!(
-                    "layer {} does not exist",
-                    layer.short()
-                )))
-            })?;
+            let missing = || Lacking::missing(layer).while_doing(DOING);
+            let image = self.find_layer(&layer).await?.ok_or_else(missing)?;
             let size = image.size.unwrap_or_default();
             total.get_or_insert(u64::try_from(size).unwrap_or_default());
             let ids = image.root_fs.and_then(|files| files.layers);

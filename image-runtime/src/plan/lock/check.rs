@@ -66,6 +66,8 @@ fn holdings(holds: &Holdings) -> Result<(), String> {
         text.bytes().all(is) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
     };
     let is_name = |name: &str| is_word(name, b"+.-:");
+    // Those of conda packages have underscores, too: `_openmp_mutex`, `typing_extensions`.
+    let is_any_name = |name: &str| is_word(name.strip_prefix('_').unwrap_or(name), b"+.-:_");
     for package in &holds.apt {
         let parts = package.split_once('=');
         if !parts.is_some_and(|(name, version)| is_name(name) && is_word(version, b"+.-:~")) {
@@ -74,7 +76,14 @@ fn holdings(holds: &Holdings) -> Result<(), String> {
             ));
         }
     }
-    if let Some(name) = holds.removed.iter().find(|name| !is_name(name)) {
+    for package in &holds.conda {
+        if !is_conda(package) {
+            return Err(format!(
+                "`{package}` is no `PLACE/NAME-VERSION-BUILD.conda#sha256=HASH` of a conda package"
+            ));
+        }
+    }
+    if let Some(name) = holds.removed.iter().find(|name| !is_any_name(name)) {
         return Err(format!("`{name}` is no name of a package"));
     }
     for package in &holds.python {
@@ -102,4 +111,21 @@ fn holdings(holds: &Holdings) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a text names the file of a conda package, where it lies (an address, or a directory as it is written), and its hash.
+fn is_conda(package: &str) -> bool {
+    let parts = || {
+        let (file, hash) = package.split_once('#')?;
+        let (_, name) = file.rsplit_once('/')?;
+        Some((name, hash.split_once('=')?))
+    };
+    parts().is_some_and(|(name, (how, digits))| {
+        name.split('-').count() > 2
+            && [".conda", ".tar.bz2"].iter().any(|end| name.ends_with(end))
+            && !package.contains(char::is_whitespace)
+            && ["sha256", "md5"].contains(&how)
+            && !digits.is_empty()
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
 }

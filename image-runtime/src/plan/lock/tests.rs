@@ -255,3 +255,61 @@ fn differences_name_what_is_missing_and_what_is_too_much() {
         ]
     );
 }
+
+#[test]
+fn conda_packages_are_called_by_other_names_and_have_a_place_and_a_hash() {
+    let text = |package: &str, removed: &str| {
+        let holds = Holdings {
+            conda: vec![package.to_owned()],
+            removed: vec![removed.to_owned()],
+            ..Holdings::default()
+        };
+        let mut lock = locked();
+        lock.images[0].steps[0].holds = holds;
+        lock.text()
+    };
+    let good = "https://host/conda-forge/noarch/words-1.0-0.conda#sha256=c0";
+    for (package, removed) in [
+        (good, "_openmp_mutex"),
+        (good, "typing_extensions"),
+        ("./channel/linux-64/a_b-1.0-h_0.tar.bz2#md5=c0", "vim"),
+    ] {
+        let read = Lockfile::parse(&text(package, removed));
+        read.unwrap_or_else(|error| panic!("{package}, {removed}: {error}"));
+    }
+    for (package, removed, told) in [
+        (good, "__x", "`__x` is no name of a package"),
+        (good, "-o", "`-o` is no name of a package"),
+        ("words-1.0-0.conda#sha256=c0", "vim", "is no `PLACE/NAME-"),
+        (
+            "https://host/words-1.0-0.conda",
+            "vim",
+            "is no `PLACE/NAME-",
+        ),
+        (
+            "https://host/words-1.0-0.conda#c0",
+            "vim",
+            "is no `PLACE/NAME-",
+        ),
+        (
+            "https://host/words-1.0-0.conda#sha1=c0",
+            "vim",
+            "#sha256=HASH`",
+        ),
+        (
+            "https://host/words-1.0-0.conda#md5=x",
+            "vim",
+            "of a conda package",
+        ),
+        (
+            "https://host/words.conda#md5=c0",
+            "vim",
+            "of a conda package",
+        ),
+    ] {
+        let error = Lockfile::parse(&text(package, removed)).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(told), "{package}, {removed}: {error}");
+        assert!(error.contains("of image `ML`"), "{error}");
+    }
+}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Layers, short};
 use crate::digest::LayerId;
-use crate::engine::LayerInfo;
+use crate::engine::{Lacking, LayerInfo};
 
 /// The files that a layer adds.
 pub(in crate::engine::embedded) const FILES: &str = "fs";
@@ -73,17 +73,13 @@ impl Layers {
     ///
     /// # Errors
     /// One of them does not exist, or was made anew after the one above it was.
-    pub(in crate::engine::embedded) fn stack(&self, top: &LayerId) -> io::Result<Stack> {
+    pub(in crate::engine::embedded) fn stack(&self, top: &LayerId) -> Result<Stack, Lacking> {
         let mut stack = Vec::new();
         let mut next = Some((*top, None));
         while let Some((layer, created)) = next {
-            let lacking = |what| {
-                let text = format!("layer {} {what}", layer.short());
-                io::Error::new(ErrorKind::NotFound, text)
-            };
-            let record = self
-                .record(&layer)
-                .ok_or_else(|| lacking("does not exist"))?;
+            let lacking = |what| Lacking::new(layer, what);
+            let record = self.record(&layer);
+            let record = record.ok_or_else(|| Lacking::missing(layer))?;
             if !self.files(&layer).exists() {
                 return Err(lacking("has lost its files"));
             }

@@ -12,7 +12,7 @@ use super::record::RECORD;
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
-use crate::engine::Mount;
+use crate::engine::{Lacking, Mount};
 use crate::store::{RunDir, StoreError};
 
 /// Which layers a container stands on, and which caches it uses.
@@ -95,10 +95,7 @@ impl Layers {
         fs::write(scratch.path().join(LEASE), lease)?;
         for layer in stack {
             if !self.directory(layer).join(RECORD).exists() {
-                return Err(io::Error::other(format!(
-                    "layer {} was removed meanwhile",
-                    layer.short()
-                )));
+                return Err(Lacking::new(*layer, "was removed meanwhile").into());
             }
         }
         scratch.stands_on = stack.first().and_then(|top| self.created(top));
