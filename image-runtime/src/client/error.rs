@@ -131,7 +131,7 @@ impl CallError {
         }
     }
 
-    fn start(error: &StartError) -> Self {
+    pub(super) fn start(error: &StartError) -> Self {
         match error {
             StartError::Ended { exit, .. } if exit.out_of_memory => Self::new(
                 CallErrorKind::OutOfMemory,
