@@ -182,6 +182,14 @@ impl Kind {
     /// Reads the value of the parameter `name`. What is wrong is reported.
     pub(crate) fn read(self, name: &str, value: &Value, errors: &mut Errors) -> Option<Checked> {
         match (self, value) {
+            // That nothing is left of it is no fault of its own.
+            (_, Value::Part(read)) if matches!(&**read, Value::List(_, items) if items.is_empty()) => {
+                None
+            }
+            (kind, Value::Part(read)) => {
+                kind.read(name, read, errors);
+                None
+            }
             (Self::Flag, Value::Literal(Lit::Bool(flag))) => Some(Checked::Flag(flag.value)),
             (Self::Text { check, .. }, Value::Literal(Lit::Str(text))) => {
                 checked_text(text, check, errors).map(Checked::Text)
