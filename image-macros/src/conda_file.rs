@@ -1,9 +1,11 @@
 //! Files of conda that a definition names: an `environment.yml`, of which the few forms are read that such files have, or a list of
 //! match specs.
 
+use std::borrow::Cow;
+
 use crate::diag::Fault;
 use crate::python::file::File;
-use crate::text::conda;
+use crate::text::{conda, outside};
 
 /// What a file asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,11 +73,8 @@ fn yaml(file: &File, faults: &mut Vec<Fault>) -> Environment {
                 ) {
                     ("name" | "prefix" | "platforms", _) => {}
                     ("channels" | "dependencies", Some(items)) => {
-                        let items = items
-                            .split(',')
-                            .map(str::trim)
-                            .filter(|item| !item.is_empty());
-                        for item in items {
+                        let items = outside::commas(items).map(str::trim);
+                        for item in items.filter(|item| !item.is_empty()) {
                             add(file, number, key, item, &mut read, faults);
                         }
                     }
@@ -110,8 +109,7 @@ fn add(
     read: &mut Environment,
     faults: &mut Vec<Fault>,
 ) {
-    let quoted = |quote| item.strip_prefix(quote)?.strip_suffix(quote);
-    let item = quoted('"').or_else(|| quoted('\'')).unwrap_or(item);
+    let item = &*unquoted(item);
     match key {
         "channels" if item == "nodefaults" => {}
         "channels" => match conda::channel(item) {
@@ -124,6 +122,16 @@ fn add(
         }
         "dependencies" => add_spec(file, number, item, read, faults),
         _ => {}
+    }
+}
+
+/// What a scalar says. Nobody needs more than the quotes themselves from those that stand in quotes.
+fn unquoted(scalar: &str) -> Cow<'_, str> {
+    let within = |quote| scalar.strip_prefix(quote)?.strip_suffix(quote);
+    match (within('"'), within('\'')) {
+        (Some(text), _) => text.replace("\\\"", "\"").into(),
+        (None, Some(text)) => text.replace("''", "'").into(),
+        (None, None) => scalar.into(),
     }
 }
 
@@ -144,11 +152,7 @@ fn add_spec(
 fn lines(file: &File) -> impl Iterator<Item = (usize, &str)> {
     let lines = file.text.lines().enumerate();
     lines.filter_map(|(index, line)| {
-        let line = match line.trim_start().starts_with('#') {
-            true => "",
-            false => line.split_once(" #").map_or(line, |(line, _)| line),
-        };
-        let line = line.trim_end();
+        let line = outside::comment(line).trim_end();
         let is_mark = line.is_empty() || line == "---";
         (!is_mark).then_some((index + 1, line))
     })
@@ -180,6 +184,20 @@ mod tests {
         let read = read_text("e.yml", text).unwrap();
         assert_eq!(read.channels, ["pytorch", "conda-forge"]);
         assert_eq!(read.specs, ["python=3.11", "numpy >=1.26"]);
+        let text = "dependencies: [a, \"b >=1.2,<2\", 'c[version=''>=3,<4'']', d[version=\">=3,<4\"]] # 'all'\nchannels: # it's\n- 'a' # 'b'\n";
+        let read = read_text("e.yml", text).unwrap();
+        let specs = [
+            "a",
+            "b >=1.2,<2",
+            "c[version='>=3,<4']",
+            "d[version=\">=3,<4\"]",
+        ];
+        assert_eq!(read.specs, specs);
+        assert_eq!(read.channels, ["a"]);
+        let text = "dependencies:\n- python[version=\">=3.10,<3.12\"]\n- \"six[version=\\\">=1\\\"]\"\n- 'a # b'\n";
+        let faults = read_text("e.yml", text).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("e.yml:4: \"a # b\""), "{faults:?}");
         let read = read_text("specs.txt", "# all\nnumpy=1.26\n\ngdal\n").unwrap();
         assert_eq!(read.specs, ["numpy=1.26", "gdal"]);
     }

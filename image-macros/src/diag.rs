@@ -89,17 +89,31 @@ impl Errors {
     }
 }
 
+/// How similar a name is that was probably meant: it is a slip away.
+const NEAR: f64 = 0.8;
+
+/// How similar a name is that may have been meant.
+const ALIKE: f64 = 0.65;
+
 /// The name of `known` that was probably meant; of equally near ones, the first.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    most_similar(name, known, NEAR)
+}
+
+fn most_similar<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    least: f64,
+) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.8)
+        .filter(|(similarity, _)| *similarity > least)
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, candidate)| candidate)
 }
 
-/// The help for a name that is not in a closed set: the nearest one, else all of them.
+/// The help for a name that is not in a closed set: the one that is near, else all of them, the nearest first.
 pub(crate) fn did_you_mean<'a>(
     name: &str,
     what: &str,
@@ -107,8 +121,18 @@ pub(crate) fn did_you_mean<'a>(
 ) -> String {
     match nearest(name, known.clone()) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("{what}: {}", list(known)),
+        None => format!("{what}: {}", list(nearest_first(name, known))),
     }
+}
+
+/// The names of `known` as they stand there, but for the nearest one, if it is like the name at all.
+fn nearest_first<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut known: Vec<_> = known.into_iter().collect();
+    let nearest = most_similar(name, known.iter().copied(), ALIKE);
+    if let Some(place) = known.iter().position(|known| Some(*known) == nearest) {
+        known[..=place].rotate_right(1);
+    }
+    known
 }
 
 /// `` `a`, `b` and `c` ``
@@ -142,6 +166,22 @@ mod tests {
         ] {
             assert_eq!(nearest(name, known), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn where_no_name_is_near_one_that_is_alike_is_the_first_of_all() {
+        let known = ["image", "timeout", "memory", "name"];
+        for (name, all) in [
+            ("ram", "`name`, `image`, `timeout` and `memory`"),
+            ("parallel", "`image`, `timeout`, `memory` and `name`"),
+        ] {
+            let help = did_you_mean(name, "keywords", known);
+            assert_eq!(help, format!("keywords: {all}"));
+        }
+        assert_eq!(
+            did_you_mean("nam", "keywords", known),
+            "did you mean `name`?"
+        );
     }
 
     #[test]

@@ -11,22 +11,34 @@ fn text() -> String {
     fs::read_to_string(docs).unwrap()
 }
 
+/// The rows: what stands in their first columns, but for the test.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')));
+    let cells = cells.map(|cells| cells.skip(1).take_while(|cell| !cell.starts_with('[')));
+    cells.map(Iterator::collect).collect()
+}
+
 #[test]
-fn every_verb_and_every_keyword_has_a_row() {
+fn every_verb_and_every_keyword_has_a_row_and_every_row_is_one() {
     let text = text();
-    let has = |row: &str| text.lines().any(|line| line.starts_with(row));
-    for row in BASES.iter().chain(STEPS) {
-        let name = row.name;
-        assert!(has(&format!("| `{name}` |  |")), "`{name}` has no row");
-        for keyword in row.keywords {
-            let row = format!("| `{name}` | `{}` |", keyword.name);
-            assert!(has(&row), "{row} is no row");
-        }
+    let mut rows = rows(&text);
+    let keywords = args::python();
+    let mut all: Vec<_> = keywords.iter().map(|keyword| vec![keyword.name]).collect();
+    for verb in BASES.iter().chain(STEPS) {
+        all.push(vec![verb.name, ""]);
+        let keywords = verb.keywords.iter();
+        all.extend(keywords.map(|keyword| vec![verb.name, keyword.name]));
     }
-    for keyword in args::python() {
-        let row = format!("| `{}` | [", keyword.name);
-        assert!(has(&row), "{row} is no row");
+    rows.sort_unstable();
+    all.sort_unstable();
+    for row in &all {
+        assert!(rows.contains(row), "{row:?} has no row");
     }
+    for row in &rows {
+        assert!(all.contains(row), "{row:?} is neither verb nor keyword");
+    }
+    assert_eq!(rows.len(), all.len(), "a row stands there twice");
 }
 
 #[test]

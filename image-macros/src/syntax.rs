@@ -19,6 +19,8 @@ pub(crate) enum Value {
     Map(Span, Vec<(Value, Value)>),
     /// Anything else that is an expression: a path, a call, …
     Other(Expr),
+    /// What could be read of a list or a map; that some of it could not has been reported. It is not what was meant.
+    Part(Box<Value>),
 }
 
 impl Value {
@@ -36,6 +38,14 @@ impl Value {
             Self::Other(Expr::Path(path)) if path.qself.is_some() => "a path through a trait",
             Self::Other(Expr::Path(_)) => "a path",
             Self::Other(_) => "an expression",
+            Self::Part(read) => read.describe(),
+        }
+    }
+
+    fn all_of_it(self, is_all: bool) -> Self {
+        match is_all {
+            true => self,
+            false => Self::Part(Box::new(self)),
         }
     }
 }
@@ -51,6 +61,7 @@ impl ToTokens for Value {
                 group.to_tokens(tokens);
             }
             Self::Other(expression) => expression.to_tokens(tokens),
+            Self::Part(read) => read.to_tokens(tokens),
         }
     }
 }
@@ -82,8 +93,11 @@ impl Arguments {
             })
         };
         match all.parse2(tokens) {
-            Ok(complete) => arguments.faulty = !complete,
-            Err(error) => errors.syntax(error),
+            Ok(complete) => arguments.faulty |= !complete,
+            Err(error) => {
+                errors.syntax(error);
+                arguments.faulty = true;
+            }
         }
         arguments
     }
@@ -121,21 +135,21 @@ fn parse_value(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Value
         let content;
         let span = bracketed!(content in input).span.join();
         let mut items = Vec::new();
-        separated(&content, errors, |input, errors| {
+        let complete = separated(&content, errors, |input, errors| {
             items.push(parse_value(input, errors)?);
             Ok(())
         })?;
-        return Ok(Value::List(span, items));
+        return Ok(Value::List(span, items).all_of_it(complete));
     }
     if input.peek(token::Brace) {
         let content;
         let span = braced!(content in input).span.join();
         let mut entries = Vec::new();
-        separated(&content, errors, |input, errors| {
+        let complete = separated(&content, errors, |input, errors| {
             entries.push(parse_entry(input, errors)?);
             Ok(())
         })?;
-        return Ok(Value::Map(span, entries));
+        return Ok(Value::Map(span, entries).all_of_it(complete));
     }
     let mut expression: Expr = input.parse()?;
     // A fragment that a user's own `macro_rules!` hands on stands in an invisible group.

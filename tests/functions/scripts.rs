@@ -67,6 +67,9 @@ struct Losses {
     steps: Vec<f64>,
 }
 
+#[app::python(image = PYTHON, file = "functions/scripts/marked.py")]
+fn marked(number: u32) -> u32;
+
 /// Trains.
 #[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn train(epochs: u32) -> anyhow::Result<f64>;
@@ -145,6 +148,11 @@ async fn a_python_function_has_the_verbs_of_any_other() {
     assert_eq!(all, [1.0, 0.5, 0.25, 0.125]);
     assert_eq!(train::spawn(3).get().await.expect("it works"), 0.125);
     assert_eq!(later::remote(0.01).await.expect("it works"), 0.01);
+}
+
+#[app::test]
+async fn a_file_is_read_with_the_marks_of_any_editor() {
+    assert_eq!(marked::remote(3).await.unwrap(), 6);
 }
 
 #[app::test]

@@ -8,6 +8,7 @@ use syn::{Attribute, ImplItem, ItemImpl, Meta};
 
 use super::{ATTRIBUTE, ENTER, EXIT, METHOD};
 use crate::diag::{Errors, Fault};
+use crate::function::signature;
 use crate::item::Item;
 
 /// An `impl` as written.
@@ -150,6 +151,16 @@ fn with_content(body: &Group, write: impl FnOnce(&mut TokenStream)) -> Group {
     let mut new = Group::new(body.delimiter(), content);
     new.set_span(body.span());
     new
+}
+
+impl Member {
+    /// Whether it is a function with a role, of which a value should be handed over whose size is not known.
+    pub(super) fn hands_over_unsized(&self) -> bool {
+        let Self::Function(function) = self else {
+            return false;
+        };
+        function.role.is_some() && signature::unsized_types(&function.item).next().is_some()
+    }
 }
 
 impl Parse for Member {

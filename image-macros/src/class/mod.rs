@@ -23,12 +23,14 @@ const EXIT: &str = "#[exit]";
 pub(crate) fn class(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let settings = args::read(ATTRIBUTE, args::FUNCTION, arguments, &mut errors);
-    let Some(block) = Block::read(&tokens, &mut errors) else {
+    let Some(mut block) = Block::read(&tokens, &mut errors) else {
         let errors = errors.into_tokens();
         return quote!(#errors #tokens);
     };
     let class = check::check(&block, settings, &mut errors);
     let code = class.as_ref().map(expand::class);
+    // Of what the compiler would say again, it sees nothing.
+    block.members.retain(|member| !member.hands_over_unsized());
     let errors = errors.into_tokens();
     quote!(#errors #block #code)
 }

@@ -81,7 +81,7 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
             expand::function(&model::Function::new(item, signature, arguments))
         }
         // Of what the compiler would say again, it sees nothing.
-        None if signature::unsized_type(&item).is_some() => TokenStream::new(),
+        None if signature::unsized_types(&item).next().is_some() => TokenStream::new(),
         None => tokens,
     };
     let errors = errors.into_tokens();

@@ -68,7 +68,7 @@ pub(crate) fn check(attribute: &str, item: &Item, errors: &mut Errors) -> Option
         .filter_map(|input| parameter(attribute, input, &mut found))
         .collect();
     let output = output(attribute, &item.signature.output, &mut found);
-    if let Some((ty, instead)) = unsized_type(item) {
+    for (ty, instead) in unsized_types(item) {
         let fault = Fault::new("a value whose size is not known cannot be handed over");
         found.at(ty, fault.help(instead));
     }
@@ -77,8 +77,8 @@ pub(crate) fn check(attribute: &str, item: &Item, errors: &mut Errors) -> Option
     right.then_some(Signature { parameters, output })
 }
 
-/// A type of a parameter or of the result that no value can be handed over as, and what to write instead.
-pub(crate) fn unsized_type(item: &Item) -> Option<(&Type, &'static str)> {
+/// The types of parameters and of the result that no value can be handed over as, each with what to write instead.
+pub(crate) fn unsized_types(item: &Item) -> impl Iterator<Item = (&Type, &'static str)> {
     let output = match &item.signature.output {
         ReturnType::Type(_, ty) => Some(&**ty),
         ReturnType::Default => None,
@@ -91,7 +91,7 @@ pub(crate) fn unsized_type(item: &Item) -> Option<(&Type, &'static str)> {
             FnArg::Typed(typed) => Some(&*typed.ty),
             FnArg::Receiver(_) => None,
         });
-    inputs.chain(output).find_map(|ty| match bare(ty) {
+    inputs.chain(output).filter_map(|ty| match bare(ty) {
         Type::Slice(_) => Some((ty, "write `Vec<…>`, or `&[…]` for an argument")),
         Type::TraitObject(_) => Some((ty, "name a type")),
         Type::Path(path) if path.path.is_ident("str") => {

@@ -104,6 +104,8 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         errors,
     );
     let complete = positional.is_some();
+    // What a row finishes is all that was written: what is missing because it is wrong would be found wrong once more.
+    let is_right = complete && !arguments.faulty && keywords.len() == arguments.keywords.len();
     let mut checked = Call {
         name: Ident::new(row.name, call.name.span()),
         positional: positional.unwrap_or_default(),
@@ -114,7 +116,9 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         advice: Vec::new(),
         files: Vec::new(),
     };
-    if let Some(finish) = row.finish {
+    if let Some(finish) = row.finish
+        && is_right
+    {
         finish(&mut checked, errors);
     }
     complete.then_some(checked)
@@ -220,6 +224,10 @@ fn exactly(
         let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
         let help = format!("such as `{}`", row.example());
         errors.at_span(arguments.span, fault.help(help));
+    }
+    if arguments.faulty && written.len() < parameters.len() {
+        // Which of them could not be read, nobody knows.
+        return None;
     }
     let read: Vec<_> = parameters
         .iter()

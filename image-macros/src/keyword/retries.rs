@@ -69,7 +69,8 @@ fn checked(call: &ExprCall, errors: &mut Errors) -> Option<Retries> {
         let mut others = KEYWORDS.iter().filter(|keyword| keyword.name != "max");
         others.any(|keyword| name == keyword.name)
     };
-    if max.is_none() && arguments.keywords.iter().all(is_other) && arguments.positional.is_empty() {
+    let is_alone = arguments.positional.is_empty() && !arguments.faulty;
+    if max.is_none() && is_alone && arguments.keywords.iter().all(is_other) {
         let fault = Fault::new("`retries(…)` needs `max`");
         errors.at_span(call.span(), fault.help("such as `retries(max = 3)`"));
     }

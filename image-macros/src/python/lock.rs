@@ -138,14 +138,16 @@ impl<'a> Lock<'a> {
         })
     }
 
-    /// A requirement that the project got after it was locked.
+    /// A requirement that the project got after it was locked. A project that had none when it was locked has no `metadata`; one that
+    /// an early uv locked has none either, but what it needs.
     fn older(&self, package: &Package<'_>, project: &Project) -> Option<Fault> {
-        let metadata = package.table.get("metadata")?.get_ref().as_table()?;
-        let locked = metadata
-            .get("requires-dist")
-            .map(|list| list.get_ref().as_array());
-        let locked: BTreeSet<_> = locked
-            .flatten()
+        let metadata = package.table.get("metadata");
+        let asked = match metadata.and_then(|metadata| metadata.get_ref().as_table()) {
+            Some(metadata) => metadata.get("requires-dist"),
+            None => package.table.get("dependencies"),
+        };
+        let asked = asked.and_then(|list| list.get_ref().as_array());
+        let locked: BTreeSet<_> = asked
             .into_iter()
             .flat_map(|list| list.iter())
             .filter_map(|item| text(item.get_ref().as_table()?, "name").map(normal))

@@ -155,9 +155,9 @@ fn a_project_is_read_by_its_lists() {
 
 #[test]
 fn a_lock_is_refused_where_it_is_of_another_project_or_names_what_is_not_in_the_container() {
-    let lock = |text: &str| {
-        let project = "[project]\nname = \"My.Project\"\ndependencies = [\"needed>=1\"]\n";
-        let folder = folder(&[("pyproject.toml", project), ("uv.lock", text)]);
+    let lock_of = |dependencies: &str, text: &str| {
+        let project = format!("[project]\nname = \"My.Project\"\n{dependencies}");
+        let folder = folder(&[("pyproject.toml", &project), ("uv.lock", text)]);
         let project = Project::read(&path(&folder, "pyproject.toml"))
             .ok()
             .unwrap();
@@ -165,7 +165,22 @@ fn a_lock_is_refused_where_it_is_of_another_project_or_names_what_is_not_in_the_
         checked.err().map(|faults| said(folder.path(), &faults))
     };
     let own = "version = 1\n[[package]]\nname = \"my-project\"\nsource = { virtual = \".\" }\n";
-    assert_eq!(lock(own), None);
+    let needed = "[[package]]\nname = \"needed\"\n";
+    // Of a project that needs nothing, a lock has no metadata.
+    for dependencies in ["", "dependencies = []\n", "dynamic = [\"dependencies\"]\n"] {
+        assert_eq!(lock_of(dependencies, own), None, "{dependencies}");
+    }
+    let lock = |text: &str| lock_of("dependencies = [\"needed>=1\"]\n", text);
+    for metadata in [
+        "dependencies = [{ name = \"needed\" }]\n",
+        "[package.metadata]\nrequires-dist = [{ name = \"needed\" }]\n",
+    ] {
+        assert_eq!(
+            lock(&format!("{own}{metadata}{needed}")),
+            None,
+            "{metadata}"
+        );
+    }
     for (text, said) in [
         ("", "uv.lock:1: this is not the text of a `uv.lock`"),
         ("version = 1\n", "`uv.lock` is not the lock of this project"),
@@ -186,16 +201,24 @@ fn a_lock_is_refused_where_it_is_of_another_project_or_names_what_is_not_in_the_
             "uv.lock:5: this package has no `name`",
         ),
         (
-            &format!("{own}dependencies = [\n  {{ name = \"b\" }},\n]\n"),
-            "uv.lock:6: `my-project` needs `b`, which is not locked",
+            &format!(
+                "{own}dependencies = [\n  {{ name = \"needed\" }},\n  {{ name = \"b\" }},\n]\n{needed}"
+            ),
+            "uv.lock:7: `my-project` needs `b`, which is not locked",
+        ),
+        (
+            own,
+            "uv.lock:3: the project needs `needed>=1`, which is not locked",
         ),
         (
             &format!("{own}[package.metadata]\nrequires-dist = []\n"),
             "uv.lock:3: the project needs `needed>=1`, which is not locked",
         ),
         (
-            &format!("{own}[[package]]\nname = \"b\"\nsource = {{ editable = \"../b\" }}\n"),
-            "uv.lock:7: `b` comes from `../b`, which is not in the build container",
+            &format!(
+                "{own}dependencies = [{{ name = \"needed\" }}]\n{needed}[[package]]\nname = \"b\"\nsource = {{ editable = \"../b\" }}\n"
+            ),
+            "uv.lock:10: `b` comes from `../b`, which is not in the build container",
         ),
     ] {
         assert_eq!(lock(text).unwrap_or_default(), [said], "{text}");

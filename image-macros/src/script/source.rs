@@ -159,6 +159,9 @@ fn is_of_name(c: char) -> bool {
 }
 
 fn statements(text: &str) -> Vec<Statement> {
+    // As Python itself reads a file.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut statements = Vec::new();
     let (mut line, mut depth) = (1, 0_u32);
     let mut begun = Statement::at(line);
@@ -182,8 +185,9 @@ fn statements(text: &str) -> Vec<Statement> {
                 }
                 statements.push(std::mem::replace(&mut begun, Statement::at(line)));
             }
-            '\r' => {}
-            ' ' | '\t' | '\u{c}' if begun.text.is_empty() => begun.is_indented = true,
+            ' ' | '\t' if begun.text.is_empty() => begun.is_indented = true,
+            // After a new page a line begins anew.
+            '\u{c}' if begun.text.is_empty() => begun.is_indented = false,
             c => {
                 match c {
                     '(' | '[' | '{' => depth += 1,
@@ -350,6 +354,20 @@ mod tests {
         assert_eq!(defined(text, "continued").line, 10);
         // The last of a name is the one that stays.
         assert_eq!(defined(text, "a").line, 12);
+    }
+
+    #[test]
+    fn marks_of_files_are_none_of_their_statements() {
+        let text = "\u{feff}def a(): ...\r\n\u{c}def b(x): ...\r\n  \u{c}def c(): ...\r\n  def d(): ...\r\nt = 'x\\\r\n def e(): ...'\r\ndef \\\r\n  f(y,\r\n z): ...\r\n";
+        let source = Source::read(text);
+        assert_eq!(source.functions(), ["a", "b", "c", "f"]);
+        assert_eq!(names(text), "y z");
+        for (name, line) in [("a", 1), ("b", 2), ("c", 3), ("f", 7)] {
+            assert_eq!(defined(text, name).line, line, "{name}");
+        }
+        assert_eq!(source.find("d"), Some(Found::Inside(4)));
+        // So ended lines once.
+        assert_eq!(defined("def a(): ...\r# why\rdef b(): ...\r", "b").line, 3);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Match specs and channels of conda.
 
+use super::outside;
 use crate::diag::Fault;
 
 /// A match spec: `pytorch`, `numpy=1.26`, `python >=3.11,<3.13`, `conda-forge::curl`, `numpy=1.26=py311*`.
@@ -11,23 +12,23 @@ pub(crate) fn spec(text: &str) -> Result<(), Fault> {
     if text.trim() != text || text.is_empty() {
         return wrong("it is empty, or has spaces around it".to_owned());
     }
-    let (channel, rest) = text
-        .rsplit_once("::")
-        .map_or((None, text), |(channel, rest)| (Some(channel), rest));
-    if channel.is_some_and(|name| self::channel(name).is_err()) {
-        return wrong("what stands before `::` is no channel".to_owned());
-    }
-    let (rest, brackets) = match rest.split_once('[') {
+    // Anything may stand in brackets: they go first.
+    let (rest, brackets) = match text.split_once('[') {
         Some((rest, inside)) => match inside.strip_suffix(']') {
             Some(inside) => (rest.trim_end(), Some(inside)),
             None => return wrong("the `[` is not closed".to_owned()),
         },
-        None => (rest, None),
+        None => (text, None),
     };
-    if let Some(part) =
-        brackets.and_then(|inside| inside.split(',').find(|part| !part.contains('=')))
-    {
-        return wrong(format!("`{}` is not of the form `key=value`", part.trim()));
+    let mut fields = brackets.into_iter().flat_map(outside::commas);
+    if let Some(field) = fields.find(|field| !field.contains('=')) {
+        return wrong(format!("`{}` is not of the form `key=value`", field.trim()));
+    }
+    let (channel, rest) = rest
+        .rsplit_once("::")
+        .map_or((None, rest), |(channel, rest)| (Some(channel), rest));
+    if channel.is_some_and(|name| self::channel(name).is_err()) {
+        return wrong("what stands before `::` is no channel".to_owned());
     }
     let end = rest
         .find([' ', '=', '<', '>', '!', '~'])
@@ -165,6 +166,8 @@ mod tests {
             "conda-forge::curl",
             "https://conda.example/own::curl>=8",
             "numpy[version='>=1.26', build=py311_0]",
+            "python[version=\">=3.10,<3.12\"]",
+            "conda-forge::python[version='>=3.10,<3.12', channel='a::b']",
             "_libgcc_mutex",
             "r-base=4",
         ] {
@@ -185,6 +188,7 @@ mod tests {
             "a::b::",
             "numpy[version",
             "numpy[version]",
+            "numpy[version='>=1,<2', build]",
             "numpy=1.0=",
             "num/py",
             "numpy;python",

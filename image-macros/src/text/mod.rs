@@ -9,6 +9,7 @@ pub(crate) mod ignore;
 pub(crate) mod local;
 pub(crate) mod memory;
 pub(crate) mod name;
+pub(crate) mod outside;
 pub(crate) mod pep440;
 pub(crate) mod pep508;
 pub(crate) mod plain;

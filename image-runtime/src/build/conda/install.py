@@ -26,7 +26,7 @@ from rattler.exceptions import SolverError
 
 
 def name_of(spec):
-    return re.split(r"[ =<>!~\[]", spec.rsplit("::", 1)[-1], maxsplit=1)[0].lower()
+    return re.split(r"[ =<>!~]", spec.partition("[")[0].rsplit("::", 1)[-1], maxsplit=1)[0].lower()
 
 
 def clean(prefix, channels):

@@ -77,16 +77,19 @@ enum Step {
 
 impl Receive for Arriving {
     fn begin(&self, image: &Fetched) -> Vec<bool> {
-        let mut needed = vec![false; image.layers.len()];
-        self.begun.send_modify(|begun| {
-            let begun = begun.get_or_insert_with(|| begin(&self.layers, &self.new, image));
-            // Nothing need be fetched where that failed.
-            let parts = begun.iter().flat_map(|begun| &begun.parts);
-            for (needed, part) in needed.iter_mut().zip(parts) {
-                *needed = part.step != Step::Exists;
+        // It may wait for who removes layers: nobody who looks at what has begun waits with it.
+        if self.begun.borrow().is_none() {
+            let begun = begin(&self.layers, &self.new, image);
+            self.begun.send_replace(Some(begun));
+        }
+        match &*self.begun.borrow() {
+            Some(Ok(begun)) => {
+                let parts = begun.parts.iter();
+                parts.map(|part| part.step != Step::Exists).collect()
             }
-        });
-        needed
+            // Nothing need be fetched where that failed.
+            _ => vec![false; image.layers.len()],
+        }
     }
 
     fn arrived(&self, index: usize) {

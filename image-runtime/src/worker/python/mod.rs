@@ -164,7 +164,9 @@ impl Interpreter {
         // Whoever comes second waits until the file has been sent.
         let mut loaded = lock(&self.loaded);
         if loaded.insert(spec.file) {
-            let text = serde_json::json!({ "file": spec.file, "text": spec.text });
+            // The mark that some editors begin a file with is no Python.
+            let text = spec.text.strip_prefix('\u{feff}').unwrap_or(spec.text);
+            let text = serde_json::json!({ "file": spec.file, "text": text });
             self.send(Request::Load, number, text.to_string().as_bytes(), &[]);
         }
         drop(loaded);

@@ -29,6 +29,27 @@ impl Model {
     }
 }
 
+struct Sizes;
+
+#[app::cls]
+impl Sizes {
+    #[enter]
+    fn new(name: str) -> Self {
+        Self
+    }
+
+    #[method]
+    fn both(&self, first: [u8], second: str) {}
+
+    #[method]
+    fn made(&mut self) -> [u8] {
+        [0][..]
+    }
+
+    #[method]
+    fn lent(&self, text: &str, bytes: &[u8]) {}
+}
+
 struct Makes;
 
 #[app::cls]

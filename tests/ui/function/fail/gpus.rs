@@ -15,4 +15,7 @@ fn nothing() {}
 #[app::function(gpu = 1)]
 fn types() {}
 
+#[app::function(gpu = [=])]
+fn unreadable() {}
+
 fn main() {}

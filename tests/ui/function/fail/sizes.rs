@@ -27,4 +27,7 @@ fn near() {}
 #[app::function(min_containers = 3, max_containers = 2)]
 fn contradictory() {}
 
+#[app::function(retries(max =))]
+fn half_written() {}
+
 fn main() {}

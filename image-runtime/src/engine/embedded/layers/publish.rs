@@ -53,21 +53,27 @@ impl Layers {
         // Once for all of the files: those who wrote them need not have done so.
         rustix::fs::syncfs(File::open(&draft)?)?;
         let place = self.directory(&new.id);
-        let _lock = self.lock(true)?;
+        let lock = self.lock(true)?;
         if !replaces && self.has(&new.id) {
             return Ok(());
         }
+        let mut replaced = None;
         if place.exists() {
             // Containers that stand on the old one keep it until they end, since it only moves out of sight.
             let old = self.retired()?;
             exchange(&draft, &place, old.path())?;
-            if self.leased()?.contains(&new.id.to_string()) {
-                old.keep_for_sweep();
+            match self.leased()?.contains(&new.id.to_string()) {
+                true => old.keep_for_sweep(),
+                false => replaced = Some(old),
             }
         } else {
             fs::rename(&draft, &place)?;
         }
-        File::open(self.root.join("layers"))?.sync_all()
+        File::open(self.root.join("layers"))?.sync_all()?;
+        // Nobody need wait until the files of the old one are gone.
+        drop(lock);
+        drop(replaced);
+        Ok(())
     }
 }
 

@@ -49,17 +49,18 @@ impl Layers {
     /// # Errors
     /// What the file system says.
     pub(in crate::engine::embedded) fn remove_caches(&self) -> io::Result<usize> {
-        let _lock = self.lock(true)?;
+        let lock = self.lock(true)?;
         let leased = self.leased()?;
-        let mut removed = 0;
+        let mut retired = Vec::new();
         for entry in fs::read_dir(self.root.join("caches"))? {
             let entry = entry?;
             if !leased.contains(&cache_line(&entry.file_name().to_string_lossy())) {
-                drop(self.retire(&entry.path())?);
-                removed += 1;
+                retired.push(self.retire(&entry.path())?);
             }
         }
-        Ok(removed)
+        // As above: only what is out of sight goes, and nobody waits for that.
+        drop(lock);
+        Ok(retired.len())
     }
 
     /// Removes what dead programs left; answers how many containers that were.
@@ -109,11 +110,13 @@ impl Layers {
             if !is_wreck(&place) {
                 continue;
             }
-            let _lock = self.lock(true)?;
+            let lock = self.lock(true)?;
             let name = entry.file_name();
             let in_use = |lease: &String| lease.starts_with(&*name.to_string_lossy());
             if is_wreck(&place) && !self.leased()?.iter().any(in_use) {
-                drop(self.retire(&place)?);
+                let retired = self.retire(&place)?;
+                drop(lock);
+                drop(retired);
             }
         }
         Ok(())
