@@ -93,6 +93,32 @@ fn what_is_not_there_is_named_with_what_there_is() {
 }
 
 #[test]
+fn names_that_are_nearly_right_are_told_alone() {
+    insta::assert_snapshot!(said(&["call", "ad", "2", "3"], 2), @r"
+    error: no function is called `ad`
+      help: did you mean `add`?
+    ");
+}
+
+#[test]
+fn json_is_refused_where_it_would_change_nothing() {
+    insta::assert_snapshot!(said(&["shell", "DEBIAN", "--json"], 2), @r"
+    error: `shell` has no `--json`: it shows what is printed inside as it is. `call FUNCTION --json` prints a result as JSON
+
+    Usage: subject [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(said(&["--json"], 2), @r"
+    error: `--json` goes with a command: the body of `main` prints what it likes
+
+    Usage: subject [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
 fn wrong_arguments_of_a_function_are_explained() {
     insta::assert_snapshot!(said(&["call", "add", "2"], 2), @r"
     error: 2 arguments wanted (`a`, `b`), 1 given

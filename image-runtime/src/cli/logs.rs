@@ -2,12 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Fault;
 use super::args::Logs;
 use super::printer::Printer;
+use super::{Fault, list};
 use crate::client::is_of;
 use crate::export::time;
-use crate::registry::Program;
 use crate::store::{LogLine, Store};
 
 /// How often to look whether something was printed.
@@ -51,9 +50,7 @@ fn oldest(arguments: &Logs) -> u64 {
 }
 
 fn is_known(name: &str, lines: &[LogLine]) -> bool {
-    let is_function =
-        Program::get().is_ok_and(|program| program.functions().any(|one| is_of(one.name, name)));
-    is_function || lines.iter().any(|line| is_wanted(line, Some(name)))
+    list::is_function(name) || lines.iter().any(|line| is_wanted(line, Some(name)))
 }
 
 fn is_wanted(line: &LogLine, name: Option<&str>) -> bool {

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::args::Stop;
 use super::printer::{Printer, counted};
-use super::{Fault, ps};
+use super::{Fault, list, names_help, ps};
 use crate::client::{Request, Shown, Which, ask_all};
-use crate::registry::Program;
 use crate::store::Store;
 
 #[derive(serde::Serialize)]
@@ -37,13 +36,19 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
             report.cancelled_calls += answer.cancelled;
         }
     }
+    let nothing_runs = report.stopped.is_empty() && report.cancelled_calls == 0;
     if let Some(name) = &arguments.name
-        && report.stopped.is_empty()
-        && report.cancelled_calls == 0
+        && nothing_runs
+        && !list::is_function(name)
     {
-        return Err(nothing_runs(name));
+        return Err(unknown(name));
     }
     printer.report(&report, || {
+        if let Some(name) = &arguments.name
+            && nothing_runs
+        {
+            return format!("no container runs `{name}`");
+        }
         let mut text = format!("ended {}", counted(report.stopped.len(), "container"));
         if report.cancelled_calls > 0 {
             let calls = counted(report.cancelled_calls, "call");
@@ -54,12 +59,11 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
     Ok(())
 }
 
-fn nothing_runs(name: &str) -> Fault {
-    let is_function = Program::get().is_ok_and(|program| program.function(name).is_some());
-    match is_function {
-        true => Fault::Failed(format!("no container runs `{name}`")),
-        false => Fault::Usage(format!(
-            "no container and no function that runs is called `{name}`\n  help: `ps` lists those there are"
-        )),
-    }
+/// It may have run a moment ago, so this is no wrong usage.
+fn unknown(name: &str) -> Fault {
+    let help = names_help("function", name, &list::callable());
+    Fault::Failed(format!(
+        "no container that runs, and no function or class, is called `{name}`\n  help: {help}\n  \
+         help: `ps` lists the containers that run"
+    ))
 }
