@@ -98,6 +98,10 @@ fn names_that_are_nearly_right_are_told_alone() {
     error: no function is called `ad`
       help: did you mean `add`?
     ");
+    insta::assert_snapshot!(said(&["build", "debian"], 2), @r"
+    error: no image is called `debian`
+      help: did you mean `DEBIAN`?
+    ");
 }
 
 #[test]

@@ -273,7 +273,8 @@ fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
 
 /// The names that were probably meant, else all of them.
 fn names_help(what: &str, name: &str, known: &[String]) -> String {
-    let near = |one: &&String| strsim::jaro_winkler(name, one) > NEAR;
+    let lower = name.to_lowercase();
+    let near = |one: &&String| strsim::jaro_winkler(&lower, &one.to_lowercase()) > NEAR;
     let near: Vec<_> = known.iter().filter(near).collect();
     let quoted = |names: &[&String]| {
         let names = names.iter().map(|name| format!("`{name}`"));
