@@ -90,11 +90,7 @@ impl Growing {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 opened => {
-                    let file = opened?;
-                    // Nobody else writes to it; who finds it locked leaves it alone.
-                    file.lock()?;
-                    // Before that, another program may have removed it as nobody's.
-                    if is_at(&file, &path)? {
+                    if let Some(file) = locked(opened?, &path)? {
                         break (path, file);
                     }
                 }
@@ -121,6 +117,13 @@ impl Growing {
         self.length += text.len() as u64;
         self.file.write_all(text)
     }
+}
+
+/// The file with its lock, so that nobody else writes to it, and who removes files leaves it alone. Nothing where another program was
+/// quicker, and has removed it as nobody's.
+fn locked(file: File, path: &Path) -> io::Result<Option<File>> {
+    file.lock()?;
+    Ok(is_at(&file, path)?.then_some(file))
 }
 
 fn now() -> u64 {
@@ -333,22 +336,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_there_however_much_is_pruned_meanwhile() {
+    fn a_file_that_was_removed_before_it_was_locked_is_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
+        let path = folder.path().join("a.log");
+        let made = File::create_new(&path).unwrap();
+        // As `prune` has it, until it has removed the file.
+        let pruned = File::open(&path).unwrap();
+        pruned.lock().unwrap();
         std::thread::scope(|scope| {
-            let keeping = scope.spawn(|| {
-                (0..500).find(|number| {
-                    let log = Log::new(folder.to_owned());
-                    log.keep("f", "c", &number.to_string()).unwrap();
-                    let lines = Logs::new(folder.to_owned()).more().unwrap();
-                    lines.iter().all(|line| line.line != number.to_string())
-                })
-            });
-            while !keeping.is_finished() {
-                prune(folder, Duration::ZERO);
-            }
-            assert_eq!(keeping.join().unwrap(), None, "this one was lost");
+            let waiting = scope.spawn(|| locked(made, &path).unwrap());
+            fs::remove_file(&path).unwrap();
+            drop(pruned);
+            assert!(waiting.join().unwrap().is_none());
         });
+        let again = File::create_new(&path).unwrap();
+        assert!(locked(again, &path).unwrap().is_some());
     }
 }
