@@ -33,6 +33,12 @@ fn help_explains_what_doctor_and_prune_can_do() {
 }
 
 #[test]
+fn help_warns_of_secrets_where_they_are_not_hidden() {
+    let help = subject(&["shell", "--help"]).run().good().stdout;
+    assert!(help.contains("secrets are not masked"), "{help}");
+}
+
+#[test]
 fn functions_are_listed() {
     insta::assert_snapshot!(said(&["functions"], 0));
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::args::Logs;
 use super::printer::Printer;
-use super::{Fault, list};
+use super::{Fault, list, names_help};
 use crate::client::is_of;
 use crate::export::time;
 use crate::store::{LogLine, Store};
@@ -24,8 +24,9 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
         && !arguments.follow
         && !is_known(name, &lines)
     {
+        let help = names_help("function", name, &list::callable());
         return Err(Fault::Usage(format!(
-            "nothing is kept of a function or container `{name}`\n  help: `logs` without a name shows all that is"
+            "nothing is kept of a function or container `{name}`\n  help: {help}\n  help: `logs` without a name shows all that is"
         )));
     }
     let oldest = oldest(arguments);
