@@ -4,20 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::measure::{Row, docker, in_turn, run, time_of};
+use crate::measure::{Row, Tagged, docker, in_turn, run, time_of};
 use crate::subject::{ENGINES, Subject};
 
 const TAG: &str = "image-runtime-bench";
-
-/// Removes the peer's image, however the measurement ends.
-struct Tagged;
-
-impl Drop for Tagged {
-    fn drop(&mut self) {
-        // Nothing else can be done about an image that stays.
-        let _ = run(&mut docker(&["rmi", TAG]));
-    }
-}
 
 pub(crate) fn second_build() -> Result<Vec<Row>> {
     let base = Subject::base_image()?;
@@ -32,7 +22,7 @@ pub(crate) fn second_build() -> Result<Vec<Row>> {
     )?;
     let mut peer = docker(&["build", "--quiet", "--tag", TAG, "--file"]);
     peer.arg(dockerfile).arg(env!("CARGO_MANIFEST_DIR"));
-    let _tagged = Tagged;
+    let _tagged = Tagged(TAG);
     let mut rows = Vec::new();
     for engine in ENGINES {
         let [debug, release] = Subject::both(engine)?;

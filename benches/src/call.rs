@@ -45,9 +45,7 @@ pub(crate) fn warm_call() -> Result<Vec<Row>> {
     let mut echo = Echo::start()?;
     let mut rows = Vec::new();
     for engine in ENGINES {
-        let [debug, release] = Subject::both(engine)?;
-        debug.build_base()?;
-        let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+        let [mut debug, mut release] = Subject::both_calling(engine)?;
         for (what, way) in [
             ("warm call, `.blocking()`", "blocking"),
             ("warm call, `.await`", "await"),
@@ -86,9 +84,7 @@ pub(crate) fn map() -> Result<Vec<Row>> {
     let mut echo = Echo::start()?;
     let mut rows = Vec::new();
     for engine in ENGINES {
-        let [debug, release] = Subject::both(engine)?;
-        debug.build_base()?;
-        let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+        let [mut debug, mut release] = Subject::both_calling(engine)?;
         let [ours, ours_release, raw] = in_turn(
             20,
             [

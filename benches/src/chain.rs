@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::measure::{Row, docker, in_turn, run, time_of};
+use crate::measure::{Row, Tagged, docker, in_turn, run, time_of};
 use crate::subject::{ENGINES, Subject};
 
 const TAG: &str = "image-runtime-bench-chain";
@@ -32,17 +32,15 @@ pub(crate) fn of_packages() -> Result<Vec<Row>> {
         let mut release = release.command(&["build", "CHAIN"]);
         // The base, and the first downloads.
         run(&mut release)?;
-        let measured = in_turn(
+        let _tagged = Tagged(TAG);
+        let [debug, release, against] = in_turn(
             3,
             [
                 &mut || time_of(&mut debug),
                 &mut || time_of(&mut release),
                 &mut || time_of(&mut peer),
             ],
-        );
-        // Nothing else can be done about an image that stays.
-        let _ = run(&mut docker(&["rmi", TAG]));
-        let [debug, release, against] = measured?;
+        )?;
         rows.push(Row {
             what: "apt `git curl`, pip `numpy pandas`",
             engine,

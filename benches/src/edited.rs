@@ -7,13 +7,13 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::measure::{Row, docker, in_turn, run, time_of};
+use crate::measure::{Row, Tagged, docker, in_turn, run, time_of};
 use crate::subject::{ENGINES, Subject};
 
 const TAG: &str = "image-runtime-bench-edited";
 const FILES: usize = 10_000;
 
-/// The directory that the image `COPIED` takes in, filled; emptied and the peer's image removed, however the measurement ends.
+/// The directory that the image `COPIED` takes in, filled; emptied when dropped, however the measurement ends.
 struct Copied {
     directory: PathBuf,
     edits: Cell<u32>,
@@ -54,10 +54,9 @@ impl Copied {
 impl Drop for Copied {
     fn drop(&mut self) {
         for folder in 0..FILES / 100 {
-            // Nothing else can be done about files and an image that stay.
+            // Nothing else can be done about files that stay.
             let _ = fs::remove_dir_all(self.directory.join(folder.to_string()));
         }
-        let _ = run(&mut docker(&["rmi", TAG]));
     }
 }
 
@@ -69,6 +68,7 @@ pub(crate) fn one_of_many() -> Result<Vec<Row>> {
     let copied = Copied::fill()?;
     let mut peer = docker(&["build", "--quiet", "--tag", TAG, "--file"]);
     peer.arg(dockerfile).arg(&copied.directory);
+    let _tagged = Tagged(TAG);
     let mut rows = Vec::new();
     for engine in ENGINES {
         let [debug, release] = Subject::both(engine)?;

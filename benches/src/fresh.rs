@@ -9,9 +9,7 @@ use crate::subject::Subject;
 
 pub(crate) fn containers() -> Result<Vec<Row>> {
     let image = Subject::base_image()?;
-    let [debug, release] = Subject::both("embedded")?;
-    debug.build_base()?;
-    let (mut debug, mut release) = (debug.calls()?, release.calls()?);
+    let [mut debug, mut release] = Subject::both_calling("embedded")?;
     let mut rows = Vec::new();
     let mut row = |what, peer, [debug, release, against]: [Duration; 3], goal| {
         rows.push(Row {

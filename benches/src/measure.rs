@@ -117,6 +117,16 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// What Docker calls an image that a peer builds; removed when dropped, however the measurement ends.
+pub(crate) struct Tagged(pub(crate) &'static str);
+
+impl Drop for Tagged {
+    fn drop(&mut self) {
+        // Nothing else can be done about an image that stays.
+        let _ = run(&mut docker(&["rmi", self.0]));
+    }
+}
+
 /// `docker` with arguments.
 pub(crate) fn docker(arguments: &[&str]) -> Command {
     let mut command = Command::new("docker");

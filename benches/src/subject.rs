@@ -27,6 +27,13 @@ impl Subject {
         ])
     }
 
+    /// Both builds, each with its first call made.
+    pub(crate) fn both_calling(engine: &'static str) -> Result<[Calls; 2]> {
+        let [debug, release] = Self::both(engine)?;
+        debug.build_base()?;
+        Ok([debug.calls()?, release.calls()?])
+    }
+
     fn build(engine: &'static str, folder: &str, profile: &str) -> Result<Self> {
         let here = std::env::current_exe()?;
         let target = here.ancestors().nth(2).context("a target folder")?;

@@ -19,8 +19,8 @@ pub use state::{Shared, State};
 
 pub use crate::client::{Call, Callee, Class, Handle, Instance, Items, Map};
 pub use crate::entry::{MainSettings, block_on, run_main, run_main_without_body, run_test};
-pub use crate::protocol::Failure;
 pub use crate::registry::{RegisteredApp, RegisteredFunction, RegisteredImage, RegisteredTest};
+pub use crate::spec::Failure;
 pub use crate::spec::base::{
     BuilderVersion, PythonVersion, debian_slim, from_dockerfile, from_registry, micromamba, scratch,
 };

@@ -125,7 +125,7 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     let (again, said) = world.call(&["count"]);
     assert_eq!(again, 1);
     assert!(!said.contains("deployed"), "{said}");
-    world.program(&["stop", "kept"]).run().with(2, &["`kept`"]);
+    world.program(&["stop", "kept"]).run().with(1, &["`kept`"]);
 }
 
 #[test]

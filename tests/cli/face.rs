@@ -33,6 +33,12 @@ fn help_explains_what_doctor_and_prune_can_do() {
 }
 
 #[test]
+fn help_warns_of_secrets_where_they_are_not_hidden() {
+    let help = subject(&["shell", "--help"]).run().good().stdout;
+    assert!(help.contains("secrets are not masked"), "{help}");
+}
+
+#[test]
 fn functions_are_listed() {
     insta::assert_snapshot!(said(&["functions"], 0));
 }
@@ -81,6 +87,36 @@ fn what_is_not_there_is_named_with_what_there_is() {
     ");
     insta::assert_snapshot!(said(&["nope"], 2), @r"
     error: unrecognized subcommand 'nope'
+
+    Usage: subject [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn names_that_are_nearly_right_are_told_alone() {
+    insta::assert_snapshot!(said(&["call", "ad", "2", "3"], 2), @r"
+    error: no function is called `ad`
+      help: did you mean `add`?
+    ");
+    insta::assert_snapshot!(said(&["build", "debian"], 2), @r"
+    error: no image is called `debian`
+      help: did you mean `DEBIAN`?
+    ");
+}
+
+#[test]
+fn json_is_refused_where_it_would_change_nothing() {
+    insta::assert_snapshot!(said(&["shell", "DEBIAN", "--json"], 2), @r"
+    error: `shell` has no `--json`: it shows what is printed inside as it is. `call FUNCTION --json` prints a result as JSON
+
+    Usage: subject [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(said(&["--json"], 2), @r"
+    error: `--json` goes with a command: the body of `main` prints what it likes
 
     Usage: subject [OPTIONS] [COMMAND]
 

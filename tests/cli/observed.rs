@@ -126,14 +126,10 @@ fn a_container_that_is_stopped_fails_its_call_which_says_who_did_it() {
     let ended = program.end().with(1, &[&words, ") ended its container\n"]);
     assert_nothing_left(&ended);
 
-    let again = world.program(&["stop", name]).run().with(2, &[]);
-    assert!(
-        again.stderr.contains("help: `ps` lists"),
-        "{}",
-        again.stderr
-    );
-    let function = world.program(&["stop", "hold"]).run().with(1, &[]);
-    assert_eq!(function.stderr, "error: no container runs `hold`\n");
+    let again = world.program(&["stop", name]).run();
+    again.with(1, &["help: `ps` lists the containers that run"]);
+    let function = world.program(&["stop", "hold"]).run().good();
+    assert_eq!(function.stderr, "no container runs `hold`\n");
     let neither = world.program(&["stop"]).run().with(2, &[]);
     assert!(neither.stderr.contains("<NAME>"), "{}", neither.stderr);
     let all = world.program(&["stop", "--all", "--json"]).run().good();
@@ -155,6 +151,31 @@ fn a_container_that_is_stopped_before_it_is_ready_leaves_its_calls_to_another() 
     let ended = program.end().good();
     assert_eq!(ended.stdout, "ready at last\n");
     assert_nothing_left(&ended);
+}
+
+#[test]
+fn what_runs_nothing_is_stopped_already_and_a_name_of_nothing_is_told_with_those_like_it() {
+    let world = World::new();
+    let stop = |name: &str| {
+        let stop = program(env!("CARGO_BIN_EXE_subject"), &["stop", name]);
+        stop.env("IMAGE_STORE", world.0.path()).run()
+    };
+    for name in ["counter", "counter.add", "add"] {
+        let ended = stop(name).good();
+        assert_eq!(ended.stderr, format!("no container runs `{name}`\n"));
+    }
+    let ended = stop("countr").with(1, &[]);
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: no container that runs, no app that is deployed, and no function or class is called `countr`
+      help: did you mean one of `counter`, `counter.add`?
+      help: `ps` lists the containers that run
+    ");
+    let ended = stop("nope").with(1, &[]);
+    insta::assert_snapshot!(ended.stderr, @r"
+    error: no container that runs, no app that is deployed, and no function or class is called `nope`
+      help: this program has `add`, `counter`, `counter.add`, `fail`, `in_broken`, `in_debian`, `print_lines`, `relay`, `sleep`
+      help: `ps` lists the containers that run
+    ");
 }
 
 #[test]
@@ -232,10 +253,13 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let ended = world.program(&["logs", "nope"]).run().with(2, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
+      help: this program has `hold`, `say`, `tell`
       help: `logs` without a name shows all that is
     ");
-    let ended = world.program(&["logs", "--since", "soon"]).run();
-    ended.with(2, &["a time is a number with a unit: `30s`"]);
+    for nonsense in ["soon", "-1m", "10", "+2h", "--follow"] {
+        let ended = world.program(&["logs", "--since", nonsense]).run();
+        ended.with(2, &["a time is a whole number with a unit: `30s`, `10m`"]);
+    }
 
     assert_nothing_left(&killed);
     let report = world.program(&["prune", "--json"]).run().good().json();
@@ -317,6 +341,8 @@ fn spans_are_printed_where_that_is_asked_for() {
     ] {
         assert!(ended.stderr.contains(words), "`{words}`: {}", ended.stderr);
     }
-    let ended = call().env("RUST_LOG", "error").run().good();
-    assert!(!ended.stderr.contains("INFO"), "{}", ended.stderr);
+    for quiet in ["error", "", ","] {
+        let ended = call().env("RUST_LOG", quiet).run().good();
+        assert!(!ended.stderr.contains("INFO"), "{}", ended.stderr);
+    }
 }

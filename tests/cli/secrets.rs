@@ -255,7 +255,9 @@ fn secrets_are_kept_listed_and_deleted() {
     secret(&["delete", "mine"]).run().good();
     secret(&["delete", "mine"])
         .run()
-        .with(2, &["has none of that name"]);
+        .with(2, &["there is no secret `mine`", "`secret list` lists"]);
+    let listed = secret(&["list"]).run().good();
+    assert_eq!(listed.stderr, "there is no secret\n");
     for (wrong, said) in [
         (&["create", "../x", "A=b"][..], "not a name of a secret"),
         (&["create", "x"], "at least one variable"),

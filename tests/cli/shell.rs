@@ -58,6 +58,7 @@ fn one_command_runs_in_place_of_the_shell_and_every_byte_passes() {
     if !engine() {
         return;
     }
+    subject(&["build", "DEBIAN", "--quiet"]).run().good();
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
     let (code, out, err) = with_input(subject(&["shell", "DEBIAN", "--", "cat"]), &bytes);
     assert_eq!((code, &*err), (Some(0), ""));
@@ -75,6 +76,8 @@ fn a_shell_has_what_its_function_has() {
     if !engine() {
         return;
     }
+    // Its image is the same.
+    subject(&["build", "DEBIAN", "--quiet"]).run().good();
     let secretive = program(
         env!("CARGO_BIN_EXE_secretive"),
         &[
@@ -272,6 +275,7 @@ fn however_a_shell_is_ended_the_terminal_is_as_it_was() {
     if !engine() {
         return;
     }
+    subject(&["build", "DEBIAN", "--quiet"]).run().good();
     for (signal, code) in [
         (Signal::TERM, 143),
         (Signal::INT, 130),

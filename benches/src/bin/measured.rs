@@ -78,6 +78,12 @@ fn begun() -> SystemTime {
     now
 }
 
+/// The middle one.
+fn median<const N: usize>(mut times: [Duration; N]) -> Duration {
+    times.sort();
+    times[N / 2]
+}
+
 /// How long one of a hundred warm calls takes.
 async fn warm(way: &str) -> Result<Duration> {
     let mut times = [Duration::ZERO; 100];
@@ -89,8 +95,7 @@ async fn warm(way: &str) -> Result<Duration> {
         }
         *time = begin.elapsed();
     }
-    times.sort();
-    Ok(times[times.len() / 2])
+    Ok(median(times))
 }
 
 /// How long one of ten calls takes that find no container.
@@ -101,8 +106,7 @@ async fn cold() -> Result<Duration> {
         fresh::remote(0).await?;
         *time = begin.elapsed();
     }
-    times.sort();
-    Ok(times[times.len() / 2])
+    Ok(median(times))
 }
 
 /// How long a call takes where five hundred wait that need a container each.

@@ -123,8 +123,12 @@ fn usual_mistake(text: &str) -> Option<String> {
     // What is advised must be right itself.
     let right = |text: String| parse(&text).is_ok().then(|| format!("write `{text}`"));
     let turned = text.replace("=>", ">=").replace("=<", "<=");
-    if text.starts_with('-') {
-        Some("options of pip are no requirements".to_owned())
+    if let ["-r" | "--requirement", file] = words.as_slice() {
+        Some(format!(
+            "`pip_install_from_requirements({file:?})` installs what a file names"
+        ))
+    } else if text.starts_with('-') {
+        Some("options of pip are no requirements: write them in `extra_options`".to_owned())
     } else if text.starts_with("git+") || text.contains("://") && !text.contains('@') {
         Some(format!("write `NAME @ {text}`"))
     } else if turned != text {
@@ -439,7 +443,14 @@ mod tests {
             ("numpy=>2", "write `numpy>=2`"),
             ("numpy =< 2, != 1.9", "write `numpy <= 2, != 1.9`"),
             ("git+https://x/y", "write `NAME @ git+https://x/y`"),
-            ("-r requirements.txt", "options of pip are no requirements"),
+            (
+                "-r requirements.txt",
+                "`pip_install_from_requirements(\"requirements.txt\")` installs what a file names",
+            ),
+            (
+                "--no-deps",
+                "options of pip are no requirements: write them in `extra_options`",
+            ),
         ] {
             let text = requirement(bad).unwrap_err().text();
             assert!(text.ends_with(&format!("help: {help}")), "{text}");

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::protocol::{Failure, value};
+use crate::protocol::value;
+use crate::spec::Failure;
 
 /// The conversions of an argument, of a tuple of arguments, or of a result.
 pub struct Crossing<T>(PhantomData<fn() -> T>);

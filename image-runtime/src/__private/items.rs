@@ -7,8 +7,7 @@ use std::task::Poll;
 
 use futures_util::Stream;
 
-use crate::protocol::Failure;
-use crate::spec::ItemSink;
+use crate::spec::{Failure, ItemSink};
 
 /// Sends what `encode` makes of each item; a failure of it ends the items.
 pub fn send_items<T>(

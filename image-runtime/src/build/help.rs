@@ -53,9 +53,23 @@ pub(super) fn help(
         (Action::AptInstall(_), _) if said("Unable to locate package") => Some(
             "look the name up in Debian’s package search; the suite follows from `builder_version`",
         ),
+        (Action::AptInstall(_), _) if said("is a virtual package") => {
+            Some("several packages can take the place of this one: write the one that is wanted")
+        }
+        (Action::AptInstall(_), _) if said("has no installation candidate") => Some(
+            "the archive knows this name only from other packages: look it up in Debian’s package search; the suite follows from \
+             `builder_version`",
+        ),
+        (Action::AptInstall(packages), _) if said("E: Version '") && are_pinned(packages) => Some(
+            "the archive does not have this version, or not any more: write one that it has, or the name alone; `IMAGE_DEBIAN_MIRROR` can \
+             name a mirror that keeps old ones",
+        ),
         _ if runs_apt && said("E: Version '") => Some(
             "the archive does not have this version, or not any more: `lock --update` takes what it has now, and `IMAGE_DEBIAN_MIRROR` \
              can name a mirror that keeps old ones",
+        ),
+        (Action::Conda { .. }, _) if said_one(&UNREACHABLE) => Some(
+            "the channel is not reached: check the network; `IMAGE_CONDA_MIRROR` can name a server or a directory that has it",
         ),
         _ if runs_uv && said("Hash mismatch") => Some(
             "the index gives other files than those that `image.lock` names: if that is right, `lock --update` takes them",
@@ -65,6 +79,11 @@ pub(super) fn help(
         ),
         _ => None,
     }
+}
+
+/// Whether the definition itself names a version.
+fn are_pinned(packages: &[&str]) -> bool {
+    packages.iter().any(|package| package.contains('='))
 }
 
 #[cfg(test)]
@@ -116,6 +135,27 @@ mod tests {
     #[test]
     fn a_package_that_is_not_there_is_looked_up_and_no_matter_of_the_network() {
         let help = said(&APT, &["E: Unable to locate package nope"]);
+        assert!(help.contains("package search"), "{help}");
+    }
+
+    #[test]
+    fn a_version_that_is_gone_is_mended_where_it_is_written() {
+        let line = "E: Version '1.6' for 'jq' was not found";
+        let pinned = said(&Action::AptInstall(&["jq=1.6"]), &[line]);
+        assert!(pinned.contains("or the name alone"), "{pinned}");
+        let locked = said(&APT, &[line]);
+        assert!(locked.contains("`lock --update`"), "{locked}");
+    }
+
+    #[test]
+    fn a_package_that_is_but_a_name_is_told_apart() {
+        let candidate = "E: Package 'mta' has no installation candidate";
+        let help = said(
+            &APT,
+            &["Package mta is a virtual package provided by:", candidate],
+        );
+        assert!(help.contains("the one that is wanted"), "{help}");
+        let help = said(&APT, &[candidate]);
         assert!(help.contains("package search"), "{help}");
     }
 

@@ -28,6 +28,21 @@ pub(super) struct Arguments {
     pub(super) quiet: bool,
 }
 
+impl Arguments {
+    /// Why there is nothing that `--json` could change, where it stands nevertheless.
+    pub(super) fn without_json(&self) -> Option<&'static str> {
+        match &self.verb {
+            _ if !self.json => None,
+            None => Some("`--json` goes with a command: the body of `main` prints what it likes"),
+            Some(Verb::Shell(_)) => Some(
+                "`shell` has no `--json`: it shows what is printed inside as it is. \
+                 `call FUNCTION --json` prints a result as JSON",
+            ),
+            Some(_) => None,
+        }
+    }
+}
+
 /// A command, ready to run.
 #[derive(Debug)]
 pub(crate) struct Command {
@@ -139,7 +154,8 @@ pub(super) struct Call {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 On a terminal, the shell has one of its own. Elsewhere it takes commands from standard input. The exit code is the shell's.
-The container is removed at the end, with all that was written in it but its volumes.")]
+The container is removed at the end, with all that was written in it but its volumes. What is printed in it is shown as it is:
+the values of a function's secrets are not masked.")]
 pub(super) struct Shell {
     /// An image, as `images` calls it, or a function, as `functions` does
     pub(super) name: String,
@@ -162,7 +178,8 @@ pub(super) struct Stop {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Kept are the last lines of each program, up to 16 MB, until two weeks after its end. With `--json`, each line is an object.")]
+Kept are the last lines of each program, up to 16 MiB, until two weeks after its end, and of all ended programs together the
+newest 64 MiB. With `--json`, each line is an object.")]
 pub(super) struct Logs {
     /// A function, a class or a container; without one, all of them
     pub(super) name: Option<String>,
@@ -172,7 +189,7 @@ pub(super) struct Logs {
     pub(super) follow: bool,
 
     /// Leave out what is older: `30s`, `10m`, `2h`, `1d`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) since: Option<Ago>,
 }
 
@@ -184,9 +201,10 @@ impl FromStr for Ago {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "a time is a number with a unit: `30s`, `10m`, `2h`, `1d`";
-        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let seconds = match &text[digits.len()..] {
+        const EXPECTED: &str = "a time is a whole number with a unit: `30s`, `10m`, `2h`, `1d`";
+        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = &text[..text.len() - unit.len()];
+        let seconds = match unit {
             "s" => 1,
             "m" => 60,
             "h" => 60 * 60,
@@ -295,6 +313,9 @@ mod tests {
             "5",
             "m",
             "-1m",
+            "+1m",
+            "1 ",
+            "10min",
             "1.5h",
             "1 m",
             "99999999999999999d",

@@ -1,10 +1,13 @@
 //! `images` and `functions`: what the program defines. Needs no engine; what is known of bases comes from the store.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Fault;
 use super::printer::{Printer, table};
 use crate::build::known_base;
+use crate::client::is_of;
 use crate::plan::{BaseSource, ResolvedBase};
 use crate::registry::Program;
 use crate::spec::{Base, FunctionSpec, Parameter};
@@ -158,6 +161,22 @@ pub(super) fn signature(function: &FunctionSpec) -> String {
         result => format!(" -> {result}"),
     };
     format!("{}({}){result}", function.name, parameters)
+}
+
+/// Whether this program has a function or a class of that name.
+pub(super) fn is_function(name: &str) -> bool {
+    Program::get().is_ok_and(|program| program.functions().any(|one| is_of(one.name, name)))
+}
+
+/// The names of the functions and classes of this program.
+pub(super) fn callable() -> Vec<String> {
+    let functions = Program::get().into_iter().flat_map(Program::functions);
+    let names = functions.flat_map(|function| {
+        let class = function.name.split_once('.').map(|(class, _)| class);
+        class.into_iter().chain([function.name])
+    });
+    let names: BTreeSet<_> = names.map(str::to_owned).collect();
+    names.into_iter().collect()
 }
 
 pub(super) fn program() -> Result<&'static Program, Fault> {

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Fault;
 use super::args::Logs;
 use super::printer::Printer;
+use super::{Fault, list, names_help};
 use crate::client::is_of;
 use crate::export::time;
-use crate::registry::Program;
 use crate::store::{LogLine, Store};
 
 /// How often to look whether something was printed.
@@ -25,8 +24,9 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
         && !arguments.follow
         && !is_known(name, &lines)
     {
+        let help = names_help("function", name, &list::callable());
         return Err(Fault::Usage(format!(
-            "nothing is kept of a function or container `{name}`\n  help: `logs` without a name shows all that is"
+            "nothing is kept of a function or container `{name}`\n  help: {help}\n  help: `logs` without a name shows all that is"
         )));
     }
     let oldest = oldest(arguments);
@@ -51,9 +51,7 @@ fn oldest(arguments: &Logs) -> u64 {
 }
 
 fn is_known(name: &str, lines: &[LogLine]) -> bool {
-    let is_function =
-        Program::get().is_ok_and(|program| program.functions().any(|one| is_of(one.name, name)));
-    is_function || lines.iter().any(|line| is_wanted(line, Some(name)))
+    list::is_function(name) || lines.iter().any(|line| is_wanted(line, Some(name)))
 }
 
 fn is_wanted(line: &LogLine, name: Option<&str>) -> bool {

@@ -24,6 +24,7 @@ mod volume;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,6 +42,9 @@ use crate::ui::Ui;
 /// Set to `1`, it makes every build of a program one that is `--locked`.
 const LOCKED_VARIABLE: &str = "IMAGE_LOCKED";
 
+/// How much a name must be like another one, from 0 to 1, to be taken for a slip of it. The macros say the same.
+const NEAR: f64 = 0.8;
+
 /// What stands on the command line.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
@@ -53,11 +57,15 @@ pub(crate) struct Line {
 /// Reads the command line. Wrong usage ends the process with code 2, `--help` with 0.
 pub(crate) fn parse(package: &'static str) -> Line {
     // In texts the program is called as its file is: a package may have several.
-    let matches = Arguments::command().name(package).get_matches();
+    let mut command = Arguments::command().name(package);
+    let matches = command.get_matches_mut();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    if let Some(text) = arguments.without_json() {
+        command.error(ErrorKind::ArgumentConflict, text).exit();
+    }
     Line {
         quiet: arguments.quiet,
         command: arguments.verb.map(|verb| Command {
@@ -280,17 +288,26 @@ async fn host() -> Result<std::sync::Arc<Host>, Fault> {
 
 /// A name that is none of ours, with those that are.
 fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
-    let help = if known.is_empty() {
-        format!("this program has no {what}s")
-    } else {
-        format!(
-            "this program has {}",
-            known
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
-    };
+    let help = names_help(what, name, known);
     Fault::Usage(format!("no {what} is called `{name}`\n  help: {help}"))
+}
+
+/// The names that were probably meant, else all of them.
+fn names_help(what: &str, name: &str, known: &[String]) -> String {
+    let lower = name.to_lowercase();
+    let near = |one: &&String| strsim::jaro_winkler(&lower, &one.to_lowercase()) > NEAR;
+    let near: Vec<_> = known.iter().filter(near).collect();
+    let quoted = |names: &[&String]| {
+        let names = names.iter().map(|name| format!("`{name}`"));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match near.as_slice() {
+        [] if known.is_empty() => format!("this program has no {what}s"),
+        [] => format!(
+            "this program has {}",
+            quoted(&known.iter().collect::<Vec<_>>())
+        ),
+        [one] => format!("did you mean `{one}`?"),
+        several => format!("did you mean one of {}?", quoted(several)),
+    }
 }

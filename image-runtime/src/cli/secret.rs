@@ -35,7 +35,12 @@ pub(super) fn run(arguments: &Secret, printer: &Printer) -> Result<(), Fault> {
         }
         Secret::List => list(&secrets, printer)?,
         Secret::Delete { name } => {
-            secrets.remove(name).map_err(|error| fault(&error))?;
+            secrets.remove(name).map_err(|error| match error {
+                SecretError::NoName { .. } => Fault::Usage(format!(
+                    "there is no secret `{name}`\n  help: `secret list` lists those there are"
+                )),
+                error => fault(&error),
+            })?;
             report(printer, name, "deleted", Vec::new());
         }
     }
@@ -67,6 +72,9 @@ fn list(secrets: &NamedSecrets, printer: &Printer) -> Result<(), Fault> {
         })
         .collect();
     printer.report(&rows, || {
+        if rows.is_empty() {
+            return "there is no secret".to_owned();
+        }
         let cells: Vec<_> = rows
             .iter()
             .map(|row| [row.name.clone(), row.variables.join(", ")])
@@ -103,7 +111,7 @@ fn variables(create: &CreateSecret) -> Result<BTreeMap<String, String>, Fault> {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !is_name {
             return Err(Fault::Usage(format!(
-                "{name:?} is not a name of an environment variable"
+                "{name:?} is not a name of an environment variable: letters, digits and `_`, not starting with a digit"
             )));
         }
         variables.insert(name.to_owned(), value);

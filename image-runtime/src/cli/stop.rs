@@ -2,9 +2,8 @@
 
 use super::args::Stop;
 use super::printer::{Printer, counted};
-use super::{Fault, program_name, ps};
+use super::{Fault, list, names_help, program_name, ps};
 use crate::client::{Request, Shown, Which, ask_all};
-use crate::registry::Program;
 use crate::store::Store;
 
 #[derive(serde::Serialize)]
@@ -40,14 +39,20 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
                 .extend(answer.deployed.map(|(app, _)| app));
         }
     }
+    let nothing_runs =
+        report.stopped.is_empty() && report.cancelled_calls == 0 && report.ended_apps.is_empty();
     if let Some(name) = &arguments.name
-        && report.stopped.is_empty()
-        && report.cancelled_calls == 0
-        && report.ended_apps.is_empty()
+        && nothing_runs
+        && !list::is_function(name)
     {
-        return Err(nothing_runs(name));
+        return Err(unknown(name));
     }
     printer.report(&report, || {
+        if let Some(name) = &arguments.name
+            && nothing_runs
+        {
+            return format!("no container runs `{name}`");
+        }
         let mut text = format!("ended {}", counted(report.stopped.len(), "container"));
         if report.cancelled_calls > 0 {
             let calls = counted(report.cancelled_calls, "call");
@@ -61,12 +66,11 @@ pub(super) async fn run(arguments: &Stop, printer: &Printer) -> Result<(), Fault
     Ok(())
 }
 
-fn nothing_runs(name: &str) -> Fault {
-    let is_function = Program::get().is_ok_and(|program| program.function(name).is_some());
-    match is_function {
-        true => Fault::Failed(format!("no container runs `{name}`")),
-        false => Fault::Usage(format!(
-            "no container and no function that runs is called `{name}`\n  help: `ps` lists those there are"
-        )),
-    }
+/// It may have run a moment ago, so this is no wrong usage.
+fn unknown(name: &str) -> Fault {
+    let help = names_help("function", name, &list::callable());
+    Fault::Failed(format!(
+        "no container that runs, no app that is deployed, and no function or class is called `{name}`\n  help: {help}\n  \
+         help: `ps` lists the containers that run"
+    ))
 }

@@ -12,6 +12,9 @@ pub(super) async fn run(arguments: &Volume, printer: &Printer) -> Result<(), Fau
         Volume::List => {
             let volumes = engine.volumes().await.map_err(failed)?;
             printer.report(&volumes, || {
+                if volumes.is_empty() {
+                    return "there is no volume".to_owned();
+                }
                 let rows = volumes.iter();
                 let rows: Vec<_> = rows
                     .map(|volume| [volume.name.clone(), volume.place.clone()])

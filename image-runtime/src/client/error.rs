@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::build::{BuildError, NotStarted};
 use crate::engine::EngineError;
-use crate::protocol::{Failure, Fault};
+use crate::protocol::Fault;
 use crate::secrets::SecretError;
+use crate::spec::Failure;
 use crate::worker::{CallFailure, StartError};
 
 /// What went wrong with a call, in kinds that a program can tell apart.

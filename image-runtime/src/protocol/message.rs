@@ -23,7 +23,7 @@ pub enum Kind {
     Call = 2,
     /// Worker to host: a function's encoded result.
     Returned = 3,
-    /// Worker to host: a [`Failure`].
+    /// Worker to host: a [`Failure`](crate::spec::Failure).
     Failed = 4,
     /// Host to worker: run a [`Command`].
     Run = 5,
@@ -140,40 +140,6 @@ pub struct Hello {
     pub version: u32,
     /// What identifies the sender's build.
     pub build: String,
-}
-
-/// Why a call gave no result, as the worker tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
-    /// The function returned an error: its text and those of its causes, outermost first.
-    Returned {
-        /// The chain of texts.
-        chain: Vec<String>,
-    },
-    /// The function panicked.
-    Panicked {
-        /// The message.
-        message: String,
-        /// `file:line:column`
-        place: String,
-        /// The backtrace, as std writes it.
-        backtrace: String,
-    },
-    /// The arguments could not be decoded or the result not encoded.
-    Encoding {
-        /// What is wrong.
-        reason: String,
-    },
-    /// The container lacks what the function needs.
-    Unable {
-        /// What is missing.
-        reason: String,
-    },
-    /// This program has no function of that name.
-    UnknownFunction {
-        /// The name.
-        name: String,
-    },
 }
 
 /// A function that a process wants to call which cannot run it itself.

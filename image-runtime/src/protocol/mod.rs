@@ -7,7 +7,7 @@ pub mod value;
 
 pub use frame::{FrameError, HEADER_LENGTH, Header, encode};
 pub use message::{
-    By, CREDIT, Command, Failure, Fault, Hello, How, INPUT_AHEAD, Kind, Room, RunOutcome, Session,
-    Size, Terminal, VERSION, Wanted,
+    By, CREDIT, Command, Fault, Hello, How, INPUT_AHEAD, Kind, Room, RunOutcome, Session, Size,
+    Terminal, VERSION, Wanted,
 };
 pub use stamp::Stamp;

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::Failure;
 use super::{ClassSpec, Gpu, ImageRef, Place, PythonSpec, Secret, Volume};
-use crate::protocol::Failure;
 
 /// What `#[app::function]` knows of a function.
 #[derive(Debug)]

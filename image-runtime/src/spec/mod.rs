@@ -5,6 +5,7 @@ pub mod base;
 mod class;
 mod config;
 pub mod dockerfile;
+mod failure;
 mod function;
 mod gpu;
 mod image;
@@ -18,6 +19,7 @@ pub use app::{AppSpec, TestEntry};
 pub use base::Base;
 pub use class::{ClassSpec, ExitSpec};
 pub use config::ImageConfig;
+pub use failure::Failure;
 pub use function::{
     BuildFunction, FunctionOptions, FunctionSpec, Invoke, InvokeFuture, ItemSink, JsonBridge,
     Parameter, Retries, StreamFuture,

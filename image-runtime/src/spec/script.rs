@@ -1,6 +1,6 @@
 //! A function whose body is Python.
 
-use crate::protocol::Failure;
+use super::Failure;
 
 /// What `#[app::python]` knows of a function, beside what every function has.
 #[derive(Debug)]

@@ -333,6 +333,8 @@ verbs! {
 
     /// `.env({ "PYTHONUNBUFFERED": "1" })`: environment of the steps that follow and of the functions. No files.
     ///
+    /// Values are taken as they are: `$NAME` in one is not replaced.
+    ///
     /// ```
     /// # use image_runtime::{Image, image};
     /// const IMAGE: Image = image!(debian_slim().env({ "LANG": "C.UTF-8" }));

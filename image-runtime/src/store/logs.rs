@@ -3,7 +3,7 @@
 //!
 //! A file is a line of JSON that says whose it is, and one for each line that was printed: when, in milliseconds since 1970, by which function,
 //! in which container, and the line. A program holds the lock of its file for as long
-//! as it writes to it.
+//! as it writes to it; who removes a file holds the lock meanwhile. Files may go at any time while nobody holds theirs.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+
+use super::lock::is_at;
 
 /// How long a file may become. A program has two.
 const LONGEST: u64 = 8 << 20;
@@ -64,7 +66,7 @@ impl Log {
             Some(growing) if growing.length < LONGEST => growing,
             Some(full) => {
                 if let Some(earlier) = full.earlier.take() {
-                    fs::remove_file(earlier)?;
+                    remove(&earlier)?;
                 }
                 let earlier = Some(full.path.clone());
                 open.insert(Growing::create(&self.folder, earlier)?)
@@ -78,20 +80,22 @@ impl Log {
 impl Growing {
     fn create(folder: &Path, earlier: Option<PathBuf>) -> io::Result<Self> {
         let pid = std::process::id();
-        // Another machine, or another namespace, may have a process of the same number.
         let (path, file) = loop {
             let path = folder.join(format!("{:013}-{pid}.log", now()));
             let mut options = OpenOptions::new();
             options.create_new(true).append(true).mode(0o600);
             match options.open(&path) {
+                // Another machine, or another namespace, may have a process of the same number.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                opened => break (path, opened?),
+                opened => {
+                    if let Some(file) = locked(opened?, &path)? {
+                        break (path, file);
+                    }
+                }
             }
         };
-        // Nobody else writes to it; who finds it locked leaves it alone.
-        file.lock()?;
         let mut growing = Self {
             file,
             path,
@@ -113,6 +117,13 @@ impl Growing {
         self.length += text.len() as u64;
         self.file.write_all(text)
     }
+}
+
+/// The file with its lock, so that nobody else writes to it, and who removes files leaves it alone. Nothing where another program was
+/// quicker, and has removed it as nobody's.
+fn locked(file: File, path: &Path) -> io::Result<Option<File>> {
+    file.lock()?;
+    Ok(is_at(&file, path)?.then_some(file))
 }
 
 fn now() -> u64 {
@@ -208,6 +219,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Removes a file, unless another program was quicker.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Removes files that nobody writes to any more: those that were last written longer ago than `unused`, and the oldest while they
 /// take too much in all. Answers how many.
 pub(super) fn prune(folder: &Path, unused: Duration) -> usize {
@@ -216,11 +235,13 @@ pub(super) fn prune(folder: &Path, unused: Duration) -> usize {
         .filter_map(|path| {
             let file = File::open(&path).ok()?;
             file.try_lock().ok()?;
-            Some((path, file.metadata().ok()?))
+            let metadata = file.metadata().ok()?;
+            // It stays locked until it is decided: whoever has just made it then waits, and sees that it is gone.
+            Some((path, metadata, file))
         })
         .collect();
-    let mut size: u64 = ended.iter().map(|(_, metadata)| metadata.len()).sum();
-    ended.retain(|(path, metadata)| {
+    let mut size: u64 = ended.iter().map(|(_, metadata, _)| metadata.len()).sum();
+    ended.retain(|(path, metadata, _)| {
         let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
         let goes = size > MOST || age.is_some_and(|age| age >= unused);
         let is_gone = goes && fs::remove_file(path).is_ok();
@@ -298,5 +319,37 @@ mod tests {
         assert_eq!(prune(folder.path(), Duration::ZERO), 1);
         let mut logs = Logs::new(folder.path().to_owned());
         assert_eq!(texts(&logs.more().unwrap()), ["living"]);
+    }
+
+    #[test]
+    fn a_program_goes_on_where_another_one_has_removed_its_earlier_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(folder.path().to_owned());
+        let line = "x".repeat(1 << 20);
+        for number in 0..30 {
+            log.keep("f", "c", &format!("{number} {line}")).unwrap();
+            // It takes all but the one that is being written.
+            prune(folder.path(), Duration::ZERO);
+        }
+        let left = Logs::new(folder.path().to_owned()).more().unwrap();
+        assert!(left.last().unwrap().line.starts_with("29 "));
+    }
+
+    #[test]
+    fn a_file_that_was_removed_before_it_was_locked_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let made = File::create_new(&path).unwrap();
+        // As `prune` has it, until it has removed the file.
+        let pruned = File::open(&path).unwrap();
+        pruned.lock().unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| locked(made, &path).unwrap());
+            fs::remove_file(&path).unwrap();
+            drop(pruned);
+            assert!(waiting.join().unwrap().is_none());
+        });
+        let again = File::create_new(&path).unwrap();
+        assert!(locked(again, &path).unwrap().is_some());
     }
 }

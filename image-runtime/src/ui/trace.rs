@@ -16,12 +16,12 @@ use super::{Ui, format};
 
 /// Starts printing, where `RUST_LOG` says what and nobody takes spans and events yet.
 pub(super) fn start(ui: &Ui) {
-    let text = std::env::var("RUST_LOG").unwrap_or_default();
-    if text.trim().is_empty() || tracing::dispatcher::has_been_set() {
+    let filter = Filter::new(&std::env::var("RUST_LOG").unwrap_or_default());
+    if filter.most() == LevelFilter::OFF || tracing::dispatcher::has_been_set() {
         return;
     }
     let ui = ui.clone();
-    let printing = Printing::new(Filter::new(&text), Box::new(move |line| ui.say(line)));
+    let printing = Printing::new(filter, Box::new(move |line| ui.say(line)));
     // Whoever was quicker takes them.
     let _ = tracing::subscriber::set_global_default(printing);
 }
@@ -31,11 +31,14 @@ pub(super) fn start(ui: &Ui) {
 struct Filter(Vec<(String, LevelFilter)>);
 
 impl Filter {
-    /// What cannot be understood selects nothing.
+    /// What is empty or cannot be understood selects nothing.
     fn new(text: &str) -> Self {
         let directives = text.split(',').map(str::trim);
+        // To `tracing`, a level without a name is that of errors.
+        let directives = directives.filter(|directive| !directive.is_empty());
         let directives = directives.filter_map(|directive| {
             let (target, level) = match directive.split_once('=') {
+                Some((_, "")) => return None,
                 Some((target, level)) => (target, level.parse().ok()?),
                 None => match directive.parse() {
                     Ok(level) => ("", level),
@@ -265,14 +268,17 @@ mod tests {
 
     use super::*;
 
-    /// What is printed of some work, without times.
+    /// What is printed of some work, with words in place of times.
     fn printed(filter: &str, work: impl FnOnce()) -> Vec<String> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&lines);
         let print = move |line: String| {
             let (_, rest) = line.split_once(' ').unwrap();
-            let rest = rest.trim_start().trim_end_matches(" 0 ms");
-            told.lock().unwrap().push(rest.to_owned());
+            let rest = match rest.trim_start().rsplit_once("} ") {
+                Some((path, took)) if took.ends_with('s') => format!("{path}}} [time]"),
+                _ => rest.trim_start().to_owned(),
+            };
+            told.lock().unwrap().push(rest);
         };
         let printing = Printing::new(Filter::new(filter), Box::new(print));
         tracing::subscriber::with_default(printing, work);
@@ -300,8 +306,8 @@ mod tests {
             lines,
             [
                 "WARN image.build{image=ML}:layer.build{title=apt_install(git) layer=1a2b}: slow attempts=3",
-                "INFO image.build{image=ML}:layer.build{title=apt_install(git) layer=1a2b}",
-                "INFO image.build{image=ML}",
+                "INFO image.build{image=ML}:layer.build{title=apt_install(git) layer=1a2b} [time]",
+                "INFO image.build{image=ML} [time]",
             ]
         );
     }
@@ -319,6 +325,9 @@ mod tests {
                 ("", LevelFilter::WARN),
             ]
         );
+        for nothing in ["", " ", ",", " , ", "image_runtime=", "=?"] {
+            assert_eq!(Filter::new(nothing).most(), LevelFilter::OFF, "{nothing}");
+        }
         let lines = printed("error,image_runtime=debug", || {
             tracing::info!("seen");
             tracing::info!(target: "elsewhere", "not seen");

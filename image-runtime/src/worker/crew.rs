@@ -12,7 +12,8 @@ use super::invoke::Functions;
 use super::serve::{encode, write_frame};
 use super::tap::Tap;
 use super::{monotonic, supervise};
-use crate::protocol::{Failure, Kind, Stamp};
+use crate::protocol::{Kind, Stamp};
+use crate::spec::Failure;
 
 /// As much as a first thread has, so that a function finds the same room wherever it runs.
 const STACK: usize = 8 << 20;

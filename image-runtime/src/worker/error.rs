@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::bundle::BundleError;
 use crate::engine::{EngineError, Exit};
-use crate::protocol::{self, FrameError};
+use crate::protocol::FrameError;
 use crate::secrets::Mask;
 use crate::store::StoreError;
 
@@ -83,7 +83,7 @@ impl StartError {
 pub enum CallFailure {
     /// The worker told why.
     #[error("the function failed")]
-    Failed(protocol::Failure),
+    Failed(crate::spec::Failure),
     /// The worker ended.
     #[error("{}{}", end_text("the worker", .exit, *.memory), last_lines_text(.last_lines))]
     Died {

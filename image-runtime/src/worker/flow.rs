@@ -13,8 +13,9 @@ use super::error::CallFailure;
 use super::host::{Asked, failure};
 use super::line::Line;
 use super::output::Output;
-use crate::protocol::{Failure, FrameError, HEADER_LENGTH, Header, Kind, Stamp};
+use crate::protocol::{FrameError, HEADER_LENGTH, Header, Kind, Stamp};
 use crate::secrets::Mask;
+use crate::spec::Failure;
 
 /// How much is received at once.
 const CHUNK: usize = 128 * 1024;

@@ -9,7 +9,8 @@ use super::current::Ticket;
 use super::invoke::Functions;
 use super::supervise::this_command;
 use super::{inside, serve};
-use crate::protocol::{Failure, value};
+use crate::protocol::value;
+use crate::spec::Failure;
 
 /// What a [`Command`](crate::protocol::Command) names to have a function run: no program. The argument is the function's name.
 pub(crate) const FUNCTION: &str = "/dev/image-runtime/function";

@@ -14,8 +14,9 @@ use super::output::Output;
 use super::roster::{Listed, Member};
 use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
 use crate::gpu::Claim;
-use crate::protocol::{self, Command, Failure, Kind, RunOutcome, Stamp, value};
+use crate::protocol::{self, Command, Kind, RunOutcome, Stamp, value};
 use crate::secrets::Mask;
+use crate::spec::Failure;
 
 /// A worker that said hello and waits for requests. Dropping it closes its socket, which ends it.
 #[derive(Debug)]

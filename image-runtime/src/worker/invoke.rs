@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::current::{Ticket, run_for};
 use super::python::Interpreter;
-use crate::protocol::{Failure, value};
+use crate::protocol::value;
 use crate::registry;
-use crate::spec::{ClassSpec, FunctionSpec, Invoke, ItemSink, PythonSpec};
+use crate::spec::{ClassSpec, Failure, FunctionSpec, Invoke, ItemSink, PythonSpec};
 
 /// The functions of this program, and the runtime of those that are async.
 pub(super) struct Functions {

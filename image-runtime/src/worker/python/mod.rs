@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 
 use self::values::{Arguments, encode_tagged};
 use super::supervise;
-use crate::protocol::Failure;
+use crate::spec::Failure;
 use crate::spec::{ItemSink, PythonSpec};
 
 const DRIVER: &str = include_str!("driver.py");
