@@ -220,16 +220,17 @@ impl Builder {
         ahead: &Ahead<'_>,
     ) -> Result<bool, BuildError> {
         let layer = &image.plan.layers[index];
-        let make = async {
+        // On the heap: it is large, and one of many in the future of a build.
+        let make = Box::pin(async {
             let _lock = self.lock_layer(layer.id).await?;
             if !layer.force && self.engine.has_layer(&layer.id).await? {
                 return Ok(false);
             }
             ahead.begin(index);
-            Box::pin(self.make(image, index)).await?;
+            self.make(image, index).await?;
             self.check(image, index).await?;
             Ok(true)
-        };
+        });
         self.layers
             .get(layer.id, self.told(layer, &image.name, make))
             .await
