@@ -25,12 +25,8 @@ const WORK: [&[&str]; 6] = [
 #[test]
 fn whatever_is_killed_at_whatever_instant_loses_and_leaves_nothing() {
     let Some(world) = World::new() else { return };
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     let rounds = number(ROUNDS).unwrap_or(25);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let seed = number(SEED).unwrap_or(now.unwrap().as_secs());
-    eprintln!("{SEED}={seed} {ROUNDS}={rounds}");
-    let mut dice = Dice(seed | 1);
+    let mut dice = Dice::new();
     let mut figures = Figures::default();
 
     world.write_new();
@@ -112,18 +108,31 @@ fn send(program: &Child, signal: Signal) {
     kill_process(Pid::from_child(program), signal).unwrap();
 }
 
+/// A number that the environment says.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// Random numbers that can be repeated: xorshift.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
+    /// Begins with the seed that the environment says, or a new one, which is told.
+    pub(crate) fn new() -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let seed = number(SEED).unwrap_or(now.unwrap().as_secs());
+        eprintln!("{SEED}={seed}");
+        Self(seed | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 }

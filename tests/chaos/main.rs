@@ -6,6 +6,7 @@
     reason = "all of it is test code: a panic is a failed test"
 )]
 
+mod calls;
 mod damage;
 mod kills;
 mod left;
