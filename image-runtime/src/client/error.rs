@@ -138,6 +138,10 @@ impl CallError {
                 CallErrorKind::OutOfMemory,
                 format!("a container ran out of memory: {error}{MORE_MEMORY}"),
             ),
+            StartError::Ended { .. } => Self::new(
+                CallErrorKind::Died,
+                format!("the call was not made: {error}"),
+            ),
             StartError::Stopped(_) => Self::new(
                 CallErrorKind::Cancelled,
                 format!("the call was cancelled: {error}"),
