@@ -42,7 +42,7 @@ pub(crate) fn first_call() -> Result<Vec<Row>> {
 
 pub(crate) fn warm_call() -> Result<Vec<Row>> {
     let idle = Idle::start(&Subject::base_image()?)?;
-    let mut echo = Echo::start()?;
+    let mut echo = Echo::start(size_of::<Message>())?;
     let mut rows = Vec::new();
     for engine in ENGINES {
         let [mut debug, mut release] = Subject::both_calling(engine)?;
@@ -81,7 +81,7 @@ pub(crate) fn warm_call() -> Result<Vec<Row>> {
 }
 
 pub(crate) fn map() -> Result<Vec<Row>> {
-    let mut echo = Echo::start()?;
+    let mut echo = Echo::start(size_of::<Message>())?;
     let mut rows = Vec::new();
     for engine in ENGINES {
         let [mut debug, mut release] = Subject::both_calling(engine)?;
@@ -101,6 +101,34 @@ pub(crate) fn map() -> Result<Vec<Row>> {
             debug: ours,
             release: Some(ours_release),
             goal: 3.0,
+        });
+        debug.end()?;
+        release.end()?;
+    }
+    Ok(rows)
+}
+
+pub(crate) fn large() -> Result<Vec<Row>> {
+    let mut echo = Echo::start(LARGE)?;
+    let mut rows = Vec::new();
+    for engine in ENGINES {
+        let [mut debug, mut release] = Subject::both_calling(engine)?;
+        let [ours, ours_release, raw] = in_turn(
+            5,
+            [
+                &mut || debug.more("large"),
+                &mut || release.more("large"),
+                &mut || echo.large(),
+            ],
+        )?;
+        rows.push(Row {
+            what: "64 MiB there and back, by one call",
+            engine,
+            peer: "the same through a unix socket",
+            against: raw,
+            debug: ours,
+            release: Some(ours_release),
+            goal: 2.0,
         });
         debug.end()?;
         release.end()?;
@@ -130,23 +158,36 @@ impl Drop for Idle {
 /// How much a call without arguments and result sends, about.
 type Message = [u8; 24];
 
-/// A process that answers each message with itself. It ends when its socket closes.
+/// How much a call sends whose argument and result are large.
+const LARGE: usize = 64 << 20;
+
+/// A process that answers each message of one size with itself. It ends when its socket closes.
 struct Echo {
     child: Child,
     socket: UnixStream,
 }
 
 impl Echo {
-    fn start() -> Result<Self> {
+    fn start(size: usize) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("echo");
         let listener = UnixListener::bind(&path)?;
         let child = Command::new(std::env::current_exe()?)
             .arg("as-echo")
             .arg(&path)
+            .arg(size.to_string())
             .spawn()?;
         let (socket, _) = listener.accept()?;
         Ok(Self { child, socket })
+    }
+
+    /// How long a large message takes there and back.
+    fn large(&mut self) -> Result<std::time::Duration> {
+        let mut message = vec![7; LARGE];
+        time(|| {
+            self.socket.write_all(&message)?;
+            Ok(self.socket.read_exact(&mut message)?)
+        })
     }
 
     /// The median of a hundred rounds.
@@ -191,9 +232,11 @@ impl Drop for Echo {
 
 /// What the process of an [`Echo`] does.
 pub(crate) fn be_echo() -> Result<()> {
-    let path = std::env::args().nth(2);
-    let mut socket = UnixStream::connect(path.context("the socket's path is wanted")?)?;
-    let mut message = Message::default();
+    let mut arguments = std::env::args().skip(2);
+    let path = arguments.next().context("the socket's path is wanted")?;
+    let size = arguments.next().context("the size of messages is wanted")?;
+    let mut socket = UnixStream::connect(path)?;
+    let mut message = vec![0; size.parse()?];
     while socket.read_exact(&mut message).is_ok() {
         socket.write_all(&message)?;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use image_runtime::app;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::NOTHING;
 
@@ -131,6 +132,21 @@ async fn a_hundred_megabytes_go_and_come() {
     let size = 100 << 20;
     assert_eq!(bytes::remote(size).await.unwrap().len(), size);
     assert_eq!(count::remote(vec![7; size]).await.unwrap(), size);
+}
+
+#[app::function(image = NOTHING)]
+fn reversed(mut bytes: ByteBuf) -> ByteBuf {
+    bytes.reverse();
+    bytes
+}
+
+#[app::test]
+async fn buffers_of_bytes_cross_as_they_are() {
+    let mut bytes = ByteBuf::from(vec![0; 64 << 20]);
+    bytes[..4].copy_from_slice(&[0, 200, 255, 1]);
+    let back = reversed::remote(bytes.clone()).await.unwrap();
+    bytes.reverse();
+    assert!(back == bytes);
 }
 
 #[app::test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, bail};
 use image_runtime::{Image, app, image};
+use serde_bytes::ByteBuf;
 
 const BASE: Image = image!(debian_slim());
 
@@ -62,6 +63,11 @@ fn in_copied() {}
 #[app::function(image = BASE)]
 fn same(number: u32) -> u32 {
     number
+}
+
+#[app::function(image = BASE)]
+fn same_bytes(bytes: ByteBuf) -> ByteBuf {
+    bytes
 }
 
 /// Each call in a container of its own.
@@ -134,6 +140,18 @@ async fn map() -> Result<Duration> {
     Ok(begin.elapsed())
 }
 
+/// How long one of five calls takes that give and take 64 MiB.
+async fn large() -> Result<Duration> {
+    let mut times = [Duration::ZERO; 5];
+    let mut bytes = ByteBuf::from(vec![7; 64 << 20]);
+    for time in &mut times {
+        let begin = Instant::now();
+        bytes = same_bytes::remote(bytes).await?;
+        *time = begin.elapsed();
+    }
+    Ok(median(times))
+}
+
 #[app::function(image = STEPS)]
 fn in_steps() {}
 
@@ -146,6 +164,7 @@ async fn main() -> Result<()> {
         let way = line?;
         let took = match way.as_str() {
             "map" => map().await?,
+            "large" => large().await?,
             "cold" => cold().await?,
             "many" => many().await?,
             "hundred" => hundred().await?,
