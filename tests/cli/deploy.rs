@@ -116,6 +116,7 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
 
     let seen = world.program(&["ps"]).run().good().stderr;
     assert!(seen.contains("`kept` is deployed (process "), "{seen}");
+    assert!(seen.contains(" deployed ("), "{seen}");
     let logs = world.program(&["logs", "count"]).run().good().stdout;
     assert!(logs.contains("│ call 3"), "{logs}");
     let stopped = world.program(&["stop", "kept"]).run().good();
@@ -178,6 +179,35 @@ fn a_supervisor_that_was_killed_leaves_nothing_and_calls_go_on_without_it() {
     let ended = ended.with(1, &[words]);
     assert_nothing_left(&ended);
     assert_eq!(world.call(&["count"]).0, 1);
+}
+
+#[test]
+fn of_two_programs_that_share_containers_one_is_killed_and_the_other_goes_on() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    world.deploy();
+    let mut ticking = world.program(&["call", "tick"]).start();
+    ticking.until("│ tick 1");
+    assert_eq!(world.call(&["count"]).0, 1);
+    ticking.signal(Signal::KILL);
+    ticking.end();
+    assert_eq!(world.call(&["count"]).0, 2);
+    // What only the killed one waited for ends.
+    let ticks = || world.program(&["logs", "tick"]).run().good().stdout;
+    let (begun, mut before) = (Instant::now(), ticks());
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = ticks();
+        if now == before {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "{now}");
+        before = now;
+    }
+    let stopped = world.program(&["stop", "--all"]).run().good();
+    assert_nothing_left(&stopped);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -195,6 +196,7 @@ fn connect(folder: &Path, name: &str, role: Role) -> io::Result<Connection> {
 async fn start(role: Role, arguments: &[String]) -> Result<Ready, CallError> {
     let mut command = Command::new("/proc/self/exe");
     command
+        .arg0(std::env::args_os().next().unwrap_or_default())
         .args(arguments)
         .env(VARIABLE, role.word())
         .stdin(Stdio::null())
