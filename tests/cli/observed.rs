@@ -142,6 +142,12 @@ fn a_container_that_is_stopped_before_it_is_ready_leaves_its_calls_to_another() 
         return;
     }
     let world = World::new();
+    // A daemon keeps it beside all stores.
+    let forget = || {
+        let arguments = ["volume", "delete", "image-runtime-tests-tried"];
+        world.program(&arguments).run()
+    };
+    forget();
     let mut program = world.program(&[]).env("OBSERVED_DOES", "ask").start();
     program.until("│ making up its mind");
     let seen = world.until(|seen| seen.len() == 1);
@@ -151,6 +157,7 @@ fn a_container_that_is_stopped_before_it_is_ready_leaves_its_calls_to_another() 
     let ended = program.end().good();
     assert_eq!(ended.stdout, "ready at last\n");
     assert_nothing_left(&ended);
+    forget().good();
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn hold(number: u32) {
 /// Its first container never becomes ready.
 struct Reluctant;
 
-#[app::cls(image = NOTHING, volumes = { "/tried": Volume::from_name("tried") })]
+#[app::cls(image = NOTHING, volumes = { "/tried": Volume::from_name("image-runtime-tests-tried") })]
 impl Reluctant {
     #[enter]
     fn new() -> Self {
