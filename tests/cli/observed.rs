@@ -161,6 +161,23 @@ fn a_container_that_is_stopped_before_it_is_ready_leaves_its_calls_to_another() 
 }
 
 #[test]
+fn calls_at_the_same_time_look_for_what_is_deployed_once() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    world.program(&["deploy"]).run().good();
+    let calls = world.program(&[]).env("OBSERVED_DOES", "at once");
+    let said = calls.run().good().stderr;
+    assert_eq!(said.matches("calls go to `").count(), 1, "{said}");
+    for number in 0..5 {
+        assert!(said.contains(&format!("│ {number}")), "{said}");
+    }
+    let stopped = world.program(&["stop", "--all"]).run().good();
+    assert_nothing_left(&stopped);
+}
+
+#[test]
 fn what_runs_nothing_is_stopped_already_and_a_name_of_nothing_is_told_with_those_like_it() {
     let world = World::new();
     let stop = |name: &str| {

@@ -30,7 +30,9 @@ pub(super) async fn run(package: &'static str, printer: &Printer) -> Result<(), 
     }
     let path = std::env::current_exe().map_err(|error| Fault::Failed(error.to_string()))?;
     loop {
-        let (mut keeper, begun) = (Keeper::start(&path)?, stamp(&path));
+        // Before it starts: what is built meanwhile is another one.
+        let begun = stamp(&path);
+        let mut keeper = Keeper::start(&path)?;
         let mut is_there = true;
         loop {
             tokio::time::sleep(PAUSE).await;

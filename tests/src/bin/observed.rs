@@ -77,6 +77,14 @@ async fn main() {
                 .await
                 .expect("the program goes on");
         }
+        Ok("at once") => {
+            let calls: Vec<_> = (0..5)
+                .map(|number| say::spawn(number.to_string()))
+                .collect();
+            for call in calls {
+                call.get().await.expect("saying works");
+            }
+        }
         Ok("ask") => {
             let word = Reluctant::handle().ready.remote().await;
             println!("{}", word.expect("another container is ready"));

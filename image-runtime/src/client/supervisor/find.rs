@@ -32,6 +32,9 @@ enum Known {
 
 static KNOWN: Mutex<Known> = Mutex::new(Known::Nothing);
 
+/// Held while it is looked for: of calls that are made at the same time, one looks.
+static LOOKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A program that keeps its functions running.
 #[derive(Debug)]
 pub(crate) struct Deployed {
@@ -46,28 +49,42 @@ pub(crate) struct Deployed {
 pub(in super::super) async fn find(
     function: &FunctionSpec,
 ) -> Result<Option<Arc<Outside>>, CallError> {
-    let there = match &*known() {
-        Known::Nobody => return Ok(None),
-        Known::Somebody(outside) if !outside.is_broken() => Some(Arc::clone(outside)),
-        _ => None,
-    };
-    let Some(Supervised {
-        role,
-        events,
-        arguments,
-    }) = Host::supervised()
-    else {
+    if matches!(*known(), Known::Nobody) {
+        return Ok(None);
+    }
+    let Some(supervised) = Host::supervised() else {
         *known() = Known::Nobody;
         return Ok(None);
     };
-    if role == Role::Shared {
+    if supervised.role == Role::Shared {
         // It has nobody to whom it could say how far that is.
         let host = Host::get().await?;
         host.build(host.image_of(function)).await?;
     }
-    if there.is_some() {
-        return Ok(there);
+    if let Some(there) = there() {
+        return Ok(Some(there));
     }
+    let _looking = LOOKING.lock().await;
+    match there() {
+        Some(there) => Ok(Some(there)),
+        None => look_for(supervised).await,
+    }
+}
+
+/// The supervisor that was found, if it still makes calls.
+fn there() -> Option<Arc<Outside>> {
+    match &*known() {
+        Known::Somebody(outside) if !outside.is_broken() => Some(Arc::clone(outside)),
+        _ => None,
+    }
+}
+
+async fn look_for(supervised: Supervised) -> Result<Option<Arc<Outside>>, CallError> {
+    let Supervised {
+        role,
+        events,
+        arguments,
+    } = supervised;
     let found = match role {
         Role::Deployed(app) => {
             let (found, others) = look(role);
@@ -141,19 +158,15 @@ async fn shared(arguments: &[String]) -> Result<Option<Connection>, CallError> {
 struct Connection {
     stream: UnixStream,
     pid: i32,
-    greeting: Greeting,
+    /// Whether it is of this build, with these surroundings.
+    is_ours: bool,
 }
 
 /// The supervisor of this build, and the processes of others.
 fn look(role: Role) -> (Option<Connection>, Vec<i32>) {
-    let connections = connections(role);
-    if connections.is_empty() {
-        return (None, Vec::new());
-    }
-    let greeting = role.greeting();
-    let (ours, others): (Vec<_>, Vec<_>) = connections
+    let (ours, others): (Vec<_>, Vec<_>) = connections(role)
         .into_iter()
-        .partition(|connection| connection.greeting == greeting);
+        .partition(|connection| connection.is_ours);
     let others = others.iter().map(|connection| connection.pid).collect();
     (ours.into_iter().next(), others)
 }
@@ -161,18 +174,23 @@ fn look(role: Role) -> (Option<Connection>, Vec<i32>) {
 fn connections(role: Role) -> Vec<Connection> {
     let name = role.socket();
     let sockets = Store::existing().map_or_else(Vec::new, |store| store.sockets(&name));
+    if sockets.is_empty() {
+        return Vec::new();
+    }
+    // To find that out takes longer than to see that nobody is there.
+    let greeting = role.greeting();
     let folders = sockets.iter().filter_map(|socket| socket.parent());
     // Those that do not answer have just ended, or are about to.
     folders
-        .filter_map(|folder| connect(folder, &name, role).ok())
+        .filter_map(|folder| connect(folder, &name, &greeting).ok())
         .collect()
 }
 
-fn connect(folder: &Path, name: &str, role: Role) -> io::Result<Connection> {
+fn connect(folder: &Path, name: &str, greeting: &Greeting) -> io::Result<Connection> {
     let stream = socket_in(folder, name, |path| UnixStream::connect(path))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let said = value::encode(&role.greeting()).map_err(io::Error::other)?;
+    let said = value::encode(greeting).map_err(io::Error::other)?;
     let said = protocol::encode(Kind::Hello, 0, &[&said]).map_err(io::Error::other)?;
     io::Write::write_all(&mut &stream, &said)?;
     let Some((header, body)) = read_frame(&mut &stream)? else {
@@ -181,14 +199,14 @@ fn connect(folder: &Path, name: &str, role: Role) -> io::Result<Connection> {
     if header.kind != Kind::Hello {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let greeting = value::decode(&body).map_err(io::Error::other)?;
+    let theirs: Greeting = value::decode(&body).map_err(io::Error::other)?;
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
     Ok(Connection {
         stream,
         pid: peer.pid.as_raw_nonzero().get(),
-        greeting,
+        is_ours: theirs == *greeting,
     })
 }
 
