@@ -32,6 +32,9 @@ pub enum FrameError {
     /// More than 4 GiB.
     #[error("a value of {0} bytes does not fit into one message: at most 4 GiB do")]
     TooLong(usize),
+    /// It does not fit into memory.
+    #[error("there is no memory for a value of {0} bytes")]
+    NoMemory(usize),
 }
 
 impl Header {

@@ -1,6 +1,7 @@
 //! What host and worker say to each other over a private socket: messages, and the frames that carry them. Pure: no I/O.
 
 mod frame;
+pub mod memory;
 mod message;
 mod stamp;
 pub mod value;

@@ -3,12 +3,16 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::memory::Body;
+
 /// Encodes a value.
 ///
 /// # Errors
 /// What the value's `Serialize` says.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
-    rmp_serde::to_vec_named(value).map_err(|error| error.to_string())
+    let mut body = Body(Vec::with_capacity(128));
+    rmp_serde::encode::write_named(&mut body, value).map_err(|error| error.to_string())?;
+    Ok(body.0)
 }
 
 /// Decodes a value.

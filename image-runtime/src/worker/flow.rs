@@ -13,15 +13,12 @@ use super::error::CallFailure;
 use super::host::{Asked, failure};
 use super::line::Line;
 use super::output::Output;
-use crate::protocol::{FrameError, HEADER_LENGTH, Header, Kind, Stamp};
+use crate::protocol::{FrameError, HEADER_LENGTH, Header, Kind, Stamp, memory};
 use crate::secrets::Mask;
 use crate::spec::Failure;
 
 /// How much is received at once.
 const CHUNK: usize = 128 * 1024;
-
-/// Memory that is taken on the word of a header, before what it announces has come.
-const MOST_AT_ONCE: usize = 16 << 20;
 
 /// A frame that came.
 pub(crate) type Frame = (Header, Vec<u8>);
@@ -105,6 +102,7 @@ impl<'a> Flow<'a> {
     ) -> Result<(), FrameError> {
         let length = parts.iter().map(|part| part.len()).sum();
         let header = Header::new(kind, number, length)?;
+        memory::reserve(&mut self.outgoing, HEADER_LENGTH + length)?;
         self.outgoing.extend_from_slice(&header.to_bytes());
         for part in parts {
             self.outgoing.extend_from_slice(part);
@@ -218,11 +216,12 @@ impl Incoming {
                 };
                 let header = Header::from_bytes(*head)?;
                 self.head.clear();
-                let room = (header.length as usize).min(MOST_AT_ONCE);
-                self.body = Some((header, Vec::with_capacity(room)));
+                self.body = Some((header, Vec::new()));
             }
             if let Some((header, body)) = &mut self.body {
-                body.extend_from_slice(next(header.length as usize - body.len()));
+                let missing = header.length as usize - body.len();
+                memory::reserve(body, missing)?;
+                body.extend_from_slice(next(missing));
                 if body.len() < header.length as usize {
                     return Ok(());
                 }

@@ -14,7 +14,7 @@ use super::output::Output;
 use super::roster::{Listed, Member};
 use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
 use crate::gpu::Claim;
-use crate::protocol::{self, Command, Kind, RunOutcome, Stamp, value};
+use crate::protocol::{Command, HEADER_LENGTH, Header, Kind, RunOutcome, Stamp, value};
 use crate::secrets::Mask;
 use crate::spec::Failure;
 
@@ -266,11 +266,13 @@ impl Worker {
     ) -> Result<(Kind, Vec<u8>), CallFailure> {
         self.requests += 1;
         let number = self.requests;
-        let mut frame = protocol::encode(kind, number, parts)?;
+        let length = parts.iter().map(|part| part.len()).sum();
+        let mut head = Vec::with_capacity(2 * HEADER_LENGTH);
         if nested != 0 {
-            let before = protocol::encode(Kind::Nested, nested, &[])?;
-            frame.splice(..0, before);
+            head.extend(Header::new(Kind::Nested, nested, 0)?.to_bytes());
         }
+        head.extend(Header::new(kind, number, length)?.to_bytes());
+        let frame = [&[&*head], parts].concat();
         let Self { line, output, .. } = self;
         let answered = {
             let exchange = async {

@@ -277,7 +277,7 @@ async fn hello(
     let said = value::encode(&ours).map_err(StartError::Protocol)?;
     let said = protocol::encode(Kind::Hello, 0, &[&said])
         .map_err(|error| StartError::Protocol(error.to_string()))?;
-    line.tell(&said).await.map_err(broken)?;
+    line.tell(&[&said]).await.map_err(broken)?;
     let theirs: Hello = match line.hear().await.map_err(broken)? {
         Some((header, body)) if header.kind == Kind::Hello => {
             value::decode(&body).map_err(StartError::Protocol)?
@@ -294,7 +294,7 @@ async fn hello(
         if is_timed {
             let time = protocol::encode(Kind::Time, 0, &[]);
             let time = time.map_err(|error| StartError::Protocol(error.to_string()))?;
-            line.tell(&time).await.map_err(broken)?;
+            line.tell(&[&time]).await.map_err(broken)?;
         }
         Ok((line, asking))
     } else {

@@ -1,6 +1,6 @@
 //! The host's end of the socket to a worker: a question goes, an answer comes.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::spin::Spin;
-use crate::protocol::{HEADER_LENGTH, Header};
+use crate::protocol::{HEADER_LENGTH, Header, memory};
 
 /// How long this thread itself waits for an answer, where the last one came as soon: the kernel then switches from the one
 /// who asks to the one who answers and back, and no other thread has to be woken. Nothing else of an executor's thread runs
@@ -22,9 +22,6 @@ const SOON: Duration = Duration::from_micros(100);
 
 /// Room for an answer that is read at once.
 const SHORT: usize = 4 * 1024;
-
-/// Memory that is taken on the word of a header, before what it announces has come.
-const MOST_AT_ONCE: usize = 16 << 20;
 
 /// A socket to a worker. The runtime hears of it only while it is waited for.
 #[derive(Debug)]
@@ -56,17 +53,22 @@ impl Line {
         matches!(heard, Err(Errno::WOULDBLOCK))
     }
 
-    /// Sends a frame.
-    pub(super) async fn tell(&self, frame: &[u8]) -> io::Result<()> {
+    /// Sends frames that lie in parts.
+    pub(super) async fn tell(&self, parts: &[&[u8]]) -> io::Result<()> {
         let mut waiting = Waiting::new(&self.socket);
-        let mut rest = frame;
+        let mut parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = &mut parts[..];
+        // Empty parts are no parts.
+        IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            match send(
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            match sendmsg(
                 &self.socket,
                 rest,
-                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+                &mut SendAncillaryBuffer::default(),
+                flags,
             ) {
-                Ok(sent) => rest = &rest[sent..],
+                Ok(sent) => IoSlice::advance_slices(&mut rest, sent),
                 Err(Errno::WOULDBLOCK) => waiting.until(Interest::WRITABLE).await?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -117,10 +119,10 @@ impl Line {
             length += received;
         };
         let whole = header.length as usize;
-        let mut body = Vec::with_capacity(whole.min(MOST_AT_ONCE));
+        let mut body = Vec::new();
+        memory::reserve(&mut body, whole).map_err(io::Error::other)?;
         body.extend_from_slice(&short[HEADER_LENGTH..length]);
         while body.len() < whole {
-            body.reserve((whole - body.len()).min(MOST_AT_ONCE));
             let received = waiting
                 .received(|socket| recv(socket, spare_capacity(&mut body), RecvFlags::DONTWAIT))
                 .await?;

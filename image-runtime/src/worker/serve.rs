@@ -16,7 +16,7 @@ use super::meeting::take_over;
 use super::session::Session;
 use super::spin::Spin;
 use super::{asking, bundle, commands, inside, supervise};
-use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, value};
+use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, memory, value};
 
 /// Whether this process is a worker: somebody put the socket there for it.
 pub fn is_worker() -> bool {
@@ -177,8 +177,10 @@ pub(crate) fn read_frame(socket: &mut impl Read) -> io::Result<Option<(Header, V
     }
     let header = Header::from_bytes(header).map_err(io::Error::other)?;
     let mut body = Vec::new();
+    let length = header.length as usize;
+    memory::reserve(&mut body, length).map_err(io::Error::other)?;
     let read = socket.take(header.length.into()).read_to_end(&mut body)?;
-    Ok((read == header.length as usize).then_some((header, body)))
+    Ok((read == length).then_some((header, body)))
 }
 
 pub(super) fn write_frame(
