@@ -14,6 +14,8 @@ use crate::{cli, registry, worker};
 pub struct MainSettings {
     /// The package's name.
     pub package: &'static str,
+    /// The program's name: a package may have several.
+    pub program: &'static str,
     /// The package's directory when it was compiled.
     pub folder: &'static str,
     /// Whether the program takes our command line.
@@ -55,7 +57,7 @@ fn run(settings: MainSettings, body: Option<impl FnOnce() -> ExitCode>) -> ExitC
         worker_arguments: Some(Vec::new()),
         events: line.events(&ui),
         is_timed,
-        build: line.build_options(settings.folder),
+        build: line.build_options(&settings),
         // What is measured is what this process does.
         kept: match is_timed {
             true => Kept::Here,

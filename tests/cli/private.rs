@@ -70,6 +70,31 @@ fn a_private_image_is_pulled_with_the_login_of_its_secret() {
         .env("IMAGE_TESTS_LOGIN", "tester:sesame")
         .run()
         .good();
+    // What was built without a lock is what the lock then says; what it says of another program stays.
+    let lock = store.join("image.lock");
+    std::fs::write(
+        &lock,
+        "version = 1\n\n[[image]]\nname = \"ML\"\nprogram = \"other\"\n",
+    )
+    .unwrap();
+    let with_lock = |arguments: &[&str]| {
+        let program = private(arguments, store).env("IMAGE_LOCK", &lock);
+        program
+            .env("IMAGE_TESTS_LOGIN", "tester:sesame")
+            .run()
+            .good()
+    };
+    with_lock(&["build", "COPIED"]);
+    with_lock(&["lock"]);
+    let text = std::fs::read_to_string(&lock).unwrap();
+    for program in ["program = \"other\"", "program = \"private\""] {
+        assert!(text.contains(program), "{text}");
+    }
+    let built = with_lock(&["build", "COPIED", "--locked", "--json"]).json();
+    assert_eq!(built[0]["built"], 0, "{built}");
+    with_lock(&["lock", "--update"]);
+    let built = with_lock(&["build", "COPIED", "--json"]).json();
+    assert_eq!(built[0]["built"], 0, "{built}");
     if engine_name() == "docker" {
         // Elsewhere it lies in the folder.
         let built = private(&["build", "--json", "PRIVATE"], store).run().good();

@@ -79,6 +79,7 @@ fn expand(mut item: Item, cli: bool) -> TokenStream {
     let settings = quote! {
         #p::MainSettings {
             package: ::core::env!("CARGO_PKG_NAME"),
+            program: ::core::env!("CARGO_CRATE_NAME"),
             folder: ::core::env!("CARGO_MANIFEST_DIR"),
             cli: #cli,
         }

@@ -102,21 +102,9 @@ impl Builder {
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
         if let Some((source, python)) = self.locked_base(key, chain, image).await? {
-            // What it says of its own environment never changes.
-            let file = record(&format!("locked {}", base_layer(&source).id));
-            let mut base: ResolvedBase = match folder.read_record(&file) {
-                Some(base) => base,
-                None => {
-                    let login = self.login_of(&chain.root, image)?;
-                    let base = self
-                        .describe_base(source.clone(), login.as_ref(), image)
-                        .await?;
-                    folder.write_record(&file, &base)?;
-                    base
-                }
-            };
-            // The same packages can stand below a Python, below another, and below none.
-            (base.source, base.python) = (source, python);
+            let login = self.login_of(&chain.root, image)?;
+            let mut base = self.describe_base(source, login.as_ref(), image).await?;
+            base.python = python;
             return Ok(base);
         }
         let file = record(key);
@@ -218,39 +206,41 @@ impl Builder {
         record.base.clone()
     }
 
-    /// What a base says of its own environment. An image of a registry has to be here to tell.
+    /// What a base says of its own environment, which never changes. An image of a registry has to be here to tell it first.
     async fn describe_base(
         &self,
         source: BaseSource,
         login: Option<&Login>,
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
-        let mut config = ImageConfig::default();
-        if let BaseSource::Registry { reference, digest } = &source {
-            let mut layer = base_layer(&source);
-            layer.id = self.own_id(layer.id).await?;
-            config = self
-                .told(&layer, image, async {
-                    let _lock = self.lock_layer(layer.id).await?;
-                    let progress = |done, total| self.progress(&layer, "pulling", done, total);
-                    Ok(self
-                        .engine
-                        .pull(
-                            &new_layer(&layer, None),
-                            reference,
-                            digest,
-                            login,
-                            &progress,
-                        )
-                        .await?)
-                })
-                .await?;
-        }
-        Ok(ResolvedBase {
+        let mut base = ResolvedBase {
             source,
-            config,
+            config: ImageConfig::default(),
             python: None,
-        })
+        };
+        let BaseSource::Registry { reference, digest } = &base.source else {
+            return Ok(base);
+        };
+        let mut layer = base_layer(&base.source);
+        let (folder, file) = (self.store.bases(), record(&format!("config {}", layer.id)));
+        if let Some(config) = folder.read_record(&file) {
+            base.config = config;
+            return Ok(base);
+        }
+        layer.id = self.own_id(layer.id).await?;
+        base.config = self
+            .told(&layer, image, async {
+                let _lock = self.lock_layer(layer.id).await?;
+                let progress = |done, total| self.progress(&layer, "pulling", done, total);
+                let new = new_layer(&layer, None);
+                let pulled = self.engine.pull(&new, reference, digest, login, &progress);
+                Ok(pulled.await?)
+            })
+            .await?;
+        if !self.options.ignore_cache {
+            folder.write_record(&file, &base.config)?;
+        }
+        Ok(base)
     }
 
     async fn resolve_registry(

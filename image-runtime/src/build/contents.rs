@@ -179,7 +179,7 @@ pub fn prune(store: &Store, engine: &str, kept: &[LayerId]) -> Result<(), StoreE
 }
 
 /// Whether a layer can bring packages.
-fn changes_packages(action: &Action) -> bool {
+pub(super) fn changes_packages(action: &Action) -> bool {
     !matches!(
         action,
         Action::Base(_) | Action::CopyFiles { .. } | Action::Copy { .. } | Action::Workdir

@@ -35,7 +35,7 @@ impl Builder {
         let prepared = self.prepare(image).await?;
         let missing = self.missing(&prepared.plan).await?;
         let folder = self.store.builds();
-        let before: Option<Record> = folder.read_record(&file(image, &prepared.name));
+        let before: Option<Record> = folder.read_record(&self.build_file(image, &prepared.name));
         let now = prepared.listings();
         let listing = |digest: &Digest| match now.get(digest) {
             Some(trees) => Some(listing(trees)),
@@ -57,6 +57,14 @@ impl Builder {
         Ok(explain(&prepared.plan, &known))
     }
 
+    /// The record of an image: of a package, a program of it, and a name.
+    fn build_file(&self, image: Image, name: &str) -> String {
+        let mut encoder = Encoder::new("image-runtime build 1");
+        let package = image.spec().place.manifest_dir;
+        encoder.text(package).text(self.options.program).text(name);
+        format!("{}.json", encoder.finish())
+    }
+
     /// Remembers what a built image is, for the next time that is asked.
     pub(super) fn note_build(&self, image: Image, prepared: &Prepared) {
         if self.options.ignore_cache {
@@ -67,7 +75,7 @@ impl Builder {
             image: prepared.name.clone(),
             steps: prepared.plan.steps.clone(),
         };
-        let (folder, file) = (self.store.builds(), file(image, &prepared.name));
+        let (folder, file) = (self.store.builds(), self.build_file(image, &prepared.name));
         if folder
             .read_record(&file)
             .is_some_and(|known: Record| known == record)
@@ -120,13 +128,6 @@ pub fn prune(store: &Store) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// The record of an image: of a package and a name.
-fn file(image: Image, name: &str) -> String {
-    let mut encoder = Encoder::new("image-runtime build 1");
-    encoder.text(image.spec().place.manifest_dir).text(name);
-    format!("{}.json", encoder.finish())
 }
 
 impl Prepared {

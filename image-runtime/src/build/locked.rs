@@ -102,7 +102,12 @@ impl Builder {
             return Ok(());
         };
         let base = image.base.as_ref().map(|(key, _)| key.as_str());
-        let fitting = lock.fit(&image.locked_as, base, &image.plan, self.exact());
+        let fitting = lock.fit(
+            (self.options.program, &image.locked_as),
+            base,
+            &image.plan,
+            self.exact(),
+        );
         let fitting = fitting.map_err(|source| BuildError::Lock {
             path: self.lock_path(),
             source,
@@ -233,7 +238,15 @@ impl Builder {
         }
         let bases = bases.into_iter();
         let bases = bases.map(|(of, is)| LockedBase { of, is }).collect();
-        Ok(Lockfile::new(bases, locked.into_values().collect()).text())
+        let lock = Lockfile::new(bases, locked.into_values().collect());
+        // One that cannot be read holds nothing of other programs either.
+        let other = std::fs::read_to_string(self.lock_path()).ok();
+        let other = other.and_then(|text| Lockfile::parse(&text).ok());
+        let lock = match other {
+            Some(other) => lock.with_others(other, self.options.program),
+            None => lock,
+        };
+        Ok(lock.text())
     }
 
     /// What an image holds, and what those stages hold that it copies from. They are made where they are missing: nobody else
@@ -272,8 +285,10 @@ impl Builder {
     }
 
     async fn locked(&self, image: &Prepared) -> Result<LockedImage, BuildError> {
+        let program = self.options.program;
         let mut locked = LockedImage {
             name: image.locked_as.clone(),
+            program: (!program.is_empty()).then(|| program.to_owned()),
             base: image.base.as_ref().map(|(key, _)| key.clone()),
             tools: BTreeMap::new(),
             steps: Vec::new(),

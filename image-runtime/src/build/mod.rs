@@ -67,10 +67,14 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build every layer, whether it exists or not, and replace it.
     pub no_cache: bool,
+    /// Build every layer that may bring other packages today, and those above, and replace them.
+    pub renew: bool,
     /// Build every layer, and leave those that exist as they are.
     pub ignore_cache: bool,
     /// How `image.lock` is used.
     pub lock: LockUse,
+    /// The program, as `image.lock` tells it from others of its package.
+    pub program: &'static str,
     /// The directory of the package, where that lies.
     pub folder: &'static str,
     /// How many bytes all layers may take after a build: those that were not used for the longest time go.

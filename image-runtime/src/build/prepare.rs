@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::future::{BoxFuture, join_all, try_join_all};
 
-use super::{BuildError, Builder, Prepared, base};
+use super::contents::changes_packages;
+use super::{BuildError, BuildOptions, Builder, Prepared, base};
 use crate::context::Tree;
 use crate::plan::{Chain, Expanded, Part, Plan, expand, lower};
 use crate::spec::dockerfile::MountKind;
@@ -92,10 +93,16 @@ impl Builder {
             let copied = copied.get(&step).map(|files| files.digest);
             copied.unwrap_or_else(|| *trees[&step].digest())
         });
-        if self.options.no_cache {
-            for layer in &mut plan.layers {
-                layer.force = true;
-            }
+        let layers = plan.layers.iter();
+        let stay = match self.options {
+            BuildOptions { no_cache: true, .. } => 0,
+            BuildOptions { renew: true, .. } => layers
+                .take_while(|layer| !changes_packages(&layer.action))
+                .count(),
+            _ => layers.len(),
+        };
+        for layer in &mut plan.layers[stay..] {
+            layer.force = true;
         }
         self.pass(&mut plan).await?;
         let added = self.added(chain).await?;

@@ -36,6 +36,7 @@ use timings::Timings;
 
 use crate::build::{BuildOptions, LockUse};
 use crate::client::{CallError, Host, runtime};
+use crate::entry::MainSettings;
 use crate::event::Events;
 use crate::ui::Ui;
 
@@ -120,10 +121,11 @@ impl Line {
     }
 
     /// How images are to be built.
-    pub(crate) fn build_options(&self, folder: &'static str) -> BuildOptions {
+    pub(crate) fn build_options(&self, settings: &MainSettings) -> BuildOptions {
         let locked = std::env::var(LOCKED_VARIABLE).is_ok_and(|value| value == "1");
         let options = BuildOptions {
-            folder,
+            program: settings.program,
+            folder: settings.folder,
             lock: if locked {
                 LockUse::Exact
             } else {
@@ -145,7 +147,7 @@ impl Line {
             },
             Some(Verb::Lock(lock)) => BuildOptions {
                 pull: lock.update,
-                no_cache: lock.update,
+                renew: lock.update,
                 lock: if lock.update {
                     LockUse::Ignored
                 } else {

@@ -45,7 +45,7 @@ pub enum Reason {
     },
     /// Only the layer below is another one, or is built.
     Below,
-    /// It was there at the last build, and was removed or damaged.
+    /// It was there at the last build, and was removed or damaged, or what it stands on was replaced.
     Removed,
     /// All that people write is the same: another version of this library identifies it in another way.
     Identified,

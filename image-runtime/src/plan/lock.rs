@@ -19,7 +19,7 @@ pub const LOCK_FILE: &str = "image.lock";
 /// The format that is written and read.
 const VERSION: u32 = 1;
 
-/// What the images of a program hold.
+/// What the images of the programs of a package hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockfile {
     version: u32,
@@ -46,6 +46,9 @@ pub struct LockedBase {
 pub struct LockedImage {
     /// What people call it.
     pub name: String,
+    /// The program that has it. Where none is told, whichever has such an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// The base that it stands on; of `scratch()`, none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
@@ -253,6 +256,24 @@ impl Lockfile {
         }
     }
 
+    /// The same, with what another lock holds of other programs.
+    pub fn with_others(mut self, other: Self, program: &str) -> Self {
+        let is_other =
+            |image: &LockedImage| image.program.as_deref().is_some_and(|of| of != program);
+        let others: Vec<_> = other.images.into_iter().filter(is_other).collect();
+        if others.is_empty() {
+            return self;
+        }
+        self.images.extend(others);
+        self.images
+            .sort_by(|one, two| (&one.name, &one.program).cmp(&(&two.name, &two.program)));
+        let bases = other.bases.into_iter();
+        let bases: Vec<_> = bases.filter(|base| self.base(&base.of).is_none()).collect();
+        self.bases.extend(bases);
+        self.bases.sort_by(|one, two| one.of.cmp(&two.of));
+        self
+    }
+
     /// Reads the text of the file.
     ///
     /// # Errors
@@ -288,12 +309,15 @@ impl Lockfile {
     /// [`LockError::Misfit`], where `exact`.
     pub fn fit(
         &self,
-        image: &str,
+        (program, image): (&str, &str),
         base: Option<&str>,
         plan: &Plan,
         exact: bool,
     ) -> Result<Vec<Option<Holdings>>, LockError> {
-        let mut known = self.images.iter().find(|known| known.name == image);
+        let is_it = |known: &&LockedImage| {
+            known.name == image && known.program.as_deref().is_none_or(|of| of == program)
+        };
+        let mut known = self.images.iter().find(is_it);
         let mut faults = Vec::new();
         match known {
             None => faults.push("it is not in it".to_owned()),

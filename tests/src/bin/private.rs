@@ -13,12 +13,16 @@ const BY_VARIABLE: Image = image!(
     )
     .workdir("/")
 );
+const COPIED: Image = image!(PRIVATE.copy_local_file("Cargo.toml", "/copied"));
 const NOTHING: Image = image!(scratch().copy_local_file("Cargo.toml", "/Cargo.toml"));
 
 #[app::function(image = PRIVATE)]
 fn read() -> std::io::Result<String> {
     std::fs::read_to_string("/Cargo.toml")
 }
+
+#[app::function(image = COPIED)]
+fn copied() {}
 
 #[app::function(image = BY_VARIABLE)]
 fn by_variable() {}

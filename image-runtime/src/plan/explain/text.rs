@@ -37,7 +37,9 @@ impl fmt::Display for Reason {
                 f.write_str(&changes.join("; "))
             }
             Self::Below => f.write_str("a layer below it is built"),
-            Self::Removed => f.write_str("it was removed or damaged since it was built"),
+            Self::Removed => {
+                f.write_str("it or what it stands on was removed, damaged or built anew since")
+            }
             Self::Identified => {
                 f.write_str("another version of image-runtime built it in another way")
             }

@@ -1,10 +1,8 @@
 //! What a lock must be besides well-formed: people edit it, and nothing that they write may be passed over in silence.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
-use super::{Holdings, Lockfile, PythonPackage};
+use super::{Holdings, LockedImage, Lockfile, PythonPackage};
 use crate::plan::normalized;
 
 /// Checks a lock against the value that it was read from.
@@ -13,8 +11,18 @@ pub(super) fn all(lock: &Lockfile, read: &Value) -> Result<(), String> {
     if let Some(place) = unknown(read, &written) {
         return Err(format!("`{place}` is nothing that a lock says"));
     }
-    once("base", lock.bases.iter().map(|base| base.of.as_str()))?;
-    once("image", lock.images.iter().map(|image| image.name.as_str()))?;
+    once(
+        "base",
+        &lock.bases,
+        |one, two| one.of == two.of,
+        |base| &base.of,
+    )?;
+    // One without a program is that of every program.
+    let is_same = |one: &LockedImage, two: &LockedImage| {
+        one.name == two.name
+            && (one.program == two.program || one.program.is_none() || two.program.is_none())
+    };
+    once("image", &lock.images, is_same, |image| &image.name)?;
     for image in &lock.images {
         for step in &image.steps {
             holdings(&step.holds).map_err(|fault| {
@@ -50,11 +58,15 @@ fn unknown(read: &Value, understood: &Value) -> Option<String> {
     }
 }
 
-fn once<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name) {
-            return Err(format!("{what} `{name}` is in it twice"));
+fn once<T>(
+    what: &str,
+    all: &[T],
+    is_same: impl Fn(&T, &T) -> bool,
+    name: impl Fn(&T) -> &String,
+) -> Result<(), String> {
+    for (index, one) in all.iter().enumerate() {
+        if all[..index].iter().any(|two| is_same(one, two)) {
+            return Err(format!("{what} `{}` is in it twice", name(one)));
         }
     }
     Ok(())

@@ -75,6 +75,7 @@ fn locked() -> Lockfile {
         is: is.as_object().unwrap().clone(),
     };
     let image = LockedImage {
+        program: Some("app".into()),
         name: "ML".into(),
         base: Some(base_of.of.clone()),
         tools: [("uv".to_owned(), "0.13.9".to_owned())].into(),
@@ -150,7 +151,7 @@ fn an_edit_that_nothing_would_come_of_is_an_error_that_names_it() {
     }
     let edited = text.replace("uv = \"0.13.9\"", "uv = \"0.1\"");
     let lock = Lockfile::parse(&edited).unwrap();
-    let error = lock.fit("ML", BASE, &plan(&ML), true).unwrap_err();
+    let error = lock.fit(("app", "ML"), BASE, &plan(&ML), true).unwrap_err();
     let told = "tool `uv` is 0.13.9, and 0.1 is locked";
     assert!(error.to_string().contains(told), "{error}");
 }
@@ -189,7 +190,7 @@ fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
     ]);
     static SHORTER: ImageSpec = image(&[apt_install(&["git"]).step()]);
     let lock = locked();
-    let fitting = lock.fit("ML", BASE, &plan(&ML), true).unwrap();
+    let fitting = lock.fit(("app", "ML"), BASE, &plan(&ML), true).unwrap();
     let brings: Vec<_> = fitting
         .iter()
         .map(|holds| holds.as_ref().map(Holdings::is_empty))
@@ -197,20 +198,22 @@ fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
     assert_eq!(brings, [None, Some(false), Some(true), Some(false)]);
     let misfits = [("ML", &CHANGED), ("ML", &SHORTER), ("PLOT", &ML)];
     let misfits = misfits.map(|(name, spec)| {
-        lock.fit(name, BASE, &plan(spec), true)
+        lock.fit(("app", name), BASE, &plan(spec), true)
             .unwrap_err()
             .to_string()
     });
     insta::assert_snapshot!(misfits.join("\n\n"));
-    let other = lock.fit("ML", Some("registry debian:12"), &plan(&ML), true);
+    let other = lock.fit(("app", "ML"), Some("registry debian:12"), &plan(&ML), true);
     let other = other.unwrap_err().to_string();
     let told = "it stands on base `registry debian:12`, and is locked on base `debian \"2024.10\"`";
     assert!(other.contains(told), "{other}");
     // Where it need not be exact, what fits is kept.
-    let kept = lock.fit("ML", BASE, &plan(&CHANGED), false).unwrap();
+    let kept = lock
+        .fit(("app", "ML"), BASE, &plan(&CHANGED), false)
+        .unwrap();
     assert_eq!(kept.iter().filter(|holds| holds.is_some()).count(), 1);
     // On another base, steps bring other things.
-    let kept = lock.fit("ML", None, &plan(&ML), false).unwrap();
+    let kept = lock.fit(("app", "ML"), None, &plan(&ML), false).unwrap();
     assert!(kept.iter().all(Option::is_none));
 }
 
@@ -235,6 +238,38 @@ fn the_same_versions_are_not_enough_where_hashes_are_locked() {
     // Of what is locked without hashes, there is nothing to compare.
     assert!(locked.has_hashes_of(&holds(&[])));
     assert!(!Holdings::default().has_hashes_of(&locked));
+}
+
+#[test]
+fn what_other_programs_lock_stays_and_is_not_taken_for_ones_own() {
+    let of = |program: &str, base: &str| {
+        let mut lock = locked();
+        lock.images[0].program = Some(program.to_owned());
+        lock.bases[0].of = base.to_owned();
+        lock
+    };
+    let both = of("app", "b").with_others(of("other", "a"), "app");
+    let images: Vec<_> = both
+        .images
+        .iter()
+        .map(|image| image.program.as_deref())
+        .collect();
+    let bases: Vec<_> = both.bases.iter().map(|base| &*base.of).collect();
+    assert_eq!(
+        (images, bases),
+        (vec![Some("app"), Some("other")], vec!["a", "b"])
+    );
+    assert_eq!(Lockfile::parse(&both.text()), Ok(both.clone()));
+    // Its own are what they are now.
+    let own = Lockfile::new(Vec::new(), Vec::new()).with_others(both, "app");
+    assert_eq!(own.images.len(), 1);
+    let stranger = own.fit(("app", "ML"), BASE, &plan(&ML), true);
+    assert!(
+        stranger
+            .unwrap_err()
+            .to_string()
+            .contains("it is not in it")
+    );
 }
 
 #[test]
