@@ -3,6 +3,8 @@
 use image_runtime::{Image, app, image};
 
 const BASE: Image = image!(debian_slim(python_version = "3.11"));
+/// The very one that the suite has, too.
+const EXACT: Image = image!(debian_slim(python_version = "3.11.2"));
 const FILES: Image = image!(BASE.pip_install_from_requirements("functions/data/requirements.txt"));
 const PROJECT: Image = image!(BASE.pip_install_from_pyproject(
     "functions/data/project/pyproject.toml",
@@ -39,6 +41,11 @@ fn python(line: &str) -> String {
         .to_owned()
 }
 
+#[app::function(image = EXACT)]
+fn in_exact(line: &str) -> String {
+    python(line)
+}
+
 #[app::function(image = FILES)]
 fn in_files(line: &str) -> String {
     python(line)
@@ -68,6 +75,12 @@ fn in_options(line: &str) -> String {
 const LIST: &str = "from importlib.metadata import distributions as d
 names = ('six', 'idna', 'toolz', 'tomli', 'sample', 'loose', 'missing')
 print(*sorted(f'{p.name}=={p.version}' for p in d() if p.name in names))";
+
+#[app::test]
+async fn an_exact_version_is_the_one_that_runs() {
+    let version = "import platform; print(platform.python_version())";
+    assert_eq!(in_exact::remote(version).await.unwrap(), "3.11.2");
+}
 
 #[app::test]
 async fn a_requirements_file_is_installed_with_all_that_it_includes() {

@@ -297,8 +297,7 @@ impl Builder {
             )) => error,
             Err(error) => return Err(error),
         };
-        let has = python::suite_series(suite);
-        if !python.pinned && python.series == has {
+        if python::suite_has(suite, &python) {
             let source = self
                 .take_archive(suite, true, &reference, image, &why)
                 .await?;
@@ -309,8 +308,8 @@ impl Builder {
             BuildError::Standalone { asked, source } => BuildError::Python {
                 asked,
                 suite: suite.into(),
-                has: has.into(),
-                accepted: builder.series.contains(&has),
+                has: python::suite_version(suite).into(),
+                accepted: builder.series.contains(&python::suite_series(suite)),
                 reference,
                 source,
             },
@@ -336,7 +335,7 @@ impl Builder {
             .await
             .map_err(|source| BuildError::debian(suite, source))?;
         let own_python = if python {
-            format!(", with its own Python {has}")
+            format!(", with its own Python {}", python::suite_version(suite))
         } else {
             String::new()
         };

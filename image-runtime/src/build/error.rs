@@ -113,9 +113,9 @@ pub enum BuildError {
         asked: String,
         /// The suite.
         suite: String,
-        /// The series the suite has.
+        /// The version the suite has.
         has: String,
-        /// Whether the builder version takes that series.
+        /// Whether the builder version takes its series.
         accepted: bool,
         /// The image that would have it.
         reference: String,
@@ -252,7 +252,8 @@ pub struct StepFailed {
 
 fn python_help(has: &str, accepted: bool) -> String {
     if accepted {
-        format!("write `python_version = \"{has}\"`")
+        let series = has.rsplit_once('.').map_or(has, |(series, _)| series);
+        format!("write `python_version = \"{series}\"`")
     } else {
         "leave `builder_version` out, or write one whose Debian has a Python that it takes".into()
     }

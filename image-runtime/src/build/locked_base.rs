@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::base::{architecture, archived, package_list};
 use super::{BuildError, Builder};
 use crate::base::debian;
+use crate::base::python::suite_has;
 use crate::plan::{BaseSource, Chain, LockedBase, ResolvedBase, Root, StandalonePython};
 use crate::store::Store;
 
@@ -174,8 +175,10 @@ fn fits(
                 python: asked,
             },
         ) => {
-            let own = asked.filter(|_| has_own_python).map(|asked| asked.series);
-            suite == builder.suite && python.as_deref() == own
+            let own = asked.filter(|_| has_own_python);
+            suite == builder.suite
+                && python.as_deref() == own.map(|asked| asked.series)
+                && own.is_none_or(|asked| suite_has(suite, &asked))
         }
         (_, Root::Scratch) => false,
     };

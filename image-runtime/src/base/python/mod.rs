@@ -4,12 +4,30 @@ mod listing;
 mod name;
 pub mod standalone;
 
+use crate::spec::base::PythonVersion;
+
+/// The version of a suite's `python3` package: a stable suite keeps it, and mends it without another number.
+pub fn suite_version(suite: &str) -> &'static str {
+    match suite {
+        "bullseye" => "3.9.2",
+        "bookworm" => "3.11.2",
+        _ => "3.13.5",
+    }
+}
+
 /// The series of a suite's `python3` package.
 pub fn suite_series(suite: &str) -> &'static str {
-    match suite {
-        "bullseye" => "3.9",
-        "bookworm" => "3.11",
-        _ => "3.13",
+    let version = suite_version(suite);
+    version
+        .rsplit_once('.')
+        .map_or(version, |(series, _)| series)
+}
+
+/// Whether a suite's `python3` is the one that is asked for.
+pub fn suite_has(suite: &str, asked: &PythonVersion) -> bool {
+    match asked.pinned {
+        true => asked.exact == suite_version(suite),
+        false => asked.series == suite_series(suite),
     }
 }
 
