@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -108,6 +109,29 @@ pub(crate) fn map() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+pub(crate) fn idle() -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for engine in ENGINES {
+        let [mut debug, mut release] = Subject::both_calling(engine)?;
+        let [ours, ours_release] = in_turn(
+            3,
+            [&mut || debug.more("idle"), &mut || release.more("idle")],
+        )?;
+        rows.push(Row {
+            what: "a worker between two calls, where 1 000 of 1 ms wait for 8 containers",
+            engine,
+            peer: "the goal",
+            against: Duration::from_micros(100),
+            debug: ours,
+            release: Some(ours_release),
+            goal: 1.0,
+        });
+        debug.end()?;
+        release.end()?;
+    }
+    Ok(rows)
+}
+
 pub(crate) fn large() -> Result<Vec<Row>> {
     let mut echo = Echo::start(LARGE)?;
     let mut rows = Vec::new();
@@ -182,7 +206,7 @@ impl Echo {
     }
 
     /// How long a large message takes there and back.
-    fn large(&mut self) -> Result<std::time::Duration> {
+    fn large(&mut self) -> Result<Duration> {
         let mut message = vec![7; LARGE];
         time(|| {
             self.socket.write_all(&message)?;
@@ -191,7 +215,7 @@ impl Echo {
     }
 
     /// The median of a hundred rounds.
-    fn hundred(&mut self) -> Result<std::time::Duration> {
+    fn hundred(&mut self) -> Result<Duration> {
         let mut message = Message::default();
         let [median] = in_turn(
             100,
@@ -206,7 +230,7 @@ impl Echo {
     }
 
     /// How long ten thousand rounds take that do not wait for each other.
-    fn ten_thousand(&mut self) -> Result<std::time::Duration> {
+    fn ten_thousand(&mut self) -> Result<Duration> {
         const COUNT: usize = 10_000;
         let mut writer = self.socket.try_clone()?;
         time(|| {

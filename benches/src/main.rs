@@ -19,7 +19,7 @@ use measure::Row;
 /// A measurement: its name on the command line, and what it gives.
 type Measurement = (&'static str, fn() -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 11] = [
+const MEASUREMENTS: [Measurement; 12] = [
     ("build", build::second_build),
     ("ten-images", build::ten_images),
     ("first-call", call::first_call),
@@ -28,6 +28,7 @@ const MEASUREMENTS: [Measurement; 11] = [
     ("chain", chain::of_packages),
     ("edited", edited::one_of_many),
     ("map", call::map),
+    ("idle", call::idle),
     ("large", call::large),
     ("base", base::from_the_archive),
     ("compile", compile::clean_and_edited),

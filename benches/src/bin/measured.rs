@@ -1,6 +1,7 @@
 //! The program that is measured: what a user would write. Its command line builds. Its body makes one call, then what each
 //! line of standard input asks for, and prints how long that took, in nanoseconds.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, bail};
@@ -84,10 +85,23 @@ fn begun() -> SystemTime {
     now
 }
 
+/// A call that a process works on: which process, when the call began, and when it ended.
+type Seen = (SystemTime, Duration, Duration);
+
+#[app::function(image = BASE, max_containers = 8)]
+fn seen(_number: u32) -> Seen {
+    static PROCESS: LazyLock<(SystemTime, Instant)> =
+        LazyLock::new(|| (SystemTime::now(), Instant::now()));
+    let (process, since) = *PROCESS;
+    let begun = since.elapsed();
+    std::thread::sleep(Duration::from_millis(1));
+    (process, begun, since.elapsed())
+}
+
 /// The middle one.
-fn median<const N: usize>(mut times: [Duration; N]) -> Duration {
+fn median(times: &mut [Duration]) -> Duration {
     times.sort();
-    times[N / 2]
+    times[times.len() / 2]
 }
 
 /// How long one of a hundred warm calls takes.
@@ -101,7 +115,7 @@ async fn warm(way: &str) -> Result<Duration> {
         }
         *time = begin.elapsed();
     }
-    Ok(median(times))
+    Ok(median(&mut times))
 }
 
 /// How long one of ten calls takes that find no container.
@@ -112,7 +126,20 @@ async fn cold() -> Result<Duration> {
         fresh::remote(0).await?;
         *time = begin.elapsed();
     }
-    Ok(median(times))
+    Ok(median(&mut times))
+}
+
+/// How long a process waits between two calls where a thousand wait for eight processes.
+async fn idle() -> Result<Duration> {
+    // The first time, they start.
+    seen::map(0..1_000).try_collect().await?;
+    let mut all = seen::map(0..1_000).try_collect().await?;
+    all.sort();
+    let following = all.windows(2).filter(|calls| calls[0].0 == calls[1].0);
+    let mut between: Vec<_> = following
+        .map(|calls| calls[1].1.saturating_sub(calls[0].2))
+        .collect();
+    Ok(median(&mut between))
 }
 
 /// How long a call takes where five hundred wait that need a container each.
@@ -149,7 +176,7 @@ async fn large() -> Result<Duration> {
         bytes = same_bytes::remote(bytes).await?;
         *time = begin.elapsed();
     }
-    Ok(median(times))
+    Ok(median(&mut times))
 }
 
 #[app::function(image = STEPS)]
@@ -166,6 +193,7 @@ async fn main() -> Result<()> {
             "map" => map().await?,
             "large" => large().await?,
             "cold" => cold().await?,
+            "idle" => idle().await?,
             "many" => many().await?,
             "hundred" => hundred().await?,
             "await" | "blocking" => warm(&way).await?,
