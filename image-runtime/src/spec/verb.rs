@@ -248,6 +248,8 @@ verbs! {
 
     /// `.run_commands("make", "make install")`: each through `/bin/sh -c`, in order, while building; stops at the first failure.
     ///
+    /// They run as root, whichever `USER` the image has: that is who later `RUN` instructions and functions are.
+    ///
     /// ```
     /// # use image_runtime::{Image, image};
     /// const IMAGE: Image = image!(debian_slim().run_commands("echo ready > /etc/motd"));
