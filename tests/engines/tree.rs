@@ -1,7 +1,7 @@
 //! Trees of files to put into layers.
 
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use image_runtime::engine::{Entry, EntryKind, FileSink, FileSource};
