@@ -84,7 +84,7 @@ pub(crate) fn one_of_many() -> Result<Vec<Row>> {
         second_release,
         against,
     ] = in_turn(
-        5,
+        3,
         [
             &mut || edited(&mut first_debug),
             &mut || edited(&mut first_release),
