@@ -37,7 +37,8 @@ impl Subject {
     fn build(engine: &'static str, folder: &str, profile: &str) -> Result<Self> {
         let here = std::env::current_exe()?;
         let target = here.ancestors().nth(2).context("a target folder")?;
-        run(Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
             .args([
                 "build",
                 "--quiet",
@@ -48,7 +49,16 @@ impl Subject {
             ])
             .arg("--target-dir")
             .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR")))?;
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What `cargo run` says of this package: build scripts that look at such variables would run anew, and all that depends on
+        // them would be compiled anew, here and in the next `cargo run`.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+                cargo.env_remove(name);
+            }
+        }
+        run(&mut cargo)?;
         Ok(Self {
             program: target.join(folder).join("measured"),
             engine,

@@ -43,6 +43,7 @@ on_every_engine! {
         entries_arrive_as_they_were_given
         files_are_put_over_those_below
         directories_that_are_there_stay_as_they_are
+        new_directories_go_into_those_that_are_there
         a_directory_that_is_a_link_is_followed
         a_file_is_never_put_over_a_directory
         files_are_put_where_a_layer_removed_some

@@ -1,7 +1,7 @@
 //! Trees of files to put into layers.
 
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use image_runtime::engine::{Entry, EntryKind, FileSink, FileSource};
@@ -85,6 +85,10 @@ pub(crate) fn fifo(path: &str) -> Item {
 }
 
 impl FileSource for Tree {
+    fn entries(&self) -> Option<Vec<Entry>> {
+        Some(self.0.iter().map(|item| item.entry.clone()).collect())
+    }
+
     fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
         self.0
             .iter()
@@ -154,9 +158,4 @@ pub(crate) fn small_system() -> Tree {
         }
     }
     Tree(items)
-}
-
-/// Content of any announced size that is not held in memory.
-pub(crate) fn zeros() -> impl Read {
-    io::repeat(0)
 }

@@ -6,7 +6,7 @@ use super::args::Logs;
 use super::printer::Printer;
 use super::{Fault, list, names_help};
 use crate::client::is_of;
-use crate::export::time;
+use crate::engine::rfc3339;
 use crate::store::{LogLine, Store};
 
 /// How often to look whether something was printed.
@@ -67,6 +67,6 @@ fn text(line: &LogLine) -> String {
     } = line;
     format!(
         "{} {function}/{container} │ {printed}",
-        time(line.at_ms / 1000)
+        rfc3339(line.at_ms / 1000)
     )
 }

@@ -44,24 +44,42 @@ impl TreeSource {
     }
 }
 
-impl FileSource for TreeSource {
-    fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
+impl TreeSource {
+    /// The directories down to the target.
+    fn above(&self) -> impl Iterator<Item = Entry> {
         let mut above: Vec<_> = self.target.ancestors().collect();
         // The last one is the root, which is there.
         above.pop();
-        for directory in above.into_iter().rev() {
-            let entry = entry(directory.to_owned(), 0o755, EntryKind::Directory);
-            sink.add(&entry, &mut io::empty())?;
+        above
+            .into_iter()
+            .rev()
+            .map(|directory| entry(directory.to_owned(), 0o755, EntryKind::Directory))
+    }
+
+    fn entry_of(&self, node: &Node) -> Entry {
+        let kind = match &node.kind {
+            NodeKind::Directory => EntryKind::Directory,
+            NodeKind::File { size, .. } => EntryKind::File { size: *size },
+            NodeKind::Symlink { target } => EntryKind::Symlink {
+                target: target.clone(),
+            },
+        };
+        entry(self.target.join(&node.path), node.mode, kind)
+    }
+}
+
+impl FileSource for TreeSource {
+    fn entries(&self) -> Option<Vec<Entry>> {
+        let nodes = self.nodes.iter().map(|node| self.entry_of(node));
+        Some(self.above().chain(nodes).collect())
+    }
+
+    fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
+        for directory in self.above() {
+            sink.add(&directory, &mut io::empty())?;
         }
         for node in self.nodes.iter() {
-            let kind = match &node.kind {
-                NodeKind::Directory => EntryKind::Directory,
-                NodeKind::File { size, .. } => EntryKind::File { size: *size },
-                NodeKind::Symlink { target } => EntryKind::Symlink {
-                    target: target.clone(),
-                },
-            };
-            let entry = entry(self.target.join(&node.path), node.mode, kind);
+            let entry = self.entry_of(node);
             if let NodeKind::File { digest, size } = node.kind {
                 let mut content = Content::open(self.root.local(&node.path), digest, size)?;
                 sink.add(&entry, &mut content)?;

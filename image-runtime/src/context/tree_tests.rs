@@ -79,7 +79,10 @@ impl FileSink for Given {
 
 fn give(tree: &Tree, target: &str) -> Given {
     let mut given = Given::default();
-    tree.source(target).walk(&mut given).unwrap();
+    let source = tree.source(target);
+    let told = source.entries().unwrap();
+    source.walk(&mut given).unwrap();
+    assert_eq!(told, given.entries);
     given
 }
 

@@ -62,6 +62,11 @@ pub trait FileSink {
 
 /// A tree of files that can be walked once. The walk runs on a thread where blocking is allowed.
 pub trait FileSource: Send {
+    /// All entries that the walk will give, in its order; nothing where only the walk tells.
+    fn entries(&self) -> Option<Vec<Entry>> {
+        None
+    }
+
     /// Gives every entry to the sink.
     ///
     /// # Errors

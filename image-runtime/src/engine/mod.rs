@@ -13,6 +13,7 @@ mod limits;
 mod owner;
 mod packed;
 mod packing;
+mod rfc3339;
 mod select;
 mod tail;
 
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
+pub(crate) use rfc3339::rfc3339;
 pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
 
 use crate::digest::LayerId;

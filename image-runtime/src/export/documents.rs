@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::engine::PackedLayer;
+use crate::engine::{PackedLayer, rfc3339};
 use crate::plan::{Config, Healthcheck};
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-
-/// The end of the year 9999: later times have no text.
-const LATEST: u64 = 253_402_300_799;
 
 /// The documents of one image, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +98,7 @@ impl Documents {
         let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
         let file = ImageFile {
             // When it was really made is not the same everywhere.
-            created: time(newest),
+            created: rfc3339(newest),
             architecture,
             os,
             config: Surroundings {
@@ -132,7 +129,7 @@ impl Documents {
             history: layers
                 .iter()
                 .map(|layer| History {
-                    created: time(layer.newest),
+                    created: rfc3339(layer.newest),
                     created_by: &layer.title,
                     comment: "image-runtime",
                 })
@@ -185,45 +182,9 @@ pub(super) fn json(document: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(document).expect("documents have string keys")
 }
 
-/// Seconds since 1970 as RFC 3339 writes them, by the Gregorian calendar of Hinnant's `civil_from_days`.
-pub(crate) fn time(seconds: u64) -> String {
-    let seconds = seconds.min(LATEST);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (315_619_200, "1980-01-02T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_709_251_200, "2024-03-01T00:00:00Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (u64::MAX, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(time(seconds), expected);
-        }
-    }
 
     #[test]
     fn an_image_is_its_layers_and_its_configuration() {

@@ -4,7 +4,6 @@
 //! definition, so the same image has the same digest wherever it is exported.
 
 mod documents;
-pub(crate) use documents::time;
 mod files;
 mod registry;
 

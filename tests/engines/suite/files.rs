@@ -7,7 +7,7 @@ use image_runtime::digest::LayerId;
 use image_runtime::engine::{EngineError, EntryKind};
 
 use crate::bench::{Bench, idle, new_identity};
-use crate::tree::{Tree, Walk, directory, fifo, file, hard_link, link, zeros};
+use crate::tree::{Tree, Walk, directory, fifo, file, hard_link, link};
 
 pub(crate) async fn an_empty_tree_is_a_layer(bench: &Bench) {
     let empty = bench.layer(None, []).await.unwrap();
@@ -103,6 +103,39 @@ pub(crate) async fn directories_that_are_there_stay_as_they_are(bench: &Bench) {
         lines,
         ["/tmp 1777", "/root 700", "/root:", "y", "", "/tmp:", "x"]
     );
+}
+
+pub(crate) async fn new_directories_go_into_those_that_are_there(bench: &Bench) {
+    let system = bench.system().await;
+    let items = [
+        directory("opt").mode(0o750).owner(7, 8),
+        directory("opt/old").mode(0o700),
+        file("opt/old/x", "1"),
+    ];
+    let below = bench.layer(Some(system), items).await.unwrap();
+    let items = [
+        directory("opt"),
+        directory("opt/old"),
+        directory("opt/old/new").mode(0o711).owner(1000, 1001),
+        file("opt/old/new/y", "2").mode(0o600),
+        hard_link("opt/old/new/z", "opt/old/new/y").mode(0o600),
+    ];
+    let layer = bench.layer(Some(below), items).await.unwrap();
+    let check = "stat -c '%n %a %u:%g' /opt /opt/old /opt/old/new /opt/old/new/y; \
+                 cat /opt/old/x /opt/old/new/z; echo";
+    let [opt, new] = if bench.has_only_root().await {
+        ["0:0", "0:0"]
+    } else {
+        ["7:8", "1000:1001"]
+    };
+    let expected = [
+        &format!("/opt 750 {opt}"),
+        "/opt/old 700 0:0",
+        &format!("/opt/old/new 711 {new}"),
+        "/opt/old/new/y 600 0:0",
+        "12",
+    ];
+    assert_eq!(bench.sh(layer, check).await, expected);
 }
 
 pub(crate) async fn a_directory_that_is_a_link_is_followed(bench: &Bench) {
@@ -292,21 +325,26 @@ pub(crate) async fn a_source_that_panics_leaves_no_layer(bench: &Bench) {
 }
 
 pub(crate) async fn a_file_that_changes_its_size_leaves_no_layer(bench: &Bench) {
-    for (announced, given) in [(10, 5_u64), (10, 20)] {
-        let new = bench.new_layer(None);
-        let source = Walk(move |sink: &mut dyn image_runtime::engine::FileSink| {
-            let mut item = file("log", "");
-            item.entry.kind = EntryKind::File { size: announced };
-            sink.add(&item.entry, &mut io::Read::take(zeros(), given))
-        });
-        let error = bench
-            .engine
-            .add_files(&new, Box::new(source))
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("`log`"), "{error}");
-        assert!(!bench.engine.has_layer(&new.id).await.unwrap());
+    let system = bench.system().await;
+    for (announced, given) in [(10, 5), (10, 20)] {
+        let mut log = file("log", vec![0; given]);
+        log.entry.kind = EntryKind::File { size: announced };
+        let mut in_new = log.clone();
+        in_new.entry.path = "new/log".into();
+        let of_all = (None, Tree(vec![log]));
+        // Here an engine may know all entries before the first comes.
+        let over = (Some(system), Tree(vec![directory("new"), in_new]));
+        for (parent, files) in [of_all, over] {
+            let new = bench.new_layer(parent);
+            let error = bench
+                .engine
+                .add_files(&new, Box::new(files))
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("log`"), "{error}");
+            assert!(!bench.engine.has_layer(&new.id).await.unwrap());
+        }
     }
 }
 

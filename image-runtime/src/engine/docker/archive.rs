@@ -41,24 +41,32 @@ pub(super) fn pack(
     impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     Packing,
 ) {
+    write(move |pipe| {
+        let mut sink = TarSink::new(pipe, place);
+        let filled = sink.fill(files);
+        if filled.is_err() {
+            // Closed before the builder is dropped, which would write an end of archive after half of the files.
+            sink.tar.get_mut().sender = None;
+        }
+        filled
+    })
+}
+
+/// Begins to write. The stream ends with an error unless the writing succeeds.
+pub(super) fn write(
+    write: impl FnOnce(&mut Pipe) -> io::Result<()> + Send + 'static,
+) -> (
+    impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    Packing,
+) {
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let packing = Packing(tokio::task::spawn_blocking(move || {
-        let sender = Some(sender);
-        let pipe = Pipe {
-            sender,
+        let mut pipe = Pipe {
+            sender: Some(sender),
             buffer: BytesMut::with_capacity(CHUNK),
             hung_up: false,
         };
-        let mut sink = TarSink {
-            tar: tar::Builder::new(pipe),
-            place,
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| files.walk(&mut sink)))
-            .unwrap_or_else(|_| Err(io::Error::other("reading the files panicked")))
-            .and_then(|()| sink.tar.finish());
-        let pipe = sink.tar.get_mut();
-        let result = result.and_then(|()| pipe.flush());
-        // Closed before the builder is dropped, which would write an end of archive after half of the files.
+        let result = write(&mut pipe).and_then(|()| pipe.flush());
         if let (Some(sender), Ok(())) = (pipe.sender.take(), &result) {
             // The daemon may have read the end of the archive already and be gone.
             let _ = sender.blocking_send(Part::End);
@@ -94,7 +102,7 @@ impl Packing {
 }
 
 /// The writing end of the stream.
-struct Pipe {
+pub(super) struct Pipe {
     sender: Option<mpsc::Sender<Part>>,
     buffer: BytesMut,
     hung_up: bool,
@@ -125,12 +133,34 @@ impl Write for Pipe {
     }
 }
 
-struct TarSink {
-    tar: tar::Builder<Pipe>,
+/// Writes an archive.
+pub(super) struct TarSink<W: Write> {
+    tar: tar::Builder<W>,
     place: Place,
 }
 
-impl FileSink for TarSink {
+impl<W: Write> TarSink<W> {
+    pub(super) fn new(to: W, place: Place) -> Self {
+        Self {
+            tar: tar::Builder::new(to),
+            place,
+        }
+    }
+
+    /// Takes all files, and writes the end of the archive.
+    pub(super) fn fill(&mut self, files: Box<dyn FileSource>) -> io::Result<()> {
+        catch_unwind(AssertUnwindSafe(|| files.walk(self)))
+            .unwrap_or_else(|_| Err(io::Error::other("reading the files panicked")))
+            .and_then(|()| self.tar.finish())
+    }
+
+    /// What was written to, with the end of the archive.
+    pub(super) fn end(self) -> io::Result<W> {
+        self.tar.into_inner()
+    }
+}
+
+impl<W: Write> FileSink for TarSink<W> {
     fn add(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
         let Some(entry) = (self.place)(entry)? else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Makes layers of files: the first by an import, later ones in a container that never runs.
+//! Makes layers of files: the first by an import, later ones by loading them (`load.rs`) or in a container that never runs.
 
 use std::collections::HashMap;
 use std::io;
@@ -76,11 +76,35 @@ impl Daemon {
         new: &NewLayer,
         files: Box<dyn FileSource>,
     ) -> Result<(), EngineError> {
-        let doing = "putting files into a layer";
-        // Two, because a daemon looks at no files of a container that is being written to.
-        let make = || self.idle_container(image, &new.title);
-        let made = tokio::try_join!(make(), make());
-        let (target, view) = made.map_err(self.failed_on(parent, IDLE))?;
+        let container = || self.idle_container(image, &new.title);
+        let view = container().await.map_err(self.failed_on(parent, IDLE))?;
+        let made = async {
+            match self.entries_apart(files.entries(), view.name()).await? {
+                Some(entries) => self.load(image, new, files, entries).await,
+                None => {
+                    // Another one, because a daemon looks at no files of a container that is being written to.
+                    let target = container().await.map_err(self.failed_on(parent, IDLE))?;
+                    let made = self.fill(&target, &view, image, new, files).await;
+                    // Waited for in any case: a process that ends with the error would leave it.
+                    let removed = target.remove().await;
+                    made.and(removed)
+                }
+            }
+        };
+        let made = made.await;
+        let removed = view.remove().await;
+        made.and(removed)
+    }
+
+    /// Makes a layer of a container of an image that files are put into. The view shows what the image holds.
+    async fn fill(
+        self: &Arc<Self>,
+        target: &Guard,
+        view: &Guard,
+        image: &ImageInspect,
+        new: &NewLayer,
+        files: Box<dyn FileSource>,
+    ) -> Result<(), EngineError> {
         let (daemon, seen) = (Arc::clone(self), view.name().to_owned());
         let runtime = tokio::runtime::Handle::current();
         let place = over(move |path| runtime.block_on(daemon.look(&seen, path)));
@@ -94,14 +118,9 @@ impl Daemon {
             .docker
             .upload_to_container(target.name(), Some(options), body)
             .await;
-        let packed = packing.finish(answer.map_err(self.failed(doing))).await;
-        let made = match packed {
-            Ok(()) => self.commit(target.name(), image, new).await,
-            Err(error) => Err(error),
-        };
-        // Waited for in any case: a process that ends with the error would leave them.
-        let removed = tokio::try_join!(view.remove(), target.remove());
-        made.and(removed.map(|_| ()))
+        let answer = answer.map_err(self.failed("putting files into a layer"));
+        packing.finish(answer).await?;
+        self.commit(target.name(), image, new).await
     }
 
     /// Makes a layer of an image alone: it then has our labels.
@@ -186,7 +205,7 @@ impl Daemon {
     }
 
     /// What is at a path of a container.
-    async fn look(&self, container: &str, path: &Path) -> io::Result<Found> {
+    pub(super) async fn look(&self, container: &str, path: &Path) -> io::Result<Found> {
         let path = format!("/{}", path.display());
         let options = ContainerArchiveInfoOptionsBuilder::new()
             .path(&path)

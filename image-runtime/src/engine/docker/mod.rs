@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod guard;
 mod layer;
+mod load;
 mod place;
 mod registry;
 mod volumes;
