@@ -13,7 +13,7 @@ mod tests;
 mod tokens;
 mod words;
 
-pub(crate) use model::Dockerfile;
+pub(crate) use model::{Dockerfile, Kind};
 pub(crate) use stages::{Request, commands, file};
 
 use crate::diag::Fault;

@@ -26,6 +26,7 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     // All steps are looked at, also after a wrong one.
     let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
     rules::nothing_after_added(&steps, errors);
+    rules::nothing_runs_in_nothing(base.as_ref(), &steps, errors);
     conda::needs_its_base(base.as_ref(), &steps, errors);
     let strict = strict(chain.keywords.as_ref(), errors);
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
