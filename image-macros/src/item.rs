@@ -6,7 +6,7 @@ use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Signature, Token, Visibility, token};
 
-use crate::diag::{Errors, Fault};
+use crate::diag::{Errors, Fault, list};
 
 /// A function as written.
 #[derive(Clone)]
@@ -97,7 +97,10 @@ impl Item {
             errors.at(variadic, cannot("be variadic"));
         }
         if !generics.params.is_empty() {
-            errors.at(&generics.params, cannot("be generic"));
+            let lifetimes = generics.lifetimes().map(|lifetime| &lifetime.lifetime);
+            let help = (generics.lifetimes().count() == generics.params.len())
+                .then(|| format!("leave {} out", list(lifetimes)));
+            errors.at(&generics.params, cannot("be generic").maybe_help(help));
         }
         if let Some(clause) = &generics.where_clause {
             errors.at(clause, cannot("have a `where` clause"));

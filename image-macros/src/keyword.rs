@@ -121,8 +121,8 @@ pub(crate) const ENVIRONMENT: Kind = Kind::Map {
     example: "{ \"KEY\": \"value\" }",
 };
 
-/// The name of a list of what a process is handed.
-pub(crate) const ARGUMENTS: &str = "arguments";
+/// Steps that take a list of what a process is handed.
+const ARGUMENTS: [&str; 3] = ["entrypoint", "cmd", "shell"];
 
 /// How often a call is made again.
 const RETRIES_MAX: Kind = Kind::Count {

@@ -10,6 +10,7 @@ use super::{ATTRIBUTE, ENTER, EXIT, METHOD};
 use crate::diag::{Errors, Fault};
 use crate::function::signature;
 use crate::item::Item;
+use crate::syntax::path_text;
 
 /// An `impl` as written.
 pub(super) struct Block {
@@ -47,9 +48,20 @@ impl Role {
             Some(_) => return None,
             None => &first.ident,
         };
-        [Self::Enter, Self::Method, Self::Exit]
-            .into_iter()
-            .find(|role| name == role.attribute().trim_matches(['#', '[', ']']))
+        Self::ALL.into_iter().find(|role| name == role.name())
+    }
+
+    /// The role that an attribute probably means: no other attribute of a function is but a letter away from one.
+    fn meant(attribute: &Attribute) -> Option<Self> {
+        let name = attribute.path().get_ident()?.to_string();
+        let is_near = |role: &Self| strsim::osa_distance(&name, role.name()) == 1;
+        Self::ALL.into_iter().find(is_near)
+    }
+
+    const ALL: [Self; 3] = [Self::Enter, Self::Method, Self::Exit];
+
+    fn name(self) -> &'static str {
+        self.attribute().trim_matches(['#', '[', ']'])
     }
 
     /// As written.
@@ -120,7 +132,14 @@ impl Block {
             let Function { role: found, item } = &mut **function;
             let attributes = std::mem::take(&mut item.attributes);
             for attribute in attributes {
-                let Some(role) = Role::of(&attribute) else {
+                let meant = Role::meant(&attribute);
+                if let Some(role) = meant {
+                    let path = attribute.path();
+                    let fault = Fault::new(format!("unknown attribute `#[{}]`", path_text(path)));
+                    let help = format!("did you mean `{}`?", role.attribute());
+                    errors.at(path, fault.help(help));
+                }
+                let Some(role) = meant.or_else(|| Role::of(&attribute)) else {
                     item.attributes.push(attribute);
                     continue;
                 };

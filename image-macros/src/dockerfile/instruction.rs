@@ -10,7 +10,7 @@ use crate::diag::{Fault, did_you_mean, list};
 type Result<T> = std::result::Result<T, Fault>;
 
 /// The instructions that a stage holds.
-const KNOWN: [&str; 17] = [
+pub(super) const KNOWN: [&str; 17] = [
     "RUN",
     "COPY",
     "ADD",

@@ -13,21 +13,32 @@ mod tests;
 mod tokens;
 mod words;
 
-pub(crate) use model::Dockerfile;
+pub(crate) use model::{Dockerfile, Kind};
 pub(crate) use stages::{Request, commands, file};
 
 use crate::diag::Fault;
 
-/// Something wrong, and the line it is in, from 1.
+/// Something wrong, and where.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    pub(crate) line: u32,
+    pub(crate) place: Place,
     pub(crate) fault: Fault,
+}
+
+/// Where something is wrong: in the file, or in what was asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// From 1.
+    Line(u32),
+    /// The index of one of the `build_args`.
+    BuildArg(usize),
+    Target,
 }
 
 impl Problem {
     fn at(line: u32, fault: Fault) -> Self {
-        Self { line, fault }
+        let place = Place::Line(line);
+        Self { place, fault }
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::instruction::{self, Above};
 use super::lines::{self, Line};
 use super::model::{Dockerfile, Instruction, Kind, Source, Stage};
-use super::words::{self, Word};
-use super::{Problem, Result};
+use super::words::{self, Otherwise, Piece, Word};
+use super::{Place, Problem, Result};
 use crate::diag::{Fault, did_you_mean, nearest};
 use crate::text::reference;
 
@@ -55,8 +55,12 @@ pub(crate) fn file(
     let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
     let mut reader = Reader::new(request, escape);
     let mut problems = Vec::new();
+    let mut unread = Vec::new();
     for line in &lines {
-        problems.extend(reader.take(line).err());
+        if let Err(problem) = reader.take(line) {
+            problems.push(problem);
+            unread.push(&*line.keyword);
+        }
         // What is no Dockerfile at all is told once.
         if reader.stages.is_empty() && !problems.is_empty() {
             break;
@@ -70,18 +74,25 @@ pub(crate) fn file(
             fault.help("such as `FROM debian:bookworm-slim`"),
         ));
     }
-    if problems.is_empty() {
+    // What is not there may stand in a line that could not be read.
+    let all_are_read = |keyword: &str| {
+        let is_other = |wrong: &&str| *wrong != keyword && instruction::KNOWN.contains(wrong);
+        !reader.stages.is_empty() && unread.iter().all(is_other)
+    };
+    if all_are_read("ARG") {
         problems.extend(reader.unused());
     }
-    let target = reader.target(request.target, last);
-    match (problems.is_empty(), target) {
-        (true, Ok(target)) => Ok(Dockerfile {
+    match reader.target(request.target) {
+        Ok(target) if problems.is_empty() => Ok(Dockerfile {
             file: Some(request.file.to_owned()),
             stages: reader.stages,
             target,
         }),
-        (true, Err(problem)) => Err(vec![problem]),
-        (false, _) => Err(problems),
+        Err(problem) if all_are_read("FROM") => {
+            problems.push(problem);
+            Err(problems)
+        }
+        _ => Err(problems),
     }
 }
 
@@ -134,6 +145,8 @@ struct Reader<'a> {
     /// Arguments that stand above the first `FROM`, as far as they have values.
     global: Vec<(String, String)>,
     declared: BTreeSet<String>,
+    /// Arguments that stand above the first `FROM` without a value.
+    unset: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -144,6 +157,7 @@ impl<'a> Reader<'a> {
             stages: Vec::new(),
             global: Vec::new(),
             declared: BTreeSet::new(),
+            unset: BTreeSet::new(),
         }
     }
 
@@ -163,12 +177,15 @@ impl<'a> Reader<'a> {
             for (name, value) in arguments {
                 self.declared.insert(name.clone());
                 *value = self.value(name, value.take());
-                if self.stages.is_empty()
-                    && let Some(word) = value
-                {
-                    let value = words::value_of(word, &|name| self.known(name)).map_err(at)?;
-                    self.global.push((name.clone(), value));
+                if !self.stages.is_empty() {
+                    continue;
                 }
+                let Some(word) = value else {
+                    self.unset.insert(name.clone());
+                    continue;
+                };
+                let value = words::value_of(word, &|name| self.known(name)).map_err(at)?;
+                self.global.push((name.clone(), value));
             }
         }
         if let Some(stage) = self.stages.last_mut() {
@@ -230,11 +247,15 @@ impl<'a> Reader<'a> {
                 );
             }
         }
-        let image = self.expanded(image)?;
+        let word = words::word(image, self.escape)?;
+        let image = words::value_of(&word, &|name| self.known(name))?;
         let base = match self.stage(&image) {
             _ if image == "scratch" => Source::Nothing,
             Some(stage) => Source::Stage(stage),
-            None => Source::Image(self.reference(image)?),
+            None => {
+                let image = self.reference(image);
+                Source::Image(image.map_err(|fault| self.unset_in(&word).unwrap_or(fault))?)
+            }
         };
         Ok(Stage {
             name,
@@ -273,8 +294,26 @@ impl<'a> Reader<'a> {
         Ok(image)
     }
 
+    /// The variable of an image that has no value: without it, what is left is none.
+    fn unset_in(&self, image: &Word) -> Option<Fault> {
+        let mut names = image.iter().filter_map(|piece| match piece {
+            Piece::Variable(variable) if variable.otherwise == Otherwise::Nothing => {
+                Some(&variable.name)
+            }
+            _ => None,
+        });
+        let name = names.find(|name| self.known(name).is_none())?;
+        let fault = Fault::new(format!("`FROM` needs `{name}`, and that has no value"));
+        Some(fault.help(match self.unset.contains(name) {
+            true => format!(
+                "write `build_args = {{ \"{name}\": \"…\" }}`, or a default: `ARG {name}=…`"
+            ),
+            false => format!("write `ARG {name}=…` above the first `FROM`"),
+        }))
+    }
+
     /// The index of the stage to be built.
-    fn target(&self, wanted: Option<&str>, line: u32) -> Result<usize> {
+    fn target(&self, wanted: Option<&str>) -> Result<usize> {
         let last = self.stages.len().saturating_sub(1);
         let Some(wanted) = wanted else {
             return Ok(last);
@@ -286,36 +325,35 @@ impl<'a> Reader<'a> {
                 .iter()
                 .filter_map(|stage| stage.name.as_deref())
                 .collect();
-            let fault = Fault::new(format!("it has no stage `{wanted}`"));
-            Problem::at(
-                line,
-                match names.is_empty() {
+            let fault = Fault::new(format!("`{}` has no stage `{wanted}`", self.request.file));
+            Problem {
+                place: Place::Target,
+                fault: match names.is_empty() {
                     true => fault.help("`FROM … AS name` names a stage"),
                     false => fault.help(did_you_mean(wanted, "its stages", names)),
                 },
-            )
+            }
         })
     }
 
     /// Values that no `ARG` takes.
-    fn unused(&self) -> Option<Problem> {
-        let (name, _) = self.request.build_args.iter().find(|(name, _)| {
-            !self.declared.contains(name) && !PROXIES.contains(&&*name.to_ascii_uppercase())
-        })?;
-        let fault = Fault::new(format!(
-            "it has no `ARG {name}`, so `build_args` sets nothing"
-        ));
-        Some(Problem::at(
-            1,
-            match self.declared.is_empty() {
-                true => fault.help(format!("write `ARG {name}` where it is used")),
-                false => fault.help(did_you_mean(
-                    name,
-                    "its arguments",
-                    self.declared.iter().map(String::as_str),
-                )),
-            },
-        ))
+    fn unused(&self) -> impl Iterator<Item = Problem> {
+        let names = self.request.build_args.iter().map(|(name, _)| name);
+        let unused = names.enumerate().filter(|(_, name)| {
+            !self.declared.contains(*name) && !PROXIES.contains(&&*name.to_ascii_uppercase())
+        });
+        let known = self.declared.iter().map(String::as_str);
+        unused.map(move |(index, name)| {
+            let file = self.request.file;
+            let fault = Fault::new(format!("`{file}` has no `ARG {name}` that takes this"));
+            Problem {
+                place: Place::BuildArg(index),
+                fault: fault.help(match self.declared.is_empty() {
+                    true => format!("write `ARG {name}` where it is used"),
+                    false => did_you_mean(name, "its arguments", known.clone()),
+                }),
+            }
+        })
     }
 }
 
@@ -357,6 +395,12 @@ impl Above for Reader<'_> {
         {
             return Ok(());
         }
+        if leaves(path) {
+            let fault = Fault::new(format!("`{path}` is outside of the context directory"));
+            return Err(fault.help(
+                "let `context_dir` name a directory that holds it, and write its path from there",
+            ));
+        }
         let parent = self
             .request
             .context
@@ -390,6 +434,17 @@ fn inside(path: &str) -> PathBuf {
         }
     }
     inside
+}
+
+/// Whether a path names something above the directory it starts from.
+fn leaves(path: &str) -> bool {
+    let mut components = Path::new(path.trim_start_matches('/')).components();
+    let depths = components.try_fold(0_u32, |depth, component| match component {
+        std::path::Component::Normal(_) => Some(depth + 1),
+        std::path::Component::ParentDir => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    depths.is_none()
 }
 
 /// Looks whether a platform is this machine's: `os`, `architecture`, `os/architecture` or `os/architecture/variant`.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::model::{CommandLine, Copy, Dockerfile, Kind, Mount, MountKind, Run, Source};
 use super::words::{self, Otherwise, Piece, Variable};
-use super::{Problem, Request, commands, file};
+use super::{Place, Problem, Request, commands, file};
 
 fn request<'a>(build_args: &'a [(String, String)], target: Option<&'a str>) -> Request<'a> {
     Request {
@@ -36,9 +36,14 @@ fn said(text: &str) -> String {
 
 fn said_with(text: &str, request: &Request<'_>) -> String {
     let problems = file(text, request).expect_err(text);
-    let lines = problems
-        .into_iter()
-        .map(|Problem { line, fault }| fault.after(&format!("{line}: ")).text().replace('\n', " "));
+    let lines = problems.into_iter().map(|Problem { place, fault }| {
+        let place = match place {
+            Place::Line(line) => line.to_string(),
+            Place::BuildArg(index) => format!("build_args[{index}]"),
+            Place::Target => "target".to_owned(),
+        };
+        fault.after(&format!("{place}: ")).text().replace('\n', " ")
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -223,12 +228,29 @@ fn stages_arguments_and_targets_are_resolved() {
     }
     let wrong = said_with(dockerfile, &request(&args, Some("bas")));
     assert!(
-        wrong.ends_with("it has no stage `bas` help: did you mean `base`?"),
+        wrong.ends_with("target: `Dockerfile` has no stage `bas` help: did you mean `base`?"),
         "{wrong}"
     );
     let unused = [("W".to_owned(), String::new())];
     let wrong = said_with(dockerfile, &request(&unused, None));
     assert!(wrong.contains("no `ARG W`"), "{wrong}");
+}
+
+#[test]
+fn all_that_is_wrong_of_a_request_is_said_where_it_stands() {
+    let args = ["WHOO", "WHO", "V"].map(|name| (name.to_owned(), String::new()));
+    let text = "FROM scratch AS build\nARG WHO\nCOPY Cargo.tom /";
+    assert_eq!(
+        said_with(text, &request(&args, Some("nope"))),
+        "3: there is no `Cargo.tom` in the context directory help: did you mean `Cargo.toml`?\n\
+         build_args[0]: `Dockerfile` has no `ARG WHOO` that takes this help: did you mean `WHO`?\n\
+         build_args[2]: `Dockerfile` has no `ARG V` that takes this help: its arguments: `WHO`\n\
+         target: `Dockerfile` has no stage `nope` help: its stages: `build`"
+    );
+    // What is wrong may be what was meant.
+    let text = "FROM scratch AS build\nARGG WHOO\nFROM a b AS nope";
+    let said = said_with(text, &request(&args[..1], Some("nope")));
+    assert_eq!(said.lines().count(), 2, "{said}");
 }
 
 #[test]
@@ -241,7 +263,23 @@ fn everything_wrong_is_said_with_its_line() {
             "2: unknown instruction `RUNN` help: did you mean `RUN`?\n4: unknown instruction `COPPY`",
         ),
         ("FROM Debian", "names of images are lower case"),
-        ("FROM $X", "an argument in it has no value"),
+        (
+            "FROM $X",
+            "`FROM` needs `X`, and that has no value help: write `ARG X=…` above the first `FROM`",
+        ),
+        (
+            "ARG V\nFROM image:${V}",
+            "`FROM` needs `V`, and that has no value help: write `build_args = { \"V\": \"…\" }`, or a default: `ARG V=…`",
+        ),
+        ("FROM image:${V:-}", "the tag \"\" must be"),
+        (
+            "FROM scratch\nCOPY ../etc/passwd /",
+            "2: `../etc/passwd` is outside of the context directory",
+        ),
+        (
+            "FROM scratch\nCOPY /src/../../passwd /",
+            "is outside of the context directory",
+        ),
         ("FROM a b", "`FROM` needs an image and nothing more"),
         ("FROM scratch AS 1x", "cannot be the name of a stage"),
         (

@@ -126,7 +126,11 @@ fn parameter(attribute: &str, input: &FnArg, errors: &mut Errors) -> Option<Para
         Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => Some(&name.ident),
         pattern => {
             let fault = Fault::new("a parameter must be a plain name");
-            errors.at(pattern, fault.help("take the pattern apart in the body"));
+            let help = match pattern {
+                Pat::Wild(_) => "give it a name, such as `_unused`",
+                _ => "take the pattern apart in the body",
+            };
+            errors.at(pattern, fault.help(help));
             None
         }
     };

@@ -7,7 +7,7 @@ use super::grammar::{self, BASES, Positional, Row, STEPS};
 use super::model::{Argument, Base, Call, Image};
 use super::{conda, rules};
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
-use crate::keyword::{self, Checked, Keyword};
+use crate::keyword::{self, Checked, Keyword, Kind};
 use crate::syntax::{Arguments, constant};
 
 /// Checks all of a chain.
@@ -26,6 +26,7 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
     // All steps are looked at, also after a wrong one.
     let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
     rules::nothing_after_added(&steps, errors);
+    rules::nothing_runs_in_nothing(base.as_ref(), &steps, errors);
     conda::needs_its_base(base.as_ref(), &steps, errors);
     let strict = strict(chain.keywords.as_ref(), errors);
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
@@ -40,7 +41,7 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
 fn strict(written: Option<&Arguments>, errors: &mut Errors) -> bool {
     const KEYWORDS: &[Keyword] = &[Keyword {
         name: "strict",
-        kind: keyword::Kind::Flag,
+        kind: Kind::Flag,
     }];
     let Some(written) = written else { return false };
     for value in &written.positional {
@@ -198,6 +199,7 @@ fn exactly(
     if let Some(excess) = written.get(parameters.len()) {
         let takes = match parameters {
             [] => "no argument without a name".to_owned(),
+            [_] => "one argument and no more".to_owned(),
             parameters => {
                 let names = list(parameters.iter().map(|parameter| parameter.name));
                 format!("{names} and no more")
@@ -232,7 +234,14 @@ fn exactly(
     let read: Vec<_> = parameters
         .iter()
         .zip(written)
-        .map(|(parameter, value)| parameter.kind.read(parameter.name, value, errors))
+        .map(|(parameter, value)| {
+            // What is no text has no name that anybody knows but that of its step.
+            let name = match parameter.kind {
+                Kind::Text { .. } => parameter.name,
+                _ => row.name,
+            };
+            parameter.kind.read(name, value, errors)
+        })
         .collect();
     let read: Vec<_> = read
         .into_iter()

@@ -5,7 +5,7 @@ use syn::LitStr;
 use super::builder;
 use super::model::{Argument, Call};
 use crate::diag::Errors;
-use crate::dockerfile::{self, Problem, Request};
+use crate::dockerfile::{self, Place, Problem, Request};
 use crate::keyword::Checked;
 use crate::text::local;
 
@@ -16,17 +16,19 @@ const CONTEXT: &str = ".";
 pub(crate) fn from_dockerfile(call: &mut Call, errors: &mut Errors) {
     builder::add_python(call, errors);
     let context = context(call);
-    let build_args = match call.keyword("build_args") {
-        Some((_, Argument::Checked(Checked::Map(entries)))) => entries
-            .iter()
-            .map(|(name, value)| (name.value(), value.value()))
-            .collect(),
+    let entries = match call.keyword("build_args") {
+        Some((_, Argument::Checked(Checked::Map(entries)))) => entries.clone(),
         _ => Vec::new(),
     };
-    let target = match call.keyword("target") {
-        Some((_, Argument::Checked(Checked::Text(text)))) => Some(text.value()),
+    let build_args: Vec<_> = entries
+        .iter()
+        .map(|(name, value)| (name.value(), value.value()))
+        .collect();
+    let written_target = match call.keyword("target") {
+        Some((_, Argument::Checked(Checked::Text(text)))) => Some(text.clone()),
         _ => None,
     };
+    let target = written_target.as_ref().map(LitStr::value);
     let Some(Argument::Checked(Checked::Text(path))) = call.positional.first() else {
         return;
     };
@@ -46,8 +48,14 @@ pub(crate) fn from_dockerfile(call: &mut Call, errors: &mut Errors) {
     match dockerfile::file(&text, &request) {
         Ok(read) => call.positional.push(Argument::Dockerfile(read)),
         Err(problems) => {
-            for Problem { line, fault } in problems {
-                errors.at(&path, fault.after(&format!("`{file}` line {line}: ")));
+            for Problem { place, fault } in problems {
+                match place {
+                    Place::Line(line) => {
+                        errors.at(&path, fault.after(&format!("`{file}` line {line}: ")));
+                    }
+                    Place::BuildArg(index) => errors.at(&entries[index].0, fault),
+                    Place::Target => errors.at(&written_target, fault),
+                }
             }
         }
     }
@@ -66,7 +74,8 @@ pub(crate) fn dockerfile_commands(call: &mut Call, errors: &mut Errors) {
     match dockerfile::commands(&whole.join("\n"), &context, has_secrets) {
         Ok(read) => call.positional = vec![Argument::Dockerfile(read)],
         Err(problems) => {
-            for Problem { line, fault } in problems {
+            for Problem { place, fault } in problems {
+                let Place::Line(line) = place else { continue };
                 errors.at(written_at(&texts, &whole, line), fault);
             }
         }

@@ -4,7 +4,7 @@
 use super::model::Call;
 use super::{builder, conda, dockerfile, python, rules};
 use crate::diag::Errors;
-use crate::keyword::{ARGUMENTS, Keyword, Kind, TextCheck};
+use crate::keyword::{Keyword, Kind, TextCheck};
 use crate::python::options;
 use crate::text;
 
@@ -433,7 +433,7 @@ const fn text(name: &'static str, check: TextCheck, example: &'static str) -> Ke
 const fn arguments(example: &'static str) -> Keyword {
     let check = text::plain::argument;
     let kind = Kind::Texts { check, example };
-    let name = ARGUMENTS;
+    let name = "arguments";
     Keyword { name, kind }
 }
 

@@ -1,7 +1,8 @@
 //! Rules that no kind of value says by itself: of single steps, and of what may follow one.
 
-use super::model::{Argument, Call};
+use super::model::{Argument, Base, Call};
 use crate::diag::{Errors, Fault};
+use crate::dockerfile::Kind;
 use crate::keyword::Checked;
 
 /// `shell` names a program: without one there is nothing to hand a line to.
@@ -41,4 +42,53 @@ pub(super) fn nothing_after_added(steps: &[Option<Call>], errors: &mut Errors) {
 fn is_added(step: &Call) -> bool {
     let written = step.keywords.iter().find(|(name, _)| name == "copy");
     matches!(written, Some((_, Argument::Checked(Checked::Flag(false)))))
+}
+
+/// Steps that run programs of the image.
+const RUNNING: [&str; 6] = [
+    "apt_install",
+    "pip_install",
+    "pip_install_from_requirements",
+    "pip_install_from_pyproject",
+    "uv_sync",
+    "run_commands",
+];
+
+/// In `scratch()` there is nothing to run until something is put in.
+pub(super) fn nothing_runs_in_nothing(
+    base: Option<&Base>,
+    steps: &[Option<Call>],
+    errors: &mut Errors,
+) {
+    let Some(Base::Call(base)) = base else { return };
+    if base.name != "scratch" {
+        return;
+    }
+    // A step that is wrong may have been meant to put something in.
+    let before = steps.iter().map_while(Option::as_ref);
+    let mut before = before.take_while(|step| !puts_files_in(step));
+    let running = |step: &&Call| RUNNING.iter().any(|verb| step.name == verb);
+    if let Some(step) = before.find(running) {
+        let fault = Fault::new(format!(
+            "`{}` runs programs of the image, and `{}` has none",
+            step.name, base.name
+        ));
+        let help = "let the image start from `debian_slim()`, or put the programs in first, such as with `copy_local_dir`";
+        errors.at(&step.name, fault.help(help));
+    }
+}
+
+/// Whether there may be files where there were none before a step.
+fn puts_files_in(step: &Call) -> bool {
+    match &step.positional[..] {
+        [Argument::Dockerfile(read)] => {
+            let mut instructions = read.stages.iter().flat_map(|stage| &stage.instructions);
+            instructions.any(|instruction| matches!(instruction.kind, Kind::Copy(_)))
+        }
+        _ => {
+            let only_configure = ["env", "workdir", "entrypoint", "cmd", "shell"];
+            let mut others = RUNNING.iter().chain(&only_configure);
+            !others.any(|verb| step.name == verb)
+        }
+    }
 }

@@ -135,7 +135,7 @@ impl Kind {
             }
             (Self::Function, Value::Other(Expr::Call(call))) if call.args.is_empty() => {
                 let function = &call.func;
-                let fault = Fault::new(format!("`{name}` must be a path, not a call"));
+                let fault = Fault::new(format!("`{name}` takes a path, not a call"));
                 let path = quote::quote!(#function).to_string().replace(' ', "");
                 errors.at(
                     call,

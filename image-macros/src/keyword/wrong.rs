@@ -1,6 +1,6 @@
 //! What a value must be, and what is said of one that is not.
 
-use syn::{Expr, Lit};
+use syn::{Expr, ExprUnary, Lit, UnOp};
 
 use super::{ARGUMENTS, Kind};
 use crate::diag::Fault;
@@ -52,8 +52,20 @@ impl Kind {
         } else {
             format!("`{name}`")
         };
+        let is_number = matches!(
+            self,
+            Self::Count { .. } | Self::Factor | Self::Cpus | Self::Retries
+        );
+        if is_number && is_negative(found) {
+            let fault = Fault::new(format!("{subject} must not be negative"));
+            return fault.help(format!("such as `{}`", self.example()));
+        }
+        let must_be = match self {
+            Self::Function => "takes",
+            _ => "must be",
+        };
         let fault = Fault::new(format!(
-            "{subject} must be {wanted}, not {}",
+            "{subject} {must_be} {wanted}, not {}",
             found.describe()
         ));
         match (self, found) {
@@ -106,11 +118,24 @@ impl Kind {
             }
             // A command line in one string is more than one argument.
             (Self::Texts { check, .. }, Value::Literal(Lit::Str(text)))
-                if name != ARGUMENTS && check(&text.value()).is_ok() =>
+                if !ARGUMENTS.contains(&name) && check(&text.value()).is_ok() =>
             {
                 fault.help(format!("put it in brackets: `[{:?}]`", text.value()))
             }
             _ => fault.help(format!("such as `{}`", self.example())),
         }
     }
+}
+
+/// `-1`, `-1.0`
+fn is_negative(value: &Value) -> bool {
+    let Value::Other(Expr::Unary(ExprUnary {
+        op: UnOp::Neg(_),
+        expr,
+        ..
+    })) = value
+    else {
+        return false;
+    };
+    matches!(&**expr, Expr::Lit(number) if matches!(number.lit, Lit::Int(_) | Lit::Float(_)))
 }

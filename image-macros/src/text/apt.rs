@@ -8,13 +8,15 @@ pub(crate) fn package(text: &str) -> Result<(), Fault> {
         return Err(Fault::new("a package name must not be empty"));
     }
     let wrong = |reason: String| Fault::new(format!("{text:?} is not a Debian package: {reason}"));
-    if text.contains(char::is_whitespace) {
-        let parts: Vec<_> = text.split_whitespace().collect();
+    let separates = |c: char| c.is_whitespace() || c == ',';
+    if let Some(separator) = text.chars().find(|c| separates(*c)) {
+        let parts: Vec<_> = text.split(separates).filter(|p| !p.is_empty()).collect();
         let each: Vec<_> = parts.iter().map(|part| format!("{part:?}")).collect();
         // What is advised must be right itself.
-        let are_packages = parts.iter().all(|part| package(part).is_ok());
+        let are_packages = !parts.is_empty() && parts.iter().all(|part| package(part).is_ok());
         let help = are_packages.then(|| format!("one string a package: `{}`", each.join(", ")));
-        return Err(wrong("it holds a space".to_owned()).maybe_help(help));
+        let what = if separator == ',' { "comma" } else { "space" };
+        return Err(wrong(format!("it holds a {what}")).maybe_help(help));
     }
     // `!` and `~` alone compare nothing: then the name is wrong.
     let comparisons = ["<", ">", "!=", "~=", "="].map(|sign| text.find(sign));
@@ -140,6 +142,8 @@ mod tests {
     fn help_shows_the_right_form() {
         for (bad, help) in [
             ("git curl", "one string a package: `\"git\", \"curl\"`"),
+            ("git, curl", "one string a package: `\"git\", \"curl\"`"),
+            ("git,curl", "one string a package: `\"git\", \"curl\"`"),
             ("Git", "write `git`"),
             ("git==1", "write `git=1`"),
             ("git==x", "write `git=VERSION`"),
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn no_package_is_advised_that_is_none() {
-        for bad in ["-y git", "git Curl"] {
+        for bad in ["-y git", "git Curl", " "] {
             let text = package(bad).unwrap_err().text();
             assert!(!text.contains("help"), "{text}");
         }

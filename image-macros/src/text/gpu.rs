@@ -1,19 +1,19 @@
 //! GPUs: `A100`, `A100-80GB`, `H100:2`, `any`.
 
-use crate::diag::{Fault, did_you_mean};
+use crate::diag::{Fault, did_you_mean, list};
 
-/// What can be asked for.
-const TYPES: [&str; 10] = [
-    "T4",
-    "L4",
-    "A10",
-    "A10G",
-    "L40S",
-    "A100",
-    "H100",
-    "H200",
-    "B200",
-    "RTX-PRO-6000",
+/// What can be asked for, with the GB of memory that it is sold with.
+const TYPES: [(&str, &[u32]); 10] = [
+    ("T4", &[16]),
+    ("L4", &[24]),
+    ("A10", &[24]),
+    ("A10G", &[24]),
+    ("L40S", &[48]),
+    ("A100", &[40, 80]),
+    ("H100", &[80, 94]),
+    ("H200", &[141]),
+    ("B200", &[180]),
+    ("RTX-PRO-6000", &[96]),
 ];
 
 /// Those of one type that are told apart by their memory, for the nearest name.
@@ -46,7 +46,8 @@ pub(crate) fn parse(text: &str) -> Result<Gpu, Fault> {
             )
         }
     };
-    let kind_of = |name: &str| TYPES.into_iter().find(|kind| *kind == name);
+    let types = || TYPES.into_iter().map(|(kind, _)| kind);
+    let kind_of = |name: &str| types().find(|kind| *kind == name);
     let (kind, memory) = match name.rsplit_once('-') {
         _ if name == ANY => (None, None),
         _ if kind_of(name).is_some() => (kind_of(name), None),
@@ -57,10 +58,12 @@ pub(crate) fn parse(text: &str) -> Result<Gpu, Fault> {
             };
             let digits = memory.strip_suffix("GB").ok_or_else(wrong)?;
             let memory = digits.parse::<u32>().ok().filter(|memory| *memory > 0);
-            (kind_of(kind), Some(memory.ok_or_else(wrong)?))
+            let memory = memory.ok_or_else(wrong)?;
+            check_memory(kind, memory)?;
+            (kind_of(kind), Some(memory))
         }
         _ => {
-            let known = TYPES.into_iter().chain(WITH_MEMORY).chain([ANY]);
+            let known = types().chain(WITH_MEMORY).chain([ANY]);
             let meant = known.clone().find(|known| known.eq_ignore_ascii_case(name));
             let help = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -74,6 +77,21 @@ pub(crate) fn parse(text: &str) -> Result<Gpu, Fault> {
         memory,
         count,
     })
+}
+
+/// Memory that no GPU of the type has is on no machine. What is sold differs a little from what it is called.
+fn check_memory(kind: &str, memory: u32) -> Result<(), Fault> {
+    let mut types = TYPES.into_iter();
+    let sizes = types.find_map(|(name, sizes)| (name == kind).then_some(sizes));
+    let is_near = |size: &u32| memory.abs_diff(*size) <= size / 8;
+    match sizes {
+        Some(sizes) if !sizes.iter().any(is_near) => {
+            let names = sizes.iter().map(|size| format!("{kind}-{size}GB"));
+            let fault = Fault::new(format!("no `{kind}` has {memory} GB of memory"));
+            Err(fault.help(format!("known: {}", list(names))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn number(text: &str, wrong: impl FnOnce() -> Fault) -> Result<u32, Fault> {
@@ -95,6 +113,7 @@ mod tests {
             ("A100-80GB", Some("A100"), Some(80), None),
             ("A100-40GB:8", Some("A100"), Some(40), Some(8)),
             ("H200-141GB", Some("H200"), Some(141), None),
+            ("B200-192GB", Some("B200"), Some(192), None),
             ("RTX-PRO-6000", Some("RTX-PRO-6000"), None, None),
             ("RTX-PRO-6000:2", Some("RTX-PRO-6000"), None, Some(2)),
             ("any", None, None, None),
@@ -118,6 +137,8 @@ mod tests {
             ("A100-80", "such as \"A100-80GB\""),
             ("A100-80gb", "such as \"A100-80GB\""),
             ("A100-GB", "how much memory"),
+            ("A100-20GB", "known: `A100-40GB` and `A100-80GB`"),
+            ("L4-20GB:2", "no `L4` has 20 GB of memory"),
             ("A100:0", "from 1 to 64"),
             ("A100:", "such as \"A100:2\""),
             ("A100:+2", "how many"),

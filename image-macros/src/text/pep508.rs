@@ -119,7 +119,7 @@ fn parse(text: &str) -> Result<(), String> {
 fn usual_mistake(text: &str) -> Option<String> {
     let text = text.trim();
     let words: Vec<_> = text.split_whitespace().collect();
-    let is_name = |word: &&str| identifier(&mut Scanner::new(word), "").is_ok();
+    let is_name = |word: &str| identifier(&mut Scanner::new(word), "").is_ok();
     // What is advised must be right itself.
     let right = |text: String| parse(&text).is_ok().then(|| format!("write `{text}`"));
     let turned = text.replace("=>", ">=").replace("=<", "<=");
@@ -143,12 +143,20 @@ fn usual_mistake(text: &str) -> Option<String> {
         && version.starts_with(|c: char| c.is_ascii_digit())
     {
         right(format!("{name}=={version}"))
-    } else if words.len() > 1 && words.iter().all(is_name) && parse(words[0]).is_ok() {
-        let each: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
-        Some(format!("one string a requirement: `{}`", each.join(", ")))
     } else {
-        None
+        several(text).map(|each| format!("one string a requirement: `{}`", each.join(", ")))
     }
+}
+
+/// The requirements of a text that holds more than one, each in quotes.
+fn several(text: &str) -> Option<Vec<String>> {
+    let by_space = text.split_whitespace();
+    let by_space: Vec<_> = by_space.map(|word| word.trim_end_matches(',')).collect();
+    let by_comma: Vec<_> = text.split(',').map(str::trim).collect();
+    let are_requirements =
+        |parts: &Vec<&str>| parts.len() > 1 && parts.iter().all(|part| parse(part).is_ok());
+    let parts = [by_space, by_comma].into_iter().find(are_requirements)?;
+    Some(parts.iter().map(|part| format!("{part:?}")).collect())
 }
 
 /// `[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?`, of any case.
@@ -439,6 +447,14 @@ mod tests {
             (
                 "numpy pandas",
                 "one string a requirement: `\"numpy\", \"pandas\"`",
+            ),
+            (
+                "numpy==1.26.0, pandas==2.0",
+                "one string a requirement: `\"numpy==1.26.0\", \"pandas==2.0\"`",
+            ),
+            (
+                "numpy,pandas >=2",
+                "one string a requirement: `\"numpy\", \"pandas >=2\"`",
             ),
             ("numpy=>2", "write `numpy>=2`"),
             ("numpy =< 2, != 1.9", "write `numpy <= 2, != 1.9`"),

@@ -13,6 +13,14 @@ pub(crate) fn image(text: &str) -> Result<(), Fault> {
         let help = image(rest).is_ok().then(|| format!("write `{rest}`"));
         return Err(wrong("it has no scheme".to_owned()).maybe_help(help));
     }
+    if text.contains(char::is_whitespace) {
+        let words: Vec<_> = text.split_whitespace().collect();
+        // What is advised must be right itself.
+        let meant = [":", ""].map(|between| words.join(between));
+        let meant = meant.into_iter().find(|meant| image(meant).is_ok());
+        let help = meant.map(|meant| format!("write `{meant}`"));
+        return Err(wrong("it holds a space".to_owned()).maybe_help(help));
+    }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (text, None),
@@ -52,8 +60,8 @@ fn check_name(name: &str, after: &str, wrong: &impl Fn(String) -> Fault) -> Resu
         return Err(wrong(format!("`{domain}` is not a registry")));
     }
     if path.contains(|c: char| c.is_ascii_uppercase()) {
-        let start = &name[..name.len() - path.len()];
-        let lower = format!("{start}{}{after}", path.to_ascii_lowercase());
+        // A registry is the same in any case, and what looks like one may be part of the name.
+        let lower = format!("{}{after}", name.to_ascii_lowercase());
         let help = image(&lower).is_ok().then(|| format!("write `{lower}`"));
         return Err(wrong("names of images are lower case".to_owned()).maybe_help(help));
     }
@@ -190,8 +198,15 @@ mod tests {
         ] {
             assert!(image(bad).is_err(), "{bad:?}");
         }
-        let text = image("ghcr.io/Foo/Bar:V1").unwrap_err().text();
-        assert!(text.ends_with("help: write `ghcr.io/foo/bar:V1`"), "{text}");
+        for (bad, meant) in [
+            ("ghcr.io/Foo/Bar:V1", "ghcr.io/foo/bar:V1"),
+            ("Nvidia/CUDA:12", "nvidia/cuda:12"),
+            ("alpine 3.20", "alpine:3.20"),
+            (" alpine: 3.20 ", "alpine:3.20"),
+        ] {
+            let text = image(bad).unwrap_err().text();
+            assert!(text.ends_with(&format!("help: write `{meant}`")), "{text}");
+        }
         let text = image("https://A b").unwrap_err().text();
         assert!(!text.contains("help"), "{text}");
         assert!(image(&format!("x:{}", "t".repeat(129))).is_err());

@@ -58,7 +58,8 @@ const AHEAD: Image = image!(
         .pip_install("sample==1.0", find_links = "/later")
 );
 
-const PIP_IN_NOTHING: Image = image!(scratch().pip_install("six==1.17.0"));
+const NOTHING: Image = image!(scratch());
+const PIP_IN_NOTHING: Image = image!(NOTHING.pip_install("six==1.17.0"));
 
 #[app::function(image = COPIED)]
 fn in_copied() -> String {

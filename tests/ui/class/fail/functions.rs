@@ -79,6 +79,20 @@ impl Taken {
     fn r#handle(&self) {}
 }
 
+struct Slips;
+
+#[app::cls]
+impl Slips {
+    #[entr]
+    fn new() -> Self {
+        Self
+    }
+
+    #[metod]
+    #[inline]
+    fn get(&self) {}
+}
+
 struct Twice;
 
 #[app::cls]

@@ -9,6 +9,12 @@ fn no_unit() {}
 #[app::function(timeout = "5min")]
 fn no_such_unit() {}
 
+#[app::function(timeout = "5 minuts")]
+fn no_such_long_unit() {}
+
+#[app::function(timeout = "1h 30m")]
+fn space() {}
+
 #[app::function(timeout = "1.5h")]
 fn fraction() {}
 

@@ -9,6 +9,9 @@ fn far() {}
 #[app::function(gpu = ["H100:0", "A100-80", 3, "any"])]
 fn parts() {}
 
+#[app::function(gpu = ["T4", "l4", "A100-20GB"])]
+fn all_parts() {}
+
 #[app::function(gpu = [])]
 fn nothing() {}
 
