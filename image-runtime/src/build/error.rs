@@ -222,6 +222,16 @@ pub enum BuildError {
         /// What is missing and what is too much.
         differences: Vec<String>,
     },
+    /// It is known of which image, and the reason does not say so.
+    #[error("image {} cannot be built", named(image, place))]
+    Image {
+        /// The image, as people call it.
+        image: String,
+        /// Where its `image!` stands.
+        place: Place,
+        /// Why.
+        source: Box<BuildError>,
+    },
     /// Another one waited for the same layer, and it failed.
     #[error(transparent)]
     Shared(Arc<BuildError>),
@@ -259,13 +269,51 @@ fn python_help(has: &str, accepted: bool) -> String {
     }
 }
 
+/// An image by its name and its place, which may be its name.
+fn named(image: &str, place: &Place) -> String {
+    let place = place.to_string();
+    match place == image {
+        true => format!("`{image}`"),
+        false => format!("`{image}` ({place})"),
+    }
+}
+
 impl BuildError {
+    /// Says which image could not be built, where that is not said yet.
+    pub(super) fn of(self, image: String, place: Place) -> Self {
+        if self.says_where() {
+            return self;
+        }
+        Self::Image {
+            image,
+            place,
+            source: Box::new(self),
+        }
+    }
+
+    /// Whether the text names the image or its place, or it is all images that cannot be built.
+    fn says_where(&self) -> bool {
+        match self {
+            Self::Step(_)
+            | Self::TimedOut { .. }
+            | Self::Secret { .. }
+            | Self::Unlocked { .. }
+            | Self::Files { .. }
+            | Self::NoLock { .. }
+            | Self::Lock { .. }
+            | Self::Image { .. } => true,
+            Self::Shared(error) => error.says_where(),
+            _ => false,
+        }
+    }
+
     /// Whether a layer was to be used that is not there any more.
     pub(super) fn is_of_lost_layer(&self) -> bool {
         match self {
             Self::Engine(error) | Self::Start(StartError::Engine(error)) => {
                 matches!(error, EngineError::NoLayer { .. })
             }
+            Self::Image { source, .. } => source.is_of_lost_layer(),
             Self::Shared(error) => error.is_of_lost_layer(),
             _ => false,
         }

@@ -201,16 +201,25 @@ impl Builder {
     /// Builds what is missing of images, and answers what they hold: the text of `image.lock`.
     ///
     /// # Errors
-    /// As [`Builder::build_all`], or that it cannot be found out.
+    /// Why images could not be built: of each. Or that it cannot be found out what they hold.
     pub async fn lock(&self, images: &[Image]) -> Result<String, Vec<BuildError>> {
         let mut lost = 0;
         loop {
-            let prepared = self.prepare_all(images).await?;
-            match self.lock_prepared(images, &prepared).await {
+            let (mut prepared, mut faults) = (Vec::new(), Vec::new());
+            for made in self.make_all(images).await {
+                match made {
+                    Ok((looked, _)) => prepared.push(looked.prepared),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            if !faults.is_empty() {
+                return Err(faults);
+            }
+            match self.lock_prepared(&prepared).await {
                 // Another program removed a layer before it was looked into.
                 Err(error) if error.is_of_lost_layer() && lost < MOST_LOST => {
                     lost += 1;
-                    for (image, _) in &prepared {
+                    for image in &prepared {
                         self.forget_made(image);
                     }
                 }
@@ -219,15 +228,9 @@ impl Builder {
         }
     }
 
-    async fn lock_prepared(
-        &self,
-        images: &[Image],
-        prepared: &[(Prepared, Vec<usize>)],
-    ) -> Result<String, BuildError> {
-        self.make_all(prepared).await?;
+    async fn lock_prepared(&self, images: &[Prepared]) -> Result<String, BuildError> {
         let (mut bases, mut locked) = (BTreeMap::new(), BTreeMap::new());
-        for (image, (prepared, _)) in images.iter().zip(prepared) {
-            self.note_build(*image, prepared);
+        for prepared in images {
             self.collect_bases(prepared, &mut bases)?;
             if prepared.has_conda() {
                 // Where a layer is missing, what is locked has to be enough to make it.

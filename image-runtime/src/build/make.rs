@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures_util::TryFutureExt as _;
-use futures_util::future::{BoxFuture, try_join, try_join_all};
+use futures_util::future::{BoxFuture, join_all, try_join, try_join_all};
 use tracing::{Instrument as _, info_span};
 
 use super::ahead::Ahead;
-use super::{BuildError, Builder, Built, Prepared, Shelf, sweep_passing};
+use super::{BuildError, Builder, Built, Looked, Prepared, Shelf, sweep_passing};
 use crate::digest::LayerId;
 use crate::event::{Event, Work};
 use crate::plan::PlannedLayer;
+use crate::spec::Image;
 use crate::store::Lock;
 
 /// How often the layers below may go while an image is made, before that is given up.
@@ -22,14 +23,20 @@ pub(super) const MOST_LOST: usize = 10;
 type Fault = (Option<usize>, BuildError);
 
 impl Builder {
+    /// Builds what is missing of images: of each that can be built, whatever is wrong with others.
     pub(super) async fn make_all(
         &self,
-        images: &[(Prepared, Vec<usize>)],
-    ) -> Result<Vec<Built>, BuildError> {
+        images: &[Image],
+    ) -> Vec<Result<(Looked, Built), BuildError>> {
         let begin = Instant::now();
+        let looked = images.iter().map(|image| self.prepare_and_look(*image));
+        let looked = join_all(looked).await;
         let mut layers = BTreeSet::new();
-        for (image, missing) in images {
-            layers.append(&mut self.to_make(image, missing).await?);
+        for image in looked.iter().flatten() {
+            // What keeps these from being counted keeps them from being made, too, and is told then.
+            if let Ok(mut own) = self.to_make(&image.prepared, &image.missing).await {
+                layers.append(&mut own);
+            }
         }
         if !layers.is_empty() {
             // What stays is swept later.
@@ -38,27 +45,31 @@ impl Builder {
                 layers: layers.len(),
             });
         }
-        let made = images
-            .iter()
-            .map(|(image, missing)| self.make_image(image, missing));
-        let made = try_join_all(made).await;
-        if made.is_ok() && !layers.is_empty() {
+        let made = looked.into_iter().map(|looked| async {
+            let looked = looked?;
+            let made = self.make_image(&looked.prepared, &looked.missing).await;
+            let (built, made) = made.map_err(|error| self.of(looked.image, error))?;
+            self.note_build(looked.image, &looked.prepared);
+            Ok((looked, built, made))
+        });
+        let made = join_all(made).await;
+        let is_good = made.iter().all(Result::is_ok);
+        if is_good && !layers.is_empty() {
             self.keep_within_limit().await;
         }
         if !layers.is_empty() {
-            self.events.tell(match &made {
-                Ok(made) => Event::BuildFinished {
-                    built: made
-                        .iter()
-                        .flat_map(|(_, layers)| layers)
-                        .collect::<BTreeSet<_>>()
-                        .len(),
+            let made = made.iter().flatten().flat_map(|(_, _, layers)| layers);
+            self.events.tell(match is_good {
+                true => Event::BuildFinished {
+                    built: made.collect::<BTreeSet<_>>().len(),
                     elapsed: begin.elapsed(),
                 },
-                Err(_) => Event::BuildFailed,
+                false => Event::BuildFailed,
             });
         }
-        Ok(made?.into_iter().map(|(built, _)| built).collect())
+        let made = made.into_iter();
+        made.map(|made| made.map(|(looked, built, _)| (looked, built)))
+            .collect()
     }
 
     /// Removes the layers that were not used for the longest time, while all of them take more than they may.

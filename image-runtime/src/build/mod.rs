@@ -146,6 +146,14 @@ struct Prepared {
     added: Vec<Mount>,
 }
 
+/// An image of which it is known what is missing: indices into its plan.
+#[derive(Debug)]
+struct Looked {
+    image: Image,
+    prepared: Prepared,
+    missing: Vec<usize>,
+}
+
 impl Builder {
     /// A builder.
     pub fn new(
@@ -188,13 +196,8 @@ impl Builder {
 
     async fn build_now(&self, image: Image) -> Result<Built, BuildError> {
         let span = info_span!("image.build", image = self.names.name(image));
-        let work = async {
-            let looked = [self.prepare_and_look(image).await?];
-            let mut built = self.make_all(&looked).await?;
-            self.note_build(image, &looked[0].0);
-            Ok(built.remove(0))
-        };
-        work.instrument(span).await
+        let mut made = self.make_all(&[image]).instrument(span).await;
+        made.remove(0).map(|(_, built)| built)
     }
 
     /// What people call an image whose topmost layer this is, if this process has built one or found it built.
@@ -204,28 +207,19 @@ impl Builder {
         images.map(|image| self.names.name(image)).min()
     }
 
-    /// Builds what is missing of several images; layers they share once, others side by side.
-    ///
-    /// # Errors
-    /// Why images could not even be planned: of each, since they may have nothing in common; nothing is built then.
-    /// Otherwise the first layer that could not be made.
-    pub async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<BuildError>> {
-        let names = || images.iter().map(|image| self.names.name(*image));
-        let span = info_span!(
-            "image.build",
-            image = names().collect::<Vec<_>>().join(", ")
-        );
-        let work = async {
-            let prepared = self.prepare_all(images).await?;
-            let built = self.make_all(&prepared).await;
-            Ok::<_, Vec<_>>((prepared, built.map_err(|error| vec![error])?))
-        };
-        let (prepared, built) = work.instrument(span).await?;
-        for ((image, built), (prepared, _)) in images.iter().zip(&built).zip(&prepared) {
-            self.note_build(*image, prepared);
-            self.images.put(*image, built.clone()).await;
+    /// Builds what is missing of several images; layers they share once, others side by side. One that cannot be built keeps no
+    /// other from it.
+    pub async fn build_all(&self, images: &[Image]) -> Vec<Result<Built, BuildError>> {
+        let names = images.iter().map(|image| self.names.name(*image));
+        let span = info_span!("image.build", image = names.collect::<Vec<_>>().join(", "));
+        let mut all = Vec::new();
+        for made in self.make_all(images).instrument(span).await {
+            if let Ok((looked, built)) = &made {
+                self.images.put(looked.image, built.clone()).await;
+            }
+            all.push(made.map(|(_, built)| built));
         }
-        Ok(built)
+        all
     }
 
     /// What an image's layers are, without building any.

@@ -3,57 +3,53 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use futures_util::future::{BoxFuture, join_all, try_join_all};
+use futures_util::future::{BoxFuture, try_join_all};
 
 use super::contents::changes_packages;
-use super::{BuildError, BuildOptions, Builder, Prepared, base};
+use super::{BuildError, BuildOptions, Builder, Looked, Prepared, base};
 use crate::context::Tree;
 use crate::plan::{Chain, Expanded, Part, Plan, expand, lower};
 use crate::spec::dockerfile::MountKind;
 use crate::spec::{Image, Step};
 
 impl Builder {
-    /// What images are and which of their layers are missing, or why that cannot be said of each.
-    pub(super) async fn prepare_all(
-        &self,
-        images: &[Image],
-    ) -> Result<Vec<(Prepared, Vec<usize>)>, Vec<BuildError>> {
-        let (mut prepared, mut faults) = (Vec::new(), Vec::new());
-        for looked in join_all(images.iter().map(|image| self.prepare_and_look(*image))).await {
-            match looked {
-                Ok(image) => prepared.push(image),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if faults.is_empty() {
-            Ok(prepared)
-        } else {
-            Err(faults)
-        }
-    }
-
     pub(super) fn prepare_and_look(
         &self,
         image: Image,
-    ) -> BoxFuture<'_, Result<(Prepared, Vec<usize>), BuildError>> {
+    ) -> BoxFuture<'_, Result<Looked, BuildError>> {
         Box::pin(async move {
             let prepared = self.prepare(image).await?;
-            let missing = self.missing(&prepared.plan).await?;
-            // Before anything is built that would be of no use without them.
-            for index in &missing {
-                self.secrets(&prepared, &prepared.plan.layers[*index])?;
-            }
-            self.sources(&prepared, &missing).await?;
-            Ok((prepared, missing))
+            let look = async {
+                let missing = self.missing(&prepared.plan).await?;
+                // Before anything is built that would be of no use without them.
+                for index in &missing {
+                    self.secrets(&prepared, &prepared.plan.layers[*index])?;
+                }
+                self.sources(&prepared, &missing).await?;
+                Ok(missing)
+            };
+            let missing = look.await.map_err(|error| self.of(image, error))?;
+            Ok(Looked {
+                image,
+                prepared,
+                missing,
+            })
         })
     }
 
     pub(super) async fn prepare(&self, image: Image) -> Result<Prepared, BuildError> {
-        let name = self.names.name(image);
-        let chain = Chain::of(image);
-        let mut prepared = self.prepare_chain(name, &chain).await?;
-        self.pin(&mut prepared).await?;
-        Ok(prepared)
+        let prepare = async {
+            let chain = Chain::of(image);
+            let mut prepared = self.prepare_chain(self.names.name(image), &chain).await?;
+            self.pin(&mut prepared).await?;
+            Ok(prepared)
+        };
+        prepare.await.map_err(|error| self.of(image, error))
+    }
+
+    /// An error, as that of an image.
+    pub(super) fn of(&self, image: Image, error: BuildError) -> BuildError {
+        error.of(self.names.name(image), image.spec().place)
     }
 
     /// What a chain's layers are. Boxed, because instructions copy from other chains.

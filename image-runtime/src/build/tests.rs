@@ -113,7 +113,7 @@ async fn fault(image: &'static ImageSpec) -> String {
     let (_folder, store) = store();
     let trial = trial(&FakeEngine::default(), &store, BuildOptions::default());
     let error = trial.builder.plan(Image::from_spec(image)).await;
-    error.unwrap_err().to_string()
+    crate::client::chain(&error.unwrap_err())
 }
 
 #[tokio::test]
@@ -202,17 +202,20 @@ async fn a_base_whose_login_is_not_there_is_used_as_it_was() {
 }
 
 #[tokio::test]
-async fn of_many_images_all_faults_are_told_and_nothing_is_built() {
+async fn of_many_images_all_faults_are_told_with_their_places_and_the_others_are_built() {
     let (_folder, store) = store();
     let engine = FakeEngine::default();
     let trial = trial(&engine, &store, BuildOptions::default());
     let images = [&ALPINE, &NOTHING, &UBUNTU].map(Image::from_spec);
-    let faults = trial.builder.build_all(&images).await.unwrap_err();
-    let texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    assert_eq!(texts.len(), 2, "{texts:?}");
-    assert!(texts[0].contains("alpine:3.20"), "{texts:?}");
-    assert!(texts[1].contains("ubuntu:24.04"), "{texts:?}");
-    assert!(engine.calls().is_empty());
+    let built = trial.builder.build_all(&images).await;
+    let text = |index: usize| crate::client::chain(built[index].as_ref().unwrap_err());
+    for (index, reference) in [(0, "alpine:3.20"), (2, "ubuntu:24.04")] {
+        let (text, place) = (text(index), images[index].spec().place);
+        let head = format!("image `{place}` cannot be built: ");
+        assert!(text.starts_with(&head), "{text}");
+        assert!(text.contains(reference), "{text}");
+    }
+    assert_eq!(built[1].as_ref().unwrap().built, 1);
 }
 
 static COMMANDS: ImageSpec = ImageSpec {
@@ -309,8 +312,8 @@ async fn layers_to_be_removed_are_remembered_until_they_are_gone() {
     let passing = trial(&engine, &store, options);
     let images = [&NOTHING, &ALPINE].map(Image::from_spec);
     engine.publish("alpine:3.20", ImageConfig::default());
-    let built = passing.builder.build_all(&images).await.unwrap();
-    let [nothing, alpine] = [built[0].layer, built[1].layer];
+    let built = passing.builder.build_all(&images).await;
+    let [nothing, alpine] = [0, 1].map(|index: usize| built[index].as_ref().unwrap().layer);
     // Of two, one is in use: the other goes.
     let user = layer(&engine, "user", Some(alpine)).await;
     passing.builder.remove_passing().await.unwrap();

@@ -39,8 +39,12 @@ struct ExplainedImage {
 pub(super) async fn all() -> Result<(), Fault> {
     let images = list::program()?.images();
     let images: Vec<_> = images.into_iter().map(|(_, image)| image).collect();
-    host().await?.build_all(&images).await?;
-    Ok(())
+    let built = host().await?.build_all(&images).await;
+    let faults: Vec<_> = built.into_iter().filter_map(Result::err).collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.into()),
+    }
 }
 
 pub(super) async fn run(
@@ -58,40 +62,30 @@ pub(super) async fn run(
     }
     let all: Vec<_> = images.iter().map(|(_, image)| *image).collect();
     let host = host().await?;
-    let done = async {
-        let explained = match arguments.explain {
-            true => Some(
-                explain(&host, &images, printer)
-                    .await
-                    .map_err(|error| vec![error])?,
-            ),
-            false => None,
-        };
-        Ok((explained, host.build_all(&all).await?))
+    let mut faults = Vec::new();
+    let explained = match arguments.explain {
+        true => Some(explain(&host, &images, printer, &mut faults).await),
+        false => None,
     };
-    let done: Result<_, Vec<CallError>> = done.await;
+    let built = host.build_all(&all).await;
     // Also after a build that failed: then that is told first.
     let removed = host.remove_passing().await;
-    let (explained, built) = match (done, removed) {
-        (Ok(done), removed) => {
-            removed?;
-            done
+    let mut rows = Vec::new();
+    for ((image, _), built) in images.into_iter().zip(built) {
+        match built {
+            Ok(built) => rows.push(Row {
+                image,
+                layer: built.layer.to_string(),
+                base: built.base,
+                built: built.built,
+            }),
+            Err(fault) => faults.push(fault),
         }
-        (Err(mut errors), removed) => {
-            errors.extend(removed.err());
-            return Err(errors.into());
-        }
-    };
-    let rows: Vec<_> = images
-        .into_iter()
-        .zip(built)
-        .map(|((image, _), built)| Row {
-            image,
-            layer: built.layer.to_string(),
-            base: built.base,
-            built: built.built,
-        })
-        .collect();
+    }
+    faults.extend(removed.err());
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
     let text = || {
         let cells: Vec<_> = rows
             .iter()
@@ -126,19 +120,26 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Why each layer of images is built or reused; says it as well.
+/// Why each layer of images is built or reused; says it as well. Those of which that is not known are added to the faults.
 async fn explain(
     host: &Host,
     images: &[(String, Image)],
     printer: &Printer,
-) -> Result<Vec<ExplainedImage>, CallError> {
+    faults: &mut Vec<CallError>,
+) -> Vec<ExplainedImage> {
     let mut every = Vec::new();
     for (name, image) in images {
-        let layers = host.explain(*image).await?;
+        let layers = match host.explain(*image).await {
+            Ok(layers) => layers,
+            Err(fault) => {
+                faults.push(fault);
+                continue;
+            }
+        };
         let lines: Vec<_> = layers.iter().map(|layer| format!("\n  {layer}")).collect();
         printer.say(&format!("{name}{}", lines.concat()));
         let image = name.clone();
         every.push(ExplainedImage { image, layers });
     }
-    Ok(every)
+    every
 }

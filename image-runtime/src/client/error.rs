@@ -235,6 +235,7 @@ impl CallError {
 fn root(error: &BuildError) -> &BuildError {
     match error {
         BuildError::Shared(error) => root(error),
+        BuildError::Image { source, .. } => root(source),
         other => other,
     }
 }

@@ -231,13 +231,15 @@ impl Host {
         rendered.map_err(|error| CallError::build(&error))
     }
 
-    /// Builds what is missing of several images. Where some cannot even be planned, it tells of each why.
-    pub(crate) async fn build_all(&self, images: &[Image]) -> Result<Vec<Built>, Vec<CallError>> {
-        self.check_can_serve().map_err(|error| vec![error])?;
-        self.builder
-            .build_all(images)
-            .await
-            .map_err(|faults| faults.iter().map(CallError::build).collect())
+    /// Builds what is missing of several images, and tells of each that cannot be built why.
+    pub(crate) async fn build_all(&self, images: &[Image]) -> Vec<Result<Built, CallError>> {
+        if let Err(error) = self.check_can_serve() {
+            return images.iter().map(|_| Err(error.clone())).collect();
+        }
+        let built = self.builder.build_all(images).await.into_iter();
+        built
+            .map(|built| built.map_err(|error| CallError::build(&error)))
+            .collect()
     }
 
     /// Why each layer of an image would be built now, or need not be.
