@@ -51,13 +51,17 @@ fn run(settings: MainSettings, body: Option<impl FnOnce() -> ExitCode>) -> ExitC
         quiet: line.quiet,
         test: false,
     });
+    let build = match line.build_options(&settings) {
+        Ok(build) => build,
+        Err(text) => return cli::fail(&text),
+    };
     let role = Role::Deployed(program.app_name(settings.package));
     let is_timed = line.is_timed();
     let host = HostSettings {
         worker_arguments: Some(Vec::new()),
         events: line.events(&ui),
         is_timed,
-        build: line.build_options(&settings),
+        build,
         // What is measured is what this process does.
         kept: match is_timed {
             true => Kept::Here,

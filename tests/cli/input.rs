@@ -407,6 +407,13 @@ fn a_store_may_lie_deep() {
 }
 
 #[test]
+fn whether_builds_keep_to_the_lock_is_one_of_two_words() {
+    let ended = subject(&["images"]).env("IMAGE_LOCKED", "yes").run();
+    insta::assert_snapshot!(ended.with(1, &[]).stderr, @"error: `IMAGE_LOCKED` is `yes`, but it is `1`, where every build is to keep to `image.lock`, or `0`");
+    subject(&["images"]).env("IMAGE_LOCKED", "0").run().good();
+}
+
+#[test]
 fn a_limit_of_the_store_that_is_no_size_is_told() {
     let ended = subject(&["build"]).env("IMAGE_STORE_LIMIT", "much").run();
     insta::assert_snapshot!(ended.with(1, &[]).stderr, @"error: `IMAGE_STORE_LIMIT` is `much`, but a size is a number with a unit: `20GB`, `1.5GiB`, `500MB`");

@@ -40,7 +40,7 @@ use crate::entry::MainSettings;
 use crate::event::Events;
 use crate::ui::Ui;
 
-/// Set to `1`, it makes every build of a program one that is `--locked`.
+/// Set to `1`, it makes every build of a program one that is `--locked`; unset, empty or `0`, it does nothing.
 const LOCKED_VARIABLE: &str = "IMAGE_LOCKED";
 
 /// How much a name must be like another one, from 0 to 1, to be taken for a slip of it. The macros say the same.
@@ -120,20 +120,24 @@ impl Line {
         wanted || matches!(verb, Some(Verb::Call(call)) if call.timings)
     }
 
-    /// How images are to be built.
-    pub(crate) fn build_options(&self, settings: &MainSettings) -> BuildOptions {
-        let locked = std::env::var(LOCKED_VARIABLE).is_ok_and(|value| value == "1");
+    /// How images are to be built, or why that is unclear.
+    pub(crate) fn build_options(&self, settings: &MainSettings) -> Result<BuildOptions, String> {
+        let locked = std::env::var_os(LOCKED_VARIABLE).unwrap_or_default();
         let options = BuildOptions {
             program: settings.program,
             folder: settings.folder,
-            lock: if locked {
-                LockUse::Exact
-            } else {
-                LockUse::Ignored
+            lock: match locked.to_string_lossy().as_ref() {
+                "1" => LockUse::Exact,
+                "" | "0" => LockUse::Ignored,
+                other => {
+                    return Err(format!(
+                        "`{LOCKED_VARIABLE}` is `{other}`, but it is `1`, where every build is to keep to `image.lock`, or `0`"
+                    ));
+                }
             },
             ..BuildOptions::default()
         };
-        match self.command.as_ref().map(|command| &command.verb) {
+        Ok(match self.command.as_ref().map(|command| &command.verb) {
             Some(Verb::Build(build)) => BuildOptions {
                 pull: build.pull,
                 no_cache: build.no_cache,
@@ -156,7 +160,7 @@ impl Line {
                 ..options
             },
             _ => options,
-        }
+        })
     }
 }
 

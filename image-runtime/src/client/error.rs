@@ -1,5 +1,6 @@
 //! Why a call gave no result.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::build::{BuildError, NotStarted};
@@ -53,10 +54,17 @@ const KINDS: [CallErrorKind; 10] = [
 const MORE_MEMORY: &str = "\n  help: give it more with `memory = \"…\"`";
 
 /// A call that gave no result. Its text is for people: it says what happened and, where something can be done, what.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CallError {
     kind: CallErrorKind,
     text: String,
+}
+
+/// The kind and the text, for people too: `unwrap` shows this.
+impl fmt::Debug for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.text)
+    }
 }
 
 impl CallError {
@@ -101,6 +109,10 @@ impl CallError {
 
     pub(super) fn build(error: &BuildError) -> Self {
         let kind = match root(error) {
+            // The engine does its work: what is lacking is the image's base.
+            BuildError::Engine(
+                EngineError::NoSuchImage { .. } | EngineError::RegistryUnreachable { .. },
+            ) => CallErrorKind::Build,
             BuildError::Engine(_) | BuildError::Start(_) => CallErrorKind::Engine,
             _ => CallErrorKind::Build,
         };
@@ -282,6 +294,27 @@ mod tests {
         for kind in KINDS {
             let error = CallError::of_fault(CallError::new(kind, "why").to_fault());
             assert_eq!((error.kind(), &*error.text), (kind, "why"));
+        }
+    }
+
+    #[test]
+    fn what_unwrap_shows_has_its_lines() {
+        let error = CallError::new(CallErrorKind::TimedOut, "too long\n  help: wait");
+        assert_eq!(format!("{error:?}"), "TimedOut: too long\n  help: wait");
+    }
+
+    #[test]
+    fn where_a_base_cannot_be_had_it_is_the_image_that_cannot_be_built() {
+        let (reference, said) = ("alpine:3.20".to_owned(), "no".to_owned());
+        for error in [
+            EngineError::NoSuchImage {
+                reference: reference.clone(),
+                said: said.clone(),
+            },
+            EngineError::RegistryUnreachable { reference, said },
+        ] {
+            let error = CallError::build(&BuildError::Engine(error));
+            assert_eq!(error.kind(), CallErrorKind::Build, "{error}");
         }
     }
 
