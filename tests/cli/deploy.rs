@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Program, assert_nothing_left, engine, program};
+use crate::support::{Program, assert_nothing_left, copy_program, engine, program};
 
 /// How soon what has ended must be gone.
 const SOON: Duration = Duration::from_secs(20);
@@ -217,7 +217,7 @@ fn what_is_served_is_always_the_program_as_it_is_now() {
     }
     let world = World::new();
     let path = world.0.path().join("deployed");
-    fs::copy(env!("CARGO_BIN_EXE_deployed"), &path).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_deployed"), &path);
     let mut serving = world.of(&path, &["serve"]).start();
     serving.until("serving `kept` with 4 functions");
     let (first, said) = world.call(&["count"]);

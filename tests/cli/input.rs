@@ -28,7 +28,7 @@ fn folder() -> TempDir {
 /// The program under another name, where any user finds it.
 fn copy(folder: &Path) -> PathBuf {
     let copy = folder.join("program");
-    fs::copy(SUBJECT, &copy).unwrap();
+    support::copy_program(SUBJECT, &copy);
     copy
 }
 
@@ -288,7 +288,7 @@ fn a_program_that_is_replaced_while_it_runs_goes_on_with_what_it_was() {
         .spawn()
         .unwrap();
     fs::remove_file(&path).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_plain"), &path).unwrap();
+    support::copy_program(env!("CARGO_BIN_EXE_plain"), &path);
     running.stdin.take().unwrap().write_all(b"\n").unwrap();
     let ended = running.wait_with_output().unwrap();
     assert!(ended.status.success());
@@ -312,7 +312,7 @@ fn host_and_worker_of_different_builds_do_not_work_together() {
         if worker.exists() {
             // Not written over: it may be a link to the program itself.
             fs::remove_file(&worker).unwrap();
-            fs::copy(env!("CARGO_BIN_EXE_changing"), &worker).unwrap();
+            support::copy_program(env!("CARGO_BIN_EXE_changing"), &worker);
         }
     }
     let ended = call().with(1, &["another build", "help: "]);

@@ -69,6 +69,13 @@ pub(crate) fn store() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-store")
 }
 
+/// Copies a program that is then run. By a process of its own: whatever this one starts meanwhile would have it open to write for a
+/// moment, and a program that is written to cannot be started.
+pub(crate) fn copy_program(from: &str, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
 impl Program {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.0.env(name, value);
