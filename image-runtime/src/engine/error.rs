@@ -80,7 +80,7 @@ pub enum EngineError {
     },
     /// The registry of an image cannot be reached.
     #[error(
-        "the registry of `{reference}` cannot be reached: {said}\n  help: check the network and the proxy, on a daemon that of the daemon; \
+        "the registry of `{reference}` cannot be reached: {said}\n  help: check the network and the proxy, with `IMAGE_ENGINE=docker` that of the daemon; \
          images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names"
     )]
     RegistryUnreachable {
