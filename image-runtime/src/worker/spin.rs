@@ -9,6 +9,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// To sleep and to be woken costs about as much.
 const LONGEST: Duration = Duration::from_micros(20);
 
+/// So many waits are without it after one that was in vain: the kernel may have put the other side on this core, to run when this one
+/// sleeps, which is as quick where nobody waits in this way.
+const REST: u32 = 100;
+
 /// Whether two can run at the same time: where there is one core, waiting would keep the other side from it.
 static IS_POSSIBLE: LazyLock<bool> =
     LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1));
@@ -17,6 +21,7 @@ static IS_POSSIBLE: LazyLock<bool> =
 #[derive(Debug, Default)]
 pub(super) struct Spin {
     was_soon: bool,
+    rest: u32,
 }
 
 /// A wait that has begun.
@@ -24,6 +29,7 @@ pub(super) struct Begun {
     pub(super) at: Instant,
     /// Whether something came already.
     pub(super) has_come: bool,
+    was_in_vain: bool,
 }
 
 impl Spin {
@@ -31,7 +37,8 @@ impl Spin {
     pub(super) fn begin(&self, socket: impl AsFd) -> Begun {
         let at = Instant::now();
         let mut has_come = false;
-        if self.was_soon && *IS_POSSIBLE {
+        let spins = self.was_soon && self.rest == 0 && *IS_POSSIBLE;
+        if spins {
             let mut watched = [PollFd::new(&socket, PollFlags::IN)];
             let at_once = Timespec::default();
             loop {
@@ -42,11 +49,19 @@ impl Spin {
                 std::hint::spin_loop();
             }
         }
-        Begun { at, has_come }
+        Begun {
+            at,
+            has_come,
+            was_in_vain: spins && !has_come,
+        }
     }
 
     /// Something came, after a wait that began then. With a sleep it came later for that alone.
     pub(super) fn end(&mut self, begun: &Begun) {
         self.was_soon = begun.at.elapsed() < 2 * LONGEST;
+        self.rest = match begun.was_in_vain {
+            true => REST,
+            false => self.rest.saturating_sub(1),
+        };
     }
 }
