@@ -59,6 +59,7 @@ pub mod plan;
 pub mod protocol;
 #[doc(hidden)]
 pub mod registry;
+mod rfc3339;
 #[doc(hidden)]
 pub mod secrets;
 pub mod spec;

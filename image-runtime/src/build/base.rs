@@ -102,8 +102,7 @@ impl Builder {
     ) -> Result<ResolvedBase, BuildError> {
         let folder = self.store.bases();
         if let Some((source, python)) = self.locked_base(key, chain, image).await? {
-            let login = self.login_of(&chain.root, image)?;
-            let mut base = self.describe_base(source, login.as_ref(), image).await?;
+            let mut base = self.describe_base(source, &chain.root, image).await?;
             base.python = python;
             return Ok(base);
         }
@@ -131,9 +130,9 @@ impl Builder {
                 }
                 Root::Scratch => (BaseSource::Scratch, None),
             };
-            Ok((login, source, python))
+            Ok((source, python))
         };
-        let (login, source, python) = match (resolve.await, &known) {
+        let (source, python) = match (resolve.await, &known) {
             (Ok(resolved), _) => resolved,
             (Err(error), Some(record)) if !self.options.pull => {
                 return Ok(self.as_it_was(record, &error));
@@ -142,7 +141,7 @@ impl Builder {
         };
         let mut base = match &known {
             Some(record) if record.base.source == source => record.base.clone(),
-            _ => self.describe_base(source, login.as_ref(), image).await?,
+            _ => self.describe_base(source, &chain.root, image).await?,
         };
         match chain.added_python() {
             None => base.python = python,
@@ -210,7 +209,7 @@ impl Builder {
     async fn describe_base(
         &self,
         source: BaseSource,
-        login: Option<&Login>,
+        root: &Root,
         image: &str,
     ) -> Result<ResolvedBase, BuildError> {
         let mut base = ResolvedBase {
@@ -227,12 +226,14 @@ impl Builder {
             base.config = config;
             return Ok(base);
         }
+        let login = self.login_of(root, image)?;
         layer.id = self.own_id(layer.id).await?;
         base.config = self
             .told(&layer, image, async {
                 let _lock = self.lock_layer(layer.id).await?;
                 let progress = |done, total| self.progress(&layer, "pulling", done, total);
                 let new = new_layer(&layer, None);
+                let login = login.as_ref();
                 let pulled = self.engine.pull(&new, reference, digest, login, &progress);
                 Ok(pulled.await?)
             })

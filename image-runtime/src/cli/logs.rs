@@ -6,7 +6,7 @@ use super::args::Logs;
 use super::printer::Printer;
 use super::{Fault, list, names_help};
 use crate::client::is_of;
-use crate::engine::rfc3339;
+use crate::rfc3339::rfc3339;
 use crate::store::{LogLine, Store};
 
 /// How often to look whether something was printed.

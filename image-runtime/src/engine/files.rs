@@ -20,6 +20,21 @@ pub struct Entry {
     pub mtime: u64,
 }
 
+#[cfg(test)]
+impl Entry {
+    /// An entry of root's, which everybody may read.
+    pub(crate) fn at(path: &str, kind: EntryKind) -> Self {
+        Self {
+            path: path.into(),
+            kind,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+        }
+    }
+}
+
 /// What an [`Entry`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {

@@ -13,7 +13,6 @@ mod limits;
 mod owner;
 mod packed;
 mod packing;
-mod rfc3339;
 mod select;
 mod tail;
 
@@ -28,7 +27,6 @@ pub use limits::Limits;
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
-pub(crate) use rfc3339::rfc3339;
 pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
 
 use crate::digest::LayerId;

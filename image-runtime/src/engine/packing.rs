@@ -48,14 +48,14 @@ pub(super) fn pack(
 }
 
 /// Digests and counts what is written through it.
-struct Digesting<W> {
+pub(super) struct Digesting<W> {
     inner: W,
     hasher: Hasher,
     written: u64,
 }
 
 impl<W> Digesting<W> {
-    fn new(inner: W) -> Self {
+    pub(super) fn new(inner: W) -> Self {
         Self {
             inner,
             hasher: Hasher::new(),
@@ -63,7 +63,8 @@ impl<W> Digesting<W> {
         }
     }
 
-    fn finish(self) -> (W, Digest, u64) {
+    /// What was written to, the digest of the bytes, and how many they are.
+    pub(super) fn finish(self) -> (W, Digest, u64) {
         (self.inner, self.hasher.finish(), self.written)
     }
 }

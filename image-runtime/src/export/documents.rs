@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::engine::{PackedLayer, rfc3339};
+use crate::engine::PackedLayer;
 use crate::plan::{Config, Healthcheck};
+use crate::rfc3339::rfc3339;
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";

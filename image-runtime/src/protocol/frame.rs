@@ -51,6 +51,14 @@ impl Header {
         })
     }
 
+    /// The header of a body that lies in parts.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] from 4 GiB on.
+    pub fn of(kind: Kind, number: u64, parts: &[&[u8]]) -> Result<Self, FrameError> {
+        Self::new(kind, number, parts.iter().map(|part| part.len()).sum())
+    }
+
     /// As bytes.
     pub fn to_bytes(self) -> [u8; HEADER_LENGTH] {
         let mut bytes = [0; HEADER_LENGTH];
@@ -81,9 +89,9 @@ impl Header {
 /// # Errors
 /// [`FrameError::TooLong`] from 4 GiB on.
 pub fn encode(kind: Kind, number: u64, parts: &[&[u8]]) -> Result<Vec<u8>, FrameError> {
-    let length = parts.iter().map(|part| part.len()).sum();
-    let mut frame = Vec::with_capacity(HEADER_LENGTH + length);
-    frame.extend_from_slice(&Header::new(kind, number, length)?.to_bytes());
+    let header = Header::of(kind, number, parts)?;
+    let mut frame = Vec::with_capacity(HEADER_LENGTH + header.length as usize);
+    frame.extend_from_slice(&header.to_bytes());
     for part in parts {
         frame.extend_from_slice(part);
     }

@@ -71,6 +71,23 @@ mod tests {
     }
 
     #[test]
+    fn room_takes_no_memory_until_it_is_written_to() {
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let mut lines = status.lines();
+            let kib = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        let before = resident();
+        let mut bytes = Vec::new();
+        // As much as a header can announce. Where that cannot be, it is said.
+        if reserve(&mut bytes, u32::MAX as usize).is_ok() {
+            bytes.push(1);
+            assert!(resident() < before + (1 << 20));
+        }
+    }
+
+    #[test]
     fn what_is_written_in_pieces_of_any_size_is_there() {
         let mut body = Body::default();
         for size in [0, 1, 4096, LARGE - 1, 3 * LARGE, 5] {

@@ -106,7 +106,7 @@ impl Printing {
 
     fn line(&self, metadata: &Metadata<'_>, text: &str) {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let time = crate::engine::rfc3339(since.unwrap_or_default().as_secs());
+        let time = crate::rfc3339::rfc3339(since.unwrap_or_default().as_secs());
         (self.print)(format!("{time} {:>5} {text}", metadata.level().as_str()));
     }
 }

@@ -100,9 +100,8 @@ impl<'a> Flow<'a> {
         number: u64,
         parts: &[&[u8]],
     ) -> Result<(), FrameError> {
-        let length = parts.iter().map(|part| part.len()).sum();
-        let header = Header::new(kind, number, length)?;
-        memory::reserve(&mut self.outgoing, HEADER_LENGTH + length)?;
+        let header = Header::of(kind, number, parts)?;
+        memory::reserve(&mut self.outgoing, HEADER_LENGTH + header.length as usize)?;
         self.outgoing.extend_from_slice(&header.to_bytes());
         for part in parts {
             self.outgoing.extend_from_slice(part);

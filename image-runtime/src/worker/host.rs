@@ -266,12 +266,11 @@ impl Worker {
     ) -> Result<(Kind, Vec<u8>), CallFailure> {
         self.requests += 1;
         let number = self.requests;
-        let length = parts.iter().map(|part| part.len()).sum();
         let mut head = Vec::with_capacity(2 * HEADER_LENGTH);
         if nested != 0 {
             head.extend(Header::new(Kind::Nested, nested, 0)?.to_bytes());
         }
-        head.extend(Header::new(kind, number, length)?.to_bytes());
+        head.extend(Header::of(kind, number, parts)?.to_bytes());
         let frame = [&[&*head], parts].concat();
         let Self { line, output, .. } = self;
         let answered = {

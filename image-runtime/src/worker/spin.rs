@@ -65,3 +65,35 @@ impl Spin {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn after_a_wait_in_vain_there_is_none_without_sleep_for_a_while() {
+        let (mut one, two) = UnixStream::pair().unwrap();
+        let mut spin = Spin {
+            was_soon: true,
+            rest: 0,
+        };
+        let begun = spin.begin(&two);
+        assert_eq!(begun.was_in_vain, *IS_POSSIBLE);
+        spin.end(&Begun {
+            was_in_vain: true,
+            ..begun
+        });
+        for _ in 0..REST {
+            spin.was_soon = true;
+            let begun = spin.begin(&two);
+            assert!(!begun.was_in_vain);
+            spin.end(&begun);
+        }
+        spin.was_soon = true;
+        one.write_all(b"x").unwrap();
+        assert_eq!(spin.begin(&two).has_come, *IS_POSSIBLE);
+    }
+}

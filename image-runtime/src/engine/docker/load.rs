@@ -3,7 +3,7 @@
 //! written again, and removed.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,15 +19,20 @@ use super::archive::{Pipe, TarSink, as_it_says, write};
 use super::error::said;
 use super::layer::{image_of, labels};
 use super::place::Found;
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
+use crate::engine::packing::Digesting;
 use crate::engine::{
-    EngineError, Entry, EntryKind, FileSink as _, FileSource, NewLayer, on_thread, rfc3339,
+    EngineError, Entry, EntryKind, FileSink as _, FileSource, NewLayer, on_thread,
 };
+use crate::rfc3339::rfc3339;
 
 /// Where the new layer lies in what is sent.
 const LAYER: &str = "layer.tar";
 const CONFIG: &str = "config.json";
 const MANIFEST: &str = "manifest.json";
+
+/// What contents fill up to in an archive.
+const BLOCK: u64 = 512;
 
 /// The first bytes of an archive, which tell of its first entry.
 const BEGIN: usize = 4096;
@@ -215,15 +220,9 @@ impl Upper {
             None => Err(io::Error::other("more files came than were told of")),
             entry => Ok(entry),
         });
-        let mut layer = TarSink::new(
-            Hashing {
-                to: &mut *to,
-                hasher: Hasher::new(),
-            },
-            place,
-        );
+        let mut layer = TarSink::new(Digesting::new(&mut *to), place);
         layer.fill(files)?;
-        let layer = layer.end()?.hasher.finish();
+        let (_, layer, _) = layer.end()?.finish();
         let mut image = tar::Builder::new(to);
         for (name, document) in [(CONFIG, self.config(&layer)), (MANIFEST, self.manifest())] {
             let document = serde_json::to_vec(&document)?;
@@ -275,63 +274,22 @@ impl Upper {
 
 /// How long the archive of entries is.
 fn size_of(entries: &[Entry]) -> io::Result<u64> {
-    let mut archive = TarSink::new(Counting(0), as_it_says());
+    let mut archive = TarSink::new(Digesting::new(io::sink()), as_it_says());
+    let mut contents = 0;
     for entry in entries {
-        let size = match entry.kind {
-            EntryKind::File { size } => size,
-            _ => 0,
-        };
-        archive.add(entry, &mut io::repeat(0).take(size))?;
+        let mut head = entry.clone();
+        if let EntryKind::File { size } = &mut head.kind {
+            contents += std::mem::take(size).next_multiple_of(BLOCK);
+        }
+        archive.add(&head, &mut io::empty())?;
     }
-    Ok(archive.end()?.0)
-}
-
-/// Counts bytes.
-struct Counting(u64);
-
-impl Write for Counting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Hashes what is written.
-struct Hashing<W> {
-    to: W,
-    hasher: Hasher,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.to.write(bytes)?;
-        self.hasher.update(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
+    let (_, _, heads) = archive.end()?.finish();
+    Ok(heads + contents)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(path: &str, kind: EntryKind) -> Entry {
-        Entry {
-            path: path.into(),
-            kind,
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-        }
-    }
 
     /// Over an image that has `/opt`, which is user 7's, the file `/file` and the link `/bin`.
     fn over(entries: &[Entry]) -> Option<Vec<Entry>> {
@@ -339,7 +297,7 @@ mod tests {
             Ok(match path.to_str() {
                 Some("opt") => Seen::Directory(Entry {
                     uid: 7,
-                    ..entry("opt", EntryKind::Directory)
+                    ..Entry::at("opt", EntryKind::Directory)
                 }),
                 Some("file" | "bin") => Seen::Other,
                 _ => Seen::Nothing,
@@ -351,10 +309,10 @@ mod tests {
     #[test]
     fn what_lies_in_new_directories_is_a_layer_by_itself() {
         let entries = [
-            entry("opt", EntryKind::Directory),
-            entry("opt/new", EntryKind::Directory),
-            entry("opt/new/file", EntryKind::File { size: 1 }),
-            entry("opt/new/deeper", EntryKind::Directory),
+            Entry::at("opt", EntryKind::Directory),
+            Entry::at("opt/new", EntryKind::Directory),
+            Entry::at("opt/new/file", EntryKind::File { size: 1 }),
+            Entry::at("opt/new/deeper", EntryKind::Directory),
         ];
         let mut expected = entries.to_vec();
         expected[0].uid = 7;
@@ -379,7 +337,7 @@ mod tests {
         ] {
             let entries: Vec<_> = paths
                 .iter()
-                .map(|(path, kind)| entry(path, kind.clone()))
+                .map(|(path, kind)| Entry::at(path, kind.clone()))
                 .collect();
             assert_eq!(over(&entries), None, "{paths:?}");
         }
@@ -389,8 +347,8 @@ mod tests {
     fn an_archive_is_as_long_as_was_said() {
         let long = format!("new/{}", "x".repeat(200));
         let entries = [
-            entry("new", EntryKind::Directory),
-            entry(&long, EntryKind::File { size: 700 }),
+            Entry::at("new", EntryKind::Directory),
+            Entry::at(&long, EntryKind::File { size: 700 }),
         ];
         // Two headers, two blocks of content, the long name in two more, and the end.
         assert_eq!(size_of(&entries).unwrap(), 512 * (2 + 2 + 2 + 2));

@@ -100,17 +100,6 @@ impl<L: FnMut(&Path) -> io::Result<Found>> Ground<L> {
 mod tests {
     use super::*;
 
-    fn entry(path: &str, kind: EntryKind) -> Entry {
-        Entry {
-            path: path.into(),
-            kind,
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-        }
-    }
-
     fn place(there: &'static [(&str, Found)], entries: Vec<Entry>) -> io::Result<Vec<String>> {
         let mut place = over(move |path| {
             let found = there.iter().find(|(known, _)| Path::new(known) == path);
@@ -127,10 +116,10 @@ mod tests {
     #[test]
     fn directories_that_are_there_stay_as_they_are() {
         let entries = vec![
-            entry("tmp", EntryKind::Directory),
-            entry("tmp/new", EntryKind::Directory),
-            entry("tmp/new/deeper", EntryKind::Directory),
-            entry("tmp/file", EntryKind::File { size: 0 }),
+            Entry::at("tmp", EntryKind::Directory),
+            Entry::at("tmp/new", EntryKind::Directory),
+            Entry::at("tmp/new/deeper", EntryKind::Directory),
+            Entry::at("tmp/file", EntryKind::File { size: 0 }),
         ];
         let placed = place(&[("tmp", Found::Directory)], entries).unwrap();
         assert_eq!(placed, ["tmp/new", "tmp/new/deeper", "tmp/file"]);
@@ -148,9 +137,9 @@ mod tests {
         });
         let target = "bin/tool".into();
         let entries = vec![
-            entry("bin", EntryKind::Directory),
-            entry("bin/tool", EntryKind::File { size: 0 }),
-            entry("bin/same", EntryKind::HardLink { target }),
+            Entry::at("bin", EntryKind::Directory),
+            Entry::at("bin/tool", EntryKind::File { size: 0 }),
+            Entry::at("bin/same", EntryKind::HardLink { target }),
         ];
         assert_eq!(
             place(there, entries).unwrap(),
@@ -160,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_directory_where_a_file_is_says_so() {
-        let entries = vec![entry("etc", EntryKind::Directory)];
+        let entries = vec![Entry::at("etc", EntryKind::Directory)];
         let error = place(&[("etc", Found::File)], entries).unwrap_err();
         assert!(
             error
