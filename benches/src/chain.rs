@@ -4,10 +4,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::measure::{Row, Tagged, docker, in_turn, run, time_of};
+use crate::measure::{Row, Tagged, docker, in_turn, median, run, time_of};
 use crate::subject::{ENGINES, Subject};
 
 const TAG: &str = "image-runtime-bench-chain";
@@ -52,6 +53,49 @@ pub(crate) fn of_packages() -> Result<Vec<Row>> {
         });
     }
     Ok(rows)
+}
+
+/// What such a build takes beyond the package managers' own time, which is the peer.
+pub(crate) fn beyond_packages() -> Result<Vec<Row>> {
+    let [debug, release] = Subject::both("embedded")?;
+    let build = ["build", "CHAIN", "--json", "--timings"];
+    let (mut debug, mut release) = (debug.command(&build), release.command(&build));
+    // The base, and the first downloads.
+    run(&mut release)?;
+    let mut inside = Vec::new();
+    let [debug, release] = in_turn(
+        5,
+        [&mut || Ok(spent(&mut debug)?.1), &mut || {
+            let (commands, beyond) = spent(&mut release)?;
+            inside.push(commands);
+            Ok(beyond)
+        }],
+    )?;
+    Ok(vec![Row {
+        what: "the same, beyond apt's and pip's own time",
+        engine: "embedded",
+        peer: "that time",
+        against: median(inside),
+        debug,
+        release: Some(release),
+        goal: 0.05,
+    }])
+}
+
+/// How long the commands of a build took, and how long all else, as it says itself.
+fn spent(build: &mut Command) -> Result<(Duration, Duration)> {
+    let report: serde_json::Value = serde_json::from_str(&run(build)?)?;
+    let timings = &report["timings"];
+    let layers = timings["layers"].as_array().context("no layers are told")?;
+    let commands = layers
+        .iter()
+        .filter_map(|layer| layer["commands"].as_f64())
+        .sum();
+    let whole = timings["whole"].as_f64().context("no time is told")?;
+    Ok((
+        Duration::from_secs_f64(commands),
+        Duration::from_secs_f64(whole - commands),
+    ))
 }
 
 fn peer(base: &str, folder: &Path) -> Result<Command> {

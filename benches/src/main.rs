@@ -19,13 +19,14 @@ use measure::Row;
 /// A measurement: its name on the command line, and what it gives.
 type Measurement = (&'static str, fn() -> Result<Vec<Row>>);
 
-const MEASUREMENTS: [Measurement; 12] = [
+const MEASUREMENTS: [Measurement; 13] = [
     ("build", build::second_build),
     ("ten-images", build::ten_images),
     ("first-call", call::first_call),
     ("fresh", fresh::containers),
     ("warm-call", call::warm_call),
     ("chain", chain::of_packages),
+    ("beyond", chain::beyond_packages),
     ("edited", edited::one_of_many),
     ("map", call::map),
     ("idle", call::idle),

@@ -85,7 +85,7 @@ pub(crate) fn in_turn<const N: usize>(
 }
 
 /// The middle one.
-fn median(mut times: Vec<Duration>) -> Duration {
+pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
 }

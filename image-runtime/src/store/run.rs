@@ -62,17 +62,18 @@ impl RunDir {
 
 impl RunDir {
     /// Those in `run` whose owners died: they belong to this process now.
-    pub(super) fn abandoned(run: &Path) -> Vec<Self> {
+    pub fn abandoned(run: &Path) -> Vec<Self> {
         let entries = fs::read_dir(run).into_iter().flatten().flatten();
-        let folders = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir());
-        let owned = folders.filter_map(|path| {
-            let lock = Lock::take(&lock_path(run, path.file_name()?.to_str()?));
+        let owned = entries.filter_map(|entry| {
+            let name = entry.file_name();
+            let name = name.to_str()?;
+            // Held by its owner, or by another sweep. The lock of a folder that is gone goes, too.
+            let id = name.strip_suffix(".lock").unwrap_or(name);
+            let lock = Lock::take(&lock_path(run, id)).ok()??;
             Some(Self {
-                _lock: lock.ok()??,
-                path,
+                path: run.join(id),
                 stays: false,
+                _lock: lock,
             })
         });
         owned.collect()
@@ -101,20 +102,10 @@ impl Drop for RunDir {
 
 /// Removes the folders in `run` whose owners died; answers how many.
 pub fn sweep(run: &Path) -> usize {
-    let mut swept = 0;
-    for entry in fs::read_dir(run).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let id = name.strip_suffix(".lock").unwrap_or(name);
-        // Held by its owner, or by another sweep.
-        let Ok(Some(_lock)) = Lock::take(&lock_path(run, id)) else {
-            continue;
-        };
-        if remove(&run.join(id)).is_ok() {
-            swept += 1;
-        }
-    }
-    swept
+    let abandoned = RunDir::abandoned(run).into_iter();
+    abandoned
+        .filter(|folder| remove(&folder.path).is_ok())
+        .count()
 }
 
 /// Removes a folder. What lies in it may forbid its owner to look or to write: overlayfs makes such folders, and containers may.

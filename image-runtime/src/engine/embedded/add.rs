@@ -70,7 +70,8 @@ impl Addition {
             return Ok(());
         }
         let doing = format!("storing the files of `{}`", new.title);
-        layers.publish(&scratch, &new).map_err(failed(doing))
+        let published = layers.publish(&scratch, &new);
+        published.map(drop).map_err(failed(doing))
     }
 }
 

@@ -183,12 +183,16 @@ impl Container for EmbeddedContainer {
         // Nothing may write to a layer, and what was written is what the process leaves behind.
         self.0.end().await?;
         let (layers, new) = (self.0.layers.clone(), new.clone());
-        self.0
+        let replaced = self
+            .0
             .layers
             .on_thread(move || layers.publish(&scratch, &new))
             .await
             .map_err(failed(doing))
-            .map_err(|error| error.on_disk_of(self.0.layers.path()))
+            .map_err(|error| error.on_disk_of(self.0.layers.path()))?;
+        // The next step begins meanwhile; what the end of the program leaves of it is swept.
+        tokio::task::spawn_blocking(move || drop(replaced));
+        Ok(())
     }
 
     async fn remove(&self) -> Result<(), EngineError> {

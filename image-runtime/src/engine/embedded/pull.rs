@@ -166,7 +166,7 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     if parts.is_empty() {
         let (of, new) = (layers.clone(), arriving.new.clone());
         return layers
-            .on_thread(move || of.publish(&of.empty_draft()?, &new))
+            .on_thread(move || of.publish(&of.empty_draft()?, &new).map(drop))
             .await;
     }
     let new = parts.into_iter().enumerate();
@@ -201,7 +201,7 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
         let of = layers.clone();
         let publish = move || match is_shared {
             true => of.publish_shared(&scratch, &new),
-            false => of.publish(&scratch, &new),
+            false => of.publish(&scratch, &new).map(drop),
         };
         layers.on_thread(publish).await?;
     }

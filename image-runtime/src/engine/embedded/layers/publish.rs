@@ -10,7 +10,8 @@ use super::{Layers, Scratch, move_directory};
 use crate::engine::NewLayer;
 
 impl Layers {
-    /// Makes a layer of the files in a scratch place. One with this identity is replaced.
+    /// Makes a layer of the files in a scratch place. One with this identity is replaced: its files go when what is returned is
+    /// dropped, which nobody need wait for.
     ///
     /// # Errors
     /// What the file system says; the layer is then not there, or still the old one.
@@ -18,7 +19,7 @@ impl Layers {
         &self,
         scratch: &Scratch,
         new: &NewLayer,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Scratch>> {
         self.put(scratch, new, true)
     }
 
@@ -31,10 +32,15 @@ impl Layers {
         scratch: &Scratch,
         new: &NewLayer,
     ) -> io::Result<()> {
-        self.put(scratch, new, false)
+        self.put(scratch, new, false).map(drop)
     }
 
-    fn put(&self, scratch: &Scratch, new: &NewLayer, replaces: bool) -> io::Result<()> {
+    fn put(
+        &self,
+        scratch: &Scratch,
+        new: &NewLayer,
+        replaces: bool,
+    ) -> io::Result<Option<Scratch>> {
         let ready = self.draft().map_err(io::Error::other)?;
         let draft = ready.path().join("layer");
         fs::create_dir(&draft)?;
@@ -55,7 +61,7 @@ impl Layers {
         let place = self.directory(&new.id);
         let lock = self.lock(true)?;
         if !replaces && self.has(&new.id) {
-            return Ok(());
+            return Ok(None);
         }
         let mut replaced = None;
         if place.exists() {
@@ -70,10 +76,8 @@ impl Layers {
             fs::rename(&draft, &place)?;
         }
         File::open(self.root.join("layers"))?.sync_all()?;
-        // Nobody need wait until the files of the old one are gone.
         drop(lock);
-        drop(replaced);
-        Ok(())
+        Ok(replaced)
     }
 }
 

@@ -8,6 +8,7 @@ use super::record::is_wreck;
 use super::scratch::cache_line;
 use super::{Layers, Scratch, inside, move_directory};
 use crate::digest::LayerId;
+use crate::store::RunDir;
 
 impl Layers {
     pub(super) fn retired(&self) -> io::Result<Scratch> {
@@ -95,9 +96,12 @@ impl Layers {
     fn sweep_retired(&self) -> io::Result<()> {
         let retired = self.root.join("retired");
         if fs::read_dir(&retired)?.next().is_some() {
-            let _lock = self.lock(true)?;
+            let lock = self.lock(true)?;
             if self.leased()?.is_empty() {
-                crate::store::sweep_runs(&retired);
+                let abandoned = RunDir::abandoned(&retired);
+                // Nothing comes to stand on them any more, so nobody need wait until their files are gone.
+                drop(lock);
+                drop(abandoned);
             }
         }
         Ok(())
