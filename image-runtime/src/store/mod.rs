@@ -28,7 +28,7 @@ pub(crate) use error::is_full;
 pub(crate) use lock::is_at;
 pub use lock::{Lock, Locks};
 pub use logs::{Line as LogLine, Log, Logs};
-pub use run::{RunDir, sweep as sweep_runs};
+pub use run::{RunDir, random_id, remove as remove_directory, sweep as sweep_runs};
 pub(crate) use socket::socket_in;
 
 /// The folder of this format. A format that older programs would misread gets a new one.

@@ -109,7 +109,10 @@ pub fn sweep(run: &Path) -> usize {
 }
 
 /// Removes a folder. What lies in it may forbid its owner to look or to write: overlayfs makes such folders, and containers may.
-fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the file system says.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(path)?;
@@ -134,7 +137,11 @@ fn lock_path(run: &Path, id: &str) -> PathBuf {
     run.join(format!("{id}.lock"))
 }
 
-fn random_id() -> io::Result<String> {
+/// Eight hexadecimal digits.
+///
+/// # Errors
+/// The system has nothing random.
+pub fn random_id() -> io::Result<String> {
     let mut bytes = [0; 4];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(format!("{:08x}", u32::from_be_bytes(bytes)))

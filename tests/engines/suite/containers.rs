@@ -156,6 +156,32 @@ pub(crate) async fn removing_ends_the_process_and_can_be_repeated(bench: &Bench)
     }
 }
 
+pub(crate) async fn a_container_sees_nothing_of_those_before_it(bench: &Bench) {
+    let system = bench.system().await;
+    let look = "stat -c '%a %u:%g' /; ls -A / /tmp /usr; echo $HOSTNAME";
+    let (_, before) = bench.run(&shell(system, look)).await;
+    let mut names = Vec::from_iter(before.last().cloned());
+    for command in [
+        "true",
+        "echo x > /left; mkdir -p /tmp/left/below; chmod 0 /tmp/left",
+        "rm -r /tmp",
+        "mkdir /left; rm -r /left",
+        "chmod 700 /",
+    ] {
+        assert_eq!(
+            bench.run(&shell(system, command)).await.0.code,
+            0,
+            "{command}"
+        );
+        let (_, mut after) = bench.run(&shell(system, look)).await;
+        names.extend(after.pop());
+        assert_eq!(after, before[..before.len() - 1], "{command}");
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 6, "{names:?}");
+}
+
 pub(crate) async fn a_start_that_is_given_up_leaves_no_container(bench: &Bench) {
     let system = bench.system().await;
     let layer = bench.layer(Some(system), [file("x", "")]).await.unwrap();

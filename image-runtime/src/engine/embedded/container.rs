@@ -145,7 +145,9 @@ impl Running {
             let scratch = self.take_scratch();
             let running = Arc::clone(self);
             let cleaned = on_thread(move || {
-                drop(scratch);
+                if let Some(scratch) = scratch {
+                    running.layers.take_back(scratch);
+                }
                 // A group that its last process still leaves is swept later.
                 let _ = running.cgroup.remove();
             });

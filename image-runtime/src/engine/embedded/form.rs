@@ -47,4 +47,12 @@ impl Form {
             Self::Range | Self::User => "user.overlay.opaque",
         }
     }
+
+    /// The attribute that says which overlay a directory is the top of: newer kernels write it.
+    pub(super) fn uuid(self) -> &'static str {
+        match self {
+            Self::Root => "trusted.overlay.uuid",
+            Self::Range | Self::User => "user.overlay.uuid",
+        }
+    }
 }

@@ -15,6 +15,7 @@
 mod publish;
 mod record;
 mod scratch;
+mod spare;
 mod sweep;
 mod verify;
 mod volumes;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 pub(super) use self::record::FILES;
 pub(super) use self::scratch::Scratch;
+use self::spare::Spares;
 use super::form::Form;
 use super::overlay::Overlay;
 use super::users::{Users, as_root};
@@ -61,6 +63,7 @@ pub(super) struct Layers {
     form: Form,
     /// Of [`Form::Range`].
     users: Option<Arc<Users>>,
+    spares: Spares,
 }
 
 impl Layers {
@@ -112,6 +115,7 @@ impl Layers {
             root: store.path().join(folder),
             form,
             users,
+            spares: Spares::default(),
         }
     }
 
@@ -176,7 +180,7 @@ impl Layers {
             .iter()
             .map(|layer| format!("{}/{FILES}", short(layer)))
             .chain(["../skeleton".to_owned()]);
-        let scratch = format!("../{}/{}", scratch.kind, scratch.id());
+        let scratch = format!("../{}/{}", scratch.kind, scratch.folder());
         let directory = self.root.join("layers");
         Overlay::new(&directory, layers, &scratch, self.form, volatile)
     }

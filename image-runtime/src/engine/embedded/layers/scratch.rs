@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,14 +13,17 @@ use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
 use crate::engine::{Lacking, Mount};
-use crate::store::{RunDir, StoreError};
+use crate::store::{RunDir, StoreError, random_id};
 
 /// Which layers a container stands on, and which caches it uses.
-const LEASE: &str = "lease";
+pub(super) const LEASE: &str = "lease";
+
 impl Layers {
     pub(super) fn scratch(&self, kind: &'static str) -> Result<Scratch, StoreError> {
+        let run = RunDir::create(&self.root.join(kind))?;
         Ok(Scratch {
-            run: Some(RunDir::create(&self.root.join(kind))?),
+            id: run.id().to_owned(),
+            run: Some(run),
             kind,
             stands_on: None,
             users: self.users.clone(),
@@ -49,7 +52,11 @@ impl Layers {
         below: &Path,
     ) -> io::Result<()> {
         for name in ["upper", "work"] {
-            fs::create_dir(scratch.path().join(name))?;
+            // There may be one, as if it were new.
+            match fs::create_dir(scratch.path().join(name)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
         }
         let root = fs::metadata(below)?;
         if self.form.has_users() {
@@ -74,7 +81,10 @@ impl Layers {
         stack: &[LayerId],
         mounts: &[Mount],
     ) -> io::Result<Scratch> {
-        let mut scratch = self.scratch("containers").map_err(io::Error::other)?;
+        let mut scratch = match self.spares.take() {
+            Some(spare) => spare.renamed()?,
+            None => self.scratch("containers").map_err(io::Error::other)?,
+        };
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
@@ -134,6 +144,7 @@ impl Layers {
 pub(in crate::engine::embedded) struct Scratch {
     /// There until this goes.
     run: Option<RunDir>,
+    id: String,
     pub(super) kind: &'static str,
     /// When the topmost layer below it was made.
     pub(super) stands_on: Option<SystemTime>,
@@ -155,9 +166,20 @@ impl Scratch {
         self.run().path()
     }
 
-    /// Eight hexadecimal digits.
+    /// Eight hexadecimal digits, unlike those of all that was here before.
     pub(in crate::engine::embedded) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name of the directory.
+    pub(super) fn folder(&self) -> &str {
         self.run().id()
+    }
+
+    /// The same place for something else.
+    fn renamed(mut self) -> io::Result<Self> {
+        self.id = random_id()?;
+        Ok(self)
     }
 
     /// Leaves it to a later sweep.

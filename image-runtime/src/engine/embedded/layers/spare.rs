@@ -1,0 +1,68 @@
+//! Places of containers that have ended, for containers that start: to make and remove files on a disk is much of what a start
+//! costs. ext4 passes all inodes that were removed in the last minute before it gives out a new one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::scratch::LEASE;
+use super::{Form, Layers, Scratch, inside};
+use crate::store::remove_directory;
+
+/// So many wait: more containers seldom end at once.
+const MOST: usize = 64;
+
+/// Places that nobody uses. They go with the program.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spares(Arc<Mutex<Vec<Scratch>>>);
+
+impl Spares {
+    fn list(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take(&self) -> Option<Scratch> {
+        self.list().pop()
+    }
+}
+
+impl Layers {
+    /// Removes what a container wrote and the layers it stood on from its place, which is then there for another one. Blocks.
+    pub(in crate::engine::embedded) fn take_back(&self, scratch: Scratch) {
+        if self.spares.list().len() >= MOST {
+            return;
+        }
+        // Where anything of it would stay, it goes as a whole.
+        let emptied = inside(self.users.as_deref(), || empty(&scratch, self.form));
+        if matches!(emptied, Ok(Ok(()))) {
+            self.spares.list().push(scratch);
+        }
+    }
+}
+
+/// Leaves the lease, of nothing, and directories for the next overlay.
+fn empty(scratch: &Scratch, form: Form) -> io::Result<()> {
+    let upper = scratch.upper();
+    if !is_as_new(&upper, form)? {
+        remove_directory(&upper)?;
+    }
+    // Each mount makes it, and marks it as not for another one.
+    remove_directory(&scratch.path().join("work").join("work"))?;
+    let lease = scratch.path().join(LEASE);
+    File::options().write(true).open(lease)?.set_len(0)
+}
+
+/// Whether nothing was written to a directory but a mode, owner and time, which the next container gives it anyway.
+fn is_as_new(upper: &Path, form: Form) -> io::Result<bool> {
+    if fs::read_dir(upper)?.next().is_some() {
+        return Ok(false);
+    }
+    let mut names = [0; 64];
+    Ok(match rustix::fs::llistxattr(upper, &mut names[..]) {
+        Ok(0) => true,
+        Ok(length) => names[..length].strip_suffix(b"\0") == Some(form.uuid().as_bytes()),
+        // More than that.
+        Err(_) => false,
+    })
+}
