@@ -61,6 +61,14 @@ const AHEAD: Image = image!(
 const NO_PYTHON: Image = image!(scratch().copy_local_file("cli/data/there.txt", "/there"));
 const PIP_WITHOUT_PYTHON: Image = image!(NO_PYTHON.pip_install("six==1.17.0"));
 
+const STAGED: Image = image!(from_dockerfile(
+    "cli/data/changing.Dockerfile",
+    context_dir = "cli/data/changing"
+));
+
+#[app::function(image = STAGED)]
+fn in_staged() {}
+
 #[app::function(image = COPIED)]
 fn in_copied() -> String {
     std::fs::read_to_string("/changing/generated").unwrap_or_default()
