@@ -10,6 +10,10 @@ use syn::{Expr, ExprLit, ExprPath, Ident, Lit, Token, braced, bracketed, token};
 use crate::diag::{Errors, Fault};
 
 /// A value as written.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a macro call has few values, and none of them for long"
+)]
 pub(crate) enum Value {
     /// `"text"`, `true`, `3.10`
     Literal(Lit),

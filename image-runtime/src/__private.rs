@@ -54,6 +54,17 @@ pub const fn has_no_conda(base: &Base) -> Option<&'static str> {
     }
 }
 
+/// Why no program of the image can run in what extends an image, if none can.
+pub const fn has_no_programs(base: &Base) -> Option<&'static str> {
+    match base {
+        Base::Image(named) if named.image.spec().holds_nothing() => Some(
+            "this step runs programs of the image, and the one that is extended holds nothing\n\
+             help: let that image start from `debian_slim()`, or put the programs in first, such as with `copy_local_dir`",
+        ),
+        _ => None,
+    }
+}
+
 /// Why a function cannot run while an image is built, if it cannot.
 pub const fn cannot_run_while_building(function: &BuildFunction) -> Option<&'static str> {
     if function.makes_stream {
@@ -69,6 +80,13 @@ pub const fn cannot_run_while_building(function: &BuildFunction) -> Option<&'sta
     }
     None
 }
+
+/// No function that makes a stream has it.
+#[diagnostic::on_unimplemented(
+    message = "`remote` gives one value, and this function makes a stream of them",
+    label = "call `stream` in place of `remote`"
+)]
+pub trait MakesOneValue {}
 
 /// A type that can be an argument of an annotated function: it crosses to the container and back.
 #[diagnostic::on_unimplemented(

@@ -81,10 +81,12 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
-    /// Another process is building the layer; this one waits.
+    /// Somebody else is building the layer, which waits for that.
     LayerWaiting {
         /// The layer.
         layer: LayerId,
+        /// Whether that is this process, for another image; else it is another process.
+        here: bool,
     },
     /// All layers are there.
     BuildFinished {
@@ -136,7 +138,7 @@ impl Event {
             | Self::LayerSpent { layer, .. }
             | Self::LayerFinished { layer, .. }
             | Self::LayerFailed { layer, .. }
-            | Self::LayerWaiting { layer } => Some(*layer),
+            | Self::LayerWaiting { layer, .. } => Some(*layer),
             _ => None,
         }
     }

@@ -1,5 +1,8 @@
 //! `build --explain`: why a layer is built or reused.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::support::{Changing, changing, engine, remove_with_those_above, tidy};
 
 #[test]
@@ -36,6 +39,47 @@ fn an_explanation_names_the_file_that_changed_and_is_given_before_the_build() {
     COPIED  [identity..]  scratch  2 layers built
     ");
     files.build(&["COPIED"]);
+}
+
+#[test]
+fn an_explanation_tells_of_stages_that_are_copied_from_and_of_modes() {
+    if !engine() {
+        return;
+    }
+    let mut files = Changing::take();
+    files.build(&["STAGED"]);
+    let explained = || {
+        let ended = changing(&["build", "STAGED", "--explain"]).run().good();
+        let text = tidy(&ended.stderr);
+        let lines = text.lines().take_while(|line| !line.starts_with('['));
+        lines.take(5).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(explained(), @r"
+    STAGED
+      reused  [stage 0] scratch
+      reused  [stage 0] COPY . /all/
+      reused  scratch
+      reused  COPY --from=made /all /all
+    ");
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(files.path(), mode).unwrap();
+    insta::assert_snapshot!(explained(), @r"
+    STAGED
+      reused  [stage 0] scratch
+      built   [stage 0] COPY . /all/: mode changed of `generated`
+      reused  scratch
+      built   COPY --from=made /all /all: what `COPY` takes from elsewhere changed
+    ");
+    files.write_new();
+    fs::set_permissions(files.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    insta::assert_snapshot!(explained(), @r"
+    STAGED
+      reused  [stage 0] scratch
+      built   [stage 0] COPY . /all/: changed `generated`
+      reused  scratch
+      built   COPY --from=made /all /all: what `COPY` takes from elsewhere changed
+    ");
+    files.build(&["STAGED"]);
 }
 
 #[test]

@@ -60,6 +60,37 @@ fn export(store: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
+fn a_path_that_cannot_be_written_is_told_as_it_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    if embedded(&store).is_none() {
+        return;
+    }
+    let _files = Changing::take();
+    for name in ["none/x.tar", "none/x"] {
+        let path = folder.path().join(name);
+        let path = path.to_str().unwrap();
+        let ended = embedded_only(changing(&["export", "COPIED", path]), &store).run();
+        let none = format!(
+            "there is no directory `{}`",
+            folder.path().join("none").display()
+        );
+        let ended = ended.with(
+            1,
+            &[
+                &format!("writing `{path}` failed: {none}"),
+                "help: make it first",
+            ],
+        );
+        assert!(
+            !ended.stderr.contains(".image-runtime-"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn the_same_files_give_the_same_bytes_on_every_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -234,6 +234,33 @@ fn a_hundred_megabytes_that_a_function_prints_arrive_whole_and_in_order() {
 }
 
 #[test]
+fn names_and_paths_that_cannot_be_are_wrong_usage() {
+    for (arguments, said) in [
+        (
+            &["export", "NOTHING", "x.tar", "-t", "BAD:x:y"][..],
+            "a name is `[registry/]path[:tag]`",
+        ),
+        (
+            &["export", "NOTHING", "x.zip"],
+            "the file of an image ends in `.tar`",
+        ),
+        (
+            &["push", "NOTHING", "BADNAME"],
+            "a name is `[registry/]path[:tag]`",
+        ),
+    ] {
+        subject(arguments).run().with(2, &[said]);
+    }
+}
+
+#[test]
+fn names_that_are_not_there_are_errors_of_programs_too() {
+    let ended = subject(&["render", "NOTHIN", "--json"]).run().with(2, &[]);
+    let error = "no image is called `NOTHIN`\n  help: did you mean `NOTHING`?";
+    assert_eq!(ended.json(), json!({ "errors": [error] }));
+}
+
+#[test]
 fn a_call_that_fails_tells_the_functions_error() {
     if !engine() {
         return;
@@ -262,15 +289,16 @@ fn a_failed_build_shows_the_step_its_command_and_its_last_lines() {
       command: echo about to fail; exit 9
       | about to fail
     ");
-    // With `--json`, nothing that fails prints half a document.
-    insta::assert_snapshot!(said(&["build", "BROKEN", "--json"], 1), @r"
-    [BROKEN 1/1] run_commands(echo about to fail; exit 9) …
-    [BROKEN 1/1] │ about to fail
-    [BROKEN 1/1] run_commands(echo about to fail; exit 9) failed after [time]
-    error: step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9
-      command: echo about to fail; exit 9
-      | about to fail
-    ");
+    // With `--json`, what fails prints its errors in place of a report.
+    let failed = subject(&["build", "BROKEN", "--json"]).run().with(1, &[]);
+    let error = "step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9\n  \
+                 command: echo about to fail; exit 9\n  | about to fail";
+    assert_eq!(failed.json(), json!({ "errors": [error] }));
+    assert!(
+        failed.stderr.ends_with(&format!("error: {error}\n")),
+        "{}",
+        failed.stderr
+    );
     insta::assert_snapshot!(said(&["call", "in_broken", "--quiet"], 1), @r"
     error: step `run_commands(echo about to fail; exit 9)` of image `BROKEN` failed: exit code 9
       command: echo about to fail; exit 9

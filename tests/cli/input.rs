@@ -208,7 +208,7 @@ fn python_packages_in_an_image_of_nothing_are_told_with_what_to_do() {
     if !engine() {
         return;
     }
-    let ended = changing(&["build", "PIP_IN_NOTHING"]).run();
+    let ended = changing(&["build", "PIP_WITHOUT_PYTHON"]).run();
     ended.with(1, &["help: this base has no Python"]);
 }
 

@@ -275,7 +275,7 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
         first.contains("Z say/") && first.ends_with(" │ one"),
         "{text}"
     );
-    let ended = world.program(&["logs", "nope"]).run().with(2, &[]);
+    let ended = world.program(&["logs", "nope"]).run().with(1, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
       help: this program has `Reluctant`, `Reluctant.ready`, `hold`, `say`, `tell`

@@ -46,7 +46,13 @@ fn a_private_image_is_pulled_with_the_login_of_its_secret() {
         .good();
 
     let build = |image| private(&["build", image], store).run();
-    build("PRIVATE").with(1, &["the secret `image-runtime-tests-registry` is missing"]);
+    build("PRIVATE").with(
+        1,
+        &[
+            "the secret `image-runtime-tests-registry` is missing",
+            "secret create image-runtime-tests-registry REGISTRY_USERNAME=… REGISTRY_PASSWORD=-",
+        ],
+    );
     keep(&["PASSWORD=sesame"], store);
     build("PRIVATE").with(
         1,
@@ -58,7 +64,13 @@ fn a_private_image_is_pulled_with_the_login_of_its_secret() {
     let refused = build("BY_VARIABLE").with(1, &["127.83.21.7:42571"]);
     assert!(!refused.stderr.contains("wrong-one"), "{}", refused.stderr);
     if engine_name() == "embedded" {
-        refused.with(1, &["with the login of the image’s `secret`"]);
+        refused.with(
+            1,
+            &[
+                "the registry refuses access to `127.83.21.7:42571/team/private:1`",
+                "with the login of the image’s `secret`",
+            ],
+        );
     }
     keep(
         &["REGISTRY_USERNAME=tester", "REGISTRY_PASSWORD=sesame"],

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use image_runtime::digest::Digest;
 
-use crate::support::{engine_name, program, subject};
+use crate::support::{Program, engine, engine_name, program, subject};
 
 /// What images that these tests build are known by.
 const MARK: &str = "image-runtime.test=render";
@@ -23,6 +23,11 @@ fn docker(arguments: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {arguments:?}: {said}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The program whose images are rendered.
+fn rendered(arguments: &[&str]) -> Program {
+    program(env!("CARGO_BIN_EXE_rendered"), arguments)
 }
 
 /// All files of an image, without those that the engine puts there.
@@ -79,7 +84,6 @@ fn docker_makes_the_same_files_of_what_is_printed() {
     if !tests::is_for("`IMAGE_ENGINE=docker`", engine_name() == "docker") {
         return;
     }
-    let rendered = |arguments| program(env!("CARGO_BIN_EXE_rendered"), arguments);
     let built = rendered(&["build", "STAGES", "--json"]).run().good().json();
     let text = rendered(&["render", "STAGES"]).run().good().stdout;
     let folder = tempfile::tempdir().unwrap();
@@ -117,6 +121,59 @@ fn docker_makes_the_same_files_of_what_is_printed() {
         .collect();
     assert!(differ.is_empty(), "{text}\n{}", differ.join("\n"));
     assert!(ours.contains_key("srv/app/own/made"));
+}
+
+#[test]
+fn commands_are_lent_the_secrets_that_a_dockerfile_can_name_and_the_others_are_said() {
+    if !engine() {
+        return;
+    }
+    let text = rendered(&["render", "LENT"]).run().good().stdout;
+    let lines: Vec<_> = text.lines().collect();
+    let mount = "--mount=type=secret,id=IMAGE_TESTS_TOKEN,env=IMAGE_TESTS_TOKEN";
+    assert_eq!(
+        lines[lines.len() - 1],
+        format!("RUN {mount} true"),
+        "{text}"
+    );
+    let said = lines[lines.len() - 2];
+    assert!(
+        said.starts_with("# The next step needs the variables of `image-runtime-tests`."),
+        "{text}"
+    );
+    let command =
+        "# docker build --secret id=IMAGE_TESTS_TOKEN,env=IMAGE_TESTS_TOKEN --file THIS-FILE /";
+    assert!(text.contains(command), "{text}");
+}
+
+#[test]
+fn files_that_only_containers_see_are_said_to_be_left_out() {
+    if !engine() {
+        return;
+    }
+    let warning = "`cli/data/conda` is not in it: with `copy = false`, only containers of this program see it, at `/seen`";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seen");
+    let export = ["export", "SEEN", path.to_str().unwrap()];
+    for arguments in [&["render", "SEEN"][..], &export] {
+        let arguments = [arguments, &["--json"]].concat();
+        let ended = rendered(&arguments).run().good();
+        let said = ended.stderr.matches(&format!("warning: {warning}")).count();
+        assert_eq!(said, 1, "{}", ended.stderr);
+        let report = ended.json();
+        let warnings = report["warnings"].as_array().unwrap();
+        assert!(
+            warnings[0].as_str().unwrap().starts_with(warning),
+            "{report}"
+        );
+        assert_eq!(warnings.len(), 1);
+    }
+    let all_in_it = rendered(&["render", "LENT", "--json"]).run().good();
+    assert!(
+        all_in_it.json()["warnings"].is_null(),
+        "{}",
+        all_in_it.stdout
+    );
 }
 
 #[test]

@@ -88,6 +88,25 @@ async fn instructions_follow_other_steps_and_their_arguments_end_with_them() {
 
 const STAGES: Image = image!(from_dockerfile("functions/dockerfiles/stages.Dockerfile"));
 
+const TARGET: Image = image!(from_dockerfile(
+    "functions/dockerfiles/stages.Dockerfile",
+    target = "build"
+));
+
+#[app::function(image = TARGET)]
+fn in_target(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn the_stage_that_is_named_is_the_image() {
+    let run = async |line: &str| in_target::remote(line).await.unwrap();
+    assert_eq!(
+        run("cat /out/made; ls -d /existing /scope /all").await,
+        "by perl\n/existing"
+    );
+}
+
 #[app::function(image = STAGES)]
 fn in_stages(line: &str) -> String {
     sh(line)

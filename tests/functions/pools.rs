@@ -37,6 +37,16 @@ async fn short_lived(milliseconds: u64) -> String {
     pause(milliseconds).await
 }
 
+#[app::function(
+    image = NOTHING,
+    idle_timeout = "100ms",
+    min_containers = 2,
+    max_containers = 3
+)]
+async fn kept(milliseconds: u64) -> String {
+    pause(milliseconds).await
+}
+
 #[app::function(image = NOTHING, concurrency = 8, max_containers = 1)]
 fn meet(all: u32) -> u32 {
     static HERE: AtomicU32 = AtomicU32::new(0);
@@ -131,6 +141,15 @@ async fn idle_containers_end() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let after = short_lived::remote(0).await.expect("it works");
     assert!(!before.contains(&after));
+}
+
+#[app::test]
+async fn as_many_containers_stay_as_must_be_there() {
+    let before = all((0..3).map(|_| kept::remote(3000))).await;
+    assert_eq!(before.len(), 3);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = all((0..3).map(|_| kept::remote(3000))).await;
+    assert_eq!(before.intersection(&after).count(), 2);
 }
 
 #[app::test]

@@ -12,8 +12,14 @@ const PROJECT: Image = image!(BASE.pip_install_from_pyproject(
     dependency_groups = ["dev"]
 ));
 const LOCKED: Image = image!(BASE.uv_sync("functions/data/project", extras = ["gpu"]));
+/// There is no lock.
 const RESOLVED: Image =
-    image!(BASE.uv_sync("functions/data/project", groups = ["dev"], frozen = false));
+    image!(BASE.uv_sync("functions/data/unlocked", groups = ["dev"], frozen = false));
+/// Its pip is the one of the builder version.
+const EARLIER: Image = image!(debian_slim(
+    python_version = "3.11",
+    builder_version = "2024.04"
+));
 /// A package index and a directory of wheels, made in the image.
 const WHEELS: Image = image!(
     BASE.copy_local_file("functions/data/wheels.py", "/wheels/make.py")
@@ -29,6 +35,11 @@ const OPTIONS: Image = image!(
             find_links = "/wheels/loose",
             extra_options = "--no-index --no-deps"
         )
+        .pip_install(
+            "more",
+            index_url = "file:///wheels/${INDEX}",
+            extra_index_url = "file:///wheels/extra"
+        )
 );
 
 fn python(line: &str) -> String {
@@ -43,6 +54,11 @@ fn python(line: &str) -> String {
 
 #[app::function(image = EXACT)]
 fn in_exact(line: &str) -> String {
+    python(line)
+}
+
+#[app::function(image = EARLIER)]
+fn in_earlier(line: &str) -> String {
     python(line)
 }
 
@@ -73,13 +89,19 @@ fn in_options(line: &str) -> String {
 
 /// Prints the packages that are installed, with their versions.
 const LIST: &str = "from importlib.metadata import distributions as d
-names = ('six', 'idna', 'toolz', 'tomli', 'sample', 'loose', 'missing')
+names = ('six', 'idna', 'toolz', 'tomli', 'sample', 'loose', 'missing', 'more')
 print(*sorted(f'{p.name}=={p.version}' for p in d() if p.name in names))";
 
 #[app::test]
 async fn an_exact_version_is_the_one_that_runs() {
     let version = "import platform; print(platform.python_version())";
     assert_eq!(in_exact::remote(version).await.unwrap(), "3.11.2");
+}
+
+#[app::test]
+async fn a_builder_version_pins_the_pip_of_the_image() {
+    let version = "import pip; print(pip.__version__)";
+    assert_eq!(in_earlier::remote(version).await.unwrap(), "24.0");
 }
 
 #[app::test]
@@ -106,6 +128,6 @@ async fn a_lock_is_installed_into_the_images_own_python_without_what_is_not_name
 #[app::test]
 async fn options_reach_the_installer() {
     let installed = in_options::remote(LIST).await.unwrap();
-    // A version before a release, and a package without what it needs.
-    assert_eq!(installed, "loose==1.0 sample==2.0rc1");
+    // A version before a release, a package without what it needs, and one of another index.
+    assert_eq!(installed, "loose==1.0 more==1.0 sample==2.0rc1");
 }

@@ -33,34 +33,58 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         Some(_) => "stream",
     };
     let doc = format!("Calls of `{name}()` in a container of its image, by `{name}::{verb}(…)`.");
-    let (here, local) = match function.role {
-        // Nothing of it is here but its head. What is said of it goes on what stands for it.
+    let (here, said, local) = match function.role {
+        // Nothing of it is here but its head. What is said of it goes on what stands for it, and may name what is here.
         Role::Python { .. } => {
             let docs = item.attributes.iter().filter(|a| !a.path().is_ident("cfg"));
-            (quote!(#(#docs)*), None)
+            let said = quote!(#[allow(unused_imports)] use super::*; #(#docs)*);
+            (None, Some(said), None)
         }
-        _ => (quote!(#item), Some(local(function))),
+        _ => (Some(quote!(#item)), None, Some(local(function))),
     };
     let verbs = verbs(function);
     let registered = registered(function);
     let build = build(function);
+    let module = module(name);
     quote! {
         #here
 
         #(#cfg)*
-        #[doc = #doc]
-        #[allow(non_camel_case_types, dead_code, unreachable_pub, missing_copy_implementations, missing_debug_implementations)]
-        #visibility struct #name {}
+        #[doc(hidden)]
+        #[allow(non_snake_case)]
+        mod #module {
+            #said
+            #[doc = #doc]
+            #[allow(non_camel_case_types, dead_code, unreachable_pub, missing_copy_implementations, missing_debug_implementations)]
+            pub struct #name {}
+        }
+
+        #(#cfg)*
+        #[allow(unused_imports, unreachable_pub, deprecated)]
+        #visibility use #module::#name;
 
         #(#cfg)*
         #[allow(dead_code, deprecated, unreachable_pub, private_interfaces, private_bounds, clippy::all, clippy::pedantic, clippy::nursery)]
-        impl #name {
+        impl #module::#name {
             #local
             #verbs
             #registered
             #build
         }
     }
+}
+
+/// Where the struct is: a place of its own for each function, so that of two functions of one name only the names are told,
+/// and not every item of theirs.
+fn module(name: &Ident) -> Ident {
+    let start = name.span().start();
+    format_ident!(
+        "{}_{}_{}__",
+        name.unraw(),
+        start.line,
+        start.column,
+        span = Span::call_site()
+    )
 }
 
 /// What `run_function` asks of the function.

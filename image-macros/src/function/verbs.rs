@@ -84,11 +84,20 @@ fn stream(function: &Function) -> TokenStream {
     let doc = format!(
         "Runs `{name}()` in a container of its image, and gives its items as they are made."
     );
+    // `for`, or the compiler would refuse the function itself, and not its calls.
     quote! {
         #[doc = #doc]
         pub fn stream(#receiver #declared) -> #p::Items<#value> {
             use #p::CannotEncode as _;
             #p::Items::new(#callee, #p::Encode(&(#(#names,)*)).encode())
+        }
+
+        #[doc(hidden)]
+        pub fn remote(#receiver #declared) -> #p::Call<#value>
+        where
+            for<'never__> Self: #p::MakesOneValue,
+        {
+            ::core::unreachable!()
         }
     }
 }

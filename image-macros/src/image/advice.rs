@@ -1,6 +1,7 @@
 //! Advice: what is right, and still not what one wants. Warnings at the tokens, or errors where the image is `strict`.
 
 use quote::format_ident;
+use syn::LitStr;
 
 use super::model::{Advice, Argument, Call, Image};
 use crate::diag::{Errors, Fault};
@@ -34,6 +35,7 @@ pub(super) fn look(image: &mut Image) {
             &image.steps[index],
             &image.steps[index + 1..],
         ));
+        advice.extend(names_itself(&image.steps[index]));
         image.steps[index].advice.extend(advice);
     }
 }
@@ -108,6 +110,40 @@ fn copied_before(call: &Call, later: &[Call]) -> Option<Advice> {
             "`{copy}` stands before `{install}`, so each edit of the files installs again; let the copy follow the install"
         ),
     })
+}
+
+/// Variables whose value names what was there before, as a shell would replace it. Nothing replaces it.
+fn names_itself(call: &Call) -> Vec<Advice> {
+    let [Argument::Checked(Checked::Map(entries))] = &call.positional[..] else {
+        return Vec::new();
+    };
+    let of_one = |(key, value): &(LitStr, LitStr)| {
+        let (key, text) = (key.value(), value.value());
+        let written = reference_to(&key, &text)?;
+        Some(Advice {
+            name: format_ident!("literal_variable", span = value.span()),
+            note: format!(
+                "`{written}` stays as it is: `env` replaces no variables; write the whole value, or `.dockerfile_commands(\"ENV {key}={text}\")`"
+            ),
+        })
+    };
+    entries.iter().filter_map(of_one).collect()
+}
+
+/// `$NAME` or `${NAME}` in a text, as it is written there.
+fn reference_to(name: &str, text: &str) -> Option<String> {
+    let braced = format!("${{{name}}}");
+    if text.contains(&braced) {
+        return Some(braced);
+    }
+    let bare = format!("${name}");
+    let mut after = text
+        .match_indices(&bare)
+        .map(|(at, _)| &text[at + bare.len()..]);
+    let ends = |rest: &str| {
+        !rest.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    after.any(ends).then_some(bare)
 }
 
 impl Call {

@@ -9,6 +9,7 @@ use super::ast;
 use super::builder::{Builder, Python};
 use super::conda;
 use super::model::{Advice, Argument, Base, Call, Image, Project};
+use super::rules;
 use crate::diag::Errors;
 use crate::paths::private;
 use crate::python::requirements::Requirements;
@@ -58,6 +59,14 @@ pub(crate) fn image(image: &Image) -> TokenStream {
             };
         )
     });
+    let runs = rules::first_that_runs(image.steps.iter());
+    let has_programs = runs.filter(|_| matches!(image.base, Base::Image(_))).map(|step| {
+        quote_spanned!(step.name.span()=>
+            const _: () = if let ::core::option::Option::Some(why) = #p::has_no_programs(&IMAGE_SPEC__.base) {
+                ::core::panic!("{}", why)
+            };
+        )
+    });
     let spec = spec(&base, quote!(&[#(#steps),*]));
     quote!({
         #(#advice)*
@@ -65,6 +74,7 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         #spec
         #extends
         #has_conda
+        #has_programs
         #p::inventory::submit! { #p::RegisteredImage(#p::Image::from_spec(&IMAGE_SPEC__)) }
         #p::Image::from_spec(&IMAGE_SPEC__)
     })

@@ -65,10 +65,8 @@ pub(super) fn nothing_runs_in_nothing(
         return;
     }
     // A step that is wrong may have been meant to put something in.
-    let before = steps.iter().map_while(Option::as_ref);
-    let mut before = before.take_while(|step| !puts_files_in(step));
-    let running = |step: &&Call| RUNNING.iter().any(|verb| step.name == verb);
-    if let Some(step) = before.find(running) {
+    let known = steps.iter().map_while(Option::as_ref);
+    if let Some(step) = first_that_runs(known) {
         let fault = Fault::new(format!(
             "`{}` runs programs of the image, and `{}` has none",
             step.name, base.name
@@ -76,6 +74,12 @@ pub(super) fn nothing_runs_in_nothing(
         let help = "let the image start from `debian_slim()`, or put the programs in first, such as with `copy_local_dir`";
         errors.at(&step.name, fault.help(help));
     }
+}
+
+/// The first step that runs programs of the image, if no step before it may have put them in.
+pub(super) fn first_that_runs<'a>(steps: impl Iterator<Item = &'a Call>) -> Option<&'a Call> {
+    let mut before = steps.take_while(|step| !puts_files_in(step));
+    before.find(|step| RUNNING.iter().any(|verb| step.name == verb))
 }
 
 /// Whether there may be files where there were none before a step.

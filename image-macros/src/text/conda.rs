@@ -49,17 +49,18 @@ fn constraint(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
     }
+    let (operator, rest) = operator(text);
     // `=1.26=py311*` and `1.26 py311*`: a version and a build.
-    let exact = text.strip_prefix("==");
-    let (version, build) = match (exact, text.strip_prefix('=')) {
-        (Some(rest), _) | (None, Some(rest)) => split_build(rest, ['=', ' ']),
-        (None, None) => split_build(text, [' ', ' ']),
+    let at = match operator {
+        "=" | "==" => ['=', ' '],
+        _ => [' ', ' '],
     };
-    if version.is_empty() {
-        return Err("a version is missing".to_owned());
-    }
-    for part in version.split([',', '|']) {
-        self::version(part.trim())?;
+    let (version, build) = split_build(rest, at);
+    let mut parts = version.split([',', '|']);
+    self::version(operator, parts.next().unwrap_or_default())?;
+    for part in parts {
+        let (operator, version) = self::operator(part.trim());
+        self::version(operator, version)?;
     }
     let is_build = |letter: char| letter.is_ascii_alphanumeric() || "._*+^$".contains(letter);
     match build {
@@ -68,6 +69,12 @@ fn constraint(text: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// All signs of comparison that a text begins with, and what follows them.
+fn operator(text: &str) -> (&str, &str) {
+    let rest = text.trim_start_matches(['=', '<', '>', '!', '~']);
+    (&text[..text.len() - rest.len()], rest.trim_start())
 }
 
 fn split_build(text: &str, at: [char; 2]) -> (&str, Option<&str>) {
@@ -88,18 +95,26 @@ fn split_build(text: &str, at: [char; 2]) -> (&str, Option<&str>) {
     }
 }
 
-fn version(text: &str) -> Result<(), String> {
-    let operators = [">=", "<=", "==", "!=", "~=", ">", "<", "="];
-    let bare = operators
-        .iter()
-        .find_map(|operator| text.strip_prefix(operator))
-        .unwrap_or(text)
-        .trim_start();
-    let is_version = |letter: char| letter.is_ascii_alphanumeric() || "._*+!-".contains(letter);
-    let starts = bare.starts_with(|letter: char| letter.is_ascii_digit() || letter == '*');
-    match starts && bare.chars().all(is_version) {
+fn version(operator: &str, text: &str) -> Result<(), String> {
+    if !["", ">=", "<=", "==", "!=", "~=", ">", "<", "="].contains(&operator) {
+        return Err(format!("`{operator}` does not compare versions"));
+    }
+    let version = text.trim_end();
+    if version.is_empty() {
+        return Err("a version is missing".to_owned());
+    }
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "_+!-".contains(letter);
+    // What a version begins with stands before a star, too: `1.26.*`, `1.26*`.
+    let known = version.strip_suffix('*').unwrap_or(version);
+    let known = known
+        .strip_suffix('.')
+        .filter(|_| known != version)
+        .unwrap_or(known);
+    let starts = version.starts_with(|letter: char| letter.is_ascii_digit() || letter == '*');
+    let is_part = |part: &str| !part.is_empty() && part.chars().all(is_letter);
+    match version == "*" || starts && known.split('.').all(is_part) {
         true => Ok(()),
-        false => Err(format!("{text:?} is no version")),
+        false => Err(format!("{version:?} is no version")),
     }
 }
 
@@ -170,6 +185,11 @@ mod tests {
             "conda-forge::python[version='>=3.10,<3.12', channel='a::b']",
             "_libgcc_mutex",
             "r-base=4",
+            "numpy == 1.26",
+            "numpy=1.26*",
+            "numpy *",
+            "openssl=1!1.0.2a_1+local.2",
+            "numpy=1.26|>=2.1,<3",
         ] {
             assert!(spec(good).is_ok(), "{good}");
         }
@@ -193,6 +213,19 @@ mod tests {
             "num/py",
             "numpy;python",
             "numpy=1 0 0",
+            "numpy=>1",
+            "numpy =>1",
+            "numpy=>=1",
+            "numpy===1",
+            "numpy<>1",
+            "numpy>=1,=<2",
+            "numpy!1",
+            "numpy=1..2",
+            "numpy>=1.",
+            "numpy=.1",
+            "numpy=1..*",
+            "numpy=1.*.2",
+            "numpy=**",
             "ümlaut",
             "--freeze",
         ] {

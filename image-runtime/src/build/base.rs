@@ -265,7 +265,9 @@ impl Builder {
     ) -> Result<BaseSource, BuildError> {
         let why = match self.resolve_registry(reference, login).await {
             Err(BuildError::Engine(
-                error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
+                error @ (EngineError::RegistryUnreachable { .. }
+                | EngineError::NoSuchImage { .. }
+                | EngineError::AccessDenied { .. }),
             )) => error,
             other => return other,
         };
@@ -294,7 +296,9 @@ impl Builder {
         let why = match self.resolve_registry(&reference, None).await {
             Ok(source) => return Ok((source, None)),
             Err(BuildError::Engine(
-                error @ (EngineError::RegistryUnreachable { .. } | EngineError::NoSuchImage { .. }),
+                error @ (EngineError::RegistryUnreachable { .. }
+                | EngineError::NoSuchImage { .. }
+                | EngineError::AccessDenied { .. }),
             )) => error,
             Err(error) => return Err(error),
         };

@@ -23,11 +23,29 @@ const NO_PYTHON: [&str; 3] = [
     "Failed to discover managed Python installations",
 ];
 
-/// The help for a step that failed, where it is known.
+/// What uv says of a package that no index has, and no folder where no index is asked.
+const NO_PACKAGE: [&str; 2] = [
+    "was not found in the package registry",
+    "was not found in the provided package locations",
+];
+
+/// What uv says where there is the package, and not as it is wanted.
+const NO_VERSION: [&str; 4] = [
+    "there is no version of",
+    "there are no versions of",
+    "is available and you require",
+    "are available and you require",
+];
+
+/// What a TLS client says of a server that speaks without it.
+const NO_TLS: &str = "InvalidContentType";
+
+/// The help for a step that failed, where it is known. Whether containers share this machine's network is the engine's.
 pub(super) fn help(
     action: &Action,
     outcome: &RunOutcome,
     last_lines: &[String],
+    shares_network: bool,
 ) -> Option<&'static str> {
     let said = |text: &str| last_lines.iter().any(|line| line.contains(text));
     let said_one = |texts: &[&str]| texts.iter().any(|text| said(text));
@@ -46,6 +64,13 @@ pub(super) fn help(
         (Action::RunCommands(_), RunOutcome::NotStarted(_)) => {
             Some("`run_commands` needs a shell in the image")
         }
+        _ if runs_uv && said(NO_TLS) => Some(
+            "what answers at this address speaks no TLS: write `http://` where it is an index without, and look whether a proxy is in between",
+        ),
+        _ if (runs_apt || runs_uv) && said_one(&UNREACHABLE) && shares_network => Some(
+            "the network is not reached: the step has that of this machine, with its DNS servers; behind a proxy set `http_proxy` and \
+             `https_proxy`",
+        ),
         _ if (runs_apt || runs_uv) && said_one(&UNREACHABLE) => Some(
             "the build container does not reach the network: check what network and which DNS servers the engine gives its containers; \
              behind a proxy set `http_proxy` and `https_proxy` to an address that containers reach, too: `127.0.0.1` is their own there",
@@ -73,6 +98,14 @@ pub(super) fn help(
         ),
         _ if runs_uv && said("Hash mismatch") => Some(
             "the index gives other files than those that `image.lock` names: if that is right, `lock --update` takes them",
+        ),
+        (Action::PipInstall { .. } | Action::UvSync { .. }, _) if said_one(&NO_PACKAGE) => Some(
+            "no index that was asked has a package of this name: look the name up there; `index_url` and `extra_index_url` name other \
+             indexes than PyPI",
+        ),
+        (Action::PipInstall { .. } | Action::UvSync { .. }, _) if said_one(&NO_VERSION) => Some(
+            "look up which versions the index has, and which of them are for this Python; `index_url` and `extra_index_url` name other \
+             indexes than PyPI",
         ),
         (Action::PipInstall { .. } | Action::UvSync { .. }, _) if said_one(&NO_PYTHON) => Some(
             "this base has no Python: use `debian_slim(python_version = \"3.11\")`, write `add_python = \"3.11\"`, or install one in an earlier step",
@@ -103,7 +136,41 @@ mod tests {
 
     fn said(action: &Action, lines: &[&str]) -> &'static str {
         let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
-        help(action, &RunOutcome::Exited(2), &lines).unwrap_or_default()
+        help(action, &RunOutcome::Exited(2), &lines, false).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_an_index_does_not_have_is_looked_up_there() {
+        for place in ["package registry", "provided package locations"] {
+            let line = format!(
+                "  cause: Because nope was not found in the {place} and you require nope, we can conclude that"
+            );
+            let help = said(&pip(), &[&line]);
+            assert!(
+                help.contains("of this name") && help.contains("`index_url`"),
+                "{help}"
+            );
+        }
+        for line in [
+            "  cause: Because there is no version of six==99 and you require six==99, we can conclude that",
+            "  cause: Because only six<=1.17.0 is available and you require six>=99,<100, we can conclude that",
+        ] {
+            let help = said(&pip(), &[line]);
+            assert!(help.contains("which versions"), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_network_that_is_not_reached_is_that_of_the_engines_containers() {
+        let line = ["  cause: client error (Connect)".to_owned()];
+        let of = |shares| help(&pip(), &RunOutcome::Exited(2), &line, shares).unwrap_or_default();
+        assert!(of(true).contains("that of this machine"), "{}", of(true));
+        assert!(of(false).contains("the engine gives"), "{}", of(false));
+        for shares in [true, false] {
+            let line = ["  cause: received corrupt message of type InvalidContentType".to_owned()];
+            let help = help(&pip(), &RunOutcome::Exited(2), &line, shares).unwrap_or_default();
+            assert!(help.contains("speaks no TLS"), "{help}");
+        }
     }
 
     #[test]

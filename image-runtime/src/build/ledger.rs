@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildError, Builder, Prepared};
 use crate::context::{NodeKind, Tree};
 use crate::digest::{Digest, Encoder};
-use crate::plan::{Explained, Forced, Known, Listing, StepRecord, Value, explain};
+use crate::plan::{Action, Explained, Forced, Known, Listing, Plan, StepRecord, Value, explain};
 use crate::spec::Image;
 use crate::store::{Folder, Store, StoreError};
 
@@ -24,6 +24,9 @@ struct Record {
     image: String,
     /// Its steps.
     steps: Vec<StepRecord>,
+    /// Those of the stages that it copies from.
+    #[serde(default)]
+    stages: BTreeMap<String, Vec<StepRecord>>,
 }
 
 impl Builder {
@@ -33,7 +36,6 @@ impl Builder {
     /// As [`Builder::plan`].
     pub async fn explain(&self, image: Image) -> Result<Vec<Explained>, BuildError> {
         let prepared = self.prepare(image).await?;
-        let missing = self.missing(&prepared.plan).await?;
         let folder = self.store.builds();
         let before: Option<Record> = folder.read_record(&self.build_file(image, &prepared.name));
         let now = prepared.listings();
@@ -41,20 +43,75 @@ impl Builder {
             Some(trees) => Some(listing(trees)),
             None => read_listing(&folder, digest),
         };
-        let known = Known {
-            before: before.as_ref().map(|record| record.steps.as_slice()),
-            first: missing
-                .first()
-                .copied()
-                .unwrap_or(prepared.plan.layers.len()),
+        let mut explained = Vec::new();
+        for (copied, needed) in self.with_stages(&prepared).await? {
+            let missing = self.missing(&copied.plan).await?;
+            // What is missing of it stays missing: nothing is copied from it.
+            if !needed && !missing.is_empty() {
+                continue;
+            }
+            let stage = copied.stage();
+            let before = before.as_ref().and_then(|record| match &stage {
+                Some(stage) => record.stages.get(stage),
+                None => Some(&record.steps),
+            });
+            let known = self.held_against(&copied.plan, before, &missing, &listing);
+            let layers = explain(&copied.plan, &known).into_iter();
+            explained.extend(layers.map(|layer| Explained {
+                stage: stage.clone(),
+                ..layer
+            }));
+        }
+        Ok(explained)
+    }
+
+    /// What a plan is held against.
+    fn held_against<'a>(
+        &self,
+        plan: &Plan,
+        before: Option<&'a Vec<StepRecord>>,
+        missing: &[usize],
+        listing: &'a dyn Fn(&Digest) -> Option<Listing>,
+    ) -> Known<'a> {
+        Known {
+            before: before.map(Vec::as_slice),
+            first: missing.first().copied().unwrap_or(plan.layers.len()),
             run: match (self.options.no_cache, self.options.ignore_cache) {
                 (true, _) => Some(Forced::NoCache),
                 (_, true) => Some(Forced::IgnoreCache),
                 _ => None,
             },
-            listing: &listing,
-        };
-        Ok(explain(&prepared.plan, &known))
+            listing,
+        }
+    }
+
+    /// An image after the stages that it copies from, each once, and whether a layer that is to be built needs it.
+    async fn with_stages<'a>(
+        &self,
+        image: &'a Prepared,
+    ) -> Result<Vec<(&'a Prepared, bool)>, BuildError> {
+        let mut all: Vec<(&Prepared, bool)> = Vec::new();
+        let mut left = vec![(image, true)];
+        while let Some((one, needed)) = left.pop() {
+            let missing = self.missing(&one.plan).await?;
+            for (index, layer) in one.plan.layers.iter().enumerate() {
+                if let Action::Copy { step, .. } = layer.action
+                    && let Some(source) = one.source(step)
+                    && source.stage().is_some()
+                {
+                    left.push((source, needed && missing.contains(&index)));
+                }
+            }
+            match all
+                .iter_mut()
+                .find(|(other, _)| other.plan.top() == one.plan.top())
+            {
+                Some((_, before)) => *before |= needed,
+                None => all.push((one, needed)),
+            }
+        }
+        all.reverse();
+        Ok(all)
     }
 
     /// The record of an image: of a package, a program of it, and a name.
@@ -74,6 +131,7 @@ impl Builder {
             package: image.spec().place.manifest_dir.to_owned(),
             image: prepared.name.clone(),
             steps: prepared.plan.steps.clone(),
+            stages: prepared.stages(),
         };
         let (folder, file) = (self.store.builds(), self.build_file(image, &prepared.name));
         if folder
@@ -113,7 +171,8 @@ pub fn prune(store: &Store) -> Result<(), StoreError> {
     for name in names().filter(|name| !name.starts_with(LISTING)) {
         match folder.read_record::<Record>(&name) {
             Some(record) if Path::new(&record.package).exists() => {
-                let facts = record.steps.iter().flat_map(|step| &step.facts);
+                let steps = record.stages.values().chain([&record.steps]).flatten();
+                let facts = steps.flat_map(|step| &step.facts);
                 wanted.extend(facts.filter_map(|fact| match &fact.value {
                     Value::Files(digest) => Some(format!("{LISTING}{digest}")),
                     _ => None,
@@ -138,7 +197,26 @@ impl Prepared {
             .copied
             .values()
             .filter_map(|files| Some((files.digest, files.local()?)));
-        trees.chain(copied).collect()
+        let below = self.sources().flat_map(Self::listings);
+        trees.chain(copied).chain(below).collect()
+    }
+
+    /// What people call it, where it is a stage that others copy from.
+    fn stage(&self) -> Option<String> {
+        let stage = self.locked_as.strip_prefix(&self.name)?;
+        stage.strip_prefix(", ").map(str::to_owned)
+    }
+
+    /// The steps of the stages that it copies from.
+    fn stages(&self) -> BTreeMap<String, Vec<StepRecord>> {
+        let mut stages = BTreeMap::new();
+        for source in self.sources() {
+            stages.append(&mut source.stages());
+            if let Some(stage) = source.stage() {
+                stages.insert(stage, source.plan.steps.clone());
+            }
+        }
+        stages
     }
 }
 

@@ -1,7 +1,8 @@
 //! Makes what is missing of images: each layer once, those of several images side by side, and what another program takes away
 //! meanwhile once more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use futures_util::TryFutureExt as _;
@@ -21,6 +22,20 @@ pub(super) const MOST_LOST: usize = 10;
 
 /// Why layers of an image could not be made: with the index of that which could not, unless it is one of an image that it copies from.
 type Fault = (Option<usize>, BuildError);
+
+/// The lock of a layer, which this process is known to hold.
+pub(super) struct LayerLock<'a> {
+    layer: LayerId,
+    held: &'a Mutex<HashSet<LayerId>>,
+    _lock: Lock,
+}
+
+impl Drop for LayerLock<'_> {
+    fn drop(&mut self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.remove(&self.layer);
+    }
+}
 
 impl Builder {
     /// Builds what is missing of images: of each that can be built, whatever is wrong with others.
@@ -248,13 +263,27 @@ impl Builder {
             .map_err(BuildError::Shared)
     }
 
-    pub(super) async fn lock_layer(&self, layer: LayerId) -> Result<Lock, BuildError> {
+    pub(super) async fn lock_layer(&self, layer: LayerId) -> Result<LayerLock<'_>, BuildError> {
         self.note_passing(&layer).await?;
-        let waiting = || self.events.tell(Event::LayerWaiting { layer });
+        let held = || {
+            self.locked_here
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let waiting = || {
+            let here = held().contains(&layer);
+            self.events.tell(Event::LayerWaiting { layer, here });
+        };
         let name = format!("layer-{layer}");
         let locks = self.store.locks();
         let lock = locks.lock(&name, waiting);
-        Ok(self.timed(layer, Work::Waiting, lock).await?)
+        let lock = self.timed(layer, Work::Waiting, lock).await?;
+        held().insert(layer);
+        Ok(LayerLock {
+            layer,
+            held: &self.locked_here,
+            _lock: lock,
+        })
     }
 
     /// Does a part of the work on a layer, and tells how long it took.

@@ -113,6 +113,8 @@ pub struct Builder {
     bases: Once<String, ResolvedBase>,
     /// What addresses hold today, of which no checksum is written.
     addresses: Once<String, Digest>,
+    /// Layers whose locks this process holds.
+    locked_here: Mutex<HashSet<LayerId>>,
     /// Layers whose use by this run is noted.
     noted: Mutex<HashSet<LayerId>>,
     /// Layers that this process has made or found made, and whether it was this process that made them.
@@ -173,6 +175,7 @@ impl Builder {
             options,
             opened: SystemTime::now(),
             images: Once::default(),
+            locked_here: Mutex::default(),
             bases: Once::default(),
             addresses: Once::default(),
             noted: Mutex::default(),

@@ -6,7 +6,7 @@ mod config;
 mod local;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -17,6 +17,7 @@ use crate::context::NodeKind;
 use crate::plan::{Action, BaseSource, Config, CopySpec, MountSpec, Pip, PlannedLayer};
 use crate::spec::Image;
 use crate::spec::dockerfile::MountKind;
+use crate::spec::secret::Source;
 
 impl Builder {
     /// The Dockerfile of an image. Nothing is built, but what its base is has to be known.
@@ -31,13 +32,26 @@ impl Builder {
             context: common(&roots),
             stages: BTreeMap::new(),
             begun: 0,
+            secrets: BTreeSet::new(),
             text: String::new(),
         };
         writer.stage(&prepared);
         let mut head = format!("# Image `{}`.\n", prepared.name);
-        if !roots.is_empty() {
-            let place = writer.context.display();
-            let _ = writeln!(head, "# docker build --file THIS-FILE {place}");
+        if !writer.secrets.is_empty() {
+            head += "# Secrets as variables need BuildKit 0.16 or later.\n";
+        }
+        if !roots.is_empty() || !writer.secrets.is_empty() {
+            let secrets = writer.secrets.iter();
+            let secrets = secrets.map(|name| format!(" --secret id={name},env={name}"));
+            let place = match roots.is_empty() {
+                true => ".".into(),
+                false => writer.context.to_string_lossy(),
+            };
+            let _ = writeln!(
+                head,
+                "# docker build{} --file THIS-FILE {place}",
+                secrets.collect::<String>()
+            );
         }
         Ok(head + &writer.text)
     }
@@ -56,6 +70,8 @@ struct Writer {
     stages: BTreeMap<crate::digest::LayerId, String>,
     /// How many stages were begun.
     begun: usize,
+    /// Variables of secrets that commands are lent.
+    secrets: BTreeSet<&'static str>,
     text: String,
 }
 
@@ -156,14 +172,7 @@ impl Writer {
     }
 
     fn layer(&mut self, image: &Prepared, layer: &PlannedLayer, now: &mut Config) {
-        if !layer.secrets.all.is_empty() {
-            let names = layer.secrets.all.iter().map(|secret| secret.identity()[1]);
-            let names = names.collect::<Vec<_>>().join(", ");
-            let _ = writeln!(
-                self.text,
-                "# The next step needs variables of secrets, which stand in no file: {names}."
-            );
-        }
+        let secrets = self.secrets(layer);
         match &layer.action {
             Action::Base(_) | Action::SuitePython { .. } | Action::Workdir => {}
             Action::Conda { conda, .. } => {
@@ -194,10 +203,14 @@ impl Writer {
                 self.user(now, "");
                 let _ = writeln!(
                     self.text,
-                    "# An archive of this machine has to lie in the build context, and be named from there.\n\
-                     ADD {} /tmp/python/\n\
+                    "{}ADD {} /tmp/python/\n\
                      RUN mkdir -p /usr/local && for f in /tmp/python/*.tar.*; do test ! -e \"$f\" || tar -xf \"$f\" -C /tmp/python; done \\\n \
                      && cp -a /tmp/python/python/. /usr/local/ && rm -r /tmp/python && python3 -m pip install --no-cache-dir pip=={pip}",
+                    match python.url.contains("://") {
+                        true => "",
+                        false =>
+                            "# The next line names a file of this machine: put it into the build context, and write its path from there.\n",
+                    },
                     literal(&python.url)
                 );
             }
@@ -217,7 +230,7 @@ impl Writer {
             }
             Action::PipInstall { pip, uv } => {
                 self.user(now, "");
-                self.pip_install(pip, uv);
+                self.pip_install(pip, uv, &secrets);
             }
             Action::UvSync { sync, uv } => {
                 self.user(now, "");
@@ -236,12 +249,12 @@ impl Writer {
                 {
                     let _ = write!(words, " --{option} {name}");
                 }
-                self.uv(uv, &words, &files);
+                self.uv(uv, &secrets, &words, &files);
             }
             Action::RunCommands(commands) => {
                 self.user(now, "");
                 for command in *commands {
-                    self.run(now, "", command);
+                    self.run(now, &secrets, command);
                 }
             }
             Action::Run {
@@ -274,7 +287,34 @@ impl Writer {
         }
     }
 
-    fn pip_install(&mut self, pip: &Pip, uv: &str) {
+    /// The flags by which a command is lent the variables of its secrets. What no Dockerfile can name is said.
+    fn secrets(&mut self, layer: &PlannedLayer) -> String {
+        let takes = matches!(
+            layer.action,
+            Action::RunCommands(_) | Action::PipInstall { .. } | Action::UvSync { .. }
+        );
+        let mut flags = String::new();
+        let mut others = Vec::new();
+        for secret in layer.secrets.all {
+            match secret.source() {
+                Source::Env(name) if takes => {
+                    self.secrets.insert(name);
+                    let _ = write!(flags, "--mount=type=secret,id={name},env={name} ");
+                }
+                _ => others.push(format!("`{}`", secret.identity()[1])),
+            }
+        }
+        if !others.is_empty() {
+            let _ = writeln!(
+                self.text,
+                "# The next step needs the variables of {}. `--secret id=NAME,env=NAME` hands one to `--mount=type=secret,id=NAME,env=NAME`.",
+                others.join(", ")
+            );
+        }
+        flags
+    }
+
+    fn pip_install(&mut self, pip: &Pip, uv: &str, secrets: &str) {
         let mut words =
             "uv pip install --system --break-system-packages --no-config --no-cache --link-mode=copy".to_owned();
         for (option, url) in [
@@ -308,13 +348,13 @@ impl Writer {
         for requirement in pip.list {
             let _ = write!(words, " {}", expanding(requirement));
         }
-        self.uv(uv, &words, &files);
+        self.uv(uv, secrets, &words, &files);
     }
 
     /// Runs uv, with files in a directory `$d` that goes afterwards. Only BuildKit can lend a program to a command.
-    fn uv(&mut self, version: &str, line: &str, files: &[(&str, &str)]) {
+    fn uv(&mut self, version: &str, secrets: &str, line: &str, files: &[(&str, &str)]) {
         let lent = format!(
-            "RUN --mount=from=ghcr.io/astral-sh/uv:{version},source=/uv,target=/usr/bin/uv"
+            "RUN {secrets}--mount=from=ghcr.io/astral-sh/uv:{version},source=/uv,target=/usr/bin/uv"
         );
         let files: Vec<_> = files.iter().filter(|(_, text)| !text.is_empty()).collect();
         if files.is_empty() {

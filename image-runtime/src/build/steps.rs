@@ -377,7 +377,13 @@ impl Builder {
                     image: image.name.clone(),
                     step: layer.title.clone(),
                     command: mask.apply(command_text(command)),
-                    help: help(&layer.action, &outcome, &last_lines).map(str::to_owned),
+                    help: help(
+                        &layer.action,
+                        &outcome,
+                        &last_lines,
+                        self.engine.shares_network(),
+                    )
+                    .map(str::to_owned),
                     outcome,
                     last_lines,
                 })));

@@ -120,6 +120,40 @@ async fn what_is_renewed_is_what_may_bring_other_packages_today_and_all_above() 
 }
 
 #[tokio::test]
+async fn who_waits_for_a_layer_is_told_whether_this_process_builds_it() {
+    let (_folder, store) = store();
+    let layer = crate::digest::Digest::of(b"layer");
+    let waits = |here: bool| {
+        let store = Arc::clone(&store);
+        async move {
+            let mut trial = trial(&FakeEngine::default(), &store, BuildOptions::default());
+            let (tell, told) = std::sync::mpsc::channel();
+            trial.builder.events = Events::new(move |event| {
+                if let Event::LayerWaiting { here, .. } = event {
+                    tell.send(here).unwrap();
+                }
+            });
+            let ours = match here {
+                true => Some(trial.builder.lock_layer(layer).await.unwrap()),
+                false => None,
+            };
+            let others = match here {
+                true => None,
+                false => store.locks().try_lock(&format!("layer-{layer}")).unwrap(),
+            };
+            let waiting = trial.builder.lock_layer(layer);
+            tokio::pin!(waiting);
+            assert!(futures_util::poll!(&mut waiting).is_pending());
+            drop((ours, others));
+            waiting.await.unwrap();
+            told.try_iter().collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(waits(true).await, [true]);
+    assert_eq!(waits(false).await, [false]);
+}
+
+#[tokio::test]
 async fn of_many_images_all_faults_are_told_with_their_places_and_the_others_are_built() {
     let (_folder, store) = store();
     let engine = FakeEngine::default();

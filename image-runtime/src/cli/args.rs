@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::timings::Timings;
+use crate::base::oci::reference::is_name;
 use crate::store::Bytes;
 
 /// Runs this program: its functions run inside the container images they name.
@@ -217,13 +218,53 @@ impl FromStr for Ago {
     }
 }
 
+/// What an image is to be called: `registry.example/team/app:1`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ImageName(pub(super) String);
+
+impl FromStr for ImageName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match is_name(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(
+                "a name is `[registry/]path[:tag]`: the path of lower-case letters and digits, joined by `.`, `_`, `__`, `-` and `/`, \
+                 the tag of 1 to 128 letters, digits, `_`, `.` and `-`",
+            ),
+        }
+    }
+}
+
+/// Where files of an image are to be.
+#[derive(Clone, Debug)]
+pub(super) struct ExportPath(pub(super) PathBuf);
+
+impl ExportPath {
+    /// Endings of files that are no archives of ours: nobody calls a directory so.
+    const OTHER: [&str; 8] = ["7z", "bz2", "gz", "tgz", "txz", "xz", "zip", "zst"];
+}
+
+impl FromStr for ExportPath {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = PathBuf::from(text);
+        let end = path.extension().and_then(|end| end.to_str());
+        match end.is_some_and(|end| Self::OTHER.contains(&end)) {
+            true => Err("the file of an image ends in `.tar`; any other path is a directory"),
+            false => Ok(Self(path)),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Push {
     /// An image, as `images` calls it
     pub(super) image: String,
 
     /// What it is to be called there: `registry.example/team/app:1`
-    pub(super) reference: String,
+    pub(super) reference: ImageName,
 }
 
 #[derive(Debug, Args)]
@@ -232,11 +273,11 @@ pub(super) struct Export {
     pub(super) image: String,
 
     /// A file that ends in `.tar`, for `docker load` and as `oci-archive:PATH`; or a new directory, an OCI layout
-    pub(super) path: PathBuf,
+    pub(super) path: ExportPath,
 
     /// What the image is to be called where it is loaded: `team/app:1`
     #[arg(long, short)]
-    pub(super) tag: Option<String>,
+    pub(super) tag: Option<ImageName>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -301,6 +342,16 @@ pub(super) struct Prune {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_of_another_archive_is_no_directory() {
+        for good in ["app.tar", "app", "app-1.2", "./a.d/app"] {
+            assert!(good.parse::<ExportPath>().is_ok(), "{good}");
+        }
+        for bad in ["app.zip", "app.tar.gz", "a/app.tgz"] {
+            assert!(bad.parse::<ExportPath>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times_have_a_unit() {

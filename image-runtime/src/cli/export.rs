@@ -5,8 +5,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::args::{Export, Push};
+use super::args::{ExportPath, ImageName};
 use super::printer::{Printer, counted};
-use super::{Fault, host, list, unknown};
+use super::{Fault, host, left_out, list, unknown};
 use crate::base::oci;
 use crate::build::Built;
 use crate::client::Host;
@@ -27,18 +28,23 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     uploaded: Option<usize>,
     size: u64,
+    /// What the image does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// `export`
 pub(super) async fn files(arguments: &Export, printer: &Printer) -> Result<(), Fault> {
     let Export { image, path, tag } = arguments;
-    let (host, built) = build(image).await?;
+    let ExportPath(path) = path;
     let Some(shown) = path.to_str() else {
         return Err(Fault::Usage("the path is not UTF-8".to_owned()));
     };
+    let tag = tag.as_ref().map(|ImageName(tag)| tag.as_str());
+    let (host, built, warnings) = build(image, printer).await?;
     let work = async |progress: &Progress<'_>| {
         let engine = host.engine.as_ref();
-        export::to_files(engine, &built, path, tag.as_deref(), progress).await
+        export::to_files(engine, &built, path, tag, progress).await
     };
     let done = told(&host, &built, image, &format!("export to {shown}"), work).await?;
     let report = Report {
@@ -49,6 +55,7 @@ pub(super) async fn files(arguments: &Export, printer: &Printer) -> Result<(), F
         layers: done.layers,
         uploaded: None,
         size: done.size,
+        warnings,
     };
     printer.report(&report, || {
         format!(
@@ -64,7 +71,8 @@ pub(super) async fn files(arguments: &Export, printer: &Printer) -> Result<(), F
 /// `push`
 pub(super) async fn push(arguments: &Push, printer: &Printer) -> Result<(), Fault> {
     let Push { image, reference } = arguments;
-    let (host, built) = build(image).await?;
+    let ImageName(reference) = reference;
+    let (host, built, warnings) = build(image, printer).await?;
     let work = async |progress: &Progress<'_>| {
         let client = oci::Client::new(host.store.downloads());
         let engine = host.engine.as_ref();
@@ -79,6 +87,7 @@ pub(super) async fn push(arguments: &Push, printer: &Printer) -> Result<(), Faul
         layers: done.layers,
         uploaded: Some(done.moved),
         size: done.size,
+        warnings,
     };
     printer.report(&report, || {
         let uploaded = match done.moved {
@@ -94,8 +103,11 @@ pub(super) async fn push(arguments: &Push, printer: &Printer) -> Result<(), Faul
     Ok(())
 }
 
-/// Builds what is missing of an image, by its name.
-async fn build(name: &str) -> Result<(std::sync::Arc<Host>, Built), Fault> {
+/// Builds what is missing of an image, by its name. Says what is not in it.
+async fn build(
+    name: &str,
+    printer: &Printer,
+) -> Result<(std::sync::Arc<Host>, Built, Vec<String>), Fault> {
     let images = list::program()?.images();
     let Some((_, image)) = images.iter().find(|(known, _)| known == name) else {
         let known: Vec<_> = images.into_iter().map(|(name, _)| name).collect();
@@ -103,7 +115,9 @@ async fn build(name: &str) -> Result<(std::sync::Arc<Host>, Built), Fault> {
     };
     let host = host().await?;
     let built = host.build(*image).await?;
-    Ok((host, built))
+    let warnings = left_out(*image);
+    warnings.iter().for_each(|warning| printer.warn(warning));
+    Ok((host, built, warnings))
 }
 
 /// Does something with an image, and tells how far it is as if it were one step of a build.

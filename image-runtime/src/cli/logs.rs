@@ -25,7 +25,8 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
         && !is_known(name, &lines)
     {
         let help = names_help("function", name, &list::callable());
-        return Err(Fault::Usage(format!(
+        // Something may have been kept a moment ago, so this is no wrong usage.
+        return Err(Fault::Failed(format!(
             "nothing is kept of a function or container `{name}`\n  help: {help}\n  help: `logs` without a name shows all that is"
         )));
     }

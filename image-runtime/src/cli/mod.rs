@@ -38,6 +38,8 @@ use crate::build::{BuildOptions, LockUse};
 use crate::client::{CallError, Host, runtime};
 use crate::entry::MainSettings;
 use crate::event::Events;
+use crate::plan::{Chain, Part};
+use crate::spec::{Image, Step};
 use crate::ui::Ui;
 
 /// Set to `1`, it makes every build of a program one that is `--locked`; unset, empty or `0`, it does nothing.
@@ -204,7 +206,7 @@ impl Command {
                 ui.clear();
                 // That is for the process to tell that started this.
                 if !(matches!(fault, Fault::Interrupted(_)) && serve::is_keeper()) {
-                    printer.error(fault.text());
+                    printer.errors(&fault.texts());
                 }
                 fault.exit_code()
             }
@@ -218,22 +220,25 @@ enum Fault {
     Usage(String),
     /// It was tried and failed.
     Failed(String),
+    /// Several things were, and these failed.
+    SeveralFailed(Vec<String>),
     /// This signal came.
     Interrupted(SignalKind),
 }
 
 impl Fault {
-    fn text(&self) -> &str {
+    fn texts(&self) -> Vec<&str> {
         match self {
-            Self::Usage(text) | Self::Failed(text) => text,
-            Self::Interrupted(_) => "interrupted",
+            Self::Usage(text) | Self::Failed(text) => vec![text],
+            Self::SeveralFailed(texts) => texts.iter().map(String::as_str).collect(),
+            Self::Interrupted(_) => vec!["interrupted"],
         }
     }
 
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) => ExitCode::FAILURE,
+            Self::Failed(_) | Self::SeveralFailed(_) => ExitCode::FAILURE,
             Self::Interrupted(signal) => {
                 ExitCode::from(u8::try_from(128 + signal.as_raw_value()).unwrap_or(1))
             }
@@ -260,7 +265,7 @@ impl From<Vec<CallError>> for Fault {
                 texts.push(text);
             }
         }
-        Self::Failed(texts.join("\nerror: "))
+        Self::SeveralFailed(texts)
     }
 }
 
@@ -292,16 +297,43 @@ async fn host() -> Result<std::sync::Arc<Host>, Fault> {
     Ok(Host::get().await?)
 }
 
+/// What an image does not hold, although its definition names it: files with `copy = false`.
+fn left_out(image: Image) -> Vec<String> {
+    let added = Chain::of(image).steps.into_iter();
+    let added = added.filter_map(|step| match step.part {
+        Part::Verb(step) if step.is_added() => Some(step),
+        _ => None,
+    });
+    let said = added.filter_map(|step| {
+        let (source, target) = match step {
+            Step::AddLocalFile(step) => (step.source, step.target),
+            Step::AddLocalDir(step) => (step.source, step.target),
+            _ => return None,
+        };
+        Some(format!(
+            "`{source}` is not in it: with `copy = false`, only containers of this program see it, at `{target}`\n  \
+             help: leave out `copy = false`"
+        ))
+    });
+    said.collect()
+}
+
 /// A name that is none of ours, with those that are.
 fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
     let help = names_help(what, name, known);
     Fault::Usage(format!("no {what} is called `{name}`\n  help: {help}"))
 }
 
-/// The names that were probably meant, else all of them.
+/// The names that were probably meant, else all of them. The path before a name may be left out, whole or in part.
 fn names_help(what: &str, name: &str, known: &[String]) -> String {
     let lower = name.to_lowercase();
-    let near = |one: &&String| strsim::jaro_winkler(&lower, &one.to_lowercase()) > NEAR;
+    let last = |name: &str| name.rsplit("::").next().unwrap_or(name).to_owned();
+    let near = |one: &&String| {
+        let known = one.to_lowercase();
+        let ends = known.match_indices("::").map(|(at, _)| &known[at + 2..]);
+        let mut forms = ends.chain([&*known]);
+        last(&known) == last(&lower) || forms.any(|form| strsim::jaro_winkler(&lower, form) > NEAR)
+    };
     let near: Vec<_> = known.iter().filter(near).collect();
     let quoted = |names: &[&String]| {
         let names = names.iter().map(|name| format!("`{name}`"));
@@ -315,5 +347,30 @@ fn names_help(what: &str, name: &str, known: &[String]) -> String {
         ),
         [one] => format!("did you mean `{one}`?"),
         several => format!("did you mean one of {}?", quoted(several)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_help;
+
+    #[test]
+    fn the_path_before_a_name_may_be_left_out_or_wrong() {
+        let known = ["a::b::NAME", "OTHER"].map(str::to_owned);
+        for meant in [
+            "b::NAME",
+            "NAME",
+            "NMAE",
+            "b::NAMED",
+            "c::NAME",
+            "a::b::name",
+        ] {
+            let help = names_help("image", meant, &known);
+            assert_eq!(help, "did you mean `a::b::NAME`?", "{meant}");
+        }
+        for none in ["b", "SOMETHING"] {
+            let help = names_help("image", none, &known);
+            assert_eq!(help, "this program has `a::b::NAME`, `OTHER`", "{none}");
+        }
     }
 }

@@ -68,6 +68,15 @@ impl Printer {
     pub(super) fn error(&self, text: &str) {
         to(io::stderr().lock(), &format!("error: {text}"));
     }
+
+    /// Why a command did not do its work: for people, and in place of its report. On one line, so that it may follow lines.
+    pub(super) fn errors(&self, errors: &[&str]) {
+        errors.iter().for_each(|text| self.error(text));
+        if self.json {
+            let report = serde_json::json!({ "errors": errors });
+            to(io::stdout().lock(), &report.to_string());
+        }
+    }
 }
 
 /// Prints lines; a reader that has gone away is no failure of ours.

@@ -2,12 +2,15 @@
 
 use super::args::Render;
 use super::printer::Printer;
-use super::{Fault, host, list, unknown};
+use super::{Fault, host, left_out, list, unknown};
 
 #[derive(serde::Serialize)]
 struct Report<'a> {
     image: &'a str,
     dockerfile: &'a str,
+    /// What it does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// `render`
@@ -18,9 +21,12 @@ pub(super) async fn run(arguments: &Render, printer: &Printer) -> Result<(), Fau
         return Err(unknown("image", &arguments.image, &known));
     };
     let dockerfile = host().await?.render(*image).await?;
+    let warnings = left_out(*image);
+    warnings.iter().for_each(|warning| printer.warn(warning));
     let report = Report {
         image: &arguments.image,
         dockerfile: &dockerfile,
+        warnings,
     };
     printer.output(&report, &dockerfile);
     Ok(())

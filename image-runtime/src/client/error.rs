@@ -111,7 +111,9 @@ impl CallError {
         let kind = match root(error) {
             // The engine does its work: what is lacking is the image's base.
             BuildError::Engine(
-                EngineError::NoSuchImage { .. } | EngineError::RegistryUnreachable { .. },
+                EngineError::NoSuchImage { .. }
+                | EngineError::AccessDenied { .. }
+                | EngineError::RegistryUnreachable { .. },
             ) => CallErrorKind::Build,
             BuildError::Engine(_) | BuildError::Start(_) => CallErrorKind::Engine,
             _ => CallErrorKind::Build,
@@ -311,7 +313,15 @@ mod tests {
                 reference: reference.clone(),
                 said: said.clone(),
             },
-            EngineError::RegistryUnreachable { reference, said },
+            EngineError::AccessDenied {
+                reference: reference.clone(),
+                said: said.clone(),
+            },
+            EngineError::RegistryUnreachable {
+                reference,
+                by_daemon: false,
+                said,
+            },
         ] {
             let error = CallError::build(&BuildError::Engine(error));
             assert_eq!(error.kind(), CallErrorKind::Build, "{error}");

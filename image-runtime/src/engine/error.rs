@@ -70,7 +70,15 @@ pub enum EngineError {
         /// The engine's folder, where it is one of ours.
         place: Option<PathBuf>,
     },
-    /// The registry has no such image, or does not show it to us.
+    /// The registry does not let us see the image: it may be there or not.
+    #[error("the registry refuses access to `{reference}`: {said}")]
+    AccessDenied {
+        /// The reference.
+        reference: String,
+        /// What the registry said.
+        said: String,
+    },
+    /// The registry has no such image.
     #[error("there is no image `{reference}`: {said}")]
     NoSuchImage {
         /// The reference.
@@ -80,12 +88,15 @@ pub enum EngineError {
     },
     /// The registry of an image cannot be reached.
     #[error(
-        "the registry of `{reference}` cannot be reached: {said}\n  help: check the network and the proxy, with `IMAGE_ENGINE=docker` that of the daemon; \
-         images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names"
+        "the registry of `{reference}` cannot be reached: {said}\n  help: check the network and the proxy{}; \
+         images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names",
+        of_daemon(*.by_daemon)
     )]
     RegistryUnreachable {
         /// The reference.
         reference: String,
+        /// Whether the engine's daemon asked for it, and not this program.
+        by_daemon: bool,
         /// What the attempt said.
         said: String,
     },
@@ -187,6 +198,13 @@ fn of(place: &Option<PathBuf>) -> String {
         .as_ref()
         .map(|place| format!(" of `{}`", place.display()))
         .unwrap_or_default()
+}
+
+fn of_daemon(by_daemon: bool) -> &'static str {
+    match by_daemon {
+        true => " of the daemon, which asks for it",
+        false => "",
+    }
 }
 
 fn make_room(place: &Option<PathBuf>) -> &'static str {

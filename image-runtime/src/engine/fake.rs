@@ -210,7 +210,11 @@ impl Engine for FakeEngine {
         }
         let (reference, said) = (reference.to_owned(), "it is not published".to_owned());
         Err(match images.is_empty() {
-            true => EngineError::RegistryUnreachable { reference, said },
+            true => EngineError::RegistryUnreachable {
+                reference,
+                by_daemon: false,
+                said,
+            },
             false => EngineError::NoSuchImage { reference, said },
         })
     }

@@ -67,6 +67,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// The engine's name in `IMAGE_ENGINE`.
     fn name(&self) -> &'static str;
 
+    /// Whether containers that have a network have that of this machine, and none of their own.
+    fn shares_network(&self) -> bool {
+        false
+    }
+
     /// What the engine is, for `doctor`.
     async fn info(&self) -> Result<EngineInfo, EngineError>;
 

@@ -88,6 +88,14 @@ impl Files {
         let begin = || {
             let path = std::path::absolute(path)?;
             let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+            if !parent.is_dir() {
+                return Err(io::Error::other(format!(
+                    "there is no directory `{}`\n  help: make it first",
+                    parent.display()
+                )));
+            }
+            // Its text names a file that nobody knows.
+            let kind = |error: io::Error| io::Error::from(error.kind());
             let mut builder = tempfile::Builder::new();
             builder.prefix(".image-runtime-");
             if is_archive {
@@ -97,7 +105,7 @@ impl Files {
                     ));
                 }
                 let builder = builder.permissions(Permissions::from_mode(0o644));
-                let archive = tar::Builder::new(builder.tempfile_in(parent)?);
+                let archive = tar::Builder::new(builder.tempfile_in(parent).map_err(kind)?);
                 return Ok(Into::Archive(archive));
             }
             if path.symlink_metadata().is_ok() {
@@ -106,7 +114,7 @@ impl Files {
                 ));
             }
             let builder = builder.permissions(Permissions::from_mode(0o755));
-            let directory = builder.tempdir_in(parent)?;
+            let directory = builder.tempdir_in(parent).map_err(kind)?;
             fs::create_dir_all(directory.path().join("blobs/sha256"))?;
             Ok(Into::Directory(directory))
         };

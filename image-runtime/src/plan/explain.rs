@@ -18,6 +18,9 @@ use crate::digest::Digest;
 pub struct Explained {
     /// The layer, as people write its step.
     pub layer: String,
+    /// The stage of a Dockerfile that it is of, where others copy from that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     /// Its identity.
     pub id: Digest,
     /// Why.
@@ -111,8 +114,10 @@ pub enum Change {
     Files {
         /// Whose: the verb.
         verb: String,
-        /// Paths of those with another content, mode or target; empty as the next two where it is not known which.
+        /// Paths of those with another content or target; empty as the next three where it is not known which.
         changed: Vec<String>,
+        /// Paths of those with another mode and nothing else.
+        mode_changed: Vec<String>,
         /// Paths of those that are gone.
         removed: Vec<String>,
         /// Paths of new ones.
@@ -120,7 +125,7 @@ pub enum Change {
     },
 }
 
-/// What lay in copied files: what identifies each, by its path.
+/// What lay in copied files: what identifies each, by its path. A mode, a space, and what it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing(pub BTreeMap<String, String>);
 
@@ -195,6 +200,7 @@ pub fn explain(plan: &Plan, known: &Known<'_>) -> Vec<Explained> {
         };
         Explained {
             layer: layer.title.clone(),
+            stage: None,
             id: layer.id,
             reason,
         }
@@ -314,6 +320,7 @@ fn files(verb: String, old: Option<Listing>, new: Option<Listing>) -> Change {
         return Change::Files {
             verb,
             changed: Vec::new(),
+            mode_changed: Vec::new(),
             removed: Vec::new(),
             added: Vec::new(),
         };
@@ -322,12 +329,24 @@ fn files(verb: String, old: Option<Listing>, new: Option<Listing>) -> Change {
         let paths = from.keys().filter(|path| !among.contains_key(*path));
         paths.cloned().collect()
     };
-    let changed = new
-        .iter()
-        .filter(|(path, now)| old.get(*path).is_some_and(|then| then != *now));
+    let (mut changed, mut mode_changed) = (Vec::new(), Vec::new());
+    for (path, now) in &new {
+        match old.get(path) {
+            Some(then) if then != now => {
+                // The mode stands first.
+                let what = |text: &str| text.split_once(' ').map(|(_, what)| what.to_owned());
+                match what(then) == what(now) {
+                    true => mode_changed.push(path.clone()),
+                    false => changed.push(path.clone()),
+                }
+            }
+            _ => {}
+        }
+    }
     Change::Files {
         verb,
-        changed: changed.map(|(path, _)| path.clone()).collect(),
+        changed,
+        mode_changed,
         removed: missing(&old, &new),
         added: missing(&new, &old),
     }

@@ -19,13 +19,21 @@ pub enum SecretError {
     #[error("the secret `{0}` cannot be used: the variable’s value is not UTF-8")]
     NotUnicode(&'static str),
     /// The store has no such secret.
-    #[error("the secret `{name}` is missing: `{}` has none of that name\n  help: make it with `secret create {name} NAME=value`", folder.display())]
+    #[error("the secret `{name}` is missing: `{}` has none of that name\n  help: make it with `secret create {name} {variables}`{}", folder.display(), login::reads(variables))]
     NoName {
         /// The name asked for.
         name: String,
         /// Where secrets are kept.
         folder: PathBuf,
+        /// What it holds, as `secret create` takes it.
+        variables: &'static str,
     },
+    /// The variable of a login is not set.
+    #[error(
+        "the secret `{0}` is missing: no such variable is set\n  help: set `{0}` in the environment of this program to `username:password`, \
+         the login at the registry"
+    )]
+    NoLoginVariable(&'static str),
     /// The file of variables cannot be read.
     #[error("the secrets of `{}` are missing: it cannot be read\n  help: the path starts from the folder of the crate’s Cargo.toml", path.display())]
     File {

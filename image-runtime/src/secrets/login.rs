@@ -8,6 +8,17 @@ use crate::spec::secret::{Secrets, Source};
 /// The variables that hold a login.
 const VARIABLES: [&str; 2] = ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"];
 
+/// A login as `secret create` takes it: of what ends in `-` it reads the value from its standard input.
+const WRITTEN: &str = "REGISTRY_USERNAME=… REGISTRY_PASSWORD=-";
+
+/// What is said of variables whose value is read.
+pub(super) fn reads(variables: &str) -> &'static str {
+    match variables.ends_with('-') {
+        true => ", which reads the password from its standard input",
+        false => "",
+    }
+}
+
 /// Who asks a registry. Its `Debug` tells nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -26,7 +37,15 @@ impl Login {
         let Some(secret) = secrets.all.first() else {
             return Ok(None);
         };
-        let values = values(secrets)?;
+        let values = values(secrets).map_err(|error| match error {
+            SecretError::NoName { name, folder, .. } => SecretError::NoName {
+                name,
+                folder,
+                variables: WRITTEN,
+            },
+            SecretError::NoVariable(name) => SecretError::NoLoginVariable(name),
+            other => other,
+        })?;
         let login = match (secret.source(), VARIABLES.map(|name| values.get(name))) {
             (_, [Some(username), Some(password)]) => Some((username, password)),
             (Source::Env(name), _) => values.get(name).and_then(|value| value.split_once(':')),
@@ -59,7 +78,8 @@ pub(super) fn missing(source: &Source) -> String {
         ),
         Source::Name(name) => format!(
             "the secret `{name}` holds no login for a registry: it needs the variables `{username}` and `{password}`\n  \
-             help: make it with `secret create {name} {username}=… {password}=- --force`, which reads the password from its standard input"
+             help: make it with `secret create {name} {WRITTEN} --force`{}",
+            reads(WRITTEN)
         ),
         Source::Dotenv(path) => format!(
             "the secrets of `{path}` hold no login for a registry: they need the variables `{username}` and `{password}`\n  \
@@ -89,6 +109,26 @@ mod tests {
         assert_eq!((&*login.username, &*login.password), ("me", "a:b"));
         assert_eq!(format!("{login:?}"), "Login");
         assert_eq!(Login::of(&Secrets::NONE).unwrap(), None);
+    }
+
+    #[test]
+    fn a_login_that_is_missing_says_which_variables_it_is_made_of() {
+        static NAMED: [Secret; 1] = [Secret::from_name("image-runtime-tests-none")];
+        static VARIABLE: [Secret; 1] = [Secret::from_env("IMAGE_TESTS_NO_SUCH_LOGIN")];
+        let said = |all| {
+            let error = Login::of(&Secrets { all, folder: "" }).unwrap_err();
+            error.to_string()
+        };
+        let named = said(&NAMED);
+        assert!(
+            named.ends_with(
+                "help: make it with `secret create image-runtime-tests-none REGISTRY_USERNAME=… REGISTRY_PASSWORD=-`, \
+                 which reads the password from its standard input"
+            ),
+            "{named}"
+        );
+        let variable = said(&VARIABLE);
+        assert!(variable.contains("to `username:password`"), "{variable}");
     }
 
     #[test]

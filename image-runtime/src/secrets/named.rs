@@ -172,6 +172,7 @@ impl NamedSecrets {
         SecretError::NoName {
             name: name.to_owned(),
             folder: self.folder.clone(),
+            variables: "NAME=value",
         }
     }
 }

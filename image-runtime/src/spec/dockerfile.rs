@@ -11,6 +11,25 @@ pub struct Dockerfile {
     pub target: usize,
 }
 
+impl Dockerfile {
+    /// Whether an instruction of any stage is `COPY` or `ADD`.
+    pub(super) const fn copies(&self) -> bool {
+        let mut stage = 0;
+        while stage < self.stages.len() {
+            let instructions = self.stages[stage].instructions;
+            let mut at = 0;
+            while at < instructions.len() {
+                if let Kind::Copy(_) = instructions[at].kind {
+                    return true;
+                }
+                at += 1;
+            }
+            stage += 1;
+        }
+        false
+    }
+}
+
 /// A `FROM` and what follows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {

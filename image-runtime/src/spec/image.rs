@@ -75,6 +75,23 @@ impl ImageSpec {
         }
     }
 
+    /// Whether it starts from `scratch()`, and no step can have put a file in.
+    pub const fn holds_nothing(&self) -> bool {
+        let starts_empty = match self.base {
+            Base::Scratch => true,
+            Base::Image(named) => named.image.spec().holds_nothing(),
+            _ => false,
+        };
+        let mut at = 0;
+        while at < self.steps.len() {
+            if self.steps[at].may_put_files_in() {
+                return false;
+            }
+            at += 1;
+        }
+        starts_empty
+    }
+
     /// Whether its last files are put in when a container starts: `copy = false`.
     pub const fn ends_added(&self) -> bool {
         match (self.steps, self.base) {

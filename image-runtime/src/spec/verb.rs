@@ -53,6 +53,19 @@ impl Step {
             _ => false,
         }
     }
+
+    /// Whether there may be files after it where there were none before.
+    pub(super) const fn may_put_files_in(&self) -> bool {
+        match self {
+            Self::Env(_)
+            | Self::Workdir(_)
+            | Self::Entrypoint(_)
+            | Self::Cmd(_)
+            | Self::Shell(_) => false,
+            Self::DockerfileCommands(step) => step.instructions.copies(),
+            _ => true,
+        }
+    }
 }
 
 /// Makes the type of a verb, its constructor and what every step has.

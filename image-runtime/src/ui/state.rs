@@ -47,8 +47,8 @@ pub(super) enum Doing {
     Output(String),
     /// A part of the work, with bytes done and bytes in all.
     Progress(&'static str, u64, u64),
-    /// Another process builds it.
-    Waiting,
+    /// This process builds it for another image, or another process does.
+    Waiting { here: bool },
     /// It is not begun, but what it needs is being downloaded.
     Ahead,
 }
@@ -146,10 +146,13 @@ impl State {
                 }
                 line(Matter::Detail, text)
             }
-            Event::LayerWaiting { layer } => {
+            Event::LayerWaiting { layer, here } => {
                 let layer = self.running.get_mut(&layer)?;
-                layer.doing = Doing::Waiting;
-                line(Matter::Step, format!("{} {WAITING}", layer.tag))
+                layer.doing = Doing::Waiting { here };
+                line(
+                    Matter::Step,
+                    format!("{} {}", layer.tag, layer.doing.words()),
+                )
             }
             Event::Begun | Event::LayerSpent { .. } => None,
             Event::LayerFinished { layer, elapsed } => {
@@ -194,9 +197,6 @@ impl State {
     }
 }
 
-/// What is said of a layer that another process builds.
-const WAITING: &str = "waiting for another process that builds it";
-
 /// What is said of a layer whose downloads go on while one below is built.
 const AHEAD: &str = "downloading ahead";
 
@@ -215,7 +215,12 @@ impl Doing {
                     format::size(*total)
                 )
             }
-            Self::Waiting => WAITING.to_owned(),
+            Self::Waiting { here: true } => {
+                "waiting for another image that has it built".to_owned()
+            }
+            Self::Waiting { here: false } => {
+                "waiting for another process that builds it".to_owned()
+            }
             Self::Ahead => AHEAD.to_owned(),
         }
     }

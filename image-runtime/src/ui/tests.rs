@@ -63,7 +63,10 @@ fn failed_build() -> Vec<Event> {
         finished(1, 8_120),
         started(2, "apt_install(git, curl)"),
         started(3, "pip_install(numpy)"),
-        Event::LayerWaiting { layer: layer(3) },
+        Event::LayerWaiting {
+            layer: layer(3),
+            here: false,
+        },
         output(2, "\u{1b}[32mReading package lists...\u{1b}[0m"),
         output(2, "E: Unable to locate package git"),
         Event::LayerFailed {
@@ -134,6 +137,19 @@ fn plain_lines_tell_all() {
     [ML 2/3] apt_install(git, curl) failed after 340 ms
     [ML 3/3] pip_install(numpy) 1 min 5 s
     train/3f2a1b │ loss 0.1
+    ");
+}
+
+#[test]
+fn a_layer_that_waits_for_another_image_is_told_so() {
+    let waiting = Event::LayerWaiting {
+        layer: layer(2),
+        here: true,
+    };
+    let events = vec![started(2, "apt_install(git)"), waiting];
+    insta::assert_snapshot!(plain(Matter::Step, events), @r"
+    [ML 1/1] apt_install(git) …
+    [ML 1/1] waiting for another image that has it built
     ");
 }
 

@@ -1,4 +1,4 @@
-"""Makes wheels: a package index with `sample`, and a directory with `loose`, which needs what is nowhere."""
+"""Makes wheels: a package index with `sample`, one with `more`, and a directory with `loose`, which needs what is nowhere."""
 
 import os
 import zipfile
@@ -16,7 +16,10 @@ def wheel(folder, name, version, requires=""):
 
 for version in ["1.0", "2.0rc1"]:
     wheel("index/sample", "sample", version)
-with open("index/sample/index.html", "w") as page:
-    for name in os.listdir("index/sample"):
-        page.write(f'<a href="{name}">{name}</a>')
+wheel("extra/more", "more", "1.0")
+for folder in ["index/sample", "extra/more"]:
+    wheels = os.listdir(folder)
+    with open(f"{folder}/index.html", "w") as page:
+        for name in wheels:
+            page.write(f'<a href="{name}">{name}</a>')
 wheel("loose", "loose", "1.0", "Requires-Dist: missing\n")

@@ -58,8 +58,16 @@ const AHEAD: Image = image!(
         .pip_install("sample==1.0", find_links = "/later")
 );
 
-const NOTHING: Image = image!(scratch());
-const PIP_IN_NOTHING: Image = image!(NOTHING.pip_install("six==1.17.0"));
+const NO_PYTHON: Image = image!(scratch().copy_local_file("cli/data/there.txt", "/there"));
+const PIP_WITHOUT_PYTHON: Image = image!(NO_PYTHON.pip_install("six==1.17.0"));
+
+const STAGED: Image = image!(from_dockerfile(
+    "cli/data/changing.Dockerfile",
+    context_dir = "cli/data/changing"
+));
+
+#[app::function(image = STAGED)]
+fn in_staged() {}
 
 #[app::function(image = COPIED)]
 fn in_copied() -> String {
@@ -95,8 +103,8 @@ fn in_pip() {}
 #[app::function(image = APT)]
 fn in_apt() {}
 
-#[app::function(image = PIP_IN_NOTHING)]
-fn in_pip_in_nothing() {}
+#[app::function(image = PIP_WITHOUT_PYTHON)]
+fn in_pip_without_python() {}
 
 /// Two threads make two images with a common prefix.
 #[app::main]

@@ -20,6 +20,29 @@ const STAGES: Image = image!(
         )
 );
 
+const LENT: Image = image!(
+    scratch()
+        .copy_local_file("Cargo.toml", "/Cargo.toml")
+        .run_commands(
+            "true",
+            secrets = [
+                Secret::from_env("IMAGE_TESTS_TOKEN"),
+                Secret::from_name("image-runtime-tests"),
+            ]
+        )
+);
+const SEEN: Image = image!(
+    scratch()
+        .copy_local_file("Cargo.toml", "/Cargo.toml")
+        .add_local_dir("cli/data/conda", "/seen", copy = false)
+);
+
+#[app::function(image = LENT)]
+fn in_lent() {}
+
+#[app::function(image = SEEN)]
+fn in_seen() {}
+
 #[app::function(image = STAGES)]
 fn in_stages() {}
 

@@ -126,10 +126,13 @@ impl Failure {
         let (reference, said) = (reference.to_owned(), self.said);
         let doing = format!("{doing} `{reference}`");
         match self.kind {
-            Kind::Unreachable | Kind::Failing => {
-                EngineError::RegistryUnreachable { reference, said }
-            }
-            Kind::Missing | Kind::Denied => EngineError::NoSuchImage { reference, said },
+            Kind::Unreachable | Kind::Failing => EngineError::RegistryUnreachable {
+                reference,
+                by_daemon: false,
+                said,
+            },
+            Kind::Missing => EngineError::NoSuchImage { reference, said },
+            Kind::Denied => EngineError::AccessDenied { reference, said },
             Kind::Wrong | Kind::Local => EngineError::Refused { doing, said },
             Kind::NoSpace => EngineError::NoSpace { doing, place: None },
         }
@@ -243,9 +246,16 @@ mod tests {
                 "{status}"
             );
         }
-        for status in [400, 401, 403, 404, 410] {
+        for status in [400, 404, 410] {
             let error = error(status);
             assert!(matches!(error, EngineError::NoSuchImage { .. }), "{status}");
+        }
+        for status in [401, 403] {
+            let error = error(status);
+            assert!(
+                matches!(error, EngineError::AccessDenied { .. }),
+                "{status}"
+            );
         }
     }
 

@@ -167,7 +167,7 @@ impl Client {
     /// Asks which manifest a reference names today. The answer is `sha256:…`.
     ///
     /// # Errors
-    /// [`EngineError::NoSuchImage`], [`EngineError::RegistryUnreachable`].
+    /// [`EngineError::NoSuchImage`], [`EngineError::AccessDenied`], [`EngineError::RegistryUnreachable`].
     pub async fn resolve(&self, reference: &str) -> Result<String, EngineError> {
         let parsed = Reference::parse(reference);
         if let Some(digest) = parsed.digest {
@@ -190,7 +190,7 @@ impl Client {
     /// that are there and the bytes in all.
     ///
     /// # Errors
-    /// [`EngineError::NoSuchImage`], [`EngineError::RegistryUnreachable`]; [`EngineError::Refused`] where what a registry sends
+    /// [`EngineError::NoSuchImage`], [`EngineError::AccessDenied`], [`EngineError::RegistryUnreachable`]; [`EngineError::Refused`] where what a registry sends
     /// is wrong or this machine is to blame, [`EngineError::NoSpace`]. What has arrived stays for the next time.
     pub async fn fetch(
         &self,

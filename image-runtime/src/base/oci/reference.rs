@@ -92,9 +92,98 @@ impl Reference {
     }
 }
 
+/// Whether an image can be given this name: `[registry/]path[:tag]`, by the grammar of <https://github.com/distribution/reference>. The
+/// macros check what `from_registry` names by the same.
+pub(crate) fn is_name(text: &str) -> bool {
+    let (name, tag) = match text.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (text, None),
+    };
+    let path = match name.split_once('/') {
+        Some((registry, path)) if is_registry(registry) => match is_host(registry) {
+            true => path,
+            false => return false,
+        },
+        _ => name,
+    };
+    name.len() <= 255 && path.split('/').all(is_part) && tag.is_none_or(is_tag)
+}
+
+/// Whether the first part of a name names a registry.
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let label = |label: &str| {
+        let good = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        good && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let is_address = || {
+        let address = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    (host.split('.').all(label) || is_address()) && port.is_none_or(is_port)
+}
+
+/// `[a-z0-9]+((?:[._]|__|[-]+)[a-z0-9]+)*`
+fn is_part(text: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let joins =
+        |text: &str| matches!(text, "" | "." | "_" | "__") || text.chars().all(|c| c == '-');
+    text.starts_with(alphanumeric)
+        && text.ends_with(alphanumeric)
+        && text.split(alphanumeric).all(joins)
+}
+
+/// `[\w][\w.-]{0,127}`
+fn is_tag(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let good = |c: char| word(c) || c == '.' || c == '-';
+    text.starts_with(word) && text.len() <= 128 && text.chars().all(good)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_an_image_can_be_given_are_told_from_others() {
+        for good in [
+            "app",
+            "team/app:1",
+            "box.example/team/app:V1.2-x",
+            "localhost/a__b/c-d",
+            "127.0.0.1:5000/a:b",
+            "[::1]:5000/a",
+        ] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "BAD:x:y",
+            "App",
+            "app:",
+            "app:-1",
+            "a//b",
+            "a/",
+            "a b",
+            "-a",
+            "https://box.example/a",
+            "box.example:port/a",
+            "app@sha256:0f",
+            ":1",
+        ] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn references_are_spelled_out_as_docker_does() {

@@ -431,7 +431,7 @@ async fn who_is_refused_is_told_what_can_be_done_and_no_secret() {
     assert_eq!(
         error.to_string(),
         format!(
-            "there is no image `{host}/{NAME}:1`: `{host}`: it answers 401 Unauthorized \
+            "the registry refuses access to `{host}/{NAME}:1`: `{host}`: it answers 401 Unauthorized \
              (it does not exist, or `docker login {host}` is needed)"
         )
     );
@@ -457,7 +457,7 @@ async fn credentials_go_to_no_token_server_without_encryption() {
     let server = refusing("Bearer realm=\"http://tokens.invalid/token?sign=hidden\"").await;
     let error = client().1.resolve(&reference(&server)).await.unwrap_err();
     let shown = error.to_string();
-    assert!(matches!(error, EngineError::NoSuchImage { .. }), "{shown}");
+    assert!(matches!(error, EngineError::AccessDenied { .. }), "{shown}");
     assert!(
         shown.contains("no login at `http://tokens.invalid/token`: the token server has no HTTPS"),
         "{shown}"

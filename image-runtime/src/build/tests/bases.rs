@@ -48,6 +48,30 @@ async fn only_a_python_that_the_builder_version_takes_is_advised() {
 }
 
 #[tokio::test]
+async fn what_lies_on_this_machine_is_said_in_a_dockerfile() {
+    let (folder, store) = store();
+    let engine = FakeEngine::default();
+    engine.publish("debian:bookworm-slim", ImageConfig::default());
+    let mut trial = trial(&engine, &store, BuildOptions::default());
+    let mirror = folder.path().join("pythons");
+    std::fs::create_dir(&mirror).unwrap();
+    let arch = std::env::consts::ARCH;
+    let archive = format!("cpython-3.12.6+20240909-{arch}-unknown-linux-gnu-install_only.tar.gz");
+    std::fs::write(mirror.join(&archive), "packed").unwrap();
+    trial.builder.python_mirror = Mirror::at(mirror.to_str().unwrap());
+    let text = trial.builder.render(Image::from_spec(&NEWER)).await;
+    let text = text.unwrap();
+    let path = mirror.join(archive);
+    assert!(
+        text.contains(&format!(
+            "# The next line names a file of this machine: put it into the build context, and write its path from there.\nADD {} ",
+            path.display()
+        )),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn a_base_that_is_used_as_it_was_is_told_in_one_line() {
     let (_folder, store) = store();
     let image = Image::from_spec(&ALPINE);

@@ -169,10 +169,12 @@ impl Daemon {
         let said = said(&error);
         let reference = reference.to_owned();
         match &error {
-            Error::RequestTimeoutError => EngineError::RegistryUnreachable { reference, said },
+            Error::RequestTimeoutError => unreachable(reference, said),
             Error::DockerResponseServerError { .. } | Error::DockerStreamError { .. } => {
                 if is_unreachable(&said) {
-                    EngineError::RegistryUnreachable { reference, said }
+                    unreachable(reference, said)
+                } else if is_denied(&said) {
+                    EngineError::AccessDenied { reference, said }
                 } else {
                     EngineError::NoSuchImage { reference, said }
                 }
@@ -180,6 +182,25 @@ impl Daemon {
             _ => self.failed(format!("asking for `{reference}`"))(error),
         }
     }
+}
+
+fn unreachable(reference: String, said: String) -> EngineError {
+    EngineError::RegistryUnreachable {
+        reference,
+        by_daemon: true,
+        said,
+    }
+}
+
+/// Whether what a daemon says of a registry means that it wants another login, or any.
+fn is_denied(said: &str) -> bool {
+    let signs = [
+        "unauthorized",
+        "denied",
+        "authentication required",
+        "no basic auth credentials",
+    ];
+    signs.iter().any(|sign| said.contains(sign))
 }
 
 /// Whether what a daemon says of a registry means that it could not be reached or was not able to answer.

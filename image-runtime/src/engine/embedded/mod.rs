@@ -150,6 +150,10 @@ impl Engine for EmbeddedEngine {
         "embedded"
     }
 
+    fn shares_network(&self) -> bool {
+        true
+    }
+
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         let kernel = rustix::system::uname();
         let fact = |name: &str, value: String| (name.to_owned(), value);

@@ -50,14 +50,14 @@ fn plan(spec: &'static ImageSpec, base: &str, files: &str) -> Plan {
 fn told(before: Option<&Plan>, now: &Plan, first: usize, run: Option<Forced>) -> String {
     let listing = |digest: &Digest| {
         let files = [
-            ("old", "a=1 b=1 c=1 d=1 e=1"),
-            ("new", "a=2 b=2 c=2 d=2 f=1"),
+            ("old", "a=644/1 b=644/1 c=644/1 d=644/1 e=644/1 g=644/1"),
+            ("new", "a=644/2 b=644/2 c=644/2 d=755/2 f=644/1 g=755/1"),
         ];
         let (_, text) = files
             .iter()
             .find(|(name, _)| Digest::of(name.as_bytes()) == *digest)?;
         let entries = text.split(' ').filter_map(|entry| entry.split_once('='));
-        let entries = entries.map(|(path, what)| (path.to_owned(), what.to_owned()));
+        let entries = entries.map(|(path, what)| (path.to_owned(), what.replace('/', " ")));
         Some(Listing(entries.collect()))
     };
     let known = Known {

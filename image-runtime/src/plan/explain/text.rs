@@ -12,10 +12,17 @@ const SHOWN: usize = 60;
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { layer, reason, .. } = self;
+        let Self {
+            layer,
+            stage,
+            reason,
+            ..
+        } = self;
+        let stage = stage.as_ref().map(|stage| format!("[{stage}] "));
+        let stage = stage.unwrap_or_default();
         match reason {
-            Reason::Reused => write!(f, "reused  {layer}"),
-            reason => write!(f, "built   {layer}: {reason}"),
+            Reason::Reused => write!(f, "reused  {stage}{layer}"),
+            reason => write!(f, "built   {stage}{layer}: {reason}"),
         }
     }
 }
@@ -86,11 +93,13 @@ impl fmt::Display for Change {
             Self::Files {
                 verb,
                 changed,
+                mode_changed,
                 removed,
                 added,
             } => {
                 let told = told([
                     ("changed", listed(changed)),
+                    ("mode changed of", listed(mode_changed)),
                     ("removed", listed(removed)),
                     ("added", listed(added)),
                 ]);

@@ -11,7 +11,10 @@ const COPIED: Image = image!(
         .apt_install("git")
 );
 const AFTER: Image = image!(debian_slim().apt_install("git").copy_local_dir(".", "/src"),);
+const LITERAL: Image = image!(debian_slim().env({ "PATH": "/opt/bin:$PATH", "B": "${B}:1", "C": "$CD $PATH", "D": "1" }));
 
+#[allow(deprecated)]
+const LITERAL_AND_SILENCED: Image = image!(debian_slim().env({ "PATH": "/opt/bin:$PATH" }));
 #[allow(deprecated)]
 const SILENCED: Image = image!(debian_slim().copy_local_dir(".", "/src").pip_install("a"));
 

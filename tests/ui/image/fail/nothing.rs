@@ -8,5 +8,12 @@ const RUN: Image = image!(scratch().dockerfile_commands("ENV A=1").run_commands(
 const PUT_IN: Image = image!(scratch().copy_local_file("Cargo.toml", "/x").run_commands("make"));
 const COPIED: Image = image!(scratch().dockerfile_commands("COPY Cargo.toml /x").run_commands("make"));
 const WRONG: Image = image!(scratch().copy_local_fil("Cargo.toml", "/x").run_commands("make"));
+const NOTHING: Image = image!(scratch().env({ "A": "1" }));
+const SAME: Image = image!(NOTHING);
+const EXTENDED: Image = image!(SAME.workdir("/").run_commands("make"));
+const EXTENDED_WITH_FILES: Image = image!(NOTHING.copy_local_file("Cargo.toml", "/x").run_commands("make"));
+const OF_FILES: Image = image!(COPIED.run_commands("make"));
+const COPIED_INTO_SCRATCH: Image = image!(scratch().dockerfile_commands("COPY Cargo.toml /x"));
+const OF_INSTRUCTIONS: Image = image!(COPIED_INTO_SCRATCH.run_commands("make"));
 
 fn main() {}

@@ -1,0 +1,5 @@
+FROM scratch AS made
+COPY . /all/
+
+FROM scratch
+COPY --from=made /all /all
