@@ -9,7 +9,10 @@ use crate::subject::Subject;
 
 pub(crate) fn containers() -> Result<Vec<Row>> {
     let image = Subject::base_image()?;
+    let [_, program] = Subject::both("embedded")?;
+    let bare = format!("bare {}", program.top_layer("BASE")?);
     let [mut debug, mut release] = Subject::both_calling("embedded")?;
+    let mut engine = program.calls()?;
     let mut rows = Vec::new();
     let mut row = |what, peer, [debug, release, against]: [Duration; 3], goal| {
         rows.push(Row {
@@ -22,21 +25,26 @@ pub(crate) fn containers() -> Result<Vec<Row>> {
             goal,
         });
     };
-    let docker_run = &mut || time_of(&mut docker(&["run", "--rm", &image, "true"]));
-    let times = in_turn(
+    let [ours, ours_release, docker_run, parts] = in_turn(
         15,
         [
             &mut || debug.more("cold"),
             &mut || release.more("cold"),
-            docker_run,
+            &mut || time_of(&mut docker(&["run", "--rm", &image, "true"])),
+            &mut || Ok(engine.more(&bare)? + time_of(&mut program.command(&["--version"]))?),
         ],
     )?;
-    row(
-        "call in a new container",
-        "`docker run --rm … true`",
-        times,
-        1.0 / 60.0,
-    );
+    for (peer, against, goal) in [
+        ("`docker run --rm … true`", docker_run, 1.0 / 60.0),
+        (
+            "`true` in one, and the program started by itself",
+            parts,
+            1.2,
+        ),
+    ] {
+        let times = [ours, ours_release, against];
+        row("call in a new container", peer, times, goal);
+    }
     for (what, way, goal) in [
         (
             "a call, where 500 wait that need a new container each",
@@ -55,5 +63,6 @@ pub(crate) fn containers() -> Result<Vec<Row>> {
     }
     debug.end()?;
     release.end()?;
+    engine.end()?;
     Ok(rows)
 }

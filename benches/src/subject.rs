@@ -84,14 +84,16 @@ impl Subject {
 
     /// The Docker image that one of the program's images is.
     pub(crate) fn docker_image(image: &str) -> Result<String> {
-        Self::build("docker", "debug", "dev")?.top_layer(image)
+        let layer = Self::build("docker", "debug", "dev")?.top_layer(image)?;
+        Ok(format!("image-runtime/layer:{layer}"))
     }
 
-    fn top_layer(&self, image: &str) -> Result<String> {
+    /// The topmost layer of one of the program's images, which is built if need be.
+    pub(crate) fn top_layer(&self, image: &str) -> Result<String> {
         let report = run(&mut self.command(&["build", image, "--quiet", "--json"]))?;
         let report: serde_json::Value = serde_json::from_str(&report)?;
         let layer = report[0]["layer"].as_str().context("no layer is told")?;
-        Ok(format!("image-runtime/layer:{layer}"))
+        Ok(layer.to_owned())
     }
 
     /// Starts the body, which makes its first call.

@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, bail};
+use image_runtime::engine::embedded::EmbeddedEngine;
+use image_runtime::engine::{ContainerSpec, Engine, Limits};
+use image_runtime::store::Store;
 use image_runtime::{Image, app, image};
 use serde_bytes::ByteBuf;
 
@@ -118,6 +121,30 @@ async fn warm(way: &str) -> Result<Duration> {
     Ok(median(&mut times))
 }
 
+/// How long one of ten containers takes in which nothing runs but `true`, from its start to its end.
+async fn bare(layer: &str) -> Result<Duration> {
+    let engine = EmbeddedEngine::open(&Store::open()?).await?;
+    let spec = ContainerSpec {
+        layer: layer.parse()?,
+        argv: vec!["/bin/true".to_owned()],
+        env: Vec::new(),
+        workdir: "/".to_owned(),
+        user: String::new(),
+        mounts: Vec::new(),
+        network: true,
+        limits: Limits::default(),
+        gpus: Vec::new(),
+        purpose: "bare".to_owned(),
+    };
+    let mut times = [Duration::ZERO; 10];
+    for time in &mut times {
+        let begin = Instant::now();
+        engine.start(&spec).await?.wait().await?;
+        *time = begin.elapsed();
+    }
+    Ok(median(&mut times))
+}
+
 /// How long one of ten calls takes that find no container.
 async fn cold() -> Result<Duration> {
     let mut times = [Duration::ZERO; 10];
@@ -197,7 +224,10 @@ async fn main() -> Result<()> {
             "many" => many().await?,
             "hundred" => hundred().await?,
             "await" | "blocking" => warm(&way).await?,
-            other => bail!("nothing to measure is called `{other}`"),
+            other => match other.strip_prefix("bare ") {
+                Some(layer) => bare(layer).await?,
+                None => bail!("nothing to measure is called `{other}`"),
+            },
         };
         println!("{}", took.as_nanos());
     }
