@@ -174,7 +174,12 @@ async fn a_failing_step_tells_its_command_its_exit_code_and_its_last_lines() {
         ),
         (
             in_no_requirement::remote(),
-            &["six==99.99", "exit code 1", "no version of six==99.99"],
+            &[
+                "six==99.99",
+                "exit code 1",
+                "no version of six==99.99",
+                "help: look up which versions",
+            ],
         ),
         (
             in_failing::remote(),

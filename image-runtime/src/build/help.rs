@@ -68,8 +68,8 @@ pub(super) fn help(
             "what answers at this address speaks no TLS: write `http://` where it is an index without, and look whether a proxy is in between",
         ),
         _ if (runs_apt || runs_uv) && said_one(&UNREACHABLE) && shares_network => Some(
-            "the network is not reached: the step has that of this machine, with its DNS servers; behind a proxy set `http_proxy` and \
-             `https_proxy`",
+            "the network is not reached: the step has that of this machine, with its DNS servers, so check these; behind a proxy set \
+             `http_proxy` and `https_proxy`",
         ),
         _ if (runs_apt || runs_uv) && said_one(&UNREACHABLE) => Some(
             "the build container does not reach the network: check what network and which DNS servers the engine gives its containers; \

@@ -228,6 +228,9 @@ impl FromStr for ImageName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match is_name(text) {
             true => Ok(Self(text.to_owned())),
+            false if text.contains('@') => {
+                Err("a name with a digest names what is there already: give a tag")
+            }
             false => Err(
                 "a name is `[registry/]path[:tag]`: the path of lower-case letters and digits, joined by `.`, `_`, `__`, `-` and `/`, \
                  the tag of 1 to 128 letters, digits, `_`, `.` and `-`",
