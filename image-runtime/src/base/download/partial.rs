@@ -35,11 +35,9 @@ impl Partial {
     fn open_blocking(target: &Path, size: u64) -> Result<Option<Self>, DownloadError> {
         let path = target.with_extension("part");
         let disk = |source| StoreError::io("write", &path, source);
+        let is_there = || target.metadata().is_ok_and(|there| there.len() == size);
         loop {
-            if target
-                .metadata()
-                .is_ok_and(|metadata| metadata.len() == size)
-            {
+            if is_there() {
                 return Ok(None);
             }
             let file = File::options()
@@ -53,6 +51,11 @@ impl Partial {
             // Whoever held the lock before may have renamed or removed what we opened.
             let ours = file.metadata().map_err(disk)?.ino();
             if path.metadata().is_ok_and(|there| there.ino() == ours) {
+                // It may also have been finished before we opened, and made, this one.
+                if is_there() {
+                    std::fs::remove_file(&path).map_err(disk)?;
+                    return Ok(None);
+                }
                 let mut partial = Self {
                     path,
                     file,
