@@ -1,6 +1,7 @@
 //! Writes an image as a Dockerfile: `docker build` makes an equal root file system of it.
 //!
-//! What only BuildKit knows is left out where the older builder has another way: here-documents and `--chmod` become commands.
+//! What only BuildKit knows is left out where the older builder has another way: here-documents and `--chmod` become commands. For
+//! secrets it has none.
 
 mod config;
 mod local;

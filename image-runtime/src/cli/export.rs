@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::args::{Export, Push};
-use super::args::{ExportPath, ImageName};
+use super::args::{Export, ExportPath, ImageName, Push};
 use super::printer::{Printer, counted};
 use super::{Fault, host, left_out, list, unknown};
 use crate::base::oci;
