@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod clock;
 mod conda;
 mod deploy;
 mod explain;

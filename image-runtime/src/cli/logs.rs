@@ -30,12 +30,14 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
             "nothing is kept of a function or container `{name}`\n  help: {help}\n  help: `logs` without a name shows all that is"
         )));
     }
-    let oldest = oldest(arguments);
+    let mut oldest = oldest(arguments);
     loop {
         lines.retain(|line| line.at_ms >= oldest && is_wanted(line, arguments.name.as_deref()));
         if !printer.lines(&lines, text) || !arguments.follow {
             return Ok(());
         }
+        // What is printed from now on is new, whatever the clock says then.
+        oldest = 0;
         tokio::time::sleep(LOOK).await;
         lines = next()?;
     }

@@ -242,8 +242,11 @@ pub(super) fn prune(folder: &Path, unused: Duration) -> usize {
         .collect();
     let mut size: u64 = ended.iter().map(|(_, metadata, _)| metadata.len()).sum();
     ended.retain(|(path, metadata, _)| {
-        let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
-        let goes = size > MOST || age.is_some_and(|age| age >= unused);
+        // Where the clock went back since, it was written now.
+        let age = metadata
+            .modified()
+            .map(|at| at.elapsed().unwrap_or_default());
+        let goes = size > MOST || age.is_ok_and(|age| age >= unused);
         let is_gone = goes && fs::remove_file(path).is_ok();
         if is_gone {
             size -= metadata.len();
@@ -319,6 +322,19 @@ mod tests {
         assert_eq!(prune(folder.path(), Duration::ZERO), 1);
         let mut logs = Logs::new(folder.path().to_owned());
         assert_eq!(texts(&logs.more().unwrap()), ["living"]);
+    }
+
+    #[test]
+    fn what_was_written_before_the_clock_went_back_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(folder.path().to_owned());
+        log.keep("f", "c", "line").unwrap();
+        drop(log);
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        let file = File::open(&files(folder.path())[0]).unwrap();
+        file.set_modified(later).unwrap();
+        assert_eq!(prune(folder.path(), Duration::from_secs(1)), 0);
+        assert_eq!(prune(folder.path(), Duration::ZERO), 1);
     }
 
     #[test]

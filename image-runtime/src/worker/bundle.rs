@@ -214,7 +214,8 @@ pub fn prune(store: &Path, age: Duration) -> io::Result<usize> {
             .into_owned();
         let is_old = |path: &Path| {
             let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-            modified.is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed >= age))
+            // Where the clock went back since, it was used now.
+            modified.is_ok_and(|time| time.elapsed().unwrap_or_default() >= age)
         };
         if name.ends_with(LIST) {
             if is_old(&path) {
@@ -347,6 +348,18 @@ mod tests {
         run(&used, &["/dev/null"]);
         Bundle::of_executable(Path::new("/bin/ls"), store.path()).unwrap();
         assert!(unused_directory.exists());
+    }
+
+    #[test]
+    fn what_was_used_before_the_clock_went_back_is_new() {
+        let store = tempfile::tempdir().unwrap();
+        let unused = Bundle::of_executable(Path::new("/bin/ls"), store.path()).unwrap();
+        let lock = File::open(unused.directory().join(LOCK)).unwrap();
+        lock.set_modified(SystemTime::now() + Duration::from_secs(3600))
+            .unwrap();
+        drop((unused, lock));
+        assert_eq!(prune(store.path(), Duration::from_secs(1)).unwrap(), 0);
+        assert_eq!(prune(store.path(), Duration::ZERO).unwrap(), 1);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A program that others look at while it runs.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use image_runtime::{Image, app, image};
 
@@ -25,8 +27,43 @@ fn tell() {
 #[app::function(image = NOTHING, max_containers = 2)]
 fn hold(number: u32) {
     eprintln!("holding {number}");
-    std::thread::sleep(std::time::Duration::from_secs(1000));
+    std::thread::sleep(Duration::from_secs(1000));
 }
+
+/// Takes a while.
+#[app::function(image = NOTHING, idle_timeout = "300ms", timeout = "1m")]
+fn nap() {
+    println!("napping");
+    std::thread::sleep(Duration::from_millis(500));
+}
+
+/// Fails every other time.
+#[app::function(image = NOTHING, max_containers = 1, retries(max = 1, initial_delay = "300ms"))]
+fn fail_at_first() -> Result<(), String> {
+    static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+    match HAS_FAILED.fetch_xor(true, Ordering::SeqCst) {
+        true => Ok(()),
+        false => Err("once more".into()),
+    }
+}
+
+/// Calls that wait, run, are tried again and meet their time limit while the clock of this program is set.
+fn calls_while_the_clock_jumps(clock: &str) {
+    for seconds in [TEN_YEARS, -3600, 3600, -TEN_YEARS, 0] {
+        let (napping, failing) = (nap::spawn(), fail_at_first::spawn());
+        let limit = Duration::from_millis(700);
+        let holding = std::thread::spawn(move || hold::remote(0).timeout(limit).blocking());
+        std::thread::sleep(Duration::from_millis(200));
+        std::fs::write(clock, seconds.to_string()).expect("it can be written");
+        napping.get_blocking().expect("it has time enough");
+        failing.get_blocking().expect("it is tried again");
+        let held = holding.join().expect("no panic");
+        println!("{:?}", held.expect_err("it never ends").kind());
+    }
+}
+
+/// In seconds.
+const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60;
 
 /// Its first container never becomes ready.
 struct Reluctant;
@@ -39,7 +76,7 @@ impl Reluctant {
         if !tried.exists() {
             std::fs::write(tried, "").expect("there is room");
             println!("making up its mind");
-            std::thread::sleep(std::time::Duration::from_secs(1000));
+            std::thread::sleep(Duration::from_secs(1000));
         }
         Self
     }
@@ -84,6 +121,14 @@ async fn main() {
             for call in calls {
                 call.get().await.expect("saying works");
             }
+        }
+        Ok("jump") => {
+            let clock = std::env::var("OBSERVED_CLOCK").expect("it is said");
+            calls_while_the_clock_jumps(&clock);
+            // It waits for a line that never comes.
+            std::io::stdin()
+                .read_line(&mut String::new())
+                .expect("somebody writes a line");
         }
         Ok("ask") => {
             let word = Reluctant::handle().ready.remote().await;
