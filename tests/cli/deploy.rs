@@ -2,14 +2,16 @@
 //! store of its own: only what it has deployed itself is in it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use image_runtime::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Program, assert_nothing_left, copy_program, engine, program};
+use crate::support::{Program, assert_nothing_left, copy_program, engine, engine_name, program};
 
 /// How soon what has ended must be gone.
 const SOON: Duration = Duration::from_secs(20);
@@ -179,6 +181,33 @@ fn a_supervisor_that_was_killed_leaves_nothing_and_calls_go_on_without_it() {
     let ended = ended.with(1, &[words]);
     assert_nothing_left(&ended);
     assert_eq!(world.call(&["count"]).0, 1);
+}
+
+#[test]
+fn a_supervisor_that_cannot_be_started_is_told_and_leaves_nothing() {
+    // All stores of a daemon have the same layers, and this one must not be there.
+    if !engine() || engine_name() != "embedded" {
+        return;
+    }
+    let world = World::new();
+    let copy = world.0.path().join("deployed");
+    copy_program(env!("CARGO_BIN_EXE_deployed"), &copy);
+    // It waits for a layer that somebody else seems to make.
+    let elsewhere = World::new();
+    let built = elsewhere.program(&["build", "--json"]).run().good().json();
+    let layer = built[0]["layer"].as_str().unwrap();
+    let locks = Store::at(world.0.path()).unwrap().locks();
+    let lock = locks.try_lock(&format!("layer-{layer}")).unwrap().unwrap();
+    let mut deploying = world.of(&copy, &["deploy"]).start();
+    deploying.until("another process");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
+    drop(lock);
+    let ended = deploying.end();
+    let words = [
+        "error: the supervisor, which is this program once more in the background, cannot be started: Permission denied",
+        "help: `serve` does the same in the foreground",
+    ];
+    assert_nothing_left(&ended.with(1, &words));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use image_runtime::{CallErrorKind, app};
+use serde_bytes::ByteBuf;
 
 use crate::{DEBIAN, NOTHING};
 
@@ -36,6 +37,26 @@ async fn a_function_that_needs_more_memory_than_it_has_is_told_apart() {
         assert!(text.contains(says), "{text}");
     }
     assert_eq!(fill::remote(8).await.expect("the next call works"), 8);
+}
+
+#[app::function(image = NOTHING, memory = "64MiB")]
+fn as_many(mebibytes: usize, given: ByteBuf) -> ByteBuf {
+    ByteBuf::from(vec![1; (mebibytes << 20).max(given.len())])
+}
+
+#[app::test]
+async fn values_that_are_larger_than_the_memory_are_told_like_all_that_needs_more() {
+    let given = |mebibytes: usize| ByteBuf::from(vec![1; mebibytes << 20]);
+    match as_many::remote(4, given(0)).await {
+        Err(error) if cannot_be_kept(&error) => return,
+        few => assert_eq!(few.unwrap().len(), 4 << 20),
+    }
+    for (result, argument) in [(50, 0), (0, 200)] {
+        let error = as_many::remote(result, given(argument)).await.unwrap_err();
+        assert_eq!(error.kind(), CallErrorKind::OutOfMemory, "{error}");
+    }
+    let next = as_many::remote(4, given(4)).await;
+    assert_eq!(next.expect("the next call works").len(), 4 << 20);
 }
 
 #[app::function(image = NOTHING, memory = "64MiB", retries(max = 1, initial_delay = "0s"))]

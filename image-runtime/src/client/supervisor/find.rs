@@ -221,25 +221,31 @@ async fn start(role: Role, arguments: &[String]) -> Result<Ready, CallError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let failed = |reason: &str| {
-        let text = format!("the supervisor cannot be started: {reason}");
+        let text = format!(
+            "the supervisor, which is this program once more in the background, cannot be started: {reason}\n  help: {}",
+            match role {
+                Role::Deployed(_) =>
+                    "`serve` does the same in the foreground, and shows what goes wrong",
+                Role::Shared => "`cargo test` does without one: there tests are one process",
+            }
+        );
         CallError::new(CallErrorKind::Engine, text)
     };
-    let ready =
-        tokio::task::spawn_blocking(move || -> io::Result<Option<Result<Ready, String>>> {
-            let mut child = command.spawn()?;
-            let said = BufReader::new(child.stdout.take().expect("it is piped"));
-            for line in said.lines() {
-                // The harness of tests says something before.
-                if let Ok(ready) = serde_json::from_str(&line?) {
-                    return Ok(Some(ready));
-                }
+    let ready = tokio::task::spawn_blocking(move || -> io::Result<Result<Ready, String>> {
+        let mut child = command.spawn()?;
+        let said = BufReader::new(child.stdout.take().expect("it is piped"));
+        for line in said.lines() {
+            // The harness of tests says something before.
+            if let Ok(ready) = serde_json::from_str(&line?) {
+                return Ok(ready);
             }
-            Ok(None)
-        });
+        }
+        let end = child.wait()?;
+        Ok(Err(format!("it ended before it was ready, with {end}")))
+    });
     match ready.await.expect("starting it does not panic") {
-        Ok(Some(Ok(ready))) => Ok(ready),
-        Ok(Some(Err(reason))) => Err(failed(&reason)),
-        Ok(None) => Err(failed("it ended before it was ready")),
+        Ok(Ok(ready)) => Ok(ready),
+        Ok(Err(reason)) => Err(failed(&reason)),
         Err(error) => Err(failed(&error.to_string())),
     }
 }
