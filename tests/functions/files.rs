@@ -53,10 +53,12 @@ async fn added_files_are_seen_as_they_are_here_without_what_is_ignored() {
     let seen = async |path: &str| in_added::remote(path).await.unwrap();
     let here = names(&format!("{}/functions/data", env!("CARGO_MANIFEST_DIR")));
     assert_eq!(seen("/srv/all").await, here);
-    assert_eq!(
-        seen("/srv/some").await,
-        ["building.env", "conda", "more", "project", "wheels.py"]
-    );
+    let (texts, others): (Vec<_>, Vec<_>) = here
+        .iter()
+        .cloned()
+        .partition(|name| name.ends_with(".txt"));
+    assert!(!texts.is_empty());
+    assert_eq!(seen("/srv/some").await, others);
     assert_eq!(
         seen("/srv/some/project").await,
         ["pyproject.toml", "uv.lock"]
