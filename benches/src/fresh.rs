@@ -31,7 +31,7 @@ pub(crate) fn containers() -> Result<Vec<Row>> {
             &mut || debug.more("cold"),
             &mut || release.more("cold"),
             &mut || time_of(&mut docker(&["run", "--rm", &image, "true"])),
-            &mut || Ok(engine.more(&bare)? + time_of(&mut program.command(&["--version"]))?),
+            &mut || Ok(engine.more(&bare)? + time_of(&mut program.command(&["--help"]))?),
         ],
     )?;
     for (peer, against, goal) in [
