@@ -1,5 +1,7 @@
 //! What an image puts around a function.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::process::Command;
 
 use image_runtime::{CallErrorKind, Image, app, image};
@@ -28,6 +30,15 @@ const SHELL: Image = image!(
         .entrypoint(["/bin/false"])
         .shell(["/bin/bash", "-euc"])
         .run_commands("[[ bash == b* ]] && false | true; echo ${BASH_VERSION%%.*} > /bash")
+);
+
+const AT_HOME: Image = image!(
+    DEBIAN
+        .run_commands("echo $HOME > /homes", "cd ~ && pwd >> /homes")
+        .run_function(note_home)
+        .dockerfile_commands("USER nobody\nRUN echo $HOME > /tmp/home\nUSER root")
+        .env({ "HOME": "/srv" })
+        .run_commands("echo $HOME >> /homes")
 );
 
 const NO_PACKAGE: Image = image!(DEBIAN.apt_install("no-such-package-anywhere"));
@@ -64,6 +75,17 @@ fn in_shell(line: &str) -> String {
     sh(line)
 }
 
+#[app::function(image = DEBIAN)]
+fn note_home() -> std::io::Result<()> {
+    let mut homes = File::options().append(true).open("/homes")?;
+    writeln!(homes, "{}", std::env::var("HOME").unwrap_or_default())
+}
+
+#[app::function(image = AT_HOME)]
+fn in_at_home(line: &str) -> String {
+    sh(line)
+}
+
 #[app::function(image = OLD)]
 fn in_old(line: &str) -> String {
     sh(line)
@@ -96,6 +118,12 @@ async fn environment_and_working_directory_are_the_images_and_the_functions() {
         run("echo $GREETING $EXTRA \"<$EMPTY>\"").await,
         "overridden 1 <>"
     );
+}
+
+#[app::test]
+async fn what_runs_while_building_has_the_home_of_its_user_unless_the_image_says_another() {
+    let homes = in_at_home::remote("cat /homes /tmp/home").await.unwrap();
+    assert_eq!(homes, "/root\n/root\n/root\n/srv\n/nonexistent");
 }
 
 #[app::test]

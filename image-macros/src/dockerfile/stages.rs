@@ -170,7 +170,11 @@ impl<'a> Reader<'a> {
         }
         if self.stages.is_empty() && line.keyword != "ARG" {
             let fault = Fault::new(format!("`{}` stands before the first `FROM`", line.keyword));
-            return Err(at(fault.help("only `ARG` may")));
+            let help = match nearest(&line.keyword, ["FROM", "ARG"]) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "only `ARG` may".to_owned(),
+            };
+            return Err(at(fault.help(help)));
         }
         let mut kind = instruction::read(line, self.escape, self).map_err(at)?;
         if let Kind::Arg(arguments) = &mut kind {

@@ -257,7 +257,14 @@ fn all_that_is_wrong_of_a_request_is_said_where_it_stands() {
 fn everything_wrong_is_said_with_its_line() {
     for (written, expected) in [
         ("", "1: it has no `FROM`"),
-        ("RUN x", "1: `RUN` stands before the first `FROM`"),
+        (
+            "RUN x",
+            "1: `RUN` stands before the first `FROM` help: only `ARG` may",
+        ),
+        (
+            "FORM debian",
+            "1: `FORM` stands before the first `FROM` help: did you mean `FROM`?",
+        ),
         (
             "FROM scratch\nRUNN x\n\nCOPPY a b",
             "2: unknown instruction `RUNN` help: did you mean `RUN`?\n4: unknown instruction `COPPY`",

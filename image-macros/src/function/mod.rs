@@ -56,15 +56,29 @@ pub(crate) fn check_name(attribute: &str, item: &Item, errors: &mut Errors) -> b
     !is_hidden
 }
 
+/// Takes off the same attribute where it stands on the function once more, which is reported.
+fn take_again(item: &mut Item, errors: &mut Errors) {
+    item.attributes.retain(|attribute| {
+        let path: Vec<_> = attribute.path().segments.iter().rev().take(2).collect();
+        let is_again = matches!(&path[..], [last, before] if last.ident == "function" && before.ident == "app");
+        if is_again {
+            let fault = Fault::new(format!("`{ATTRIBUTE}` stands on this function already"));
+            errors.at(attribute, fault.help("write all keywords into one of them"));
+        }
+        !is_again
+    });
+}
+
 /// Expands `#[app::function(…)]`.
 pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = args::read(ATTRIBUTE, args::FUNCTION, arguments, &mut errors);
     let item = Item::read(ATTRIBUTE, &tokens, &mut errors);
-    let Some(item) = item else {
+    let Some(mut item) = item else {
         let errors = errors.into_tokens();
         return quote!(#errors #tokens);
     };
+    take_again(&mut item, &mut errors);
     let signature = signature::check(ATTRIBUTE, &item, &mut errors);
     let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, &mut errors));
     if item.body.is_none() {

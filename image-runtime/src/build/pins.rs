@@ -81,7 +81,9 @@ pub(super) fn ask_for_hashes(
         .collect();
     let mut installation = Installation::with_files(store, &[(PINNED, &text)], false)?;
     let mut compile = pip::uv_pip("compile");
-    compile.argv.extend(options(layer, &variables)?);
+    compile
+        .argv
+        .extend(of_resolver(options(layer, &variables)?));
     let words = [
         "-q",
         "--no-deps",
@@ -162,9 +164,64 @@ fn options(layer: &PlannedLayer, variables: &Variables<'_>) -> Result<Vec<String
     }
 }
 
+/// Options of `uv pip install` that `uv pip compile` does not know, or has already.
+const OF_INSTALLER: [&str; 12] = [
+    "--compile",
+    "--compile-bytecode",
+    "--force-reinstall",
+    "--no-compile",
+    "--no-deps",
+    "--no-verify-hashes",
+    "--reinstall",
+    "--require-hashes",
+    "--strict",
+    "--verbose",
+    "--verify-hashes",
+    "-v",
+];
+
+/// Those that take a value.
+const OF_INSTALLER_WITH_VALUE: [&str; 5] = [
+    "--no-build-package",
+    "--prefix",
+    "--reinstall-package",
+    "--target",
+    "-t",
+];
+
+/// The options of a step that say which files of a package there are.
+fn of_resolver(options: Vec<String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut options = options.into_iter();
+    while let Some(option) = options.next() {
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (&*option, None),
+        };
+        if OF_INSTALLER_WITH_VALUE.contains(&name) {
+            if value.is_none() {
+                options.next();
+            }
+        } else if !OF_INSTALLER.contains(&name) {
+            kept.push(option);
+        }
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashes_are_asked_for_with_the_options_that_say_which_files_there_are() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let given = words(
+            "--no-deps --default-index http://a --prefix /x --reinstall --target=/y --no-binary numpy -t /z --no-build -v",
+        );
+        let kept = words("--default-index http://a --no-binary numpy --no-build");
+        assert_eq!(of_resolver(given), kept);
+    }
     use crate::plan::{Config, Pip};
     use crate::spec::Secrets;
     use crate::spec::verb::pip_install;

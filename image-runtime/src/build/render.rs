@@ -281,7 +281,7 @@ impl Writer {
             }
             Action::CopyFiles { step, target } => {
                 if let Some(tree) = image.trees.get(step) {
-                    self.copy_tree("COPY", tree, target);
+                    self.copy_tree("COPY", tree, target, now);
                 }
             }
             Action::Copy { step, copy } => self.copy(image, *step, copy, now),
@@ -428,7 +428,7 @@ impl Writer {
         let mode = copy.mode.map(|mode| format!("{mode:o}"));
         let mut changed = Vec::new();
         for tree in image.taken(step) {
-            self.copy_tree(&verb, tree, &copy.target);
+            self.copy_tree(&verb, tree, &copy.target, now);
             let target = copy.target.trim_end_matches('/');
             let paths = tree
                 .nodes()

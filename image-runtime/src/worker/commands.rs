@@ -59,8 +59,11 @@ fn status(command: &Command) -> Result<ExitStatus, String> {
             (process, None)
         }
     };
+    // Of the user that this process runs as, unless the image says another.
+    let home = std::env::var_os("HOME").map(|home| ("HOME", home));
     process
         .env_clear()
+        .envs(home)
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .envs(named.into_iter().flatten())
         .current_dir(workdir)

@@ -13,6 +13,8 @@ const STAGES: Image = image!(
         .copy_local_dir("src", "/srv/src", ignore = ["bin/*.rs", "!bin/plain.rs"])
         .copy_local_file("Cargo.toml", "/etc/copied/")
         .copy_local_file("cli/data/odd[1].txt", "/etc/copied/odd")
+        .copy_local_file("cli/data/linked/named", "/etc/copied/")
+        .copy_local_dir("cli/data/linked", "/srv/linked", ignore = ["*.tmp"])
         .dockerfile_commands(
             "ARG WHO=app\nUSER $WHO\nWORKDIR own",
             "RUN echo $WHO > made && stat -c %U:%G . .. > /tmp/owners",

@@ -8,18 +8,33 @@ use super::super::Prepared;
 use super::Writer;
 use super::words::{source as source_word, words};
 use crate::context::{Node, NodeKind, Tree};
-use crate::plan::Action;
+use crate::plan::{Action, Config};
+
+/// Makes a link to its first argument.
+const LINK: &str = "mkdir -p \"${2%/*}/\" && ln -s \"$1\" \"$2\"";
 
 impl Writer {
     /// A tree: whole where nothing of it is ignored, else in as many pieces as that takes.
-    pub(super) fn copy_tree(&mut self, verb: &str, tree: &Tree, target: &str) {
+    pub(super) fn copy_tree(&mut self, verb: &str, tree: &Tree, target: &str, now: &mut Config) {
         let root = tree.root();
-        let mut pieces = Vec::new();
+        let (mut pieces, mut links) = (Vec::new(), Vec::new());
         match root.is_dir() {
-            true => {
-                Taken::of(tree).put_pieces(Path::new(""), target.trim_end_matches('/'), &mut pieces)
+            true => Taken::of(tree).put_pieces(
+                Path::new(""),
+                target.trim_end_matches('/'),
+                &mut pieces,
+                &mut links,
+            ),
+            false => {
+                // A file may have been named by a link, whose name it has then.
+                let is_other = |node: &&Node| {
+                    target.ends_with('/') && node.path.file_name() != root.file_name()
+                };
+                let named = tree.nodes().first().filter(is_other);
+                let name = named.map(|node| node.path.display().to_string());
+                let target = format!("{target}{}", name.unwrap_or_default());
+                pieces.push((root.to_owned(), target));
             }
-            false => pieces.push((root.to_owned(), target.to_owned())),
         }
         for (source, target) in pieces {
             let source = source.strip_prefix(&self.context).unwrap_or(&source);
@@ -28,6 +43,14 @@ impl Writer {
                 text => source_word(&text),
             };
             let _ = writeln!(self.text, "{verb} {}", words(&[source, target]));
+        }
+        // `COPY` of a link itself copies what it points to.
+        if !links.is_empty() {
+            self.user(now, "");
+        }
+        for (to, path) in links {
+            let to = to.to_string_lossy();
+            self.command(&["sh", "-c", LINK, "sh", &to, &path]);
         }
     }
 }
@@ -59,17 +82,24 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// The largest directories that are taken whole, and the files beside them.
-    fn put_pieces(&self, below: &Path, target: &str, pieces: &mut Vec<(PathBuf, String)>) {
+    /// The largest directories that are taken whole, and the files and the links beside them.
+    fn put_pieces(
+        &self,
+        below: &Path,
+        target: &str,
+        pieces: &mut Vec<(PathBuf, String)>,
+        links: &mut Vec<(PathBuf, String)>,
+    ) {
         let to = |path: &Path| format!("{target}/{}", path.display());
         if self.whole.contains(below) {
             pieces.push((self.root.join(below), to(below)));
             return;
         }
         for node in self.entries.get(below).into_iter().flatten() {
-            match node.kind {
-                NodeKind::Directory => self.put_pieces(&node.path, target, pieces),
-                _ => pieces.push((self.root.join(&node.path), to(&node.path))),
+            match &node.kind {
+                NodeKind::Directory => self.put_pieces(&node.path, target, pieces, links),
+                NodeKind::Symlink { target } => links.push((target.clone(), to(&node.path))),
+                NodeKind::File { .. } => pieces.push((self.root.join(&node.path), to(&node.path))),
             }
         }
     }
