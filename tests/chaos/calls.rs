@@ -12,10 +12,10 @@ use crate::left;
 use crate::world::World;
 
 /// How many containers are killed.
-const KILLS: &str = "IMAGE_CHAOS_KILLS";
+pub(crate) const KILLS: &str = "IMAGE_CHAOS_KILLS";
 
 /// Calls of a kind for each container that is killed.
-const CALLS: usize = 30;
+pub(crate) const CALLS: usize = 30;
 
 #[test]
 fn calls_whose_containers_are_killed_are_made_once_and_none_is_lost() {
@@ -46,61 +46,70 @@ fn calls_whose_containers_are_killed_are_made_once_and_none_is_lost() {
     let form = forms[0].file_name().unwrap();
     let volumes = world.store().join("volumes").join(form);
     let begun = fs::read_to_string(volumes.join("marks/begun")).unwrap();
-    let mut times = HashMap::<usize, usize>::new();
-    for number in begun.lines() {
-        *times.entry(number.parse().unwrap()).or_default() += 1;
-    }
     let mut figures = Figures {
         killed,
         ..Figures::default()
     };
-    let all = 3 * count + count / 20;
-    let mut is_told = vec![false; all];
-    for line in said.lines() {
-        let (number, result) = line.split_once(' ').unwrap();
-        let number: usize = number.parse().unwrap();
-        assert!(
-            !std::mem::replace(&mut is_told[number], true),
-            "{number} was told twice"
-        );
-        let begun = times.get(&number).copied().unwrap_or_default();
-        let is_retried = (2 * count..3 * count).contains(&number);
-        match result {
-            "Died" => {
-                assert!(
-                    begun <= 1 && !is_retried,
-                    "{number} began {begun} times: {result}"
-                );
-                figures.failed += 1;
-            }
-            value => {
-                assert_eq!(value.parse(), Ok(number), "{value}");
-                assert!(
-                    begun == 1 || is_retried && begun > 1,
-                    "{number} began {begun} times"
-                );
-                figures.good += 1;
-                figures.again += begun - 1;
-            }
-        }
-    }
-    figures.lost = is_told.iter().filter(|told| !**told).count();
-    assert_eq!(figures.lost, 0, "{figures:?}");
+    figures.count(count, &said, &begun, |error, is_retried| {
+        error == "Died" && !is_retried
+    });
     left::nothing(&world);
     eprintln!("{figures:?}");
 }
 
 /// Counts what happened.
 #[derive(Debug, Default)]
-#[expect(dead_code, reason = "they are printed")]
-struct Figures {
-    killed: u64,
+pub(crate) struct Figures {
+    pub(crate) killed: u64,
     good: usize,
-    /// Calls that say that their container died.
+    /// Calls that say that what they ran on died.
     failed: usize,
     /// Calls that were made again, as they asked for.
     again: usize,
     lost: usize,
+}
+
+impl Figures {
+    /// Counts what was `said` of so many calls of each kind, and which of them have `begun`: each is told once, and none began
+    /// twice that was not to be made again.
+    pub(crate) fn count(
+        &mut self,
+        count: usize,
+        said: &str,
+        begun: &str,
+        may_fail: impl Fn(&str, bool) -> bool,
+    ) {
+        let mut times = HashMap::<usize, usize>::new();
+        for number in begun.lines() {
+            *times.entry(number.parse().unwrap()).or_default() += 1;
+        }
+        let mut is_told = vec![false; 3 * count + count / 20];
+        for line in said.lines() {
+            let (number, result) = line.split_once(' ').unwrap();
+            let number: usize = number.parse().unwrap();
+            assert!(
+                !std::mem::replace(&mut is_told[number], true),
+                "{number} was told twice"
+            );
+            let begun = times.get(&number).copied().unwrap_or_default();
+            let is_retried = (2 * count..3 * count).contains(&number);
+            assert!(
+                begun <= 1 || is_retried,
+                "{number} began {begun} times: {result}"
+            );
+            self.again += begun.saturating_sub(1);
+            if result.parse() == Ok(number) {
+                assert!(begun >= 1, "{number} never began");
+                self.good += 1;
+            } else {
+                assert!(may_fail(result, is_retried), "{number}: {result}");
+                self.failed += 1;
+            }
+        }
+        let lost = is_told.iter().filter(|told| !**told).count();
+        self.lost += lost;
+        assert_eq!(lost, 0, "{self:?}");
+    }
 }
 
 /// The first processes of the containers of a program.
@@ -126,7 +135,9 @@ fn containers(program: &Child) -> Vec<Pid> {
         .collect()
 }
 
-fn reader(stream: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+pub(crate) fn reader(
+    stream: Option<impl std::io::Read + Send + 'static>,
+) -> std::thread::JoinHandle<String> {
     let mut stream = stream.unwrap();
     std::thread::spawn(move || {
         let mut text = String::new();

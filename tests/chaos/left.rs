@@ -33,7 +33,7 @@ pub(crate) fn nobody(world: &World) {
 }
 
 #[track_caller]
-fn within_time(look: impl Fn() -> Vec<String>) {
+pub(crate) fn within_time(look: impl Fn() -> Vec<String>) {
     let begin = Instant::now();
     loop {
         let left = look();

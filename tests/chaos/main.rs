@@ -1,5 +1,5 @@
-//! The embedded engine among accidents: programs that are killed at any instant, and stores that somebody damaged. Nothing may be
-//! lost or left, and no answer may be wrong.
+//! The engines among accidents: programs, containers and daemons that are killed at any instant, and stores that somebody damaged.
+//! Nothing may be lost or left, and no answer may be wrong.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod daemons;
 mod damage;
 mod kills;
 mod left;

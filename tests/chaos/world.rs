@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use image_runtime::worker::Bundle;
 use tempfile::TempDir;
+use tests::daemon::Daemon;
 
 /// What the commands of the images need.
 const PROGRAMS: [&str; 5] = ["sh", "cat", "head", "mkdir", "rm"];
@@ -22,18 +23,30 @@ const LOADER: &str = "lib/ld-linux-aarch64.so.1";
 /// A store that nobody else uses. One test at a time has what the images copy, in whatever process.
 pub(crate) struct World {
     folder: TempDir,
+    /// Where the daemon listens, if it is not the embedded engine.
+    daemon: Option<String>,
     _lock: File,
 }
 
 impl World {
     /// A new one; nothing where the engine cannot work here: see [`tests::engine_answers`].
     pub(crate) fn new() -> Option<Self> {
+        Self::with(None)
+    }
+
+    /// The same for the engine of a daemon.
+    pub(crate) fn on(daemon: &Daemon) -> Option<Self> {
+        Self::with(Some(daemon.address()))
+    }
+
+    fn with(daemon: Option<String>) -> Option<Self> {
         let targets = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let lock = File::create(targets.join("chaos.lock")).unwrap();
         lock.lock().unwrap();
         write_system(&data("system"));
         let world = Self {
             folder: TempDir::with_prefix_in("chaos-", targets).unwrap(),
+            daemon,
             _lock: lock,
         };
         world.write("first");
@@ -80,12 +93,17 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chaos"));
         command
             .args(arguments)
-            .env("IMAGE_ENGINE", "embedded")
             .env("IMAGE_STORE", self.store())
             .env("IMAGE_CHAOS_WORLD", self.mark())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        match &self.daemon {
+            Some(address) => command
+                .env("IMAGE_ENGINE", "docker")
+                .env("DOCKER_HOST", address),
+            None => command.env("IMAGE_ENGINE", "embedded"),
+        };
         command
     }
 

@@ -1,112 +1,25 @@
-//! A Docker daemon of its own, for what must not be done to the machine's: fill its disk, remove all its caches.
-//! It needs root and `dockerd`; where they are missing the cases say that they did not run, or fail where they must.
+//! What must not be done to the machine's daemon is done to one of its own: its disk is filled, all its caches are removed.
+//! Where none can be started the cases say that they did not run, or fail where they must.
 
-use std::fs;
 use std::io::Cursor;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use image_runtime::engine::docker::DockerEngine;
 use image_runtime::engine::{Engine, EngineError, FileSink, MOUNT_ROOT, Mount};
-use tempfile::TempDir;
+use tests::daemon::Daemon;
 
 use crate::bench::{self, Bench, idle, not_run, shell};
 use crate::tree::{Walk, file};
 
-/// A daemon whose disk is a file system in memory of a fixed size.
-struct Daemon {
-    process: Child,
-    disk: Disk,
-}
-
-struct Disk(TempDir);
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // What the daemon mounted lies under it.
-        let _ = Command::new("umount")
-            .args(["--recursive", "--lazy"])
-            .arg(self.0.path())
-            .status();
-    }
-}
-
-impl Daemon {
-    /// Starts one; the error says why none can be.
-    async fn start(megabytes: u32) -> Result<(Self, Arc<dyn Engine>), String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("only root can start a daemon".to_owned());
-        }
-        let disk = Disk(tempfile::tempdir().unwrap());
-        let at = disk.0.path().to_owned();
-        let size = format!("size={megabytes}m");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "none"])
-            .arg(&at)
-            .status();
-        if !mount.is_ok_and(|status| status.success()) {
-            return Err("no file system of its own can be mounted".to_owned());
-        }
-        let socket = format!("unix://{}", at.join("socket").display());
-        let log = fs::File::create(at.join("log")).unwrap();
-        let settings = at.join("settings.json");
-        fs::write(&settings, "{}").unwrap();
-        // Any daemon removes the bridge `docker0` of its network, and the machine's has to keep its own.
-        let process = Command::new("unshare")
-            .args(["--net", "dockerd", "--config-file"])
-            .arg(settings)
-            .args([
-                "--bridge=none",
-                "--iptables=false",
-                "--storage-driver=vfs",
-                "--host",
-                &socket,
-            ])
-            .arg("--data-root")
-            .arg(at.join("data"))
-            .arg("--exec-root")
-            .arg(at.join("run"))
-            .arg("--pidfile")
-            .arg(at.join("pid"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| format!("`unshare` cannot be started: {error}"))?;
-        let mut daemon = Self { process, disk };
-        for _ in 0..300 {
-            if let Ok(engine) = DockerEngine::connect_to(&socket).await {
-                return Ok((daemon, Arc::new(engine)));
-            }
-            if daemon.process.try_wait().unwrap().is_some() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let log = fs::read_to_string(daemon.at().join("log")).unwrap_or_default();
-        Err(format!(
-            "`dockerd` does not come up: {}",
-            log.lines().last().unwrap_or_default()
-        ))
-    }
-
-    fn at(&self) -> &Path {
-        self.disk.0.path()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(pid) = rustix::process::Pid::from_raw(self.process.id() as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.process.wait();
-    }
+async fn start(megabytes: u32) -> Result<(Daemon, Arc<dyn Engine>), String> {
+    let daemon = Daemon::start(megabytes)?;
+    let engine = DockerEngine::connect_to(&daemon.address()).await;
+    let engine = engine.map_err(|error| error.to_string())?;
+    Ok((daemon, Arc::new(engine)))
 }
 
 async fn on_own_daemon(case: &str, megabytes: u32, body: impl AsyncFnOnce(&Bench)) {
-    match Daemon::start(megabytes).await {
+    match start(megabytes).await {
         Ok((_daemon, engine)) => bench::run(engine, body).await,
         Err(reason) => not_run(case, &reason),
     }
@@ -175,7 +88,7 @@ async fn caches_are_removed_unless_they_are_in_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_goes_away_is_told() {
-    match Daemon::start(100).await {
+    match start(100).await {
         Ok((daemon, engine)) => {
             let layer = bench::new_identity();
             assert!(!engine.has_layer(&layer).await.unwrap());

@@ -1,5 +1,7 @@
 //! Support of the tests.
 
+pub mod daemon;
+
 use std::io::Write;
 
 /// Answers whether a container engine can be used, by `answers`. See [`have`].

@@ -9,6 +9,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::error::of_files;
 use crate::engine::exact::Exact;
 use crate::engine::{EngineError, Entry, EntryKind, FileSink, FileSource};
 
@@ -95,8 +96,8 @@ impl Packing {
             hung_up: false,
         });
         match packed.result {
-            Err(error) if !packed.hung_up => Err(EngineError::Files(error)),
-            result => answer.and(result.map_err(EngineError::Files)),
+            Err(error) if !packed.hung_up => Err(of_files(error)),
+            result => answer.and(result.map_err(of_files)),
         }
     }
 }

@@ -17,7 +17,7 @@ use futures_util::{Stream, TryStreamExt as _};
 
 use super::Daemon;
 use super::archive::{as_it_says, pack};
-use super::error::{optional, said};
+use super::error::optional;
 use super::guard::{Guard, marks};
 use super::layer::{REPOSITORY, labels};
 use super::place::{Found, over};
@@ -215,7 +215,8 @@ impl Daemon {
                 .get_container_archive_info(container, Some(options))
                 .await,
         )
-        .map_err(|error| io::Error::other(format!("looking at `{path}`: {}", said(&error))))?;
+        .map_err(self.failed(format!("looking at `{path}`")))
+        .map_err(io::Error::other)?;
         Ok(match stat {
             None => Found::Nothing,
             Some(stat) if stat.file_mode & DIRECTORY != 0 => Found::Directory,

@@ -46,6 +46,11 @@ impl Daemon {
     }
 }
 
+/// What stopped the reading of files: where the daemon was asked for something meanwhile, its error.
+pub(super) fn of_files(error: io::Error) -> EngineError {
+    error.downcast().unwrap_or_else(EngineError::Files)
+}
+
 /// The status code of an answer that is an error.
 pub(super) fn status(error: &Error) -> Option<u16> {
     match error {
@@ -84,16 +89,35 @@ fn connection_lost(error: &Error) -> Option<String> {
         Error::SocketNotFoundError(_) => Some("the socket is gone".to_owned()),
         Error::IOError { err } => Some(err.to_string()),
         Error::HyperResponseError { err } => Some(err.to_string()),
+        // What happened is said at the bottom: all above it only say that a request was under way.
         Error::HyperLegacyError { err } => {
-            let mut cause = err.source();
-            while let Some(inner) = cause {
-                if let Some(io) = inner.downcast_ref::<io::Error>() {
-                    return Some(io.to_string());
-                }
-                cause = inner.source();
-            }
-            Some(err.to_string())
+            let causes = std::iter::successors(err.source(), |&cause| cause.source());
+            Some(causes.last().map_or(err.to_string(), ToString::to_string))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_daemon_failed_with_while_files_were_read_is_told_as_such() {
+        let gone = EngineError::Unreachable {
+            engine: ENGINE,
+            address: "unix:///socket".to_owned(),
+            reason: "it went away".to_owned(),
+            help: "start it".to_owned(),
+        };
+        let text = gone.to_string();
+        let error = of_files(io::Error::other(gone));
+        assert!(
+            matches!(error, EngineError::Unreachable { .. }),
+            "{error:?}"
+        );
+        assert_eq!(error.to_string(), text);
+        let error = of_files(io::ErrorKind::NotFound.into());
+        assert!(matches!(error, EngineError::Files(_)), "{error:?}");
     }
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::Daemon;
 use super::archive::{Pipe, TarSink, as_it_says, write};
-use super::error::said;
+use super::error::of_files;
 use super::layer::{image_of, labels};
 use super::place::Found;
 use crate::digest::Digest;
@@ -65,7 +65,7 @@ impl Daemon {
         let see = move |path: &Path| runtime.block_on(daemon.see(&container, path));
         on_thread(move || apart(entries, see))
             .await
-            .map_err(EngineError::Files)
+            .map_err(of_files)
     }
 
     /// Whether the daemon takes an image without the layers that it has: Podman and a Docker whose images are containerd's do not.
@@ -106,9 +106,8 @@ impl Daemon {
                 Ok(Some(bytes)) => begin.extend_from_slice(&bytes),
                 Ok(None) => break,
                 Err(error) => {
-                    let path = path.display();
-                    let text = format!("reading what `/{path}` is: {}", said(&error));
-                    return Err(io::Error::other(text));
+                    let doing = format!("reading what `/{}` is", path.display());
+                    return Err(io::Error::other(self.failed(doing)(error)));
                 }
             }
         }
