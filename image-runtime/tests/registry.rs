@@ -356,7 +356,7 @@ async fn a_locked_registry_opens_to_the_credentials_of_docker() {
     };
     let refused = client(folder.path()).resolve(&reference).await.unwrap_err();
     assert!(
-        matches!(&refused, EngineError::NoSuchImage { said, .. } if said.contains("`docker login ")),
+        matches!(&refused, EngineError::AccessDenied { said, .. } if said.contains("`docker login ")),
         "{refused}"
     );
     let refused = login("wrong-one").resolve(&reference).await.unwrap_err();
