@@ -278,7 +278,7 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let ended = world.program(&["logs", "nope"]).run().with(1, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
-      help: this program has `Reluctant`, `Reluctant.ready`, `hold`, `say`, `tell`
+      help: this program has `Reluctant`, `Reluctant.ready`, `fail_at_first`, `hold`, `nap`, `say`, `tell`
       help: `logs` without a name shows all that is
     ");
     for nonsense in ["soon", "-1m", "10", "+2h", "--follow"] {

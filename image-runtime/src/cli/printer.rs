@@ -1,17 +1,23 @@
 //! Output: JSON to stdout, text for people to stderr, results to stdout.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 /// Prints what commands have to say.
 pub(super) struct Printer {
     json: bool,
+    /// Whether anything was printed that programs read.
+    has_printed: AtomicBool,
 }
 
 impl Printer {
     pub(super) fn new(json: bool) -> Self {
-        Self { json }
+        Self {
+            json,
+            has_printed: AtomicBool::new(false),
+        }
     }
 
     /// A report: as JSON on stdout, or for people on stderr.
@@ -34,6 +40,8 @@ impl Printer {
 
     /// Lines that other programs read, as they come: of each the record as JSON, or its text. Answers whether anybody still reads.
     pub(super) fn lines<T: Serialize>(&self, records: &[T], text: impl Fn(&T) -> String) -> bool {
+        self.has_printed
+            .fetch_or(!records.is_empty(), Ordering::Relaxed);
         let mut stdout = io::stdout().lock();
         let mut print = |record: &T| match self.json {
             true => writeln!(
@@ -55,6 +63,7 @@ impl Printer {
 
     /// A result that is asked for as JSON in any case.
     pub(super) fn result(&self, result: &impl Serialize) {
+        self.has_printed.store(true, Ordering::Relaxed);
         let text = serde_json::to_string_pretty(result).expect("reports have string keys");
         to(io::stdout().lock(), &text);
     }
@@ -69,12 +78,11 @@ impl Printer {
         to(io::stderr().lock(), &format!("error: {text}"));
     }
 
-    /// Why a command did not do its work: for people, and in place of its report. On one line, so that it may follow lines.
+    /// Why a command did not do its work: for people, and where there is no report, in place of it.
     pub(super) fn errors(&self, errors: &[&str]) {
         errors.iter().for_each(|text| self.error(text));
-        if self.json {
-            let report = serde_json::json!({ "errors": errors });
-            to(io::stdout().lock(), &report.to_string());
+        if self.json && !self.has_printed.load(Ordering::Relaxed) {
+            self.result(&serde_json::json!({ "errors": errors }));
         }
     }
 }
