@@ -58,7 +58,7 @@ async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
     );
     assert_eq!(
         run("ls /srv/src /srv/src/bin; stat -c %u /srv/src/lib.rs").await,
-        "/srv/src:\nbin\nlib.rs\n\n/srv/src/bin:\nplain.rs\n0"
+        "/srv/src:\nbin\ndaemon.rs\nlib.rs\n\n/srv/src/bin:\nplain.rs\n0"
     );
 }
 
