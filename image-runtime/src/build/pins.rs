@@ -212,6 +212,9 @@ fn of_resolver(options: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Config, Pip};
+    use crate::spec::Secrets;
+    use crate::spec::verb::pip_install;
 
     #[test]
     fn hashes_are_asked_for_with_the_options_that_say_which_files_there_are() {
@@ -222,9 +225,6 @@ mod tests {
         let kept = words("--default-index http://a --no-binary numpy --no-build");
         assert_eq!(of_resolver(given), kept);
     }
-    use crate::plan::{Config, Pip};
-    use crate::spec::Secrets;
-    use crate::spec::verb::pip_install;
 
     fn package(name: &str, url: Option<&str>, hashes: &[&str]) -> PythonPackage {
         PythonPackage {

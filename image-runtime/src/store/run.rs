@@ -79,6 +79,12 @@ impl RunDir {
         owned.collect()
     }
 
+    fn remove(mut self) -> io::Result<()> {
+        // Once is enough, however it ends.
+        self.stay();
+        remove(&self.path)
+    }
+
     /// Leaves the folder to whoever sweeps next.
     pub fn leave(mut self) {
         self.stay();
@@ -103,9 +109,8 @@ impl Drop for RunDir {
 /// Removes the folders in `run` whose owners died; answers how many.
 pub fn sweep(run: &Path) -> usize {
     let abandoned = RunDir::abandoned(run).into_iter();
-    abandoned
-        .filter(|folder| remove(&folder.path).is_ok())
-        .count()
+    let removed = abandoned.map(RunDir::remove);
+    removed.filter(io::Result::is_ok).count()
 }
 
 /// Removes a folder. What lies in it may forbid its owner to look or to write: overlayfs makes such folders, and containers may.

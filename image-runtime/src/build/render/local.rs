@@ -10,8 +10,8 @@ use super::words::{source as source_word, words};
 use crate::context::{Node, NodeKind, Tree};
 use crate::plan::{Action, Config};
 
-/// Makes a link to its first argument.
-const LINK: &str = "mkdir -p \"${2%/*}/\" && ln -s \"$1\" \"$2\"";
+/// Makes a link to its first argument, in place of what may be there.
+const LINK: &str = "mkdir -p \"${2%/*}/\" && ln -sfn \"$1\" \"$2\"";
 
 impl Writer {
     /// A tree: whole where nothing of it is ignored, else in as many pieces as that takes.
