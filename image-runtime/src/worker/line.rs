@@ -20,8 +20,8 @@ use crate::protocol::{HEADER_LENGTH, Header, memory};
 /// meanwhile, so it is as short as a function that does nothing much.
 const SOON: Duration = Duration::from_micros(100);
 
-/// Room for an answer that is read at once.
-const SHORT: usize = 4 * 1024;
+/// Room for an answer that is read at once. It is a part of each future that waits for one.
+const SHORT: usize = 512;
 
 /// A socket to a worker. The runtime hears of it only while it is waited for.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe::Receiver;
@@ -12,6 +13,9 @@ use crate::secrets::Mask;
 
 /// Lines are told in pieces of this size where a program prints none.
 const LONGEST_LINE: usize = 64 * 1024;
+
+/// How much is read at once, or more.
+const PIECE: usize = 16 * 1024;
 
 /// How many last lines are kept for the error of a worker that died.
 const LINES_KEPT: usize = 30;
@@ -68,7 +72,8 @@ impl Output {
                 ready = out.pipe.readable() => ready.map(|()| 0),
                 ready = err.pipe.readable() => ready.map(|()| 1),
             };
-            let told = ready.and_then(|index| self.read(index, Receiver::try_read, tell));
+            let read = |pipe: &Receiver, bytes: &mut _| pipe.try_io(|| read_now(pipe, bytes));
+            let told = ready.and_then(|index| self.read(index, read, tell));
             if let Err(error) = told {
                 return error;
             }
@@ -91,8 +96,7 @@ impl Output {
         for index in 0..self.streams.len() {
             // Of the pipe itself: the runtime may not have heard yet of what the worker wrote just before its answer. An
             // error here would have been told by `forward`; there is nothing more to read.
-            let read = |pipe: &Receiver, buffer: &mut [u8]| Ok(rustix::io::read(pipe, buffer)?);
-            while matches!(self.read(index, read, tell), Ok(true)) {}
+            while matches!(self.read(index, read_now, tell), Ok(true)) {}
         }
     }
 
@@ -110,18 +114,18 @@ impl Output {
     fn read(
         &mut self,
         index: usize,
-        read: impl FnOnce(&Receiver, &mut [u8]) -> io::Result<usize>,
+        read: impl FnOnce(&Receiver, &mut Vec<u8>) -> io::Result<usize>,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> io::Result<bool> {
-        let mut buffer = [0; 16 * 1024];
-        let stream = &mut self.streams[index];
-        let read = match read(&stream.pipe, &mut buffer) {
-            Ok(read) => read,
+        let Stream { pipe, partial, .. } = &mut self.streams[index];
+        partial.reserve(PIECE);
+        match read(pipe, partial) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
-        };
-        stream.partial.extend_from_slice(&buffer[..read]);
-        let pending = std::mem::take(&mut stream.partial);
+        }
+        let mut pending = std::mem::take(partial);
         let mut rest = &pending[..];
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             self.tell(&rest[..end], tell);
@@ -135,8 +139,10 @@ impl Output {
                 rest = &rest[cut..];
             }
         }
-        self.streams[index].partial = rest.to_vec();
-        Ok(read > 0)
+        let told = pending.len() - rest.len();
+        pending.drain(..told);
+        self.streams[index].partial = pending;
+        Ok(true)
     }
 
     fn tell(&mut self, line: &[u8], tell: &mut (dyn FnMut(String) + Send)) {
@@ -148,4 +154,9 @@ impl Output {
         self.last_lines.push_back(line.clone());
         tell(line);
     }
+}
+
+/// Reads what is in a pipe, behind what was read before.
+fn read_now(pipe: &Receiver, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    Ok(rustix::io::read(pipe, spare_capacity(bytes))?)
 }
