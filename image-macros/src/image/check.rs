@@ -105,8 +105,7 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         errors,
     );
     let complete = positional.is_some();
-    // What a row finishes is all that was written: what is missing because it is wrong would be found wrong once more.
-    let is_right = complete && !arguments.faulty && keywords.len() == arguments.keywords.len();
+    let is_whole = !arguments.faulty && keywords.len() == arguments.keywords.len();
     let mut checked = Call {
         name: Ident::new(row.name, call.name.span()),
         positional: positional.unwrap_or_default(),
@@ -114,11 +113,12 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
             .into_iter()
             .map(|(name, value)| (name, Argument::Checked(value)))
             .collect(),
+        is_whole,
         advice: Vec::new(),
         files: Vec::new(),
     };
     if let Some(finish) = row.finish
-        && is_right
+        && complete
     {
         finish(&mut checked, errors);
     }
