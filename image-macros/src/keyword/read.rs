@@ -131,7 +131,16 @@ impl Kind {
                 constant("an image", path, errors).map(Checked::Image)
             }
             (Self::Function, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
-                Some(Checked::Function(path.path.clone()))
+                let mut segments = path.path.segments.iter();
+                match segments.find(|segment| !segment.arguments.is_none()) {
+                    None => Some(Checked::Function(path.path.clone())),
+                    Some(generic) => {
+                        let fault = Fault::new(format!("`{name}` takes no generic function"));
+                        let help = format!("write `{}` alone", generic.ident);
+                        errors.at(&generic.arguments, fault.help(help));
+                        None
+                    }
+                }
             }
             (Self::Function, Value::Other(Expr::Call(call))) if call.args.is_empty() => {
                 let function = &call.func;
