@@ -238,7 +238,8 @@ pub(crate) fn constant(noun: &str, path: &ExprPath, errors: &mut Errors) -> Opti
     None
 }
 
-fn find_self(tokens: TokenStream) -> Option<Ident> {
+/// The first `Self` in some tokens.
+pub(crate) fn find_self(tokens: TokenStream) -> Option<Ident> {
     tokens.into_iter().find_map(|token| match token {
         TokenTree::Ident(word) if word == "Self" => Some(word),
         TokenTree::Group(group) => find_self(group.stream()),
