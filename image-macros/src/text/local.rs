@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::plain::no_nul;
 use crate::diag::{Fault, nearest};
@@ -101,6 +101,48 @@ pub(crate) fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
     }
 }
 
+/// Why a path leads to something else on another machine, if it does.
+pub(crate) fn only_here(text: &str) -> Option<&'static str> {
+    let folder = in_crate("");
+    is_only_here(text, &folder, home(&folder))
+}
+
+fn is_only_here(text: &str, folder: &Path, home: &Path) -> Option<&'static str> {
+    if Path::new(text).is_absolute() {
+        return Some("is a path of this machine");
+    }
+    let leads_to = plain(&folder.join(text));
+    (!leads_to.starts_with(home)).then_some("leads out of the repository")
+}
+
+/// What is on every machine that has a crate: its repository, else its workspace, else the folder of the crate.
+fn home(folder: &Path) -> &Path {
+    let is_workspace = |folder: &&Path| {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml"));
+        let mut tables = manifest.iter().flat_map(|text| text.lines());
+        tables.any(|line| line.trim().starts_with("[workspace"))
+    };
+    let mut above = folder.ancestors();
+    let repository = above.find(|folder| folder.join(".git").exists());
+    let workspace = || folder.ancestors().filter(is_workspace).last();
+    repository.or_else(workspace).unwrap_or(folder)
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
 /// What lies beside the missing path under nearly its name.
 fn similar(path: &Path, text: &str) -> Option<String> {
     let names: Vec<String> = fs::read_dir(path.parent()?)
@@ -138,6 +180,45 @@ mod tests {
             assert!(text.ends_with(&format!("help: {help}")), "{text}");
         }
         assert!(!directory("Cargo.toml").unwrap_err().text().contains("help"));
+    }
+
+    #[test]
+    fn a_path_that_is_absolute_or_leaves_the_repository_is_of_this_machine() {
+        let only_here =
+            |text| is_only_here(text, Path::new("/src/app/crate"), Path::new("/src/app"));
+        for text in [
+            "models",
+            ".",
+            "..",
+            "../other/x",
+            "a/../../x",
+            "../../app/x",
+        ] {
+            assert_eq!(only_here(text), None, "{text}");
+        }
+        for text in ["../..", "../../x", "../../application/x", "a/../../../x"] {
+            assert_eq!(
+                only_here(text),
+                Some("leads out of the repository"),
+                "{text}"
+            );
+        }
+        for text in ["/src/app/crate/x", "/etc/hosts"] {
+            assert_eq!(only_here(text), Some("is a path of this machine"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_larger_than_a_workspace_and_that_than_a_crate() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let (workspace, folder) = (root.join("a/b"), root.join("a/b/c/d"));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(home(&folder), folder);
+        fs::write(workspace.join("Cargo.toml"), "[workspace]\n").unwrap();
+        assert_eq!(home(&folder), workspace);
+        fs::create_dir(root.join("a/.git")).unwrap();
+        assert_eq!(home(&folder), root.join("a"));
     }
 
     #[test]
