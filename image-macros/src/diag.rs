@@ -153,6 +153,14 @@ fn nearest_first<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Ve
     known
 }
 
+/// A word with its article: `a command`, `an instruction`.
+pub(crate) fn one(noun: &str) -> String {
+    match noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => format!("an {noun}"),
+        false => format!("a {noun}"),
+    }
+}
+
 /// `` `a`, `b` and `c` ``
 pub(crate) fn list(names: impl IntoIterator<Item = impl Display>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();

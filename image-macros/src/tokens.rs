@@ -129,10 +129,20 @@ impl Checked {
 
 impl Made {
     fn tokens(&self, ty: made::Type) -> TokenStream {
-        let p = private();
-        let name = Ident::new(ty.name, proc_macro2::Span::call_site());
         match self {
-            Self::By(constructor, argument) => quote!(#p::#name::#constructor(#argument)),
+            Self::By(path, argument) => {
+                let segments = &path.segments;
+                let constructor = match (path.leading_colon, segments.len(), segments.last()) {
+                    // The type need not be imported.
+                    (None, 2, Some(constructor)) => {
+                        let p = private();
+                        let name = Ident::new(ty.name, proc_macro2::Span::call_site());
+                        quote!(#p::#name::#constructor)
+                    }
+                    _ => quote!(#path),
+                };
+                quote!(#constructor(#argument))
+            }
             Self::Named(path) => quote!(#path),
         }
     }

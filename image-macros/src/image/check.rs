@@ -1,6 +1,6 @@
 //! Looks a chain up in the grammar. Everything wrong is reported; the image is there only where nothing is.
 
-use syn::Ident;
+use syn::{Expr, ExprPath, Ident};
 
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
@@ -8,7 +8,7 @@ use super::model::{Argument, Base, Call, Image};
 use super::{conda, rules};
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
 use crate::keyword::{self, Checked, Keyword, Kind};
-use crate::syntax::{Arguments, constant};
+use crate::syntax::{Arguments, Value, constant};
 
 /// Checks all of a chain.
 pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
@@ -95,7 +95,14 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         );
         return None;
     };
-    let positional = positional(row, arguments, errors);
+    let (without_value, written) = without_values(row, arguments);
+    for (name, keyword) in &without_value {
+        let fault = Fault::new(format!("`{}` needs a value", keyword.name));
+        let help = format!("such as `{} = {}`", keyword.name, keyword.kind.example());
+        errors.at(name, fault.help(help));
+    }
+    let is_faulty = arguments.faulty || !without_value.is_empty();
+    let positional = positional(row, arguments, &written, is_faulty, errors);
     let subject = format!("`{}`", call.name);
     let keywords = keyword::read_all_or(
         &subject,
@@ -105,7 +112,7 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         errors,
     );
     let complete = positional.is_some();
-    let is_whole = !arguments.faulty && keywords.len() == arguments.keywords.len();
+    let is_whole = !is_faulty && keywords.len() == arguments.keywords.len();
     let mut checked = Call {
         name: Ident::new(row.name, call.name.span()),
         positional: positional.unwrap_or_default(),
@@ -125,10 +132,49 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
     complete.then_some(checked)
 }
 
+/// The keywords that stand without a value, and the values that stand without a name.
+fn without_values<'a>(
+    row: &Row,
+    arguments: &'a Arguments,
+) -> (Vec<(&'a ExprPath, &'static Keyword)>, Vec<&'a Value>) {
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for value in &arguments.positional {
+        let keyword = match value {
+            Value::Other(Expr::Path(path)) => {
+                let mut known = row.keywords.iter();
+                let keyword = known.find(|keyword| path.path.is_ident(keyword.name));
+                keyword.map(|keyword| (path, keyword))
+            }
+            _ => None,
+        };
+        match keyword {
+            Some(keyword) => names.push(keyword),
+            None => values.push(value),
+        }
+    }
+    (names, values)
+}
+
+/// What a row calls something that another one calls so.
+const CALLED: [(&str, &str, &str); 4] = [
+    (
+        "pip_install_from_pyproject",
+        "extras",
+        "optional_dependencies",
+    ),
+    ("pip_install_from_pyproject", "groups", "dependency_groups"),
+    ("uv_sync", "optional_dependencies", "extras"),
+    ("uv_sync", "dependency_groups", "groups"),
+];
+
 /// The help for a keyword that a row does not have.
 fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
     if name == "strict" {
         return "it follows the chain: `image!(…, strict = true)`".to_owned();
+    }
+    let mut called = CALLED.iter();
+    if let Some((.., right)) = called.find(|(verb, wrong, _)| (*verb, *wrong) == (row.name, name)) {
+        return format!("here that is `{right}`");
     }
     // What stands without a name was given one.
     if is_missing(row, arguments) {
@@ -158,12 +204,18 @@ fn is_missing(row: &Row, arguments: &Arguments) -> bool {
 }
 
 /// Whether it is to be said that something is missing: unless that follows from what is said anyway.
-fn tells_missing(row: &Row, arguments: &Arguments) -> bool {
+fn tells_missing(row: &Row, arguments: &Arguments, is_faulty: bool) -> bool {
     let is_known = |name: &Ident| row.keywords.iter().any(|keyword| name == keyword.name);
-    !arguments.faulty && arguments.keywords.iter().all(|(name, _)| is_known(name))
+    !is_faulty && arguments.keywords.iter().all(|(name, _)| is_known(name))
 }
 
-fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<Vec<Argument>> {
+fn positional(
+    row: &Row,
+    arguments: &Arguments,
+    written: &[&Value],
+    is_faulty: bool,
+    errors: &mut Errors,
+) -> Option<Vec<Argument>> {
     match row.positional {
         Positional::Strings {
             what,
@@ -171,12 +223,11 @@ fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<V
             example,
             or,
         } => {
-            let written = &arguments.positional;
             let another = arguments
                 .keywords
                 .iter()
                 .any(|(name, _)| or.contains(&name.to_string().as_str()));
-            if written.is_empty() && tells_missing(row, arguments) && !another {
+            if written.is_empty() && tells_missing(row, arguments, is_faulty) && !another {
                 let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
                 let help = format!("such as `{}`", row.example());
                 errors.at_span(arguments.span, fault.help(help));
@@ -185,7 +236,9 @@ fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<V
             let texts = keyword::read_texts(what, check, example, written, errors)?;
             Some(vec![Argument::Strings(texts)])
         }
-        Positional::Exactly(parameters) => exactly(row, parameters, arguments, errors),
+        Positional::Exactly(parameters) => {
+            exactly(row, parameters, arguments, written, is_faulty, errors)
+        }
     }
 }
 
@@ -193,9 +246,10 @@ fn exactly(
     row: &Row,
     parameters: &[Keyword],
     arguments: &Arguments,
+    written: &[&Value],
+    is_faulty: bool,
     errors: &mut Errors,
 ) -> Option<Vec<Argument>> {
-    let written = &arguments.positional;
     if let Some(excess) = written.get(parameters.len()) {
         let takes = match parameters {
             [] => "no argument without a name".to_owned(),
@@ -221,13 +275,13 @@ fn exactly(
         return None;
     }
     if let Some(missing) = parameters.get(written.len())
-        && tells_missing(row, arguments)
+        && tells_missing(row, arguments, is_faulty)
     {
         let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
         let help = format!("such as `{}`", row.example());
         errors.at_span(arguments.span, fault.help(help));
     }
-    if arguments.faulty && written.len() < parameters.len() {
+    if is_faulty && written.len() < parameters.len() {
         // Which of them could not be read, nobody knows.
         return None;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use syn::{Expr, Lit, LitStr};
 
 use super::{Checked, Kind, RETRIES_MAX, Retries, TextCheck, is_called, retries};
-use crate::diag::{Errors, Fault};
+use crate::diag::{Errors, Fault, one};
 use crate::made::{self, Made};
 use crate::syntax::{Value, constant};
 use crate::text;
@@ -165,16 +165,17 @@ pub(crate) fn read_texts(
     what: &str,
     check: TextCheck,
     example: &'static str,
-    values: &[Value],
+    values: &[&Value],
     errors: &mut Errors,
 ) -> Option<Vec<LitStr>> {
+    let what = one(what);
     each(values, |value| {
         if let Value::List(..) = value {
-            let fault = Fault::new(format!("a {what} must be a string, not a list"));
+            let fault = Fault::new(format!("{what} must be a string, not a list"));
             errors.at(value, fault.help("write the strings without brackets"));
             return None;
         }
-        match (Kind::Text { check, example }).read(&format!("a {what}"), value, errors) {
+        match (Kind::Text { check, example }).read(&what, value, errors) {
             Some(Checked::Text(text)) => Some(text),
             _ => None,
         }

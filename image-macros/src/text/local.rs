@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::plain::no_nul;
@@ -35,9 +36,23 @@ fn other(text: &str, is_directory: bool, verb: &str) -> Option<String> {
 
 /// A file that is read while compiling.
 pub(crate) fn text_file(text: &str) -> Result<(), Fault> {
-    match resolve(text, "file")?.is_dir() {
-        true => Err(Fault::new(format!("`{text}` is a directory"))),
-        false => Ok(()),
+    let path = resolve(text, "file")?;
+    match fs::metadata(path).map(|found| found.file_type()) {
+        Ok(found) if found.is_dir() => Err(Fault::new(format!("`{text}` is a directory"))),
+        Ok(found) if !found.is_file() => {
+            let what = special(found);
+            Err(Fault::new(format!("`{text}` is {what}, and no file")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is neither a file nor a directory.
+fn special(found: fs::FileType) -> &'static str {
+    match found {
+        found if found.is_fifo() => "a named pipe",
+        found if found.is_socket() => "a socket",
+        _ => "a device",
     }
 }
 
@@ -93,12 +108,24 @@ pub(crate) fn resolve(text: &str, what: &str) -> Result<PathBuf, Fault> {
     match fs::metadata(&path) {
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if let Ok(target) = fs::read_link(&path) {
+                let target = target.display();
+                let fault = format!("`{text}` is a link to `{target}`, which does not exist");
+                return Err(Fault::new(fault));
+            }
             Err(Fault::new(format!("there is no {what} `{text}`"))
                 .help("local paths start from the folder of the crate's Cargo.toml")
-                .maybe_help(similar(&path, text)))
+                .maybe_help(similar(&path, text))
+                .maybe_help(with_slashes(text)))
         }
         Err(error) => Err(Fault::new(format!("`{text}` cannot be read: {error}"))),
     }
+}
+
+/// A path as Windows writes it, in the way that is read everywhere.
+fn with_slashes(text: &str) -> Option<String> {
+    let slashes = text.replace('\\', "/");
+    (slashes != text).then(|| format!("paths are written with `/`: `{slashes}`"))
 }
 
 /// Why a path leads to something else on another machine, if it does.
@@ -222,11 +249,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_file_and_no_directory_is_told_as_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for (path, what) in [
+            (socket.to_str().unwrap(), "a socket"),
+            ("/dev/null", "a device"),
+        ] {
+            let text = copied_file(path).unwrap_err().text();
+            assert_eq!(text, format!("`{path}` is {what}, and no file"));
+        }
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_told_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("gone", &link).unwrap();
+        let link = link.to_str().unwrap();
+        let text = copied_file(link).unwrap_err().text();
+        assert_eq!(
+            text,
+            format!("`{link}` is a link to `gone`, which does not exist")
+        );
+        assert!(directory(link).is_err());
+    }
+
+    #[test]
     fn what_is_missing_is_said_with_the_nearest_name() {
         let text = copied_file("src/lib.r").unwrap_err().text();
         assert_eq!(
             text,
             "there is no file `src/lib.r`\nhelp: did you mean `src/lib.rs`?"
+        );
+        let text = copied_file("src\\lib.rs").unwrap_err().text();
+        assert_eq!(
+            text,
+            "there is no file `src\\lib.rs`\nhelp: paths are written with `/`: `src/lib.rs`"
         );
         let text = directory("nowhere-at-all").unwrap_err().text();
         assert!(text.contains("Cargo.toml"), "{text}");
