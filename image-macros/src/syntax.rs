@@ -158,9 +158,15 @@ fn is_keyword(input: ParseStream<'_>) -> bool {
 /// Reports attributes. A part of a definition is there in all cases.
 pub(crate) fn no_attributes(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
     for attribute in input.call(Attribute::parse_outer)? {
-        let fault = Fault::new("no attribute can stand here");
-        let help = "a `#[cfg]` goes on a whole item: write one for each case";
-        errors.at(attribute, fault.help(help));
+        errors.at(
+            &attribute,
+            match attribute.path().is_ident("doc") {
+                true => Fault::new("there is nothing here that could be documented")
+                    .help("write a comment that starts with `//`"),
+                false => Fault::new("no attribute can stand here")
+                    .help("a `#[cfg]` goes on a whole item: write one for each case"),
+            },
+        );
     }
     Ok(())
 }

@@ -48,11 +48,13 @@ pub(crate) fn file(
     let mut unread = Vec::new();
     for line in &lines.all {
         // What stands before the first `FROM` is wrong for that alone, and all of it in one way.
-        if reader.stages.is_empty() && !problems.is_empty() && line.keyword != "FROM" {
+        let is_first = matches!(&*line.keyword, "FROM" | "ARG");
+        if reader.stages.is_empty() && !problems.is_empty() && !is_first {
             continue;
         }
         if let Err(found) = reader.take(line) {
             problems.extend(found);
+            reader.knows_arguments &= !may_be("ARG", &line.keyword);
             unread.push(&*line.keyword);
         }
     }
@@ -68,8 +70,8 @@ pub(crate) fn file(
     }
     // What is not there may stand in a line that could not be read.
     let all_are_read = |keyword: &str| {
-        let is_other = |wrong: &&str| *wrong != keyword && instruction::KNOWN.contains(wrong);
-        is_to_its_end && !reader.stages.is_empty() && unread.iter().all(is_other)
+        let mut unread = unread.iter();
+        is_to_its_end && !reader.stages.is_empty() && !unread.any(|wrong| may_be(keyword, wrong))
     };
     if request.is_whole && all_are_read("ARG") {
         problems.extend(reader.unused());
@@ -86,6 +88,11 @@ pub(crate) fn file(
         }
         _ => Err(problems),
     }
+}
+
+/// Whether a line that could not be read may have been meant to be this instruction.
+fn may_be(keyword: &str, wrong: &str) -> bool {
+    wrong == keyword || !instruction::KNOWN.contains(&wrong)
 }
 
 /// Reads instructions without a `FROM`: they follow what is there.
@@ -128,6 +135,8 @@ struct Reader<'a> {
     declared: BTreeSet<String>,
     /// Arguments that stand above the first `FROM` without a value.
     unset: BTreeSet<String>,
+    /// Whether all arguments are known, and so which of them have no value.
+    knows_arguments: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -139,6 +148,7 @@ impl<'a> Reader<'a> {
             global: Vec::new(),
             declared: BTreeSet::new(),
             unset: BTreeSet::new(),
+            knows_arguments: request.is_whole,
         }
     }
 
@@ -219,7 +229,7 @@ impl<'a> Reader<'a> {
             let ("platform", Some(value)) = (&*name, value) else {
                 return Err(instruction::unknown_flag("FROM", &name, &["platform"]));
             };
-            if self.request.is_whole {
+            if self.knows_arguments {
                 platform::check(&self.expanded(&value)?)?;
             }
         }
@@ -248,7 +258,7 @@ impl<'a> Reader<'a> {
             Some(stage) => Source::Stage(stage),
             None => match (self.reference(image), self.unset_in(&word)) {
                 (Ok(image), _) => Source::Image(image),
-                (Err(_), Some(_)) if !self.request.is_whole => Source::Nothing,
+                (Err(_), Some(_)) if !self.knows_arguments => Source::Nothing,
                 (Err(fault), unset) => return Err(unset.unwrap_or(fault)),
             },
         };

@@ -36,6 +36,34 @@ fn what_stands_before_the_first_from_does_not_hide_what_follows_it() {
 }
 
 #[test]
+fn an_argument_that_could_not_be_read_is_not_missed() {
+    for (text, line) in [
+        (
+            "AGR TAG=1\nFROM debian:$TAG\nUSER",
+            "1: `AGR` stands before the first `FROM`",
+        ),
+        (
+            "ARG TAG=${\nFROM debian:$TAG\nUSER",
+            "1: a name must follow the `${` in `${`",
+        ),
+        (
+            "RUN true\nARG TAG=1\nFROM debian:$TAG\nUSER",
+            "1: `RUN` stands before the first `FROM`",
+        ),
+    ] {
+        let said = said(text);
+        let lines: Vec<_> = said.lines().collect();
+        assert!(lines[0].starts_with(line), "{said}");
+        assert_eq!(
+            lines[1].get(1..),
+            Some(": `USER` needs an argument"),
+            "{said}"
+        );
+        assert_eq!(lines.len(), 2, "{said}");
+    }
+}
+
+#[test]
 fn a_wrong_from_does_not_hide_what_follows_it() {
     let request = request(&[], Some("build"));
     let said = said_with(

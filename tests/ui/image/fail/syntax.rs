@@ -14,6 +14,11 @@ const MACRO: Image = image!(debian_slim!());
 const MACRO_WITH_BRACKETS: Image = image!(debian_slim().apt_install!["git"]);
 const CFG: Image = image!(debian_slim().env(#[cfg(unix)] { "A": "1", #[cfg(unix)] "B": "2" }));
 const CFG_OF_A_STEP: Image = image!(debian_slim() #[cfg(unix)] .apt_install("git"));
+const DOCUMENTED: Image = image!(
+    debian_slim()
+        /// What we need.
+        .apt_install("git")
+);
 const NO_VALUE: Image = image!(debian_slim().pip_install("numpy==2.2.6", pre).workdir(force_build));
 const NO_VARIABLE: Image = image!(debian_slim().env({}));
 
