@@ -1,6 +1,7 @@
 //! Looks a chain up in the grammar. Everything wrong is reported; the image is there only where nothing is.
 
-use syn::{Expr, ExprPath, Ident};
+use proc_macro2::Span;
+use syn::{Expr, Ident};
 
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
@@ -95,24 +96,18 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         );
         return None;
     };
-    let (without_value, written) = without_values(row, arguments);
-    for (name, keyword) in &without_value {
-        let fault = Fault::new(format!("`{}` needs a value", keyword.name));
-        let help = format!("such as `{} = {}`", keyword.name, keyword.kind.example());
-        errors.at(name, fault.help(help));
-    }
-    let is_faulty = arguments.faulty || !without_value.is_empty();
-    let positional = positional(row, arguments, &written, is_faulty, errors);
+    let written = Written::of(row, arguments, errors);
+    let positional = positional(row, &written, errors);
     let subject = format!("`{}`", call.name);
     let keywords = keyword::read_all_or(
         &subject,
         row.keywords,
-        &arguments.keywords,
-        |name| unknown_keyword(row, arguments, name),
+        written.keywords,
+        |name| unknown_keyword(row, &written, name),
         errors,
     );
     let complete = positional.is_some();
-    let is_whole = !is_faulty && keywords.len() == arguments.keywords.len();
+    let is_whole = !written.is_faulty && keywords.len() == written.keywords.len();
     let mut checked = Call {
         name: Ident::new(row.name, call.name.span()),
         positional: positional.unwrap_or_default(),
@@ -132,27 +127,47 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
     complete.then_some(checked)
 }
 
-/// The keywords that stand without a value, and the values that stand without a name.
-fn without_values<'a>(
-    row: &Row,
-    arguments: &'a Arguments,
-) -> (Vec<(&'a ExprPath, &'static Keyword)>, Vec<&'a Value>) {
-    let (mut names, mut values) = (Vec::new(), Vec::new());
-    for value in &arguments.positional {
-        let keyword = match value {
-            Value::Other(Expr::Path(path)) => {
-                let mut known = row.keywords.iter();
-                let keyword = known.find(|keyword| path.path.is_ident(keyword.name));
-                keyword.map(|keyword| (path, keyword))
-            }
-            _ => None,
+/// What stands in the parentheses of a call, looked at as its row would have it.
+struct Written<'a> {
+    span: Span,
+    /// Without names.
+    positional: Vec<&'a Value>,
+    keywords: &'a [(Ident, Value)],
+    /// Whether something could not be read, and has been reported.
+    is_faulty: bool,
+}
+
+impl<'a> Written<'a> {
+    /// Takes the keywords that stand without a value out of the values that stand without a name, and reports them.
+    fn of(row: &Row, arguments: &'a Arguments, errors: &mut Errors) -> Self {
+        let mut written = Self {
+            span: arguments.span,
+            positional: Vec::new(),
+            keywords: &arguments.keywords,
+            is_faulty: arguments.faulty,
         };
-        match keyword {
-            Some(keyword) => names.push(keyword),
-            None => values.push(value),
+        for value in &arguments.positional {
+            let path = match value {
+                Value::Other(Expr::Path(path)) => Some(&path.path),
+                _ => None,
+            };
+            let mut known = row.keywords.iter();
+            let Some(keyword) =
+                known.find(|known| path.is_some_and(|path| path.is_ident(known.name)))
+            else {
+                written.positional.push(value);
+                continue;
+            };
+            written.is_faulty = true;
+            let Keyword { name, kind } = keyword;
+            let fault = Fault::new(format!("`{name}` needs a value"));
+            errors.at(
+                value,
+                fault.help(format!("such as `{name} = {}`", kind.example())),
+            );
         }
+        written
     }
-    (names, values)
 }
 
 /// What a row calls something that another one calls so.
@@ -168,7 +183,7 @@ const CALLED: [(&str, &str, &str); 4] = [
 ];
 
 /// The help for a keyword that a row does not have.
-fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
+fn unknown_keyword(row: &Row, written: &Written<'_>, name: &str) -> String {
     if name == "strict" {
         return "it follows the chain: `image!(…, strict = true)`".to_owned();
     }
@@ -177,7 +192,7 @@ fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
         return format!("here that is `{right}`");
     }
     // What stands without a name was given one.
-    if is_missing(row, arguments) {
+    if is_missing(row, written) {
         return format!("such as `{}`", row.example());
     }
     let help = keyword::unknown(row.keywords, name);
@@ -195,27 +210,21 @@ fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
 }
 
 /// Whether something that stands without a name is not there.
-fn is_missing(row: &Row, arguments: &Arguments) -> bool {
+fn is_missing(row: &Row, written: &Written<'_>) -> bool {
     let least = match row.positional {
         Positional::Strings { .. } => 1,
         Positional::Exactly(parameters) => parameters.len(),
     };
-    arguments.positional.len() < least
+    written.positional.len() < least
 }
 
 /// Whether it is to be said that something is missing: unless that follows from what is said anyway.
-fn tells_missing(row: &Row, arguments: &Arguments, is_faulty: bool) -> bool {
+fn tells_missing(row: &Row, written: &Written<'_>) -> bool {
     let is_known = |name: &Ident| row.keywords.iter().any(|keyword| name == keyword.name);
-    !is_faulty && arguments.keywords.iter().all(|(name, _)| is_known(name))
+    !written.is_faulty && written.keywords.iter().all(|(name, _)| is_known(name))
 }
 
-fn positional(
-    row: &Row,
-    arguments: &Arguments,
-    written: &[&Value],
-    is_faulty: bool,
-    errors: &mut Errors,
-) -> Option<Vec<Argument>> {
+fn positional(row: &Row, written: &Written<'_>, errors: &mut Errors) -> Option<Vec<Argument>> {
     match row.positional {
         Positional::Strings {
             what,
@@ -223,34 +232,30 @@ fn positional(
             example,
             or,
         } => {
-            let another = arguments
+            let another = written
                 .keywords
                 .iter()
                 .any(|(name, _)| or.contains(&name.to_string().as_str()));
-            if written.is_empty() && tells_missing(row, arguments, is_faulty) && !another {
+            if written.positional.is_empty() && tells_missing(row, written) && !another {
                 let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
                 let help = format!("such as `{}`", row.example());
-                errors.at_span(arguments.span, fault.help(help));
+                errors.at_span(written.span, fault.help(help));
                 return None;
             }
-            let texts = keyword::read_texts(what, check, example, written, errors)?;
+            let texts = keyword::read_texts(what, check, example, &written.positional, errors)?;
             Some(vec![Argument::Strings(texts)])
         }
-        Positional::Exactly(parameters) => {
-            exactly(row, parameters, arguments, written, is_faulty, errors)
-        }
+        Positional::Exactly(parameters) => exactly(row, parameters, written, errors),
     }
 }
 
 fn exactly(
     row: &Row,
     parameters: &[Keyword],
-    arguments: &Arguments,
-    written: &[&Value],
-    is_faulty: bool,
+    written: &Written<'_>,
     errors: &mut Errors,
 ) -> Option<Vec<Argument>> {
-    if let Some(excess) = written.get(parameters.len()) {
+    if let Some(excess) = written.positional.get(parameters.len()) {
         let takes = match parameters {
             [] => "no argument without a name".to_owned(),
             [_] => "one argument and no more".to_owned(),
@@ -274,20 +279,20 @@ fn exactly(
         // What those before it are follows from that.
         return None;
     }
-    if let Some(missing) = parameters.get(written.len())
-        && tells_missing(row, arguments, is_faulty)
+    if let Some(missing) = parameters.get(written.positional.len())
+        && tells_missing(row, written)
     {
         let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
         let help = format!("such as `{}`", row.example());
-        errors.at_span(arguments.span, fault.help(help));
+        errors.at_span(written.span, fault.help(help));
     }
-    if is_faulty && written.len() < parameters.len() {
+    if written.is_faulty && written.positional.len() < parameters.len() {
         // Which of them could not be read, nobody knows.
         return None;
     }
     let read: Vec<_> = parameters
         .iter()
-        .zip(written)
+        .zip(&written.positional)
         .map(|(parameter, value)| {
             // What is no text has no name that anybody knows but that of its step.
             let name = match parameter.kind {

@@ -82,13 +82,12 @@ impl Kind {
             "{subject} {must_be} {wanted}{literal}, not {}",
             found.describe()
         ));
+        if let (Self::Text { check, .. }, Value::Other(Expr::Path(path))) = (self, found)
+            && let Some(word) = word(path).filter(|word| check(word).is_ok())
+        {
+            return fault.help(format!("put it in quotes: `{word:?}`"));
+        }
         match (self, found) {
-            (Self::Text { check, .. }, Value::Other(Expr::Path(path)))
-                if forgot_quotes(path).is_some_and(|word| check(&word).is_ok()) =>
-            {
-                let word = forgot_quotes(path).expect("it was asked");
-                fault.help(format!("put it in quotes: `{word:?}`"))
-            }
             (kind, Value::Other(_)) if !literal.is_empty() => fault.help(format!(
                 "it is checked while compiling, before anything but a literal has a value: write it out, such as `{}`",
                 kind.example()
@@ -168,7 +167,7 @@ impl Kind {
 }
 
 /// A word that is no constant, and so may have been meant as a text.
-fn forgot_quotes(path: &ExprPath) -> Option<String> {
+fn word(path: &ExprPath) -> Option<String> {
     let word = path.path.get_ident()?.to_string();
     word.contains(|c: char| c.is_ascii_lowercase())
         .then_some(word)
