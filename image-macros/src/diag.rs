@@ -107,10 +107,28 @@ fn most_similar<'a>(
 ) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .map(|candidate| (similarity(name, candidate), candidate))
         .filter(|(similarity, _)| *similarity > least)
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, candidate)| candidate)
+}
+
+fn similarity(name: &str, candidate: &str) -> f64 {
+    match is_swapped(name, candidate) {
+        // In a short name there is little else that could be alike.
+        true => 1.0,
+        false => strsim::jaro_winkler(name, candidate),
+    }
+}
+
+/// Whether only two letters beside each other have changed places.
+fn is_swapped(name: &str, candidate: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut letters: Vec<_> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    strsim::osa_distance(name, candidate) == 1 && sorted(name) == sorted(candidate)
 }
 
 /// The help for a name that is not in a closed set: the one that is near, else all of them, the nearest first.
@@ -133,6 +151,14 @@ fn nearest_first<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Ve
         known[..=place].rotate_right(1);
     }
     known
+}
+
+/// A word with its article: `a command`, `an instruction`.
+pub(crate) fn one(noun: &str) -> String {
+    match noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => format!("an {noun}"),
+        false => format!("a {noun}"),
+    }
 }
 
 /// `` `a`, `b` and `c` ``
@@ -163,6 +189,20 @@ mod tests {
             ("work_dir", Some("workdir")),
             ("gpu", None),
             ("run", Some("run_commands")),
+            ("wrokdir", Some("workdir")),
+        ] {
+            assert_eq!(nearest(name, known), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_short_name_two_letters_may_have_changed_places() {
+        let known = ["RUN", "ENV", "ADD", "CMD"];
+        for (name, expected) in [
+            ("RNU", Some("RUN")),
+            ("EVN", Some("ENV")),
+            ("DDA", None),
+            ("NUR", None),
         ] {
             assert_eq!(nearest(name, known), expected, "{name}");
         }

@@ -1,6 +1,6 @@
 //! Secrets and volumes as they are written, `Secret::from_env("TOKEN")`: only their names are known while compiling.
 
-use syn::{Expr, ExprLit, ExprPath, Ident, Lit, LitStr};
+use syn::{Expr, ExprLit, ExprPath, Lit, LitStr, Path};
 
 use crate::diag::{Errors, Fault, did_you_mean};
 use crate::keyword::TextCheck;
@@ -25,8 +25,8 @@ type Constructor = (&'static str, TextCheck, &'static str);
 /// A value of a [`Type`].
 #[derive(Clone)]
 pub(crate) enum Made {
-    /// `Secret::from_env("TOKEN")`: the constructor's name, and its argument.
-    By(Ident, LitStr),
+    /// `Secret::from_env("TOKEN")`: the constructor, and its argument.
+    By(Path, LitStr),
     /// A path to a `const`.
     Named(ExprPath),
 }
@@ -134,7 +134,7 @@ impl Type {
             }
         };
         match check(&argument.value()) {
-            Ok(()) => Some(Made::By(constructor, argument)),
+            Ok(()) => Some(Made::By(path.path.clone(), argument)),
             Err(fault) => {
                 errors.at(&argument, fault);
                 None

@@ -59,6 +59,51 @@ fn a_wrong_dockerfile_is_told_with_its_lines() {
 }
 
 #[test]
+fn a_wrong_dockerfile_is_told_beside_a_wrong_keyword() {
+    let text = image::image(quote! {
+        from_dockerfile("src/dockerfile/testdata/wrong.Dockerfile", contxt_dir = "src", target = 1)
+    });
+    let errors = [
+        "unknown keyword `contxt_dir`",
+        "`target` must be a string",
+        "unknown instruction `RUNN`",
+    ];
+    let text = text.to_string();
+    let found = errors.map(|error| text.contains(error));
+    assert_eq!(
+        (found, text.matches("compile_error").count()),
+        ([true; 3], 3),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_of_this_machine_is_read_and_advised_against() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let dockerfile = file("Dockerfile", "FROM scratch\n");
+    let list = file("requirements.txt", "six==1.17.0\n");
+    let text = image::image(quote! {
+        from_dockerfile(#dockerfile).pip_install_from_requirements(#list)
+    });
+    let text = text.to_string();
+    for path in [dockerfile, list] {
+        assert!(
+            text.contains(&format!("include_bytes ! ({path:?})")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("`{path}` is a path of this machine")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_image_stays_a_value_and_shows_an_editor_what_was_written() {
     insta::assert_snapshot!(expression(image::image(quote! {
         debian_slim(pyth = "3.11").apt_install("git", forc).pip

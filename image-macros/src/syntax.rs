@@ -5,7 +5,10 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseBuffer, ParseStream, Parser as _};
-use syn::{Expr, ExprLit, ExprPath, Ident, Lit, Token, braced, bracketed, token};
+use syn::{
+    Attribute, Expr, ExprLit, ExprPath, ExprUnary, Ident, Lit, Token, UnOp, braced, bracketed,
+    token,
+};
 
 use crate::diag::{Errors, Fault};
 
@@ -41,6 +44,9 @@ impl Value {
             Self::Map(..) => "a map",
             Self::Other(Expr::Path(path)) if path.qself.is_some() => "a path through a trait",
             Self::Other(Expr::Path(_)) => "a path",
+            Self::Other(Expr::Call(_) | Expr::MethodCall(_)) => "a call",
+            Self::Other(Expr::Macro(_)) => "a macro call",
+            Self::Other(expression) if is_negative(expression) => "a negative number",
             Self::Other(_) => "an expression",
             Self::Part(read) => read.describe(),
         }
@@ -52,6 +58,19 @@ impl Value {
             false => Self::Part(Box::new(self)),
         }
     }
+}
+
+/// `-1`, `-1.0`
+pub(crate) fn is_negative(expression: &Expr) -> bool {
+    let Expr::Unary(ExprUnary {
+        op: UnOp::Neg(_),
+        expr,
+        ..
+    }) = expression
+    else {
+        return false;
+    };
+    matches!(&**expr, Expr::Lit(number) if matches!(number.lit, Lit::Int(_) | Lit::Float(_)))
 }
 
 /// For the place of an error only: lists and maps are an empty pair of brackets that spans them.
@@ -107,7 +126,9 @@ impl Arguments {
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
-        if input.peek(Ident::peek_any) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
+        no_attributes(input, errors)?;
+        let is_colon = input.peek2(Token![:]) && !input.peek2(Token![::]);
+        if input.peek(Ident::peek_any) && (is_colon || input.peek2(Token![=>])) {
             let name = Ident::parse_any(input)?;
             let fault = Fault::new("a keyword is written with `=`");
             let fault = fault.help(format!("write `{name} = …`"));
@@ -134,7 +155,24 @@ fn is_keyword(input: ParseStream<'_>) -> bool {
     input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==])
 }
 
+/// Reports attributes. A part of a definition is there in all cases.
+pub(crate) fn no_attributes(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+    for attribute in input.call(Attribute::parse_outer)? {
+        errors.at(
+            &attribute,
+            match attribute.path().is_ident("doc") {
+                true => Fault::new("there is nothing here that could be documented")
+                    .help("write a comment that starts with `//`"),
+                false => Fault::new("no attribute can stand here")
+                    .help("a `#[cfg]` goes on a whole item: write one for each case"),
+            },
+        );
+    }
+    Ok(())
+}
+
 fn parse_value(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Value> {
+    no_attributes(input, errors)?;
     if input.peek(token::Bracket) {
         let content;
         let span = bracketed!(content in input).span.join();
@@ -168,6 +206,7 @@ fn parse_value(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Value
 
 /// `"K": "V"`. The colon is where `=` is easily written instead.
 fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<(Value, Value)> {
+    no_attributes(input, errors)?;
     let key = Value::Literal(input.call(parse_key)?);
     if input.peek(Token![=]) {
         let fault = Fault::new("a map is written with `:`").help("write `\"KEY\": \"value\"`");
@@ -196,7 +235,13 @@ fn separated(
 ) -> syn::Result<bool> {
     let mut complete = true;
     while !input.is_empty() {
-        let mut result = item(input, errors);
+        let mut result = match input.peek(Token![,]) {
+            true => {
+                let fault = Fault::new("nothing stands before this comma").help("leave it out");
+                Err(input.error(fault.text()))
+            }
+            false => item(input, errors),
+        };
         if result.is_ok() && !input.is_empty() && !input.peek(Token![,]) {
             result = Err(input.error("expected `,`"));
         }
@@ -238,7 +283,8 @@ pub(crate) fn constant(noun: &str, path: &ExprPath, errors: &mut Errors) -> Opti
     None
 }
 
-fn find_self(tokens: TokenStream) -> Option<Ident> {
+/// The first `Self` in some tokens.
+pub(crate) fn find_self(tokens: TokenStream) -> Option<Ident> {
     tokens.into_iter().find_map(|token| match token {
         TokenTree::Ident(word) if word == "Self" => Some(word),
         TokenTree::Group(group) => find_self(group.stream()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{ExprPath, Path};
+use syn::{ExprPath, Ident, Path};
 
 use crate::keyword::{Checked, Retries};
 use crate::made::{self, Made};
@@ -34,16 +34,32 @@ pub(crate) fn image_reference(path: &ExprPath) -> TokenStream {
 }
 
 /// A function that runs while an image is built. The path stands in it once.
+///
+/// A function without the attribute is a value and no type. So the name that it is imported by means a stand-in there, as a type, and what
+/// that answers is refused. What does not exist at all is both, and only the import is an error.
 fn build_function(path: &Path) -> TokenStream {
     let p = private();
-    let found = quote_spanned!(path.span()=> <#path>::BUILD__);
+    let name = Ident::new("Function__", path.span());
+    let imported = quote_spanned!(path.span()=> use #path as #name;);
+    let found = quote_spanned!(path.span()=> <#name>::BUILD__);
     let refused = quote_spanned!(path.span()=> ::core::panic!("{}", why));
     quote!({
-        const FUNCTION__: #p::BuildFunction = #found;
-        const _: () = if let ::core::option::Option::Some(why) = #p::cannot_run_while_building(&FUNCTION__) {
-            #refused
-        };
-        FUNCTION__
+        // The value of a Python function, which has none.
+        #[allow(non_snake_case, dead_code)]
+        const fn Function__() {}
+        {
+            #[allow(unused_imports)]
+            use #p::{not_annotated::*, NotAnnotated as _};
+            #imported
+            const FUNCTION__: #p::BuildFunction = #found;
+            const _: () = {
+                let _ = #name;
+                if let ::core::option::Option::Some(why) = #p::cannot_run_while_building(&FUNCTION__) {
+                    #refused
+                }
+            };
+            FUNCTION__
+        }
     })
 }
 
@@ -113,10 +129,20 @@ impl Checked {
 
 impl Made {
     fn tokens(&self, ty: made::Type) -> TokenStream {
-        let p = private();
-        let name = syn::Ident::new(ty.name, proc_macro2::Span::call_site());
         match self {
-            Self::By(constructor, argument) => quote!(#p::#name::#constructor(#argument)),
+            Self::By(path, argument) => {
+                let segments = &path.segments;
+                let constructor = match (path.leading_colon, segments.len(), segments.last()) {
+                    // The type need not be imported.
+                    (None, 2, Some(constructor)) => {
+                        let p = private();
+                        let name = Ident::new(ty.name, proc_macro2::Span::call_site());
+                        quote!(#p::#name::#constructor)
+                    }
+                    _ => quote!(#path),
+                };
+                quote!(#constructor(#argument))
+            }
             Self::Named(path) => quote!(#path),
         }
     }

@@ -65,8 +65,33 @@ pub const fn has_no_programs(base: &Base) -> Option<&'static str> {
     }
 }
 
+/// What a function without `#[app::function]` is where a type of its name is looked for.
+pub mod not_annotated {
+    /// That function.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Function__ {}
+}
+
+/// What every type answers that is none of an annotated function.
+pub trait NotAnnotated {
+    /// No function, which is refused.
+    const BUILD__: BuildFunction = BuildFunction {
+        spec: || unreachable!("it has been refused"),
+        parameters: 0,
+        makes_stream: false,
+        source: "",
+    };
+}
+impl<T: ?Sized> NotAnnotated for T {}
+
 /// Why a function cannot run while an image is built, if it cannot.
 pub const fn cannot_run_while_building(function: &BuildFunction) -> Option<&'static str> {
+    if function.source.is_empty() {
+        return Some(
+            "`run_function` takes a function under `#[app::function]`\n\
+             help: write `#[app::function]` above it",
+        );
+    }
     if function.makes_stream {
         return Some(
             "`run_function` takes a function that returns once, not one that makes a stream",

@@ -5,6 +5,7 @@ use super::lines::{Document, Line};
 use super::model::{CommandLine, Copy, Healthcheck, Kind, Mount, Run, Source};
 use super::mount;
 use super::words::{self, Word, split, word};
+use super::{Several, each};
 use crate::diag::{Fault, did_you_mean, list};
 
 type Result<T> = std::result::Result<T, Fault>;
@@ -43,50 +44,50 @@ pub(super) trait Above {
 }
 
 /// Reads an instruction other than `FROM`.
-pub(super) fn read(line: &Line, escape: char, above: &dyn Above) -> Result<Kind> {
+pub(super) fn read(line: &Line, escape: char, above: &dyn Above) -> Several<Kind> {
     let reader = Reader { line, escape };
-    match &*line.keyword {
-        "RUN" => reader.run(above).map(|(run, mounts)| Kind::Run(run, mounts)),
-        "COPY" | "ADD" => reader.copy(above).map(Kind::Copy),
-        "ENV" => Ok(Kind::Env(
-            reader
-                .pairs()?
-                .into_iter()
-                .map(|(name, value)| Ok((reader.name(&name)?, value)))
-                .collect::<Result<_>>()?,
-        )),
-        "LABEL" => Ok(Kind::Label(
-            reader
-                .pairs()?
-                .into_iter()
-                .map(|(name, value)| Ok((word(&name, escape)?, value)))
-                .collect::<Result<_>>()?,
-        )),
-        "MAINTAINER" => Ok(Kind::Label(vec![(
+    Ok(match &*line.keyword {
+        "RUN" => {
+            let (run, mounts) = reader.run(above)?;
+            Kind::Run(run, mounts)
+        }
+        "COPY" | "ADD" => Kind::Copy(reader.copy(above)?),
+        "ENV" => Kind::Env(reader.pairs(|name| reader.name(name))?),
+        "LABEL" => Kind::Label(reader.pairs(|name| word(name, escape))?),
+        "MAINTAINER" => Kind::Label(vec![(
             words::literal("maintainer"),
             words::literal(reader.one()?),
-        )])),
-        "ARG" => reader.arguments().map(Kind::Arg),
-        "WORKDIR" => reader.one_word().map(Kind::Workdir),
-        "USER" => reader.one_word().map(Kind::User),
-        "STOPSIGNAL" => reader.one_word().map(Kind::StopSignal),
+        )]),
+        "ARG" => Kind::Arg(reader.arguments()?),
+        "WORKDIR" => Kind::Workdir(reader.one_word()?),
+        "USER" => Kind::User(reader.one_word()?),
+        "STOPSIGNAL" => Kind::StopSignal(reader.one_word()?),
         "SHELL" => match json::array(&line.rest) {
-            Array::Strings(strings) if !strings.is_empty() => Ok(Kind::Shell(strings)),
-            _ => Err(Fault::new("`SHELL` needs a JSON array of strings")
-                .help("such as `SHELL [\"/bin/bash\", \"-c\"]`")),
+            Array::Strings(strings) if !strings.is_empty() => Kind::Shell(strings),
+            _ => {
+                let fault = Fault::new("`SHELL` needs a JSON array of strings");
+                return Err(fault.help("such as `SHELL [\"/bin/bash\", \"-c\"]`").into());
+            }
         },
-        "ENTRYPOINT" => reader.command_line(&line.rest).map(Kind::Entrypoint),
-        "CMD" => reader.command_line(&line.rest).map(Kind::Cmd),
-        "EXPOSE" => reader.several(&split(reader.one()?, escape)).map(Kind::Expose),
-        "VOLUME" => reader.several(&reader.list()?).map(Kind::Volume),
-        "HEALTHCHECK" => reader.healthcheck().map(Kind::Healthcheck),
-        "ONBUILD" => Err(Fault::new("`ONBUILD` is not kept: no image here is a base of a Dockerfile elsewhere")
-            .help("write the instruction itself, or extend the image: `image!(THIS.dockerfile_commands(…))`")),
+        "ENTRYPOINT" => Kind::Entrypoint(reader.command_line(&line.rest)?),
+        "CMD" => Kind::Cmd(reader.command_line(&line.rest)?),
+        "EXPOSE" => Kind::Expose(reader.several(&split(reader.one()?, escape))?),
+        "VOLUME" => Kind::Volume(reader.several(&reader.list()?)?),
+        "HEALTHCHECK" => Kind::Healthcheck(reader.healthcheck()?),
+        "ONBUILD" => {
+            let fault = Fault::new(
+                "`ONBUILD` is not kept: no image here is a base of a Dockerfile elsewhere",
+            );
+            let help = "write the instruction itself, or extend the image: `image!(THIS.dockerfile_commands(…))`";
+            return Err(fault.help(help).into());
+        }
         other => {
             let fault = Fault::new(format!("unknown instruction `{other}`"));
-            Err(fault.help(did_you_mean(other, "instructions", KNOWN)))
+            return Err(fault
+                .help(did_you_mean(other, "instructions", KNOWN))
+                .into());
         }
-    }
+    })
 }
 
 /// Flags at the beginning of an instruction (`--name=value`), and what follows them.
@@ -146,8 +147,8 @@ impl Reader<'_> {
         word(self.one()?, self.escape)
     }
 
-    fn several(&self, words: &[String]) -> Result<Vec<Word>> {
-        words.iter().map(|text| word(text, self.escape)).collect()
+    fn several(&self, words: &[String]) -> Several<Vec<Word>> {
+        each(words, |text| word(text, self.escape))
     }
 
     /// A JSON array, or words.
@@ -191,41 +192,39 @@ impl Reader<'_> {
     }
 
     /// `a=b c="d e"`, or in the old form `a b c`.
-    fn pairs(&self) -> Result<Vec<(String, Word)>> {
+    fn pairs<N>(&self, name: impl Fn(&str) -> Result<N>) -> Several<Vec<(N, Word)>> {
         let words = split(self.one()?, self.escape);
         if !words[0].contains('=') {
             let value = self.line.rest.trim()[words[0].len()..].trim_start();
             if value.is_empty() {
                 return Err(
                     Fault::new(format!("`{} {}` has no value", self.keyword(), words[0]))
-                        .help(format!("write `{} {}=value`", self.keyword(), words[0])),
+                        .help(format!("write `{} {}=value`", self.keyword(), words[0]))
+                        .into(),
                 );
             }
-            return Ok(vec![(words[0].clone(), word(value, self.escape)?)]);
+            return Ok(vec![(name(&words[0])?, word(value, self.escape)?)]);
         }
-        words
-            .iter()
-            .map(|pair| match pair.split_once('=') {
-                Some((name, value)) if !name.is_empty() => {
-                    Ok((name.to_owned(), word(value, self.escape)?))
-                }
-                Some(_) => Err(Fault::new(format!(
-                    "a name must stand before the `=` of `{pair}`"
-                ))),
-                None => Err(Fault::new(format!("`{pair}` must be `name=value`"))
-                    .help("a value with spaces stands in quotes: `name=\"a b\"`")),
-            })
-            .collect()
+        each(&words, |pair| match pair.split_once('=') {
+            Some((before, value)) if !before.is_empty() => {
+                Ok((name(before)?, word(value, self.escape)?))
+            }
+            Some(_) => Err(Fault::new(format!(
+                "a name must stand before the `=` of `{pair}`"
+            ))),
+            None => Err(Fault::new(format!("`{pair}` must be `name=value`"))
+                .help("a value with spaces stands in quotes: `name=\"a b\"`")),
+        })
     }
 
-    fn arguments(&self) -> Result<Vec<(String, Option<Word>)>> {
-        split(self.one()?, self.escape)
-            .iter()
-            .map(|argument| match argument.split_once('=') {
+    fn arguments(&self) -> Several<Vec<(String, Option<Word>)>> {
+        each(
+            &split(self.one()?, self.escape),
+            |argument| match argument.split_once('=') {
                 Some((name, value)) => Ok((self.name(name)?, Some(word(value, self.escape)?))),
                 None => Ok((self.name(argument)?, None)),
-            })
-            .collect()
+            },
+        )
     }
 
     fn run(&self, above: &dyn Above) -> Result<(Run, Vec<Mount>)> {
@@ -280,7 +279,7 @@ impl Reader<'_> {
         }
     }
 
-    fn copy(&self, above: &dyn Above) -> Result<Copy> {
+    fn copy(&self, above: &dyn Above) -> Several<Copy> {
         let add = self.keyword() == "ADD";
         let (flags, rest) = flags(&self.line.rest, self.escape);
         let mut copy = Copy {
@@ -307,14 +306,14 @@ impl Reader<'_> {
                     copy.checksum = Some(checksum(value, self.escape)?);
                 }
                 ("chown" | "chmod" | "from" | "checksum", None) => {
-                    return Err(Fault::new(format!("`--{name}` needs a value")));
+                    return Err(Fault::new(format!("`--{name}` needs a value")).into());
                 }
                 _ => {
                     let known: &[_] = match add {
                         true => &["chown", "chmod", "checksum", "link"],
                         false => &["from", "chown", "chmod", "link"],
                     };
-                    return Err(unknown_flag(self.keyword(), name, known));
+                    return Err(unknown_flag(self.keyword(), name, known).into());
                 }
             }
         }
@@ -322,20 +321,20 @@ impl Reader<'_> {
         let needs = || self.needs("at least one source and a target");
         copy.target = word(&words.pop().ok_or_else(needs)?, self.escape)?;
         if words.is_empty() {
-            return Err(needs());
+            return Err(needs().into());
         }
         let mut documents = self.line.documents.iter();
-        for text in words {
-            if is_document(&text, &self.line.documents) {
+        each(&words, |text| {
+            if is_document(text, &self.line.documents) {
                 let document = documents.next().ok_or_else(needs)?;
                 let content = match document.expands {
                     true => words::document(&document.content, self.escape)?,
                     false => words::literal(&document.content),
                 };
                 copy.documents.push((document.name.clone(), content));
-                continue;
+                return Ok(());
             }
-            let source = word(&text, self.escape)?;
+            let source = word(text, self.escape)?;
             if let (Source::Context, Some(literal)) = (&copy.from, words::text_of(&source)) {
                 match is_address(&literal) {
                     true => check_address(add, &literal)?,
@@ -349,11 +348,11 @@ impl Reader<'_> {
                 }
             }
             copy.sources.push(source);
-        }
+            Ok(())
+        })?;
         if copy.checksum.is_some() && copy.sources.len() + copy.documents.len() > 1 {
-            return Err(
-                Fault::new("`--checksum` is of one address").help("write an `ADD` for each")
-            );
+            let fault = Fault::new("`--checksum` is of one address");
+            return Err(fault.help("write an `ADD` for each").into());
         }
         Ok(copy)
     }

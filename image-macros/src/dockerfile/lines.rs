@@ -30,12 +30,21 @@ pub(super) struct Document {
     pub(super) content: String,
 }
 
-/// Splits a text into instructions; also answers its escape character.
-pub(super) fn split(text: &str) -> Result<(Vec<Line>, char)> {
+/// A text as instructions.
+pub(super) struct Lines {
+    pub(super) all: Vec<Line>,
+    pub(super) escape: char,
+    /// A here-document that does not end: all that follows it is part of it.
+    pub(super) unended: Option<Problem>,
+}
+
+/// Splits a text into instructions.
+pub(super) fn split(text: &str) -> Result<Lines> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut physical = (1..).zip(text.lines()).peekable();
     let escape = escape(text)?;
-    let mut lines = Vec::new();
+    let mut all = Vec::new();
+    let mut unended = None;
     while let Some((number, line)) = physical.next() {
         let line = line.trim_start();
         if line.trim_end().is_empty() || line.starts_with('#') {
@@ -68,27 +77,37 @@ pub(super) fn split(text: &str) -> Result<(Vec<Line>, char)> {
         let mut documents = Vec::new();
         if matches!(&*keyword, "RUN" | "COPY" | "ADD") {
             for mut document in begun(rest, escape) {
-                document.content = content(&document, &mut physical).ok_or_else(|| {
-                    Problem::at(
-                        number,
-                        Fault::new(format!(
-                            "the here-document `{}` does not end",
-                            document.name
-                        ))
-                        .help(format!("a line with `{}` alone ends it", document.name)),
-                    )
-                })?;
+                match content(&document, &mut physical) {
+                    Some(content) => document.content = content,
+                    None => unended = unended.or_else(|| Some(does_not_end(&document, number))),
+                }
                 documents.push(document);
             }
         }
-        lines.push(Line {
+        if unended.is_some() {
+            break;
+        }
+        all.push(Line {
             number,
             keyword,
             rest: rest.to_owned(),
             documents,
         });
     }
-    Ok((lines, escape))
+    Ok(Lines {
+        all,
+        escape,
+        unended,
+    })
+}
+
+fn does_not_end(document: &Document, number: u32) -> Problem {
+    let name = &document.name;
+    let fault = Fault::new(format!("the here-document `{name}` does not end"));
+    Problem::at(
+        number,
+        fault.help(format!("a line with `{name}` alone ends it")),
+    )
 }
 
 /// `# escape=` among the directives, which are the first lines.

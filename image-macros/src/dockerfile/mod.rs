@@ -7,6 +7,7 @@ mod json;
 mod lines;
 mod model;
 mod mount;
+mod platform;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,30 @@ impl Problem {
 }
 
 type Result<T> = std::result::Result<T, Problem>;
+
+/// What has several parts, each of which can be wrong.
+type Several<T> = std::result::Result<T, Vec<Fault>>;
+
+impl From<Fault> for Vec<Fault> {
+    fn from(fault: Fault) -> Self {
+        vec![fault]
+    }
+}
+
+/// All of them, or all that is wrong with them.
+fn each<T, U>(
+    parts: &[T],
+    read: impl FnMut(&T) -> std::result::Result<U, Fault>,
+) -> Several<Vec<U>> {
+    let (mut good, mut faults) = (Vec::new(), Vec::new());
+    for part in parts.iter().map(read) {
+        match part {
+            Ok(part) => good.push(part),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(good),
+        false => Err(faults),
+    }
+}

@@ -13,7 +13,7 @@ pub(crate) struct Dockerfile {
 }
 
 /// A `FROM` and what follows it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Stage {
     pub(crate) name: Option<String>,
     pub(crate) base: Source,
@@ -21,9 +21,10 @@ pub(crate) struct Stage {
 }
 
 /// Where files come from.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Of `FROM scratch`: nowhere.
+    #[default]
     Nothing,
     /// Of a `COPY` without `--from`: the context directory.
     Context,

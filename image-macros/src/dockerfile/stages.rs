@@ -7,7 +7,7 @@ use super::instruction::{self, Above};
 use super::lines::{self, Line};
 use super::model::{Dockerfile, Instruction, Kind, Source, Stage};
 use super::words::{self, Otherwise, Piece, Word};
-use super::{Place, Problem, Result};
+use super::{Place, Problem, Result, platform};
 use crate::diag::{Fault, did_you_mean, nearest};
 use crate::text::reference;
 
@@ -24,19 +24,9 @@ pub(crate) struct Request<'a> {
     pub(crate) target: Option<&'a str>,
     /// Whether there are secrets for `RUN --mount=type=secret`.
     pub(crate) has_secrets: bool,
+    /// Whether this is all that was asked. What a wrong keyword was to say is not known, and so not what is wrong without it.
+    pub(crate) is_whole: bool,
 }
-
-/// What every build knows without being told; `FROM` may use it, a stage after `ARG NAME`.
-const PLATFORM: [&str; 8] = [
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDARCH",
-    "BUILDVARIANT",
-];
 
 /// What may be given without being declared.
 const PROXIES: [&str; 5] = [
@@ -52,21 +42,25 @@ pub(crate) fn file(
     text: &str,
     request: &Request<'_>,
 ) -> std::result::Result<Dockerfile, Vec<Problem>> {
-    let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
-    let mut reader = Reader::new(request, escape);
+    let lines = lines::split(text).map_err(|problem| vec![problem])?;
+    let mut reader = Reader::new(request, lines.escape);
     let mut problems = Vec::new();
     let mut unread = Vec::new();
-    for line in &lines {
-        if let Err(problem) = reader.take(line) {
-            problems.push(problem);
+    for line in &lines.all {
+        // What stands before the first `FROM` is wrong for that alone, and all of it in one way.
+        let is_first = matches!(&*line.keyword, "FROM" | "ARG");
+        if reader.stages.is_empty() && !problems.is_empty() && !is_first {
+            continue;
+        }
+        if let Err(found) = reader.take(line) {
+            problems.extend(found);
+            reader.knows_arguments &= !may_be("ARG", &line.keyword);
             unread.push(&*line.keyword);
         }
-        // What is no Dockerfile at all is told once.
-        if reader.stages.is_empty() && !problems.is_empty() {
-            break;
-        }
     }
-    let last = lines.last().map_or(1, |line| line.number);
+    let is_to_its_end = lines.unended.is_none();
+    problems.extend(lines.unended);
+    let last = lines.all.last().map_or(1, |line| line.number);
     if reader.stages.is_empty() && problems.is_empty() {
         let fault = Fault::new("it has no `FROM`");
         problems.push(Problem::at(
@@ -76,10 +70,10 @@ pub(crate) fn file(
     }
     // What is not there may stand in a line that could not be read.
     let all_are_read = |keyword: &str| {
-        let is_other = |wrong: &&str| *wrong != keyword && instruction::KNOWN.contains(wrong);
-        !reader.stages.is_empty() && unread.iter().all(is_other)
+        let mut unread = unread.iter();
+        is_to_its_end && !reader.stages.is_empty() && !unread.any(|wrong| may_be(keyword, wrong))
     };
-    if all_are_read("ARG") {
+    if request.is_whole && all_are_read("ARG") {
         problems.extend(reader.unused());
     }
     match reader.target(request.target) {
@@ -96,28 +90,21 @@ pub(crate) fn file(
     }
 }
 
+/// Whether a line that could not be read may have been meant to be this instruction.
+fn may_be(keyword: &str, wrong: &str) -> bool {
+    wrong == keyword || !instruction::KNOWN.contains(&wrong)
+}
+
 /// Reads instructions without a `FROM`: they follow what is there.
 pub(crate) fn commands(
     text: &str,
-    context: &Path,
-    has_secrets: bool,
+    request: &Request<'_>,
 ) -> std::result::Result<Dockerfile, Vec<Problem>> {
-    let (lines, escape) = lines::split(text).map_err(|problem| vec![problem])?;
-    let request = Request {
-        file: "",
-        build_args: &[],
-        context,
-        target: None,
-        has_secrets,
-    };
-    let mut reader = Reader::new(&request, escape);
-    reader.stages.push(Stage {
-        name: None,
-        base: Source::Nothing,
-        instructions: Vec::new(),
-    });
+    let lines = lines::split(text).map_err(|problem| vec![problem])?;
+    let mut reader = Reader::new(request, lines.escape);
+    reader.stages.push(Stage::default());
     let mut problems = Vec::new();
-    for line in &lines {
+    for line in &lines.all {
         if line.keyword == "FROM" {
             let fault = Fault::new("`FROM` starts an image and cannot stand in a step");
             problems.push(Problem::at(
@@ -126,8 +113,9 @@ pub(crate) fn commands(
             ));
             continue;
         }
-        problems.extend(reader.take(line).err());
+        problems.extend(reader.take(line).err().into_iter().flatten());
     }
+    problems.extend(lines.unended);
     match problems.is_empty() {
         true => Ok(Dockerfile {
             file: None,
@@ -147,6 +135,8 @@ struct Reader<'a> {
     declared: BTreeSet<String>,
     /// Arguments that stand above the first `FROM` without a value.
     unset: BTreeSet<String>,
+    /// Whether all arguments are known, and so which of them have no value.
+    knows_arguments: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -158,15 +148,21 @@ impl<'a> Reader<'a> {
             global: Vec::new(),
             declared: BTreeSet::new(),
             unset: BTreeSet::new(),
+            knows_arguments: request.is_whole,
         }
     }
 
-    fn take(&mut self, line: &Line) -> Result<()> {
-        let at = |fault| Problem::at(line.number, fault);
+    fn take(&mut self, line: &Line) -> std::result::Result<(), Vec<Problem>> {
+        let at = |fault| vec![Problem::at(line.number, fault)];
         if line.keyword == "FROM" {
-            let stage = self.from(line).map_err(at)?;
+            let stage = self.from(line).map_err(at);
+            let (stage, read) = match stage {
+                Ok(stage) => (stage, Ok(())),
+                // What follows is a stage all the same.
+                Err(problems) => (Stage::default(), Err(problems)),
+            };
             self.stages.push(stage);
-            return Ok(());
+            return read;
         }
         if self.stages.is_empty() && line.keyword != "ARG" {
             let fault = Fault::new(format!("`{}` stands before the first `FROM`", line.keyword));
@@ -176,7 +172,9 @@ impl<'a> Reader<'a> {
             };
             return Err(at(fault.help(help)));
         }
-        let mut kind = instruction::read(line, self.escape, self).map_err(at)?;
+        let read = instruction::read(line, self.escape, self);
+        let mut kind =
+            read.map_err(|faults| faults.into_iter().flat_map(at).collect::<Vec<_>>())?;
         if let Kind::Arg(arguments) = &mut kind {
             for (name, value) in arguments {
                 self.declared.insert(name.clone());
@@ -213,7 +211,7 @@ impl<'a> Reader<'a> {
         told.map(|(_, value)| words::literal(value))
             .or(default)
             .or_else(|| global.map(|(_, value)| words::literal(value)))
-            .or_else(|| platform(name).map(|value| words::literal(&value)))
+            .or_else(|| platform::value(name).map(|value| words::literal(&value)))
     }
 
     /// What a name is above the first `FROM`.
@@ -221,7 +219,7 @@ impl<'a> Reader<'a> {
         let global = self.global.iter().rev().find(|(known, _)| known == name);
         global
             .map(|(_, value)| value.clone())
-            .or_else(|| platform(name))
+            .or_else(|| platform::value(name))
     }
 
     /// `FROM [--platform=…] IMAGE [AS NAME]`
@@ -231,7 +229,9 @@ impl<'a> Reader<'a> {
             let ("platform", Some(value)) = (&*name, value) else {
                 return Err(instruction::unknown_flag("FROM", &name, &["platform"]));
             };
-            check_platform(&self.expanded(&value)?)?;
+            if self.knows_arguments {
+                platform::check(&self.expanded(&value)?)?;
+            }
         }
         let (image, name) = match rest.split_whitespace().collect::<Vec<_>>()[..] {
             [image] => (image, None),
@@ -256,10 +256,11 @@ impl<'a> Reader<'a> {
         let base = match self.stage(&image) {
             _ if image == "scratch" => Source::Nothing,
             Some(stage) => Source::Stage(stage),
-            None => {
-                let image = self.reference(image);
-                Source::Image(image.map_err(|fault| self.unset_in(&word).unwrap_or(fault))?)
-            }
+            None => match (self.reference(image), self.unset_in(&word)) {
+                (Ok(image), _) => Source::Image(image),
+                (Err(_), Some(_)) if !self.knows_arguments => Source::Nothing,
+                (Err(fault), unset) => return Err(unset.unwrap_or(fault)),
+            },
         };
         Ok(Stage {
             name,
@@ -383,13 +384,14 @@ impl Above for Reader<'_> {
     }
 
     fn has_secrets(&self) -> bool {
-        self.request.has_secrets
+        self.request.has_secrets || !self.request.is_whole
     }
 
     fn is_there(&self, path: &str) -> std::result::Result<(), Fault> {
         let inside = inside(path);
         // What a pattern matches is only known when it is built.
-        if path.contains(['*', '?', '[', '\\'])
+        if !self.request.is_whole
+            || path.contains(['*', '?', '[', '\\'])
             || self
                 .request
                 .context
@@ -449,61 +451,4 @@ fn leaves(path: &str) -> bool {
         _ => Some(depth),
     });
     depths.is_none()
-}
-
-/// Looks whether a platform is this machine's: `os`, `architecture`, `os/architecture` or `os/architecture/variant`.
-fn check_platform(text: &str) -> std::result::Result<(), Fault> {
-    let lower = text.to_ascii_lowercase();
-    let parts: Vec<_> = lower.split('/').collect();
-    let (os, architecture, variant) = match parts[..] {
-        [""] => {
-            return Err(
-                Fault::new("`--platform` names none: an argument in it has no value")
-                    .help("leave the flag out"),
-            );
-        }
-        ["linux"] => ("linux", None, ""),
-        [os @ ("windows" | "darwin" | "freebsd")] => (os, None, ""),
-        [architecture] => ("linux", Some(architecture), ""),
-        [os, architecture] => (os, Some(architecture), ""),
-        [os, architecture, variant] => (os, Some(architecture), variant),
-        _ => {
-            return Err(Fault::new(format!("`--platform={text}` is not a platform"))
-                .help("such as `linux/amd64`"));
-        }
-    };
-    let here = platform("TARGETARCH").unwrap_or_default();
-    let is_here = architecture.is_none_or(|architecture| match architecture {
-        "x86_64" | "x86-64" => here == "amd64",
-        "aarch64" => here == "arm64",
-        architecture => here == architecture,
-    });
-    // What every processor of the architecture has.
-    let is_least = matches!(
-        (&*here, variant),
-        (_, "") | ("amd64", "v1") | ("arm64", "v8")
-    );
-    match os == "linux" && is_here && is_least {
-        true => Ok(()),
-        false => Err(Fault::new(format!("`--platform={text}` is not this machine's, linux/{here}"))
-            .help("a function is this very program, so its image has this machine's architecture: leave the flag out")),
-    }
-}
-
-/// What the builder itself says of the machine.
-fn platform(name: &str) -> Option<String> {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    if !PLATFORM.contains(&name) {
-        return None;
-    }
-    Some(match name {
-        "TARGETPLATFORM" | "BUILDPLATFORM" => format!("linux/{architecture}"),
-        "TARGETOS" | "BUILDOS" => "linux".to_owned(),
-        "TARGETARCH" | "BUILDARCH" => architecture.to_owned(),
-        _ => String::new(),
-    })
 }

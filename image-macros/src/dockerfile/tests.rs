@@ -1,5 +1,7 @@
 //! What is read of a Dockerfile, and what is said of a wrong one.
 
+mod together;
+
 use std::path::Path;
 
 use super::model::{CommandLine, Copy, Dockerfile, Kind, Mount, MountKind, Run, Source};
@@ -13,6 +15,7 @@ fn request<'a>(build_args: &'a [(String, String)], target: Option<&'a str>) -> R
         context: Path::new(env!("CARGO_MANIFEST_DIR")),
         target,
         has_secrets: false,
+        is_whole: true,
     }
 }
 
@@ -68,7 +71,7 @@ fn lines_go_on_after_a_backslash_and_comments_between_count_for_nothing() {
         ("RUN\ta\r\n", "a"),
         ("\u{feff}  RUN a \\", "a"),
     ] {
-        let commands = commands(written, Path::new("."), false).unwrap();
+        let commands = commands(written, &request(&[], None)).unwrap();
         assert_eq!(
             commands.stages[0].instructions[0].kind,
             shell(line),
@@ -401,7 +404,7 @@ fn everything_wrong_is_said_with_its_line() {
         let said = said(written);
         assert!(said.contains(expected), "{written:?}: {said}");
     }
-    assert!(commands("RUN a\nFROM b", Path::new("."), false).is_err());
+    assert!(commands("RUN a\nFROM b", &request(&[], None)).is_err());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod expand;
+mod free;
 pub(crate) mod model;
 pub(crate) mod signature;
 mod source;
@@ -81,6 +82,7 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
     take_again(&mut item, &mut errors);
     let signature = signature::check(ATTRIBUTE, &item, &mut errors);
     let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, &mut errors));
+    let signature = signature.filter(|_| free::check(&item, &mut errors));
     if item.body.is_none() {
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` needs a body"));
         errors.at(&item.signature.ident, fault);

@@ -3,11 +3,11 @@
 use quote::format_ident;
 use syn::LitStr;
 
-use super::model::{Advice, Argument, Call, Image};
+use super::model::{Advice, Argument, Base, Call, Image};
 use crate::diag::{Errors, Fault};
 use crate::keyword::Checked;
 use crate::python::requirements::Requirements;
-use crate::text::pep508;
+use crate::text::{local, pep508};
 
 /// Steps that put files of this machine into the image.
 const COPIES: [&str; 4] = [
@@ -27,8 +27,27 @@ const INSTALLS: [&str; 6] = [
     "micromamba_install",
 ];
 
-/// Adds the advice on an image to its steps.
+/// Bases and steps whose first argument is a file or a directory of this machine.
+const LOCAL: [&str; 8] = [
+    "from_dockerfile",
+    "copy_local_file",
+    "copy_local_dir",
+    "add_local_file",
+    "add_local_dir",
+    "pip_install_from_requirements",
+    "pip_install_from_pyproject",
+    "uv_sync",
+];
+
+/// Keywords whose value is one.
+const LOCAL_KEYWORDS: [&str; 2] = ["context_dir", "spec_file"];
+
+/// Adds the advice on an image to its base and its steps.
 pub(super) fn look(image: &mut Image) {
+    if let Base::Call(base) = &mut image.base {
+        let advice = only_here(base);
+        base.advice.extend(advice);
+    }
     for index in 0..image.steps.len() {
         let mut advice = unpinned(&image.steps[index]);
         advice.extend(copied_before(
@@ -36,6 +55,7 @@ pub(super) fn look(image: &mut Image) {
             &image.steps[index + 1..],
         ));
         advice.extend(names_itself(&image.steps[index]));
+        advice.extend(only_here(&image.steps[index]));
         image.steps[index].advice.extend(advice);
     }
 }
@@ -110,6 +130,31 @@ fn copied_before(call: &Call, later: &[Call]) -> Option<Advice> {
             "`{copy}` stands before `{install}`, so each edit of the files installs again; let the copy follow the install"
         ),
     })
+}
+
+/// Paths that lead to something else, or to nothing, on another machine.
+fn only_here(call: &Call) -> Vec<Advice> {
+    let is_local = LOCAL.iter().any(|verb| call.name == verb);
+    let first = call.positional.first().filter(|_| is_local);
+    let named = call
+        .keywords
+        .iter()
+        .filter(|(keyword, _)| LOCAL_KEYWORDS.iter().any(|local| keyword == local));
+    let paths = first.into_iter().chain(named.map(|(_, value)| value));
+    let of_one = |path: &Argument| {
+        let Argument::Checked(Checked::Text(text)) = path else {
+            return None;
+        };
+        let path = text.value();
+        let why = local::only_here(&path)?;
+        Some(Advice {
+            name: format_ident!("path_of_this_machine", span = text.span()),
+            note: format!(
+                "`{path}` {why}, so the image is another one elsewhere, or cannot be built; put it into the repository, and write its path from the folder of the crate's Cargo.toml"
+            ),
+        })
+    };
+    paths.filter_map(of_one).collect()
 }
 
 /// Variables whose value names what was there before, as a shell would replace it. Nothing replaces it.

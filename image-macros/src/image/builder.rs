@@ -176,7 +176,8 @@ fn numbers(text: &str) -> Option<Vec<&str>> {
 /// Resolves the builder version and the Python of `debian_slim` and of `micromamba`.
 pub(crate) fn resolve(call: &mut Call, errors: &mut Errors) {
     let default = Builder::find(DEFAULT).expect("the default is a row of the table");
-    let mut builder = Some(default);
+    // Which one a wrong keyword was to name is not known.
+    let mut builder = call.is_whole.then_some(default);
     if let Some((_, argument)) = call.keyword("builder_version")
         && let Argument::Checked(Checked::Text(text)) = argument
     {

@@ -1,6 +1,7 @@
 //! Looks a chain up in the grammar. Everything wrong is reported; the image is there only where nothing is.
 
-use syn::Ident;
+use proc_macro2::Span;
+use syn::{Expr, Ident};
 
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
@@ -8,7 +9,7 @@ use super::model::{Argument, Base, Call, Image};
 use super::{conda, rules};
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
 use crate::keyword::{self, Checked, Keyword, Kind};
-use crate::syntax::{Arguments, constant};
+use crate::syntax::{Arguments, Value, constant};
 
 /// Checks all of a chain.
 pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
@@ -95,18 +96,18 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
         );
         return None;
     };
-    let positional = positional(row, arguments, errors);
+    let written = Written::of(row, arguments, errors);
+    let positional = positional(row, &written, errors);
     let subject = format!("`{}`", call.name);
     let keywords = keyword::read_all_or(
         &subject,
         row.keywords,
-        &arguments.keywords,
-        |name| unknown_keyword(row, arguments, name),
+        written.keywords,
+        |name| unknown_keyword(row, &written, name),
         errors,
     );
     let complete = positional.is_some();
-    // What a row finishes is all that was written: what is missing because it is wrong would be found wrong once more.
-    let is_right = complete && !arguments.faulty && keywords.len() == arguments.keywords.len();
+    let is_whole = !written.is_faulty && keywords.len() == written.keywords.len();
     let mut checked = Call {
         name: Ident::new(row.name, call.name.span()),
         positional: positional.unwrap_or_default(),
@@ -114,24 +115,84 @@ fn call(row: &'static Row, call: &ast::Call, errors: &mut Errors) -> Option<Call
             .into_iter()
             .map(|(name, value)| (name, Argument::Checked(value)))
             .collect(),
+        is_whole,
         advice: Vec::new(),
         files: Vec::new(),
     };
     if let Some(finish) = row.finish
-        && is_right
+        && complete
     {
         finish(&mut checked, errors);
     }
     complete.then_some(checked)
 }
 
+/// What stands in the parentheses of a call, looked at as its row would have it.
+struct Written<'a> {
+    span: Span,
+    /// Without names.
+    positional: Vec<&'a Value>,
+    keywords: &'a [(Ident, Value)],
+    /// Whether something could not be read, and has been reported.
+    is_faulty: bool,
+}
+
+impl<'a> Written<'a> {
+    /// Takes the keywords that stand without a value out of the values that stand without a name, and reports them.
+    fn of(row: &Row, arguments: &'a Arguments, errors: &mut Errors) -> Self {
+        let mut written = Self {
+            span: arguments.span,
+            positional: Vec::new(),
+            keywords: &arguments.keywords,
+            is_faulty: arguments.faulty,
+        };
+        for value in &arguments.positional {
+            let path = match value {
+                Value::Other(Expr::Path(path)) => Some(&path.path),
+                _ => None,
+            };
+            let mut known = row.keywords.iter();
+            let Some(keyword) =
+                known.find(|known| path.is_some_and(|path| path.is_ident(known.name)))
+            else {
+                written.positional.push(value);
+                continue;
+            };
+            written.is_faulty = true;
+            let Keyword { name, kind } = keyword;
+            let fault = Fault::new(format!("`{name}` needs a value"));
+            errors.at(
+                value,
+                fault.help(format!("such as `{name} = {}`", kind.example())),
+            );
+        }
+        written
+    }
+}
+
+/// What a row calls something that another one calls so.
+const CALLED: [(&str, &str, &str); 4] = [
+    (
+        "pip_install_from_pyproject",
+        "extras",
+        "optional_dependencies",
+    ),
+    ("pip_install_from_pyproject", "groups", "dependency_groups"),
+    ("uv_sync", "optional_dependencies", "extras"),
+    ("uv_sync", "dependency_groups", "groups"),
+];
+
 /// The help for a keyword that a row does not have.
-fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
+fn unknown_keyword(row: &Row, written: &Written<'_>, name: &str) -> String {
     if name == "strict" {
         return "it follows the chain: `image!(…, strict = true)`".to_owned();
     }
+    let mut called = CALLED.iter();
+    if let Some((.., right)) = called.find(|(verb, wrong, _)| (*verb, *wrong) == (row.name, name)) {
+        return format!("here that is `{right}`");
+    }
     // What stands without a name was given one.
-    if is_missing(row, arguments) {
+    if is_missing(row, written) {
         return format!("such as `{}`", row.example());
     }
     let help = keyword::unknown(row.keywords, name);
@@ -149,21 +210,21 @@ fn unknown_keyword(row: &Row, arguments: &Arguments, name: &str) -> String {
 }
 
 /// Whether something that stands without a name is not there.
-fn is_missing(row: &Row, arguments: &Arguments) -> bool {
+fn is_missing(row: &Row, written: &Written<'_>) -> bool {
     let least = match row.positional {
         Positional::Strings { .. } => 1,
         Positional::Exactly(parameters) => parameters.len(),
     };
-    arguments.positional.len() < least
+    written.positional.len() < least
 }
 
 /// Whether it is to be said that something is missing: unless that follows from what is said anyway.
-fn tells_missing(row: &Row, arguments: &Arguments) -> bool {
+fn tells_missing(row: &Row, written: &Written<'_>) -> bool {
     let is_known = |name: &Ident| row.keywords.iter().any(|keyword| name == keyword.name);
-    !arguments.faulty && arguments.keywords.iter().all(|(name, _)| is_known(name))
+    !written.is_faulty && written.keywords.iter().all(|(name, _)| is_known(name))
 }
 
-fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<Vec<Argument>> {
+fn positional(row: &Row, written: &Written<'_>, errors: &mut Errors) -> Option<Vec<Argument>> {
     match row.positional {
         Positional::Strings {
             what,
@@ -171,32 +232,30 @@ fn positional(row: &Row, arguments: &Arguments, errors: &mut Errors) -> Option<V
             example,
             or,
         } => {
-            let written = &arguments.positional;
-            let another = arguments
+            let another = written
                 .keywords
                 .iter()
                 .any(|(name, _)| or.contains(&name.to_string().as_str()));
-            if written.is_empty() && tells_missing(row, arguments) && !another {
+            if written.positional.is_empty() && tells_missing(row, written) && !another {
                 let fault = Fault::new(format!("`{}` needs at least one {what}", row.name));
                 let help = format!("such as `{}`", row.example());
-                errors.at_span(arguments.span, fault.help(help));
+                errors.at_span(written.span, fault.help(help));
                 return None;
             }
-            let texts = keyword::read_texts(what, check, example, written, errors)?;
+            let texts = keyword::read_texts(what, check, example, &written.positional, errors)?;
             Some(vec![Argument::Strings(texts)])
         }
-        Positional::Exactly(parameters) => exactly(row, parameters, arguments, errors),
+        Positional::Exactly(parameters) => exactly(row, parameters, written, errors),
     }
 }
 
 fn exactly(
     row: &Row,
     parameters: &[Keyword],
-    arguments: &Arguments,
+    written: &Written<'_>,
     errors: &mut Errors,
 ) -> Option<Vec<Argument>> {
-    let written = &arguments.positional;
-    if let Some(excess) = written.get(parameters.len()) {
+    if let Some(excess) = written.positional.get(parameters.len()) {
         let takes = match parameters {
             [] => "no argument without a name".to_owned(),
             [_] => "one argument and no more".to_owned(),
@@ -220,20 +279,20 @@ fn exactly(
         // What those before it are follows from that.
         return None;
     }
-    if let Some(missing) = parameters.get(written.len())
-        && tells_missing(row, arguments)
+    if let Some(missing) = parameters.get(written.positional.len())
+        && tells_missing(row, written)
     {
         let fault = Fault::new(format!("`{}` needs its {}", row.name, missing.name));
         let help = format!("such as `{}`", row.example());
-        errors.at_span(arguments.span, fault.help(help));
+        errors.at_span(written.span, fault.help(help));
     }
-    if arguments.faulty && written.len() < parameters.len() {
+    if written.is_faulty && written.positional.len() < parameters.len() {
         // Which of them could not be read, nobody knows.
         return None;
     }
     let read: Vec<_> = parameters
         .iter()
-        .zip(written)
+        .zip(&written.positional)
         .map(|(parameter, value)| {
             // What is no text has no name that anybody knows but that of its step.
             let name = match parameter.kind {

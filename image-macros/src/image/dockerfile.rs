@@ -44,6 +44,7 @@ pub(crate) fn from_dockerfile(call: &mut Call, errors: &mut Errors) {
         context: &local::in_crate(&context),
         target: target.as_deref(),
         has_secrets: call.keyword("secrets").is_some(),
+        is_whole: call.is_whole,
     };
     match dockerfile::file(&text, &request) {
         Ok(read) => call.positional.push(Argument::Dockerfile(read)),
@@ -69,9 +70,15 @@ pub(crate) fn dockerfile_commands(call: &mut Call, errors: &mut Errors) {
     };
     let texts = texts.clone();
     let whole: Vec<_> = texts.iter().map(LitStr::value).collect();
-    let has_secrets = call.keyword("secrets").is_some();
-    let context = local::in_crate(&context);
-    match dockerfile::commands(&whole.join("\n"), &context, has_secrets) {
+    let request = Request {
+        file: "",
+        build_args: &[],
+        context: &local::in_crate(&context),
+        target: None,
+        has_secrets: call.keyword("secrets").is_some(),
+        is_whole: call.is_whole,
+    };
+    match dockerfile::commands(&whole.join("\n"), &request) {
         Ok(read) => call.positional = vec![Argument::Dockerfile(read)],
         Err(problems) => {
             for Problem { place, fault } in problems {

@@ -1,6 +1,8 @@
 //! Writes the code of an image. Nothing can fail here. Verbs and keywords keep the user's spans, so that an editor shows the
 //! documented items of `image-runtime` where they are written.
 
+use std::path::Path;
+
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -37,10 +39,12 @@ pub(crate) fn image(image: &Image) -> TokenStream {
         .flat_map(|call| &call.advice)
         .map(self::advice);
     let files = image.calls().flat_map(|call| &call.files).map(|file| {
+        let path = match Path::new(file).is_absolute() {
+            true => quote!(#file),
+            false => quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)),
+        };
         quote!(
-            const _: &[::core::primitive::u8] = ::core::include_bytes!(
-                ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
-            );
+            const _: &[::core::primitive::u8] = ::core::include_bytes!(#path);
         )
     });
     let extends = match &image.base {

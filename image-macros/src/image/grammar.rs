@@ -1,9 +1,11 @@
 //! The grammar of `image!`: one row a base, one row a step. A new step is a new row here, an item of its name in
 //! `image-runtime`'s `spec::verb`, and what lowers it.
 
+use proc_macro2::TokenStream;
+
 use super::model::Call;
 use super::{builder, conda, dockerfile, python, rules};
-use crate::diag::Errors;
+use crate::diag::{Errors, Fault};
 use crate::keyword::{Keyword, Kind, TextCheck};
 use crate::python::options;
 use crate::text;
@@ -325,7 +327,7 @@ pub(crate) const STEPS: &[Row] = &[
             kind: crate::keyword::ENVIRONMENT,
         }]),
         keywords: &[FORCE_BUILD],
-        finish: None,
+        finish: Some(rules::env),
     },
     Row {
         name: "workdir",
@@ -454,6 +456,20 @@ pub(crate) fn bases() -> String {
         "{} or the path of a `const Image`",
         calls.collect::<Vec<_>>().join(", ")
     )
+}
+
+/// What is wrong with a keyword that stands before the base.
+pub(crate) fn not_first(name: &str, value: &TokenStream) -> Fault {
+    if name == "strict" {
+        let fault = Fault::new("`strict` stands behind the chain, not before it");
+        return fault.help(format!("write `image!(debian_slim(), strict {value})`"));
+    }
+    let has_it = |row: &&Row| row.keywords.iter().any(|keyword| keyword.name == name);
+    let help = match BASES.iter().find(has_it) {
+        Some(base) => format!("it is a keyword of a base: `{}({name} {value})`", base.name),
+        None => format!("bases: {}", bases()),
+    };
+    Fault::new("an image starts from a base, not from a keyword").help(help)
 }
 
 /// All names of a table, aliases too.

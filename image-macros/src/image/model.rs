@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) name: Ident,
     pub(crate) positional: Vec<Argument>,
     pub(crate) keywords: Vec<(Ident, Argument)>,
+    /// Whether these are all that were written: one that is wrong is left out.
+    pub(crate) is_whole: bool,
     pub(crate) advice: Vec<Advice>,
     /// Files that were read, from the folder of the crate's Cargo.toml: an edit of one compiles again.
     pub(crate) files: Vec<String>,

@@ -1,14 +1,15 @@
 //! Reads a chain. It recovers at the next `.`: a step that is half written hides neither the ones before it nor the ones after.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{ExprPath, Ident, Token, parenthesized, token};
+use syn::{ExprPath, Ident, Token, braced, bracketed, parenthesized, token};
 
 use super::ast::{Base, Call, Chain};
 use super::grammar;
 use crate::diag::{Errors, Fault, list};
-use crate::syntax::Arguments;
+use crate::syntax::{Arguments, no_attributes, path_text};
 
 /// Reads all of a macro's input.
 pub(crate) fn chain(input: TokenStream, errors: &mut Errors) -> Chain {
@@ -30,7 +31,27 @@ pub(crate) fn chain(input: TokenStream, errors: &mut Errors) -> Chain {
     chain
 }
 
+/// Skips keywords that stand before the base, which is reported; whether there are any.
+fn keywords_first(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<bool> {
+    let mut found = false;
+    while input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
+        let name = Ident::parse_any(input)?;
+        let mut value = TokenStream::new();
+        while !input.is_empty() && !input.peek(Token![,]) {
+            value.extend([input.parse::<TokenTree>()?]);
+        }
+        input.parse::<Option<Token![,]>>()?;
+        found = true;
+        errors.at(&name, grammar::not_first(&name.to_string(), &value));
+    }
+    Ok(found)
+}
+
 fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>> {
+    no_attributes(input, errors)?;
+    if keywords_first(input, errors)? && input.is_empty() {
+        return Ok(None);
+    }
     if !(input.peek(Ident::peek_any) || input.peek(Token![::]) || input.peek(Token![<])) {
         let fault = Fault::new("an image starts from a base");
         let fault = fault.help(match input.peek(syn::LitStr) {
@@ -50,7 +71,7 @@ fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>
         true if !input.peek2(Token![::]) => Ident::parse_any(input).map(path_of)?,
         _ => input.parse()?,
     };
-    let arguments = arguments(input, errors)?;
+    let arguments = arguments(&path, input, errors)?;
     let name = path
         .path
         .get_ident()
@@ -78,8 +99,13 @@ fn path_of(name: Ident) -> ExprPath {
 }
 
 fn step(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Call>> {
+    no_attributes(input, errors)?;
     if !input.peek(Token![.]) {
-        errors.syntax(input.error("expected `.` and a step"));
+        let fault = Fault::new("expected `.` and a step");
+        let help = input
+            .peek(Token![,])
+            .then(|| "leave out the comma".to_owned());
+        errors.syntax(input.error(fault.maybe_help(help).text()));
         skip_to_dot(input)?;
         return Ok(None);
     }
@@ -92,17 +118,13 @@ fn step(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Call>
         return Ok(None);
     }
     let name = Ident::parse_any(input)?;
-    let arguments = arguments(input, errors)?;
+    let arguments = arguments(&name, input, errors)?;
     Ok(Some(Call { name, arguments }))
 }
 
-/// `, strict = true`, after the chain.
+/// `, strict = true`, after the chain. A comma may end the list of one argument.
 fn keywords(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Arguments>> {
-    let begins = input.peek(Token![,]) && input.peek2(Ident::peek_any) && input.peek3(Token![=]);
-    // A comma may end the list of one argument.
-    let ends =
-        input.peek(Token![,]) && input.fork().parse::<TokenStream>()?.into_iter().count() == 1;
-    if !begins && !ends {
+    if !input.peek(Token![,]) || input.peek2(Token![.]) {
         return Ok(None);
     }
     let comma: Token![,] = input.parse()?;
@@ -110,12 +132,36 @@ fn keywords(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<A
     Ok(Some(arguments))
 }
 
-fn arguments(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Arguments>> {
-    if !input.peek(token::Paren) {
-        return Ok(None);
+/// What stands in the parentheses of `name`. Other brackets are reported, and read as if they were parentheses.
+fn arguments(
+    name: &impl ToTokens,
+    input: ParseStream<'_>,
+    errors: &mut Errors,
+) -> syn::Result<Option<Arguments>> {
+    let name = path_text(name);
+    let mut is_told = false;
+    if input.peek(Token![!]) {
+        let mark: Token![!] = input.parse()?;
+        let fault = Fault::new(format!("`{name}` is no macro here"));
+        errors.at(mark, fault.help(format!("write `{name}(…)`")));
+        is_told = true;
     }
     let content;
-    let span = parenthesized!(content in input).span.join();
+    let (span, instead) = if input.peek(token::Paren) {
+        (parenthesized!(content in input).span.join(), None)
+    } else if input.peek(token::Bracket) {
+        (bracketed!(content in input).span.join(), Some("brackets"))
+    } else if input.peek(token::Brace) {
+        (braced!(content in input).span.join(), Some("braces"))
+    } else {
+        return Ok(None);
+    };
+    if let Some(brackets) = instead.filter(|_| !is_told) {
+        let fault = Fault::new(format!(
+            "`{name}` takes its arguments in parentheses, not in {brackets}"
+        ));
+        errors.at_span(span, fault.help(format!("write `{name}(…)`")));
+    }
     Ok(Some(Arguments::parse(content.parse()?, span, errors)))
 }
 

@@ -69,6 +69,10 @@ pub(super) fn uv_sync(call: &mut Call, errors: &mut Errors) {
         Some((_, Argument::Checked(Checked::Flag(false))))
     );
     call.files.push(path);
+    // Which of its locks is asked for, a wrong keyword was to say.
+    if !call.is_whole {
+        return;
+    }
     let lock = match frozen {
         true => lock::check(&locked, &project),
         false => file::File::read(&locked).map_err(|_| Vec::new()),
@@ -109,7 +113,7 @@ fn named(
 }
 
 fn add(call: &mut Call, path: &LitStr, read: Requirements, errors: &mut Errors) {
-    if read.text.is_empty() && errors.is_empty() {
+    if read.text.is_empty() && call.is_whole && errors.is_empty() {
         let fault = Fault::new(format!("`{}` asks for no package", path.value()));
         errors.at(path, fault.help("leave the step out"));
     }

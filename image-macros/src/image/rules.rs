@@ -15,6 +15,19 @@ pub(super) fn shell(call: &mut Call, errors: &mut Errors) {
     }
 }
 
+/// `env` sets something.
+pub(super) fn env(call: &mut Call, errors: &mut Errors) {
+    if let [Argument::Checked(Checked::Map(variables))] = &call.positional[..]
+        && variables.is_empty()
+    {
+        let fault = Fault::new("`env` needs at least one variable");
+        errors.at(
+            &call.name,
+            fault.help("such as `env({ \"KEY\": \"value\" })`"),
+        );
+    }
+}
+
 /// Files that are put in when a container starts are not there while later steps run.
 pub(super) fn nothing_after_added(steps: &[Option<Call>], errors: &mut Errors) {
     let mut added = None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use syn::{Expr, Lit, LitStr};
 
 use super::{Checked, Kind, RETRIES_MAX, Retries, TextCheck, is_called, retries};
-use crate::diag::{Errors, Fault};
+use crate::diag::{Errors, Fault, one};
 use crate::made::{self, Made};
 use crate::syntax::{Value, constant};
 use crate::text;
@@ -131,7 +131,16 @@ impl Kind {
                 constant("an image", path, errors).map(Checked::Image)
             }
             (Self::Function, Value::Other(Expr::Path(path))) if path.qself.is_none() => {
-                Some(Checked::Function(path.path.clone()))
+                let mut segments = path.path.segments.iter();
+                match segments.find(|segment| !segment.arguments.is_none()) {
+                    None => Some(Checked::Function(path.path.clone())),
+                    Some(generic) => {
+                        let fault = Fault::new(format!("`{name}` takes no generic function"));
+                        let help = format!("write `{}` alone", generic.ident);
+                        errors.at(&generic.arguments, fault.help(help));
+                        None
+                    }
+                }
             }
             (Self::Function, Value::Other(Expr::Call(call))) if call.args.is_empty() => {
                 let function = &call.func;
@@ -156,16 +165,17 @@ pub(crate) fn read_texts(
     what: &str,
     check: TextCheck,
     example: &'static str,
-    values: &[Value],
+    values: &[&Value],
     errors: &mut Errors,
 ) -> Option<Vec<LitStr>> {
+    let what = one(what);
     each(values, |value| {
         if let Value::List(..) = value {
-            let fault = Fault::new(format!("a {what} must be a string, not a list"));
+            let fault = Fault::new(format!("{what} must be a string, not a list"));
             errors.at(value, fault.help("write the strings without brackets"));
             return None;
         }
-        match (Kind::Text { check, example }).read(&format!("a {what}"), value, errors) {
+        match (Kind::Text { check, example }).read(&what, value, errors) {
             Some(Checked::Text(text)) => Some(text),
             _ => None,
         }

@@ -1,10 +1,12 @@
 //! What a value must be, and what is said of one that is not.
 
-use syn::{Expr, ExprUnary, Lit, UnOp};
+use quote::ToTokens as _;
+use syn::{Expr, ExprPath, Lit};
 
 use super::{ARGUMENTS, Kind};
 use crate::diag::Fault;
-use crate::syntax::Value;
+use crate::syntax::{self, Value};
+use crate::text;
 
 impl Kind {
     /// A right value, as written.
@@ -24,6 +26,14 @@ impl Kind {
             Self::Image => "ML",
             Self::Function => "download",
         }
+    }
+
+    /// Whether it is strings, which a macro sees only where they are literals.
+    fn is_written_out(self) -> bool {
+        matches!(
+            self,
+            Self::Text { .. } | Self::Words { .. } | Self::Duration { .. } | Self::Memory
+        )
     }
 
     /// That a value is none of its kind, and what to write instead.
@@ -64,11 +74,24 @@ impl Kind {
             Self::Function => "takes",
             _ => "must be",
         };
+        let literal = match (self.is_written_out(), found) {
+            (true, Value::Other(_)) => " literal",
+            _ => "",
+        };
         let fault = Fault::new(format!(
-            "{subject} {must_be} {wanted}, not {}",
+            "{subject} {must_be} {wanted}{literal}, not {}",
             found.describe()
         ));
+        if let (Self::Text { check, .. }, Value::Other(Expr::Path(path))) = (self, found)
+            && let Some(word) = word(path).filter(|word| check(word).is_ok())
+        {
+            return fault.help(format!("put it in quotes: `{word:?}`"));
+        }
         match (self, found) {
+            (kind, Value::Other(_)) if !literal.is_empty() => fault.help(format!(
+                "it is checked while compiling, before anything but a literal has a value: write it out, such as `{}`",
+                kind.example()
+            )),
             (Self::Flag, Value::Literal(Lit::Str(text)))
                 if matches!(&*text.value(), "true" | "false") =>
             {
@@ -100,12 +123,28 @@ impl Kind {
             {
                 fault.help(format!("put it in quotes: `\"{}\"`", flag.value))
             }
-            (Self::Duration { .. }, Value::Literal(Lit::Int(number))) => fault.help(format!(
-                "put it in quotes and add its unit: `\"{number}s\"`"
-            )),
-            (Self::Memory, Value::Literal(Lit::Int(number))) => fault.help(format!(
-                "put it in quotes and add its unit: `\"{number}MiB\"`"
-            )),
+            (Self::Duration { .. }, Value::Literal(Lit::Int(number)))
+                if text::duration::parse(&number.to_string()).is_ok() =>
+            {
+                fault.help(format!("put it in quotes: `\"{number}\"`"))
+            }
+            (Self::Duration { .. }, Value::Literal(Lit::Int(number)))
+                if number.suffix().is_empty() =>
+            {
+                fault.help(format!(
+                    "put it in quotes and add its unit: `\"{number}s\"`"
+                ))
+            }
+            (Self::Memory, Value::Literal(number @ (Lit::Int(_) | Lit::Float(_))))
+                if text::memory::parse(&number.to_token_stream().to_string()).is_ok() =>
+            {
+                fault.help(format!("put it in quotes: `\"{}\"`", number.to_token_stream()))
+            }
+            (Self::Memory, Value::Literal(Lit::Int(number))) if number.suffix().is_empty() => {
+                fault.help(format!(
+                    "put it in quotes and add its unit: `\"{number}MiB\"`"
+                ))
+            }
             (Self::Cpus, Value::Literal(Lit::Str(text)))
                 if text.value().parse::<f64>().is_ok_and(f64::is_finite) =>
             {
@@ -127,15 +166,13 @@ impl Kind {
     }
 }
 
-/// `-1`, `-1.0`
+/// A word that is no constant, and so may have been meant as a text.
+fn word(path: &ExprPath) -> Option<String> {
+    let word = path.path.get_ident()?.to_string();
+    word.contains(|c: char| c.is_ascii_lowercase())
+        .then_some(word)
+}
+
 fn is_negative(value: &Value) -> bool {
-    let Value::Other(Expr::Unary(ExprUnary {
-        op: UnOp::Neg(_),
-        expr,
-        ..
-    })) = value
-    else {
-        return false;
-    };
-    matches!(&**expr, Expr::Lit(number) if matches!(number.lit, Lit::Int(_) | Lit::Float(_)))
+    matches!(value, Value::Other(expression) if syntax::is_negative(expression))
 }

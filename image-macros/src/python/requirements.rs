@@ -89,7 +89,7 @@ impl Reader {
         hash_options(hashes).map_err(said)?;
         let requirement = requirement.trim();
         local(requirement).map_err(said)?;
-        pep508::requirement(requirement).map_err(said)?;
+        pep508::line(requirement).map_err(said)?;
         if purpose == Use::Install && !pep508::is_pinned(requirement) {
             let place = format!("{}:{number}: `{requirement}`", file.path);
             let (name, _) = pep508::name_and_extras(requirement);

@@ -5,15 +5,34 @@ use crate::diag::Fault;
 
 /// A working directory or the target of a directory: absolute.
 pub(crate) fn directory(text: &str) -> Result<(), Fault> {
+    let trimmed = text.trim();
+    if trimmed != text && trimmed.starts_with('/') {
+        let fault = Fault::new(format!("the container path {text:?} has a space around it"));
+        return Err(fault.help(format!("write `{trimmed}`")));
+    }
     if !text.starts_with('/') {
         let fault = Fault::new(format!("the container path `{text}` must be absolute"));
         return Err(if text.starts_with('~') || text.starts_with('$') {
             fault.help("home directories and variables are not resolved here: write the path out")
         } else {
-            fault.help(format!("write `/{}`", text.trim_start_matches("./")))
+            fault.help(as_of_linux(text))
         });
     }
     no_nul("a container path", text)
+}
+
+/// What to write for a path that is not absolute.
+fn as_of_linux(text: &str) -> String {
+    let slashes = text.trim().replace('\\', "/");
+    let rest = match slashes.split_once(':') {
+        Some((drive, rest)) if drive.len() == 1 => rest,
+        _ => &slashes,
+    };
+    let rest = rest.trim_start_matches("./").trim_start_matches('/');
+    match text.contains('\\') {
+        true => format!("paths of a container are those of Linux: write `/{rest}`"),
+        false => format!("write `/{rest}`"),
+    }
 }
 
 /// The target of a file: absolute. With a `/` at the end it is the directory that the file goes into.
@@ -60,8 +79,18 @@ mod tests {
         for good in ["/", "/app", "/a b/c"] {
             assert_eq!(directory(good), Ok(()), "{good}");
         }
-        for bad in ["", "app", "./app", "~/x", "$HOME", "/a\0"] {
+        for bad in ["", "app", "./app", "~/x", "$HOME", "/a\0", " /x", "/x\n"] {
             assert!(directory(bad).is_err(), "{bad:?}");
+        }
+        for (bad, help) in [
+            ("./app", "help: write `/app`"),
+            (" app", "help: write `/app`"),
+            (" /x", "has a space around it\nhelp: write `/x`"),
+            ("C:\\app\\x", "those of Linux: write `/app/x`"),
+            ("app\\x", "those of Linux: write `/app/x`"),
+        ] {
+            let text = directory(bad).unwrap_err().text();
+            assert!(text.ends_with(help), "{text}");
         }
     }
 

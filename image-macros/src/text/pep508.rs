@@ -1,7 +1,7 @@
 //! Requirements of Python packages (PEP 508): `name[extras] >=1.0, <2 ; marker` and `name @ url ; marker`.
 
 use super::pep440;
-use crate::diag::Fault;
+use crate::diag::{Fault, list};
 
 /// What a marker can ask for; the last ones are the old spellings that pip and uv still read.
 const MARKER_VARIABLES: &[&str] = &[
@@ -29,12 +29,27 @@ const MARKER_OPERATORS: &[&str] = &["===", "~=", "==", "!=", "<=", ">=", "<", ">
 
 /// A requirement as `pip_install` takes it.
 pub(crate) fn requirement(text: &str) -> Result<(), Fault> {
+    check(text, |each| {
+        let each: Vec<_> = each.iter().map(|one| format!("{one:?}")).collect();
+        format!("one string a requirement: `{}`", each.join(", "))
+    })
+}
+
+/// A requirement as a line of a file.
+pub(crate) fn line(text: &str) -> Result<(), Fault> {
+    check(text, |each| {
+        format!("one line a requirement: {}", list(each))
+    })
+}
+
+/// Checks a requirement; `apart` says how several of them are written.
+fn check(text: &str, apart: impl Fn(&[&str]) -> String) -> Result<(), Fault> {
     if text.trim().is_empty() {
         return Err(Fault::new("a requirement must not be empty"));
     }
     parse(text).map_err(|reason| {
         Fault::new(format!("{text:?} is not a requirement (PEP 508): {reason}"))
-            .maybe_help(usual_mistake(text))
+            .maybe_help(usual_mistake(text, apart))
     })
 }
 
@@ -116,7 +131,7 @@ fn parse(text: &str) -> Result<(), String> {
 }
 
 /// The right form of what people write instead.
-fn usual_mistake(text: &str) -> Option<String> {
+fn usual_mistake(text: &str, apart: impl Fn(&[&str]) -> String) -> Option<String> {
     let text = text.trim();
     let words: Vec<_> = text.split_whitespace().collect();
     let is_name = |word: &str| identifier(&mut Scanner::new(word), "").is_ok();
@@ -144,19 +159,18 @@ fn usual_mistake(text: &str) -> Option<String> {
     {
         right(format!("{name}=={version}"))
     } else {
-        several(text).map(|each| format!("one string a requirement: `{}`", each.join(", ")))
+        several(text).map(|each| apart(&each))
     }
 }
 
-/// The requirements of a text that holds more than one, each in quotes.
-fn several(text: &str) -> Option<Vec<String>> {
+/// The requirements of a text that holds more than one.
+fn several(text: &str) -> Option<Vec<&str>> {
     let by_space = text.split_whitespace();
     let by_space: Vec<_> = by_space.map(|word| word.trim_end_matches(',')).collect();
     let by_comma: Vec<_> = text.split(',').map(str::trim).collect();
     let are_requirements =
         |parts: &Vec<&str>| parts.len() > 1 && parts.iter().all(|part| parse(part).is_ok());
-    let parts = [by_space, by_comma].into_iter().find(are_requirements)?;
-    Some(parts.iter().map(|part| format!("{part:?}")).collect())
+    [by_space, by_comma].into_iter().find(are_requirements)
 }
 
 /// `[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?`, of any case.
@@ -505,6 +519,15 @@ mod tests {
             ("a.b-c", vec!["x", "y"])
         );
         assert_eq!(name_and_extras("a==1"), ("a", vec![]));
+    }
+
+    #[test]
+    fn in_a_file_each_requirement_has_its_line() {
+        let help = |text| line(text).unwrap_err().text();
+        assert!(
+            help("numpy pandas").ends_with("help: one line a requirement: `numpy` and `pandas`")
+        );
+        assert!(help("numpy 1.0").ends_with("help: write `numpy==1.0`"));
     }
 
     #[test]

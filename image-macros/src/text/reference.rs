@@ -14,12 +14,13 @@ pub(crate) fn image(text: &str) -> Result<(), Fault> {
         return Err(wrong("it has no scheme".to_owned()).maybe_help(help));
     }
     if text.contains(char::is_whitespace) {
-        let words: Vec<_> = text.split_whitespace().collect();
         // What is advised must be right itself.
-        let meant = [":", ""].map(|between| words.join(between));
-        let meant = meant.into_iter().find(|meant| image(meant).is_ok());
-        let help = meant.map(|meant| format!("write `{meant}`"));
-        return Err(wrong("it holds a space".to_owned()).maybe_help(help));
+        let meant = without_space(text).filter(|meant| image(meant).is_ok());
+        let help = match meant {
+            Some(meant) => format!("write `{meant}`"),
+            None => "a reference has no spaces, such as `alpine:3.20`".to_owned(),
+        };
+        return Err(wrong("it holds a space".to_owned()).help(help));
     }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
@@ -46,6 +47,27 @@ pub(crate) fn image(text: &str) -> Result<(), Fault> {
     }
     let after = &text[name.len()..];
     check_name(name, after, &wrong)
+}
+
+/// What was probably meant by a reference with spaces: they stand where none counts, or before a version.
+fn without_space(text: &str) -> Option<String> {
+    let mut words: Vec<_> = text.split_whitespace().collect();
+    let version = match words[..] {
+        [_, last] if !text.contains(':') && last.contains(|c: char| c.is_ascii_digit()) => {
+            words.pop()
+        }
+        _ => None,
+    };
+    let mut meant = String::new();
+    for word in words {
+        let is_sign = |c: char| matches!(c, ':' | '/' | '@');
+        if !(meant.is_empty() || meant.ends_with(is_sign) || word.starts_with(is_sign)) {
+            return None;
+        }
+        meant.push_str(word);
+    }
+    meant.extend(version.map(|version| format!(":{version}")));
+    Some(meant)
 }
 
 /// Checks a name, with the tag and the digest that follow it.
@@ -206,6 +228,10 @@ mod tests {
         ] {
             let text = image(bad).unwrap_err().text();
             assert!(text.ends_with(&format!("help: write `{meant}`")), "{text}");
+        }
+        for bad in ["a b", "my image", "alpine 3.20 slim", "alpine Latest!1"] {
+            let text = image(bad).unwrap_err().text();
+            assert!(text.contains("help: a reference has no spaces"), "{text}");
         }
         let text = image("https://A b").unwrap_err().text();
         assert!(!text.contains("help"), "{text}");

@@ -39,7 +39,7 @@ pub struct BuildFunction {
     pub parameters: usize,
     /// Whether its result is a stream.
     pub makes_stream: bool,
-    /// Its head and its body, without spaces, comments and attributes.
+    /// Its head and its body, without spaces, comments and attributes. Nothing of a function that is not annotated.
     pub source: &'static str,
 }
 

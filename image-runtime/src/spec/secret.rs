@@ -3,7 +3,7 @@
 /// A secret that a step or a function is given, as variables of its environment.
 ///
 /// A definition holds its name only. The value is looked up when the step or the function runs, and reaches nothing else: no layer,
-/// no log line, no error text.
+/// no log line, no error text. The macros know its name: it need not be imported for them.
 ///
 /// ```
 /// # use image_runtime::{Image, image};

@@ -1,6 +1,7 @@
 //! Volumes as a function names them.
 
 /// A directory that outlives containers: what a function writes there, every container sees that names it, now and later.
+/// The macros know its name: it need not be imported for them.
 ///
 /// ```
 /// # use image_runtime::app;

@@ -27,4 +27,10 @@ fn nothing() {}
 #[app::function(timeout = "99999999999999999999h")]
 fn too_long() {}
 
+#[app::function(timeout = 5m, idle_timeout = 1h30m, memory = 4GiB)]
+fn no_quotes() {}
+
+#[app::function(timeout = 5, memory = 512)]
+fn neither_quotes_nor_unit() {}
+
 fn main() {}

@@ -12,7 +12,15 @@ const COPIED: Image = image!(
 );
 const AFTER: Image = image!(debian_slim().apt_install("git").copy_local_dir(".", "/src"),);
 const LITERAL: Image = image!(debian_slim().env({ "PATH": "/opt/bin:$PATH", "B": "${B}:1", "C": "$CD $PATH", "D": "1" }));
+const ABSOLUTE: Image = image!(
+    debian_slim()
+        .copy_local_file("/etc/passwd", "/x")
+        .dockerfile_commands("RUN true", context_dir = "/etc")
+        .add_local_dir("../../../../../../../../../../../../../etc", "/y", copy = false)
+);
 
+#[allow(deprecated)]
+const ABSOLUTE_AND_SILENCED: Image = image!(debian_slim().copy_local_dir("/etc", "/x"));
 #[allow(deprecated)]
 const LITERAL_AND_SILENCED: Image = image!(debian_slim().env({ "PATH": "/opt/bin:$PATH" }));
 #[allow(deprecated)]

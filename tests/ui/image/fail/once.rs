@@ -2,8 +2,7 @@
 use image_runtime::{Image, image};
 
 const BUILDER: Image = image!(debian_slim(builder_version = "2025.6", python_version = "3.9"));
-const NO_FLAG: Image = image!(debian_slim().pip_install_from_requirements("Cargo.toml", pre = "yes"));
-const NO_KEYWORD: Image = image!(debian_slim().pip_install_from_requirements("Cargo.toml", pr = true));
+const NO_CONTEXT: Image = image!(debian_slim().dockerfile_commands("COPY nowhere /", contxt_dir = "nowhere"));
 const NO_SECRET: Image = image!(
     debian_slim().dockerfile_commands("RUN --mount=type=secret,id=A true", secrets = ["A"])
 );

@@ -10,5 +10,7 @@ const A_DIRECTORY: Image = image!(scratch().copy_local_file(".", "/x"));
 const A_FILE: Image = image!(scratch().copy_local_dir("Cargo.toml", "/x"));
 const EMPTY: Image = image!(scratch().copy_local_dir("", "/x"));
 const NUL: Image = image!(scratch().workdir("/a\0"));
+const SPACE_BEFORE: Image = image!(scratch().workdir(" /x"));
+const OF_WINDOWS: Image = image!(scratch().workdir("C:\\app").copy_local_file("src\\main.rs", "/main.rs"));
 
 fn main() {}

@@ -14,5 +14,6 @@ const NO_PROJECT: Image = image!(debian_slim().uv_sync("."));
 const A_FILE: Image = image!(debian_slim().uv_sync("Cargo.toml"));
 const NO_NAME: Image = image!(debian_slim().pip_install_from_pyproject("Cargo.toml", optional_dependencies = ["-x", "a b"]));
 const NO_LIST: Image = image!(debian_slim().pip_install_from_pyproject("Cargo.toml", dependency_groups = "dev"));
+const EXTRAS: Image = image!(debian_slim().pip_install_from_pyproject("Cargo.toml", extras = ["dev"]));
 
 fn main() {}

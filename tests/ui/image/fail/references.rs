@@ -10,5 +10,6 @@ const BAD_TAG: Image = image!(from_registry("alpine:"));
 const BAD_REGISTRY: Image = image!(from_registry("host:port/x"));
 const SHORT_DIGEST: Image = image!(from_registry("alpine@sha256:123"));
 const NO_ALGORITHM: Image = image!(from_registry("alpine@latest"));
+const TWO_WORDS: Image = image!(from_registry("a b"));
 
 fn main() {}

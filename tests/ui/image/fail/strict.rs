@@ -9,6 +9,7 @@ const BASE: Image = image!(
 );
 const FINE: Image = image!(BASE.pip_install("a==1.0").copy_local_dir(".", "/src"), strict = true);
 const LITERAL: Image = image!(scratch().env({ "PATH": "/opt/bin:${PATH}" }), strict = true);
+const ABSOLUTE: Image = image!(scratch().copy_local_file("/etc/passwd", "/x"), strict = true);
 const UNKNOWN: Image = image!(scratch(), stric = true);
 const NO_FLAG: Image = image!(scratch(), strict = 1);
 const TWICE: Image = image!(scratch(), strict = true, strict = false,);

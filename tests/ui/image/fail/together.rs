@@ -7,6 +7,7 @@ const ML: Image = image!(
         .pip_instal("numpy=1.0")
         .pip_install("numpy=1.0", ,)
         .env({ "1A": "1", B: "2" })
+        .dockerfile_commands("RNU make", "ENV A=1 B C", "USER", force_build = 1, secret = "A")
         .workdir
 );
 
