@@ -17,8 +17,8 @@ use super::{BuildError, Builder, Prepared};
 use crate::context::NodeKind;
 use crate::plan::{Action, BaseSource, Config, CopySpec, MountSpec, Pip, PlannedLayer};
 use crate::spec::Image;
-use crate::spec::dockerfile::MountKind;
-use crate::spec::secret::Source;
+use crate::spec::dockerfile::{MountKind, Source};
+use crate::spec::secret;
 
 impl Builder {
     /// The Dockerfile of an image. Nothing is built, but what its base is has to be known.
@@ -77,14 +77,12 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes an image as a stage, after those that it copies from.
+    /// Writes an image as a stage, after those whose files it takes.
     fn stage(&mut self, image: &Prepared) {
         let mut below = Vec::new();
         for layer in &image.plan.layers {
-            if let Action::Copy { step, .. } = layer.action
-                && let Some(source) = image.source(step)
-            {
-                below.push(source);
+            if let Action::Copy { step, .. } | Action::Run { step, .. } = layer.action {
+                below.extend(image.others(step));
             }
         }
         for source in below {
@@ -266,7 +264,7 @@ impl Writer {
                 ..
             } => {
                 self.user(now, &layer.config.user);
-                let flags = self.mounts(image, *step, mounts);
+                let flags = self.lent(image, *step, mounts);
                 let shell = shell(now);
                 match (script, &argv[..]) {
                     (Some(script), _) => {
@@ -298,7 +296,7 @@ impl Writer {
         let mut others = Vec::new();
         for secret in layer.secrets.all {
             match secret.source() {
-                Source::Env(name) if takes => {
+                secret::Source::Env(name) if takes => {
                     self.secrets.insert(name);
                     let _ = write!(flags, "--mount=type=secret,id={name},env={name} ");
                 }
@@ -378,26 +376,36 @@ impl Writer {
     }
 
     /// The flags of what a command is lent. Only BuildKit knows them.
-    fn mounts(&self, image: &Prepared, step: usize, mounts: &[MountSpec]) -> String {
-        let mut trees = image.taken(step);
+    fn lent(&self, image: &Prepared, step: usize, mounts: &[MountSpec]) -> String {
+        let (mut trees, mut others) = (image.taken(step), image.others(step).iter());
         let mut flags = String::new();
         for mount in mounts {
             let mut mount = mount.clone();
-            if mount.kind == MountKind::Bind
-                && let Some(tree) = trees.next()
-            {
-                let path = tree.root().strip_prefix(&self.context);
-                let path = path.unwrap_or(tree.root()).to_string_lossy();
-                mount.name = if path.is_empty() {
-                    ".".into()
-                } else {
-                    path.into_owned()
-                };
+            let mut stage = None;
+            match mount.kind {
+                MountKind::Bind(Source::Context) => {
+                    let root = trees.next().expect("its files were read").root();
+                    let path = root.strip_prefix(&self.context).unwrap_or(root);
+                    mount.name = match path.to_string_lossy() {
+                        empty if empty.is_empty() => ".".to_owned(),
+                        path => path.into_owned(),
+                    };
+                }
+                MountKind::Bind(_) => {
+                    let other = others.next().expect("its image was found out");
+                    stage = Some(self.stage_of(other));
+                }
+                _ => {}
             }
-            flags.push_str(&mount.flag());
+            flags.push_str(&mount.flag(stage));
             flags.push(' ');
         }
         flags
+    }
+
+    /// The name of the stage that an image whose files are taken was written as.
+    fn stage_of(&self, other: &Prepared) -> &str {
+        &self.stages[&other.plan.top()]
     }
 
     fn run(&mut self, now: &Config, flags: &str, line: &str) {
@@ -448,12 +456,8 @@ impl Writer {
             let _ = writeln!(self.text, "{verb} {}", words(&to));
             changed.push(fetched.path_at(&copy.target));
         }
-        if let Some(source) = image.source(step) {
-            let from = self
-                .stages
-                .get(&source.plan.top())
-                .cloned()
-                .unwrap_or_default();
+        for other in image.others(step) {
+            let from = self.stage_of(other).to_owned();
             let mut paths = copy.sources.clone();
             paths.push(copy.target.clone());
             if let Some(mode) = &mode {

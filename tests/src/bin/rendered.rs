@@ -33,6 +33,7 @@ const LENT: Image = image!(
             ]
         )
 );
+const LENT_FILES: Image = image!(from_dockerfile("functions/dockerfiles/lent.Dockerfile"));
 const SEEN: Image = image!(
     scratch()
         .copy_local_file("Cargo.toml", "/Cargo.toml")
@@ -41,6 +42,9 @@ const SEEN: Image = image!(
 
 #[app::function(image = LENT)]
 fn in_lent() {}
+
+#[app::function(image = LENT_FILES)]
+fn in_lent_files() {}
 
 #[app::function(image = SEEN)]
 fn in_seen() {}

@@ -137,8 +137,8 @@ impl Prepared {
                 }
                 Action::Copy { step, .. } | Action::Run { step, .. } => {
                     roots.extend(self.taken(step).map(|tree| tree.root().to_owned()));
-                    if let Some(source) = self.source(step) {
-                        source.local_roots(roots);
+                    for other in self.others(step) {
+                        other.local_roots(roots);
                     }
                 }
                 _ => {}
