@@ -77,7 +77,7 @@ impl Builder {
     ) -> Result<Files, BuildError> {
         match self.other(image, chain, index, copy.from).await? {
             Some(other) => Ok(Files::of_image(other, &copy.sources)),
-            None => self.read_context(chain, index, copy).await,
+            None => self.read_context(image, chain, index, copy).await,
         }
     }
 
@@ -149,13 +149,14 @@ impl Builder {
     /// Reads the files that an instruction takes from its context directory, and what it takes from elsewhere.
     async fn read_context(
         &self,
+        image: &str,
         chain: &Chain,
         index: usize,
         copy: &CopySpec,
     ) -> Result<Files, BuildError> {
         let mut fetched = Vec::new();
         for url in &copy.addresses {
-            fetched.push(self.fetched(url, copy.checksum).await?);
+            fetched.push(self.fetched(image, url, copy.checksum).await?);
         }
         let verb = if copy.add { "ADD" } else { "COPY" };
         let taken = self.take(chain, index, verb, copy.sources.clone()).await?;

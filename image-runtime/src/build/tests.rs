@@ -358,7 +358,7 @@ async fn what_an_address_holds_is_asked_once_a_run_and_one_that_keeps_nothing_ke
         trial(&FakeEngine::default(), &store, options).builder
     };
     let holds = async |builder: &Builder| {
-        let fetched = builder.fetched(&url, None).await.unwrap();
+        let fetched = builder.fetched("ML", &url, None).await.unwrap();
         ["old", "new", "newer"].map(|text| Digest::of(text.as_bytes()) == fetched.digest)
     };
     let (passing, other, later) = (run(true), run(true), run(false));

@@ -26,6 +26,9 @@ pub struct Lockfile {
     /// What bases are.
     #[serde(default, rename = "base")]
     pub bases: Vec<LockedBase>,
+    /// What addresses hold that `ADD` names without a checksum.
+    #[serde(default, rename = "address", skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<LockedAddress>,
     /// What images are made of, by name.
     #[serde(default, rename = "image")]
     pub images: Vec<LockedImage>,
@@ -39,6 +42,15 @@ pub struct LockedBase {
     /// What it is: an image of a registry by its digest, or all packages of a Debian suite.
     #[serde(flatten)]
     pub is: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What an address holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedAddress {
+    /// The address.
+    pub of: String,
+    /// The SHA-256 of its file.
+    pub sha256: Digest,
 }
 
 /// An image.
@@ -247,11 +259,16 @@ pub enum LockError {
 }
 
 impl Lockfile {
-    /// What bases and images are.
-    pub fn new(bases: Vec<LockedBase>, images: Vec<LockedImage>) -> Self {
+    /// What bases, addresses and images are.
+    pub fn new(
+        bases: Vec<LockedBase>,
+        addresses: Vec<LockedAddress>,
+        images: Vec<LockedImage>,
+    ) -> Self {
         Self {
             version: VERSION,
             bases,
+            addresses,
             images,
         }
     }
@@ -271,6 +288,12 @@ impl Lockfile {
         let bases: Vec<_> = bases.filter(|base| self.base(&base.of).is_none()).collect();
         self.bases.extend(bases);
         self.bases.sort_by(|one, two| one.of.cmp(&two.of));
+        let addresses = other.addresses.into_iter();
+        let addresses: Vec<_> = addresses
+            .filter(|address| self.address(&address.of).is_none())
+            .collect();
+        self.addresses.extend(addresses);
+        self.addresses.sort_by(|one, two| one.of.cmp(&two.of));
         self
     }
 
@@ -301,6 +324,12 @@ impl Lockfile {
     /// What a base is.
     pub fn base(&self, of: &str) -> Option<&LockedBase> {
         self.bases.iter().find(|base| base.of == of)
+    }
+
+    /// What an address holds.
+    pub fn address(&self, of: &str) -> Option<Digest> {
+        let known = self.addresses.iter().find(|address| address.of == of);
+        known.map(|address| address.sha256)
     }
 
     /// What each layer of a plan on a base is to bring. Where `exact`, all of it is known, and nothing else.

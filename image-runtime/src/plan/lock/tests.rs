@@ -81,7 +81,11 @@ fn locked() -> Lockfile {
         tools: [("uv".to_owned(), "0.13.9".to_owned())].into(),
         steps: vec![step(1, git.above(&base)), step(3, six)],
     };
-    Lockfile::new(vec![base_of], vec![image])
+    let address = LockedAddress {
+        of: "https://h/x.tar.gz".into(),
+        sha256: Digest::of(b"x"),
+    };
+    Lockfile::new(vec![base_of], vec![address], vec![image])
 }
 
 #[test]
@@ -261,7 +265,7 @@ fn what_other_programs_lock_stays_and_is_not_taken_for_ones_own() {
     );
     assert_eq!(Lockfile::parse(&both.text()), Ok(both.clone()));
     // Its own are what they are now.
-    let own = Lockfile::new(Vec::new(), Vec::new()).with_others(both, "app");
+    let own = Lockfile::new(Vec::new(), Vec::new(), Vec::new()).with_others(both, "app");
     assert_eq!(own.images.len(), 1);
     let stranger = own.fit(("app", "ML"), BASE, &plan(&ML), true);
     assert!(
