@@ -1,7 +1,7 @@
 //! The text of a lock, and what of it fits.
 
 use super::*;
-use crate::plan::{BaseSource, Chain, ResolvedBase, lower};
+use crate::plan::{BaseSource, Chain, Plan, ResolvedBase, lower};
 use crate::spec::ImageConfig;
 use crate::spec::base::scratch;
 use crate::spec::verb::{apt_install, pip_install, run_commands};
@@ -219,6 +219,36 @@ fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
     // On another base, steps bring other things.
     let kept = lock.fit(("app", "ML"), None, &plan(&ML), false).unwrap();
     assert!(kept.iter().all(Option::is_none));
+}
+
+#[test]
+fn a_step_that_does_not_fit_is_named_once() {
+    let told = |locked: Vec<(usize, &str)>| {
+        let mut lock = self::locked();
+        for (index, title) in locked {
+            let step = &mut lock.images[0].steps[index];
+            step.step = title.to_owned();
+            step.definition = "0".to_owned();
+        }
+        let error = lock.fit(("app", "ML"), BASE, &plan(&ML), true).unwrap_err();
+        let LockError::Misfit { faults, .. } = error else {
+            panic!("{error}")
+        };
+        faults
+    };
+    // An option is no part of the title.
+    assert_eq!(
+        told(vec![(1, "pip_install(six)")]),
+        ["step `pip_install(six)` says something else than when it was locked"]
+    );
+    assert_eq!(
+        told(vec![(0, "apt_install(vim)"), (1, "uv_sync(.)")]),
+        [
+            "step `apt_install(git)` is locked as `apt_install(vim)`",
+            "step `pip_install(six)` is new, and not locked",
+            "step `uv_sync(.)`, which it locks, is not there any more",
+        ]
+    );
 }
 
 #[test]
