@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use self::config::owner;
 use self::local::common;
 use self::words::{expanding, json, literal, quoted, word, words};
 use super::{BuildError, Builder, Prepared};
@@ -279,7 +280,7 @@ impl Writer {
             }
             Action::CopyFiles { step, target } => {
                 if let Some(tree) = image.trees.get(step) {
-                    self.copy_tree("COPY", tree, target, now);
+                    self.copy_tree(("COPY", ""), tree, target, now);
                 }
             }
             Action::Copy { step, copy } => self.copy(image, *step, copy, now),
@@ -429,14 +430,11 @@ impl Writer {
     }
 
     fn copy(&mut self, image: &Prepared, step: usize, copy: &CopySpec, now: &mut Config) {
-        let mut verb = if copy.add { "ADD" } else { "COPY" }.to_owned();
-        if !copy.owner.is_empty() {
-            let _ = write!(verb, " --chown={}", copy.owner);
-        }
+        let verb = if copy.add { "ADD" } else { "COPY" };
         let mode = copy.mode.map(|mode| format!("{mode:o}"));
         let mut changed = Vec::new();
         for tree in image.taken(step) {
-            self.copy_tree(&verb, tree, &copy.target, now);
+            self.copy_tree((verb, &copy.owner), tree, &copy.target, now);
             let target = copy.target.trim_end_matches('/');
             let paths = tree
                 .nodes()
@@ -449,6 +447,7 @@ impl Writer {
                 }
             }));
         }
+        let mut verb = owned(verb, &copy.owner);
         for fetched in image.fetched(step) {
             // The older builder knows no `--checksum`.
             let _ = writeln!(self.text, "# sha256:{}", fetched.digest);
@@ -469,9 +468,13 @@ impl Writer {
             self.user(now, "");
             let name = if copy.target.ends_with('/') { name } else { "" };
             let path = format!("{}{name}", copy.target);
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            if !copy.owner.is_empty() {
+                self.directory(now, above, &copy.owner);
+            }
             self.command(&["sh", "-c", DOCUMENT, "sh", &path, text]);
             if !copy.owner.is_empty() {
-                self.command(&["chown", &copy.owner, &path]);
+                self.command(&["chown", &owner(&copy.owner), &path]);
             }
             changed.push(path);
         }
@@ -481,6 +484,14 @@ impl Writer {
             argv.extend(changed.iter().map(String::as_str));
             self.command(&argv);
         }
+    }
+}
+
+/// `COPY`, or `COPY --chown=…`.
+fn owned(verb: &str, owner: &str) -> String {
+    match owner {
+        "" => verb.to_owned(),
+        owner => format!("{verb} --chown={owner}"),
     }
 }
 
