@@ -4,6 +4,7 @@
 //! secrets it has none.
 
 mod config;
+mod lent;
 mod local;
 mod words;
 
@@ -16,10 +17,8 @@ use self::local::common;
 use self::words::{expanding, json, literal, quoted, word, words};
 use super::{BuildError, Builder, Prepared};
 use crate::context::NodeKind;
-use crate::plan::{Action, BaseSource, Config, CopySpec, MountSpec, Pip, PlannedLayer};
+use crate::plan::{Action, BaseSource, Config, CopySpec, Pip, PlannedLayer};
 use crate::spec::Image;
-use crate::spec::dockerfile::{MountKind, Source};
-use crate::spec::secret;
 
 impl Builder {
     /// The Dockerfile of an image. Nothing is built, but what its base is has to be known.
@@ -287,33 +286,6 @@ impl Writer {
         }
     }
 
-    /// The flags by which a command is lent the variables of its secrets. What no Dockerfile can name is said.
-    fn secrets(&mut self, layer: &PlannedLayer) -> String {
-        let takes = matches!(
-            layer.action,
-            Action::RunCommands(_) | Action::PipInstall { .. } | Action::UvSync { .. }
-        );
-        let mut flags = String::new();
-        let mut others = Vec::new();
-        for secret in layer.secrets.all {
-            match secret.source() {
-                secret::Source::Env(name) if takes => {
-                    self.secrets.insert(name);
-                    let _ = write!(flags, "--mount=type=secret,id={name},env={name} ");
-                }
-                _ => others.push(format!("`{}`", secret.identity()[1])),
-            }
-        }
-        if !others.is_empty() {
-            let _ = writeln!(
-                self.text,
-                "# The next step needs the variables of {}. `--secret id=NAME,env=NAME` hands one to `--mount=type=secret,id=NAME,env=NAME`.",
-                others.join(", ")
-            );
-        }
-        flags
-    }
-
     fn pip_install(&mut self, pip: &Pip, uv: &str, secrets: &str) {
         let mut words =
             "uv pip install --system --break-system-packages --no-config --no-cache --link-mode=copy".to_owned();
@@ -374,34 +346,6 @@ impl Writer {
         ];
         argv.extend(files.iter().map(|(_, text)| (*text).to_owned()));
         let _ = writeln!(self.text, "{lent} {}", json(&argv));
-    }
-
-    /// The flags of what a command is lent. Only BuildKit knows them.
-    fn lent(&self, image: &Prepared, step: usize, mounts: &[MountSpec]) -> String {
-        let (mut trees, mut others) = (image.taken(step), image.others(step).iter());
-        let mut flags = String::new();
-        for mount in mounts {
-            let mut mount = mount.clone();
-            let mut stage = None;
-            match mount.kind {
-                MountKind::Bind(Source::Context) => {
-                    let root = trees.next().expect("its files were read").root();
-                    let path = root.strip_prefix(&self.context).unwrap_or(root);
-                    mount.name = match path.to_string_lossy() {
-                        empty if empty.is_empty() => ".".to_owned(),
-                        path => path.into_owned(),
-                    };
-                }
-                MountKind::Bind(_) => {
-                    let other = others.next().expect("its image was found out");
-                    stage = Some(self.stage_of(other));
-                }
-                _ => {}
-            }
-            flags.push_str(&mount.flag(stage));
-            flags.push(' ');
-        }
-        flags
     }
 
     /// The name of the stage that an image whose files are taken was written as.
