@@ -122,8 +122,11 @@ pub fn cls(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// `concurrency`, each call has a thread of its own. `async def` and generators work: what a function whose result is `impl Iterator` or
 /// `impl Stream` yields arrives item by item. The verbs are those of [`macro@function`], but for `local`.
 ///
-/// Arguments and results are what JSON can say, and bytes: `serde_bytes::ByteBuf` is `bytes`. What has a `tolist`, such as an array of
-/// numpy, comes back as a list, a dataclass as an object. An exception is a `Returned` error with its traceback.
+/// Arguments and results are what JSON can say, and bytes: `serde_bytes::ByteBuf` is `bytes` in Python, of which `numpy.frombuffer` makes
+/// an array without a copy; `Vec<f64>` is a list of numbers. An array comes back as the type of the result says, whether numpy, `array` or
+/// who else made it: as numbers, in lists of lists where it has several dimensions (`Vec<f64>`, `Vec<[f32; 3]>`); or, where that wants
+/// bytes (`ByteBuf`), as those that it lies in, in the order of C. What else has a `tolist`, such as a series or a tensor, comes back
+/// as a list, a dataclass as an object. An exception is a `Returned` error with its traceback.
 ///
 /// ```ignore
 /// #[app::python(image = ML, file = "train.py")]

@@ -110,6 +110,17 @@ fn conda_packages_are_solved_and_installed_into_a_prefix_with_its_own_python() {
 }
 
 #[test]
+fn a_builder_version_pins_what_conda_stands_on() {
+    if !engine() {
+        return;
+    }
+    let told = mirrored(&["--json", "call", "earlier"]).run().good().json();
+    let [debian, records] = [0, 1].map(|index| told[index].as_str().unwrap());
+    assert!(debian.starts_with("11."), "{debian}");
+    assert!(records.contains("python-3.11"), "{records}");
+}
+
+#[test]
 fn what_cannot_be_solved_says_why() {
     if !engine() {
         return;

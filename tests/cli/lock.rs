@@ -1,6 +1,11 @@
 //! `image.lock`: written by `lock`, kept to by `--locked`.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use image_runtime::digest::Digest;
 
 use crate::support::{Program, engine, program};
 
@@ -8,6 +13,41 @@ use crate::support::{Program, engine, program};
 fn locked(lock: &Path, store: &Path, arguments: &[&str]) -> Program {
     let program = program(env!("CARGO_BIN_EXE_locked"), arguments);
     program.env("IMAGE_LOCK", lock).env("IMAGE_STORE", store)
+}
+
+/// A server of a file whose text changes, and of `fixed`.
+struct Served(Arc<Mutex<&'static str>>);
+
+impl Served {
+    /// Serves until the program ends.
+    fn at(place: &str) -> Self {
+        let listener = TcpListener::bind(place).expect("the port is free");
+        let text = Arc::new(Mutex::new(""));
+        let served = Arc::clone(&text);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
+                let asked = head.next().unwrap_or_default();
+                // What is not read when it is closed would reset it.
+                head.find(String::is_empty);
+                drop(head);
+                let body = match asked.contains("/fixed") {
+                    true => "fixed",
+                    false => *served.lock().unwrap(),
+                };
+                let length = body.len();
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        Self(text)
+    }
+
+    fn holds(&self, text: &'static str) {
+        *self.0.lock().unwrap() = text;
+    }
 }
 
 fn store(name: &str) -> tempfile::TempDir {
@@ -60,6 +100,15 @@ fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_n
         assert!(text.contains(word), "`{word}` is not in {text}");
     }
     run(&second, &["build", "--locked"]).good();
+    // With the options of the step, which ask for a version before its release and for nothing that it needs.
+    let optioned = text.split("name = \"OPTIONED\"").nth(1).unwrap();
+    let optioned = optioned.split("[[image]]").next().unwrap();
+    assert!(
+        optioned.contains("{ name = \"direct\", version = \"2.0rc1\" }"),
+        "{text}"
+    );
+    let call = locked(&lock, second.path(), &["call", "in_optioned"]).env("IMAGE_LOCKED", "1");
+    assert_eq!(call.run().good().stdout.trim(), "\"2.0rc1\\n\"");
     let packages = [&first, &second].map(|store| {
         let call = locked(&lock, store.path(), &["call", "packages"]).env("IMAGE_LOCKED", "1");
         call.run().good().stdout
@@ -134,8 +183,7 @@ fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_n
         1,
         &[
             "it does not fit image `LOCKED`",
-            "step `apt_install(jq)` is new or says something else",
-            "step `apt_install(jo)`, which it locks, is not there any more",
+            "step `apt_install(jq)` is locked as `apt_install(jo)`",
         ],
     );
     // What does not fit is locked anew, and the rest is kept.
@@ -144,4 +192,84 @@ fn two_builds_from_one_lock_in_two_empty_stores_give_equal_packages_or_say_why_n
         true
     );
     assert_eq!(std::fs::read_to_string(&lock).unwrap(), text);
+}
+
+#[test]
+fn what_an_address_holds_is_locked_and_another_file_in_its_place_is_refused() {
+    if !engine() {
+        return;
+    }
+    let served = Served::at("127.0.0.1:47832");
+    let (first, second) = (store("address-first"), store("address-second"));
+    let lock = first.path().join("image.lock");
+    let added = |store: &tempfile::TempDir, arguments: &[&str]| {
+        let program = program(env!("CARGO_BIN_EXE_added"), arguments);
+        program
+            .env("IMAGE_LOCK", &lock)
+            .env("IMAGE_STORE", store.path())
+    };
+    let run = |store: &tempfile::TempDir, arguments: &[&str]| added(store, arguments).run();
+    let sum = |text: &str| format!("sha256 = \"{}\"", Digest::of(text.as_bytes()));
+    served.holds("one");
+    assert_eq!(
+        run(&first, &["lock", "--json"]).good().json()["changed"],
+        true
+    );
+    let one = std::fs::read_to_string(&lock).unwrap();
+    // Once, though two images take it; and not what has its checksum in the definition.
+    assert_eq!(one.matches("[[address]]").count(), 1, "{one}");
+    assert!(
+        one.contains("of = \"http://127.0.0.1:47832/file\""),
+        "{one}"
+    );
+    assert!(one.contains(&sum("one")), "{one}");
+
+    served.holds("two");
+    std::fs::write(&lock, one.replace(&sum("one"), &sum("never"))).unwrap();
+    run(&second, &["build", "--locked"]).with(
+        1,
+        &[
+            "`ADD http://127.0.0.1:47832/file` brings another file than `image.lock` says",
+            "help: `lock --update` takes in",
+        ],
+    );
+    // Where it was made, it is what is locked; and what is locked stays.
+    std::fs::write(&lock, &one).unwrap();
+    let built = run(&first, &["build", "--locked", "--json"]).good().json();
+    assert_eq!(built[0]["built"], 0, "{built}");
+    assert_eq!(
+        run(&first, &["lock", "--json"]).good().json()["changed"],
+        false
+    );
+    served.holds("one");
+    run(&second, &["build", "--locked"]).good();
+    served.holds("two");
+    let call = added(&second, &["call", "added"]).env("IMAGE_LOCKED", "1");
+    assert_eq!(call.run().good().stdout.trim(), "\"one\"");
+
+    run(&first, &["lock", "--update"]).good();
+    let two = std::fs::read_to_string(&lock).unwrap();
+    assert_eq!(two, one.replace(&sum("one"), &sum("two")));
+    run(&second, &["build", "--locked"]).good();
+
+    // One that is not in it.
+    std::fs::write(&lock, two.replace("47832/file", "47832/other")).unwrap();
+    run(&second, &["build", "--locked"]).with(
+        1,
+        &[
+            "address `http://127.0.0.1:47832/file` is not in it",
+            "help: `lock` keeps",
+        ],
+    );
+    let twice = two.replacen(
+        "[[address]]",
+        &format!(
+            "[[address]]\nof = \"http://127.0.0.1:47832/file\"\n{}\n\n[[address]]",
+            sum("")
+        ),
+        1,
+    );
+    std::fs::write(&lock, twice).unwrap();
+    run(&second, &["build", "--locked"])
+        .with(1, &["address `http://127.0.0.1:47832/file` is in it twice"]);
 }

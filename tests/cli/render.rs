@@ -147,6 +147,25 @@ fn commands_are_lent_the_secrets_that_a_dockerfile_can_name_and_the_others_are_s
 }
 
 #[test]
+fn commands_are_lent_files_of_the_stages_that_are_written_above() {
+    if !engine() {
+        return;
+    }
+    let text = rendered(&["render", "LENT_FILES"]).run().good().stdout;
+    let (above, below) = text.split_once(" AS stage3\n").unwrap();
+    for stage in ["mkdir -p /out/deep", " AS stage2\n"] {
+        assert!(above.contains(stage), "{text}");
+    }
+    for flag in [
+        "--mount=type=bind,from=stage1,source=/out,target=/lent/out cat",
+        "--mount=type=bind,from=stage1,source=out/soft,target=/one,rw cat",
+        "--mount=type=bind,from=stage2,source=/,target=/tmp/whole --mount=type=bind,source=Cargo.toml,target=/tmp/lent/mine test",
+    ] {
+        assert!(below.contains(flag), "{text}");
+    }
+}
+
+#[test]
 fn files_that_only_containers_see_are_said_to_be_left_out() {
     if !engine() {
         return;

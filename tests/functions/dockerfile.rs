@@ -222,3 +222,23 @@ async fn what_a_command_is_lent_stays_in_no_layer() {
         "directory\nregular empty file\ndirectory"
     );
 }
+
+const LENT_BY_OTHERS: Image = image!(from_dockerfile("functions/dockerfiles/lent.Dockerfile"));
+
+#[app::function(image = LENT_BY_OTHERS)]
+fn in_lent_by_others(line: &str) -> String {
+    sh(line)
+}
+
+#[app::test]
+async fn a_command_is_lent_files_of_a_stage_and_of_an_image_and_they_stay_in_no_layer() {
+    let run = async |line: &str| in_lent_by_others::remote(line).await.unwrap();
+    assert_eq!(run("cat /seen").await, "made\n750\n/out/deep/made");
+    // What is written into them is nobody else's.
+    assert_eq!(run("cat /written").await, "made\nchanged\nmade");
+    assert_eq!(run("cat /tmp/mine").await, "[package]");
+    assert_eq!(
+        run("ls -d /out /lent /one /tmp/whole /tmp/lent 2>/dev/null").await,
+        ""
+    );
+}

@@ -1,5 +1,6 @@
 //! Annotated functions, called in real containers: what comes back, and what is told when nothing does.
 
+mod arrays;
 mod background;
 mod building;
 mod classes;

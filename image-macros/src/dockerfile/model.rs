@@ -81,7 +81,7 @@ pub(crate) struct Mount {
     pub(crate) kind: MountKind,
     /// Nothing of a secret that is a variable only.
     pub(crate) target: Word,
-    /// What a cache or a secret is known by; of a bind, the path in the context directory.
+    /// What a cache or a secret is known by; of a bind, the path there.
     pub(crate) name: Word,
     /// The variable of a secret.
     pub(crate) env: String,
@@ -89,9 +89,9 @@ pub(crate) struct Mount {
     pub(crate) is_set: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum MountKind {
-    Bind,
+    Bind(Source),
     Cache,
     Secret,
     Tmpfs,

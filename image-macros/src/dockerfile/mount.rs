@@ -1,7 +1,7 @@
 //! `RUN --mount=type=cache,target=/root/.cache,…`: what a command sees while it runs, and no layer holds.
 
 use super::instruction::Above;
-use super::model::{Mount, MountKind};
+use super::model::{Mount, MountKind, Source};
 use super::words::{self, Word, word};
 use crate::diag::{Fault, did_you_mean};
 
@@ -137,21 +137,23 @@ impl<'a> Options<'a> {
     }
 
     fn bind(&self, above: &dyn Above) -> Result<Mount> {
-        if self.value(&["from"])?.is_some() {
-            return Err(
-                Fault::new("a mount of type `bind` comes from the context directory only")
-                    .help("`COPY --from=…` brings files of a stage or an image"),
-            );
-        }
-        self.only(&[TARGET, SOURCE, READ_WRITE, READ_ONLY])?;
-        let source = self.word(SOURCE)?.unwrap_or_else(|| words::literal("."));
-        if let Some(path) = words::text_of(&source) {
+        self.only(&[TARGET, SOURCE, &["from"], READ_WRITE, READ_ONLY])?;
+        let from = match self.value(&["from"])? {
+            Some(name) => above.source(name)?,
+            None => Source::Context,
+        };
+        let all = match from {
+            Source::Context => ".",
+            _ => "/",
+        };
+        let source = self.word(SOURCE)?.unwrap_or_else(|| words::literal(all));
+        if let (Source::Context, Some(path)) = (&from, words::text_of(&source)) {
             above.is_there(&path)?;
         }
         let writable = self.is_set(READ_WRITE)?;
         let read_only = self.is_set(READ_ONLY)?.map(|read_only| !read_only);
         Ok(Mount {
-            kind: MountKind::Bind,
+            kind: MountKind::Bind(from),
             target: self.target()?,
             name: source,
             env: String::new(),

@@ -373,7 +373,7 @@ impl Above for Reader<'_> {
         match self.stage(name).or(number) {
             Some(stage) if stage < above => Ok(Source::Stage(stage)),
             Some(stage) if self.stages.get(stage).is_some() => {
-                Err(Fault::new("a stage cannot copy from itself"))
+                Err(Fault::new("a stage cannot take files from itself"))
             }
             Some(_) => Err(Fault::new(format!("there is no stage {name} above"))
                 .help(format!("stages are counted from 0; {above} stand above"))),

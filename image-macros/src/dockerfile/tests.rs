@@ -318,7 +318,7 @@ fn everything_wrong_is_said_with_its_line() {
         ),
         (
             "FROM scratch AS a\nCOPY --from=a a /",
-            "a stage cannot copy from itself",
+            "a stage cannot take files from itself",
         ),
         (
             "FROM scratch\nCOPY --from=$x a /",
@@ -377,8 +377,8 @@ fn everything_wrong_is_said_with_its_line() {
             "`sharing` is `shared`, `locked` or `private`",
         ),
         (
-            "FROM scratch\nRUN --mount=from=a,target=/x y",
-            "comes from the context directory only",
+            "FROM scratch AS a\nRUN --mount=from=a,target=/x y",
+            "a stage cannot take files from itself",
         ),
         (
             "FROM scratch\nRUN --mount=source=Cargo.tom,target=/x y",
@@ -458,8 +458,16 @@ fn mounts_of_run_are_read_with_what_is_not_written() {
     assert_eq!(
         mounts("--mount=target=/src --mount=type=bind,src=src,target=/s,rw"),
         [
-            mount(MountKind::Bind, "/src", ".", "", false),
-            mount(MountKind::Bind, "/s", "src", "", true),
+            mount(MountKind::Bind(Source::Context), "/src", ".", "", false),
+            mount(MountKind::Bind(Source::Context), "/s", "src", "", true),
+        ]
+    );
+    let image = || MountKind::Bind(Source::Image("alpine:3".to_owned()));
+    assert_eq!(
+        mounts("--mount=from=alpine:3,target=/x,rw --mount=from=alpine:3,src=bin,target=/y"),
+        [
+            mount(image(), "/x", "/", "", true),
+            mount(image(), "/y", "bin", "", false),
         ]
     );
     assert_eq!(

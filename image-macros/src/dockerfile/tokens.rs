@@ -118,8 +118,8 @@ fn kind(kind: &Kind) -> TokenStream {
 fn mount(mount: &Mount) -> TokenStream {
     let p = private();
     let Mount { env, is_set, .. } = mount;
-    let kind = match mount.kind {
-        MountKind::Bind => quote!(Bind),
+    let kind = match &mount.kind {
+        MountKind::Bind(from) => variant(quote!(Bind), source(from)),
         MountKind::Cache => quote!(Cache),
         MountKind::Secret => quote!(Secret),
         MountKind::Tmpfs => quote!(Tmpfs),

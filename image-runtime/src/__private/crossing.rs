@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::protocol::value;
 use crate::spec::Failure;
+use crate::worker::python;
 
 /// The conversions of an argument, of a tuple of arguments, or of a result.
 pub struct Crossing<T>(PhantomData<fn() -> T>);
@@ -33,9 +34,13 @@ impl<T: Serialize + DeserializeOwned> Crossing<T> {
         serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
     }
 
-    /// Encodes a result that comes as the text of JSON.
-    pub fn encode_json(json: &[u8]) -> Result<Vec<u8>, Failure> {
-        let result = serde_json::from_slice(json).map_err(|error| Failure::Encoding {
+    /// Encodes a result that comes as the text of JSON, or as that and buffers beside it.
+    pub fn encode_json(json: &[u8], buffers: Option<&[Vec<u8>]>) -> Result<Vec<u8>, Failure> {
+        let result = match buffers {
+            Some(buffers) => python::decode(json, buffers),
+            None => serde_json::from_slice(json).map_err(|error| error.to_string()),
+        };
+        let result = result.map_err(|error| Failure::Encoding {
             reason: format!("the result is no `{}`: {error}", std::any::type_name::<T>()),
         })?;
         Self::encode(&result)
@@ -65,7 +70,7 @@ pub trait CannotCross<T>: Sized {
     }
 
     /// See [`Crossing::encode_json`].
-    fn encode_json(_: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn encode_json(_: &[u8], _: Option<&[Vec<u8>]>) -> Result<Vec<u8>, Failure> {
         unreachable!("the type has been refused")
     }
 

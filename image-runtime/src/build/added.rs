@@ -1,16 +1,16 @@
 //! Local files that containers see and images do not hold: `copy = false`.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::laid_out::LaidOut;
 use super::{BuildError, Builder};
 use crate::context::{ContextError, Tree};
-use crate::engine::{Entry, EntryKind, FileSink, Mount};
+use crate::engine::Mount;
 use crate::plan::{Chain, ChainStep, Part};
 use crate::spec::Step;
 use crate::store::{RunDir, StoreError};
@@ -75,7 +75,7 @@ impl Builder {
         let (store, from, to) = (Arc::clone(&self.store), key.0.clone(), files_in.clone());
         let copy = move || {
             let tree = Tree::directory(&store, &from, ignore)?;
-            let mut copy = Copy(to.clone());
+            let mut copy = LaidOut::new(&to);
             let copied = std::fs::create_dir(&to).and_then(|()| tree.source("/").walk(&mut copy));
             Ok::<_, ContextError>(copied)
         };
@@ -106,30 +106,5 @@ fn files(step: &ChainStep, source: ContextError) -> BuildError {
             Part::Instruction(..) | Part::Python(_) | Part::Conda(_) => "COPY",
         },
         source: Box::new(source),
-    }
-}
-
-/// Writes a tree of local files into a directory.
-pub(super) struct Copy(pub(super) PathBuf);
-
-impl FileSink for Copy {
-    fn add(&mut self, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
-        let path = self.0.join(&entry.path);
-        let mode = std::fs::Permissions::from_mode(entry.mode);
-        match &entry.kind {
-            EntryKind::Directory => {
-                std::fs::create_dir_all(&path)?;
-                std::fs::set_permissions(&path, mode)
-            }
-            EntryKind::File { .. } => {
-                let mut file = std::fs::File::create_new(&path)?;
-                io::copy(content, &mut file)?;
-                file.set_permissions(mode)
-            }
-            EntryKind::Symlink { target } => symlink(target, &path),
-            _ => Err(io::Error::other(
-                "local files are files, directories and links",
-            )),
-        }
     }
 }

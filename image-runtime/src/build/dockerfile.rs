@@ -15,30 +15,27 @@ use super::{BuildError, Builder, Prepared};
 use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
 use crate::engine::{EngineError, FileSource, Mount};
-use crate::plan::{Action, Chain, CopySpec, Part, PlannedLayer};
+use crate::plan::{Action, Chain, CopySpec, MountSpec, Part, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::Mask;
-use crate::spec::dockerfile::Source;
+use crate::spec::dockerfile::{MountKind, Source};
 use crate::store::StoreError;
 use crate::worker::{DEEP, FLAT, PACK};
 
 /// Where build containers see the directory that packed files go to.
 const PACKED: &str = "/dev/image-runtime/packed";
 
-/// The files that a `COPY` takes in.
+/// The files that an instruction takes in.
 #[derive(Debug)]
 pub(super) struct Files {
-    what: What,
+    /// Those of this machine.
+    taken: Vec<Taken>,
+    /// Those of addresses.
+    fetched: Vec<Fetched>,
+    /// The images that the others are of: of a `RUN`, one for each mount that names one.
+    images: Vec<Prepared>,
     /// What identifies them.
     pub(super) digest: Digest,
-}
-
-#[derive(Debug)]
-enum What {
-    /// Of this machine, and of addresses.
-    Local(Vec<Taken>, Vec<Fetched>),
-    /// Of another image.
-    Image(Box<Prepared>),
 }
 
 impl Files {
@@ -49,16 +46,16 @@ impl Files {
         encoder.list(sources.iter().map(String::as_str));
         Self {
             digest: encoder.finish(),
-            what: What::Image(Box::new(image)),
+            taken: Vec::new(),
+            fetched: Vec::new(),
+            images: vec![image],
         }
     }
 
-    /// Those of this machine.
+    /// Those of this machine, where there are no others.
     pub(super) fn local(&self) -> Option<Vec<&Tree>> {
-        match &self.what {
-            What::Local(taken, _) => Some(taken.iter().map(|taken| &taken.tree).collect()),
-            What::Image(_) => None,
-        }
+        let taken = self.taken.iter().map(|taken| &taken.tree);
+        self.images.is_empty().then(|| taken.collect())
     }
 }
 
@@ -78,62 +75,96 @@ impl Builder {
         index: usize,
         copy: &CopySpec,
     ) -> Result<Files, BuildError> {
+        match self.other(image, chain, index, copy.from).await? {
+            Some(other) => Ok(Files::of_image(other, &copy.sources)),
+            None => self.read_context(image, chain, index, copy).await,
+        }
+    }
+
+    /// The stage or the image that an instruction names; nothing, where its files are of the context directory.
+    async fn other(
+        &self,
+        image: &str,
+        chain: &Chain,
+        index: usize,
+        from: Source,
+    ) -> Result<Option<Prepared>, BuildError> {
         let step = chain.steps[index];
         let Part::Instruction(_, origin) = step.part else {
-            unreachable!("only instructions copy like this")
+            unreachable!("only instructions name stages and images")
         };
-        let source = match copy.from {
-            Source::Context | Source::Nothing => {
-                return self.read_context(chain, index, copy).await;
-            }
+        Ok(match from {
+            Source::Context | Source::Nothing => None,
             Source::Stage(stage) => {
                 let stages = Chain::of_stage(origin, stage, step.place);
-                let mut source = self.prepare_chain(image.to_owned(), &stages).await?;
-                source.locked_as = format!("{image}, stage {stage}");
-                if source.has_steps() {
-                    self.pin(&mut source).await?;
+                let mut other = self.prepare_chain(image.to_owned(), &stages).await?;
+                other.locked_as = format!("{image}, stage {stage}");
+                if other.has_steps() {
+                    self.pin(&mut other).await?;
                 }
-                source
+                Some(other)
             }
             Source::Image(reference) => {
                 let other = Chain::of_registry(reference);
-                self.prepare_chain(image.to_owned(), &other).await?
+                Some(self.prepare_chain(image.to_owned(), &other).await?)
             }
-        };
-        Ok(Files::of_image(source, &copy.sources))
+        })
     }
 
-    /// Reads the files that a `RUN` sees: each path names one file or one directory.
+    /// Finds out which files a `RUN` sees, without building anything: each path names one file or one directory.
     pub(super) async fn bound_files(
         &self,
+        image: &str,
         chain: &Chain,
         index: usize,
-        paths: Vec<String>,
+        mounts: &[MountSpec],
     ) -> Result<Files, BuildError> {
-        let sources = paths.iter().map(|path| literally(path)).collect();
-        let taken = self.take(chain, index, "RUN --mount", sources).await?;
+        let (mut paths, mut images) = (Vec::new(), Vec::new());
+        let mut lent = Encoder::new("image-runtime lent files 1");
+        for mount in mounts {
+            let MountKind::Bind(from) = mount.kind else {
+                continue;
+            };
+            match self.other(image, chain, index, from).await? {
+                Some(other) => {
+                    lent.digest(&other.plan.top()).text(&mount.name);
+                    images.push(other);
+                }
+                None => paths.push(literally(&mount.name)),
+            }
+        }
+        let taken = self.take(chain, index, "RUN --mount", paths).await?;
+        let local = copied::digest(&taken);
         Ok(Files {
-            digest: copied::digest(&taken),
-            what: What::Local(taken, Vec::new()),
+            digest: match images.is_empty() {
+                true => local,
+                false => lent.digest(&local).finish(),
+            },
+            taken,
+            fetched: Vec::new(),
+            images,
         })
     }
 
     /// Reads the files that an instruction takes from its context directory, and what it takes from elsewhere.
     async fn read_context(
         &self,
+        image: &str,
         chain: &Chain,
         index: usize,
         copy: &CopySpec,
     ) -> Result<Files, BuildError> {
         let mut fetched = Vec::new();
         for url in &copy.addresses {
-            fetched.push(self.fetched(url, copy.checksum).await?);
+            fetched.push(self.fetched(image, url, copy.checksum).await?);
         }
         let verb = if copy.add { "ADD" } else { "COPY" };
         let taken = self.take(chain, index, verb, copy.sources.clone()).await?;
         Ok(Files {
             digest: fetch::digest(copied::digest(&taken), &fetched),
-            what: What::Local(taken, fetched),
+            taken,
+            fetched,
+            images: Vec::new(),
         })
     }
 
@@ -167,7 +198,7 @@ impl Builder {
         })
     }
 
-    /// The images that missing layers of an image are made with: those that they copy from, and the tool image.
+    /// The images that missing layers of an image are made with: those whose files they take, and the tool image.
     pub(super) async fn sources<'a>(
         &'a self,
         image: &'a Prepared,
@@ -176,7 +207,9 @@ impl Builder {
         let mut sources = Vec::new();
         for index in missing {
             match &image.plan.layers[*index].action {
-                Action::Copy { step, .. } => sources.extend(image.source(*step)),
+                Action::Copy { step, .. } | Action::Run { step, .. } => {
+                    sources.extend(image.others(*step));
+                }
                 Action::Conda { .. } => sources.push(self.conda_tool(&image.name).await?),
                 _ => {}
             }
@@ -212,13 +245,15 @@ impl Builder {
     ) -> Result<(), BuildError> {
         let mut parts: Vec<Box<dyn FileSource>> = Vec::new();
         let mut unpacked: Vec<Box<dyn FileSource>> = Vec::new();
-        let mut place = Place {
-            owner: None,
-            target: copy.target.clone(),
-        };
-        match image.copied.get(&step).map(|files| &files.what) {
-            None => {}
-            Some(What::Local(taken, fetched)) => {
+        let place;
+        let Files {
+            taken,
+            fetched,
+            images,
+            ..
+        } = &image.copied[&step];
+        match &images[..] {
+            [] => {
                 let archives = match copy.add {
                     true => archives(taken, &copy.target).map_err(EngineError::Files)?,
                     false => taken.iter().map(|_| None).collect(),
@@ -239,9 +274,8 @@ impl Builder {
                     parts.push(Box::new(self.fetch(one, layer, &place.target).await?));
                 }
             }
-            Some(What::Image(source)) => {
-                let from = source.plan.top();
-                let packed = self.pack(image, layer, from, DEEP, &copy.sources).await?;
+            [other, ..] => {
+                let packed = self.pack_of(image, layer, other, &copy.sources).await?;
                 let is_file = packed.has_files().map_err(EngineError::Files)?;
                 place = self.place(image, layer, parent, copy, is_file).await?;
                 parts.push(Box::new(packed.placed_at(&place.target)));
@@ -355,6 +389,18 @@ impl Builder {
         Ok(packed.look().map_err(EngineError::Files)?)
     }
 
+    /// Packs files of another image, with all that directories hold.
+    pub(super) async fn pack_of(
+        &self,
+        image: &Prepared,
+        layer: &PlannedLayer,
+        other: &Prepared,
+        wanted: &[String],
+    ) -> Result<Packed, BuildError> {
+        let of = other.plan.top();
+        self.pack(image, layer, of, DEEP, wanted).await
+    }
+
     /// Packs files of a layer.
     async fn pack(
         &self,
@@ -397,13 +443,10 @@ impl Builder {
 }
 
 impl Prepared {
-    /// The local files that a step copies.
+    /// The local files that a step takes.
     pub(super) fn taken(&self, step: usize) -> impl Iterator<Item = &Tree> {
-        let taken = match self.copied.get(&step).map(|files| &files.what) {
-            Some(What::Local(taken, _)) => &taken[..],
-            _ => &[],
-        };
-        taken.iter().map(|taken| &taken.tree)
+        let files = self.copied.get(&step).into_iter();
+        files.flat_map(|files| files.taken.iter().map(|taken| &taken.tree))
     }
 
     /// Whether it is more than its base.
@@ -411,25 +454,19 @@ impl Prepared {
         self.plan.layers.len() > 1
     }
 
-    /// The image that a step copies from, if it does.
-    pub(super) fn source(&self, step: usize) -> Option<&Self> {
-        match &self.copied.get(&step)?.what {
-            What::Image(source) => Some(source),
-            What::Local(..) => None,
-        }
+    /// The images whose files a step takes.
+    pub(super) fn others(&self, step: usize) -> &[Self] {
+        self.copied.get(&step).map_or(&[], |files| &files.images)
     }
 
-    /// The images that its steps copy from.
+    /// The images whose files its steps take.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Self> {
-        self.copied.keys().filter_map(|step| self.source(*step))
+        self.copied.values().flat_map(|files| &files.images)
     }
 
     /// What a step takes from addresses.
     pub(super) fn fetched(&self, step: usize) -> &[Fetched] {
-        match self.copied.get(&step).map(|files| &files.what) {
-            Some(What::Local(_, fetched)) => fetched,
-            _ => &[],
-        }
+        self.copied.get(&step).map_or(&[], |files| &files.fetched)
     }
 }
 

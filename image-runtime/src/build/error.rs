@@ -8,6 +8,7 @@ use crate::base::download::DownloadError;
 use crate::base::python::standalone::StandaloneError;
 use crate::base::uv::UvError;
 use crate::context::ContextError;
+use crate::digest::Digest;
 use crate::engine::EngineError;
 use crate::plan::LockError;
 use crate::plan::WordError;
@@ -56,6 +57,18 @@ pub enum BuildError {
         url: String,
         /// Why not.
         source: DownloadError,
+    },
+    /// What an `ADD` names is not what is locked.
+    #[error(
+        "`ADD {url}` brings another file than `image.lock` says: SHA-256 {got} instead of {expected}\n  help: `lock --update` takes in what it holds today"
+    )]
+    OtherFile {
+        /// The address.
+        url: String,
+        /// The SHA-256 of what it holds.
+        got: Digest,
+        /// What is locked.
+        expected: Digest,
     },
     /// What an `ADD` names has no name of its own.
     #[error("`ADD {url}` names no file\n  help: an address ends with the name of a file")]

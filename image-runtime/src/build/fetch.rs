@@ -1,13 +1,14 @@
 //! What `ADD` brings from addresses. What they hold is part of the image's identity, so it is known before anything is built: by the
-//! checksum that is written, else by what was there when it was fetched, which is asked again after a day.
+//! checksum that is written, else by what is locked, else by what was there when it was fetched, which is asked again after a day.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::base::{FRESH, record};
 use super::placed::{directories, entry, inside, parent};
-use super::{BuildError, Builder};
+use super::{BuildError, Builder, Prepared};
 use crate::base::download::{DownloadError, Downloads};
 use crate::context::Content;
 use crate::digest::{Digest, Encoder};
@@ -22,6 +23,15 @@ pub(super) struct Fetched {
     /// What it is called where it goes into a directory.
     name: String,
     pub(super) digest: Digest,
+    known: Known,
+}
+
+/// How it is known what an address holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Written,
+    Locked,
+    Seen,
 }
 
 impl Fetched {
@@ -60,24 +70,27 @@ impl Builder {
     /// Finds out what an address holds.
     pub(super) async fn fetched(
         &self,
+        image: &str,
         url: &str,
         checksum: Option<Digest>,
     ) -> Result<Fetched, BuildError> {
         let name = name_of(url).ok_or_else(|| BuildError::NoName {
             url: url.to_owned(),
         })?;
-        let digest = match checksum {
-            Some(digest) => digest,
-            None => {
-                let look = Box::pin(self.look_at(url));
-                let looked = self.addresses.get(url.to_owned(), look).await;
-                looked.map_err(BuildError::Shared)?
-            }
+        let (digest, known) = if let Some(digest) = checksum {
+            (digest, Known::Written)
+        } else if let Some(digest) = self.locked_address(url, image).await? {
+            (digest, Known::Locked)
+        } else {
+            let look = Box::pin(self.look_at(url));
+            let looked = self.addresses.get(url.to_owned(), look).await;
+            (looked.map_err(BuildError::Shared)?, Known::Seen)
         };
         Ok(Fetched {
             url: url.to_owned(),
             name: name.to_owned(),
             digest,
+            known,
         })
     }
 
@@ -134,18 +147,42 @@ impl Builder {
         layer: &PlannedLayer,
         target: &str,
     ) -> Result<impl FileSource + use<>, BuildError> {
-        let Fetched { url, digest, .. } = fetched;
+        let url = &fetched.url;
+        let digest = fetched.digest;
         let progress = |done| self.progress(layer, "downloading", done, 0);
-        let done = self.download(url, Some(*digest), &progress).await;
-        done.map_err(|source| BuildError::Fetch {
-            url: url.clone(),
-            source,
+        let done = self.download(url, Some(digest), &progress).await;
+        done.map_err(|source| match source {
+            DownloadError::WrongChecksum { got, expected, .. }
+                if fetched.known == Known::Locked =>
+            {
+                BuildError::OtherFile {
+                    url: url.clone(),
+                    got,
+                    expected,
+                }
+            }
+            source => BuildError::Fetch {
+                url: url.clone(),
+                source,
+            },
         })?;
         Ok(FetchedSource {
             file: self.store.downloads().join(&digest.to_string()),
-            digest: *digest,
+            digest,
             path: inside(&fetched.path_at(target)),
         })
+    }
+}
+
+impl Prepared {
+    /// What addresses hold that an image takes in, and those whose files it takes: of all that have no checksum.
+    pub(super) fn collect_addresses(&self, addresses: &mut BTreeMap<String, Digest>) {
+        let fetched = self.copied.keys().flat_map(|step| self.fetched(*step));
+        let unwritten = fetched.filter(|one| one.known != Known::Written);
+        addresses.extend(unwritten.map(|one| (one.url.clone(), one.digest)));
+        for source in self.sources() {
+            source.collect_addresses(addresses);
+        }
     }
 }
 
@@ -199,6 +236,7 @@ mod tests {
             url: "https://h/x".into(),
             name: name.into(),
             digest: Digest::of(text.as_bytes()),
+            known: Known::Seen,
         };
         let local = Digest::of(b"local");
         let of = |one| digest(local, &[one]);

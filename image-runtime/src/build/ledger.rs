@@ -95,11 +95,10 @@ impl Builder {
         while let Some((one, needed)) = left.pop() {
             let missing = self.missing(&one.plan).await?;
             for (index, layer) in one.plan.layers.iter().enumerate() {
-                if let Action::Copy { step, .. } = layer.action
-                    && let Some(source) = one.source(step)
-                    && source.stage().is_some()
-                {
-                    left.push((source, needed && missing.contains(&index)));
+                if let Action::Copy { step, .. } | Action::Run { step, .. } = layer.action {
+                    let stages = one.others(step).iter().filter(|one| one.stage().is_some());
+                    let needed = needed && missing.contains(&index);
+                    left.extend(stages.map(|stage| (stage, needed)));
                 }
             }
             match all

@@ -3,18 +3,17 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::added::Copy;
 use super::dockerfile::literally;
+use super::laid_out::LaidOut;
 use super::{BuildError, Builder, Prepared};
-use crate::context::Tree;
 use crate::digest::{Digest, LayerId};
-use crate::engine::{EngineError, MOUNT_ROOT, Mount};
+use crate::engine::{EngineError, FileSource, MOUNT_ROOT, Mount};
 use crate::plan::{Action, MountSpec, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::Values;
-use crate::spec::dockerfile::MountKind;
+use crate::spec::dockerfile::{MountKind, Source};
 use crate::store::{Lock, RunDir, StoreError};
 use crate::worker::{LINK, SECRET, UNLINK};
 
@@ -78,10 +77,15 @@ impl Builder {
         if mounts.is_empty() {
             return Ok(lent);
         }
+        // Root looks, whoever runs the command.
+        let looking = PlannedLayer {
+            action: Action::Workdir,
+            ..layer.clone()
+        };
         let there = self
-            .targets_that_are_there(image, layer, parent, mounts)
+            .targets_that_are_there(image, &looking, parent, mounts)
             .await?;
-        let mut trees = image.taken(*step);
+        let (mut trees, mut others) = (image.taken(*step), image.others(*step).iter());
         for (number, (mount, is_there)) in mounts.iter().zip(there).enumerate() {
             let refuse = |reason: String| BuildError::Mount {
                 step: layer.title.clone(),
@@ -134,20 +138,30 @@ impl Builder {
                     }
                 }
                 _ => {
-                    let tree = match mount.kind {
-                        MountKind::Bind => trees.next(),
-                        _ => None,
-                    };
                     if lent.folder.is_none() {
                         lent.folder = Some(self.store.run_dir()?);
                     }
                     let folder = lent.folder.as_ref().expect("it was made just now");
-                    let source = folder.path().join(format!("lent-{number}"));
-                    let source = self.lay_out(&source, tree)?;
+                    let directory = folder.path().join(format!("lent-{number}"));
+                    let source = match mount.kind {
+                        MountKind::Bind(Source::Context) => {
+                            let tree = trees.next().expect("its files were read");
+                            let is_file = !tree.root().is_dir();
+                            lay_out(&directory, tree.source("/"), is_file)?
+                        }
+                        MountKind::Bind(_) => {
+                            let other = others.next().expect("its image was found out");
+                            let wanted = [literally(&mount.name)];
+                            let packed = self.pack_of(image, &looking, other, &wanted).await?;
+                            let is_file = packed.has_files().map_err(EngineError::Files)?;
+                            lay_out(&directory, Box::new(packed.placed_at("/")), is_file)?
+                        }
+                        _ => make_directory(&directory, 0o1777)?,
+                    };
                     Mount::Local {
                         source,
                         target: place,
-                        read_only: mount.kind == MountKind::Bind && !mount.is_set,
+                        read_only: mount.is_bind() && !mount.is_set,
                     }
                 }
             };
@@ -156,34 +170,11 @@ impl Builder {
         Ok(lent)
     }
 
-    /// Makes a directory with what is lent in it; answers what is to be mounted.
-    fn lay_out(
-        &self,
-        directory: &Path,
-        tree: Option<&Tree>,
-    ) -> Result<std::path::PathBuf, BuildError> {
-        let failed = |error| StoreError::io("make", directory, error);
-        fs::create_dir(directory).map_err(failed)?;
-        let Some(tree) = tree else {
-            let everybody = fs::Permissions::from_mode(0o1777);
-            fs::set_permissions(directory, everybody).map_err(failed)?;
-            return Ok(directory.to_owned());
-        };
-        let mut copy = Copy(directory.to_owned());
-        tree.source("/")
-            .walk(&mut copy)
-            .map_err(EngineError::Files)?;
-        Ok(match tree.root().is_dir() {
-            true => directory.to_owned(),
-            false => directory.join(&tree.nodes()[0].path),
-        })
-    }
-
     /// Which targets of mounts exist in the layer below.
     async fn targets_that_are_there(
         &self,
         image: &Prepared,
-        layer: &PlannedLayer,
+        looking: &PlannedLayer,
         parent: LayerId,
         mounts: &[MountSpec],
     ) -> Result<Vec<bool>, BuildError> {
@@ -193,13 +184,34 @@ impl Builder {
             true => "/dev/image-runtime/nothing".to_owned(),
             false => literally(&mount.target),
         }));
-        // Root looks, whoever runs the command.
-        let looking = PlannedLayer {
-            action: Action::Workdir,
-            ..layer.clone()
-        };
-        let seen = self.look(image, &looking, parent, &wanted).await?;
+        let seen = self.look(image, looking, parent, &wanted).await?;
         let is_there = |index| seen.directories.contains(&index) || seen.files.contains(&index);
         Ok((2..wanted.len()).map(is_there).collect())
     }
+}
+
+/// Makes a directory with what is lent in it; answers what is to be mounted: the directory, or the only file in it.
+fn lay_out(
+    directory: &Path,
+    files: Box<dyn FileSource>,
+    is_file: bool,
+) -> Result<PathBuf, BuildError> {
+    let made = make_directory(directory, 0o755)?;
+    files
+        .walk(&mut LaidOut::new(directory))
+        .map_err(EngineError::Files)?;
+    if !is_file {
+        return Ok(made);
+    }
+    let failed = |error| StoreError::io("read", directory, error);
+    let mut entries = fs::read_dir(directory).map_err(failed)?;
+    let file = entries.next().expect("one file was laid out in it");
+    Ok(file.map_err(failed)?.path())
+}
+
+fn make_directory(directory: &Path, mode: u32) -> Result<PathBuf, BuildError> {
+    let made = fs::create_dir(directory)
+        .and_then(|()| fs::set_permissions(directory, fs::Permissions::from_mode(mode)));
+    made.map_err(|error| StoreError::io("make", directory, error))?;
+    Ok(directory.to_owned())
 }

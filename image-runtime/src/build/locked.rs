@@ -11,8 +11,9 @@ use super::make::MOST_LOST;
 use super::{BuildError, Builder, Prepared, pins};
 use crate::digest::{Digest, Encoder};
 use crate::plan::{
-    Action, BaseSource, Chain, Fact, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage,
-    LockedStep, Lockfile, PythonPackage, StandalonePython, Value, definition, installs, tools,
+    Action, BaseSource, Chain, Fact, Holdings, LOCK_FILE, LockError, LockedAddress, LockedBase,
+    LockedImage, LockedStep, Lockfile, PythonPackage, StandalonePython, Value, definition,
+    installs, tools,
 };
 use crate::spec::Image;
 
@@ -82,6 +83,23 @@ impl Builder {
                 .map_err(|reason| self.misfit(image, format!("base `{key}` {reason}"))),
             None if self.exact() => Err(self.misfit(image, format!("base `{key}` is not in it"))),
             None => Ok(None),
+        }
+    }
+
+    /// What the lock says that an address holds.
+    pub(super) async fn locked_address(
+        &self,
+        url: &str,
+        image: &str,
+    ) -> Result<Option<Digest>, BuildError> {
+        let Some(lock) = self.lockfile().await? else {
+            return Ok(None);
+        };
+        match lock.address(url) {
+            None if self.exact() => {
+                Err(self.misfit(image, format!("address `{url}` is not in it")))
+            }
+            known => Ok(known),
         }
     }
 
@@ -230,7 +248,9 @@ impl Builder {
 
     async fn lock_prepared(&self, images: &[Prepared]) -> Result<String, BuildError> {
         let (mut bases, mut locked) = (BTreeMap::new(), BTreeMap::new());
+        let mut addresses = BTreeMap::new();
         for prepared in images {
+            prepared.collect_addresses(&mut addresses);
             self.collect_bases(prepared, &mut bases)?;
             if prepared.has_conda() {
                 // Where a layer is missing, what is locked has to be enough to make it.
@@ -241,7 +261,9 @@ impl Builder {
         }
         let bases = bases.into_iter();
         let bases = bases.map(|(of, is)| LockedBase { of, is }).collect();
-        let lock = Lockfile::new(bases, locked.into_values().collect());
+        let addresses = addresses.into_iter();
+        let addresses = addresses.map(|(of, sha256)| LockedAddress { of, sha256 });
+        let lock = Lockfile::new(bases, addresses.collect(), locked.into_values().collect());
         // One that cannot be read holds nothing of other programs either.
         let other = std::fs::read_to_string(self.lock_path()).ok();
         let other = other.and_then(|text| Lockfile::parse(&text).ok());

@@ -11,6 +11,7 @@ mod dockerfile;
 mod error;
 mod fetch;
 mod help;
+mod laid_out;
 mod ledger;
 mod lent;
 mod locked;

@@ -8,8 +8,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use super::contents::changes_packages;
 use super::{BuildError, BuildOptions, Builder, Looked, Prepared, base};
 use crate::context::Tree;
-use crate::plan::{Chain, Expanded, Part, Plan, expand, lower};
-use crate::spec::dockerfile::MountKind;
+use crate::plan::{Chain, Expanded, MountSpec, Part, Plan, expand, lower};
 use crate::spec::{Image, Step};
 
 impl Builder {
@@ -75,12 +74,9 @@ impl Builder {
                 Some(Expanded::Copy(copy)) => {
                     copied.insert(index, self.find_files(&name, chain, index, copy).await?);
                 }
-                Some(Expanded::Run { mounts, .. }) => {
-                    let bound = mounts.iter().filter(|mount| mount.kind == MountKind::Bind);
-                    let bound: Vec<_> = bound.map(|mount| mount.name.clone()).collect();
-                    if !bound.is_empty() {
-                        copied.insert(index, self.bound_files(chain, index, bound).await?);
-                    }
+                Some(Expanded::Run { mounts, .. }) if mounts.iter().any(MountSpec::is_bind) => {
+                    let files = self.bound_files(&name, chain, index, mounts).await?;
+                    copied.insert(index, files);
                 }
                 _ => {}
             }

@@ -4,6 +4,7 @@
 //! secrets it has none.
 
 mod config;
+mod lent;
 mod local;
 mod words;
 
@@ -11,14 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use self::config::owner;
 use self::local::common;
 use self::words::{expanding, json, literal, quoted, word, words};
 use super::{BuildError, Builder, Prepared};
 use crate::context::NodeKind;
-use crate::plan::{Action, BaseSource, Config, CopySpec, MountSpec, Pip, PlannedLayer};
+use crate::plan::{Action, BaseSource, Config, CopySpec, Pip, PlannedLayer};
 use crate::spec::Image;
-use crate::spec::dockerfile::MountKind;
-use crate::spec::secret::Source;
 
 impl Builder {
     /// The Dockerfile of an image. Nothing is built, but what its base is has to be known.
@@ -77,14 +77,12 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes an image as a stage, after those that it copies from.
+    /// Writes an image as a stage, after those whose files it takes.
     fn stage(&mut self, image: &Prepared) {
         let mut below = Vec::new();
         for layer in &image.plan.layers {
-            if let Action::Copy { step, .. } = layer.action
-                && let Some(source) = image.source(step)
-            {
-                below.push(source);
+            if let Action::Copy { step, .. } | Action::Run { step, .. } = layer.action {
+                below.extend(image.others(step));
             }
         }
         for source in below {
@@ -266,7 +264,7 @@ impl Writer {
                 ..
             } => {
                 self.user(now, &layer.config.user);
-                let flags = self.mounts(image, *step, mounts);
+                let flags = self.lent(image, *step, mounts);
                 let shell = shell(now);
                 match (script, &argv[..]) {
                     (Some(script), _) => {
@@ -281,38 +279,11 @@ impl Writer {
             }
             Action::CopyFiles { step, target } => {
                 if let Some(tree) = image.trees.get(step) {
-                    self.copy_tree("COPY", tree, target, now);
+                    self.copy_tree(("COPY", ""), tree, target, now);
                 }
             }
             Action::Copy { step, copy } => self.copy(image, *step, copy, now),
         }
-    }
-
-    /// The flags by which a command is lent the variables of its secrets. What no Dockerfile can name is said.
-    fn secrets(&mut self, layer: &PlannedLayer) -> String {
-        let takes = matches!(
-            layer.action,
-            Action::RunCommands(_) | Action::PipInstall { .. } | Action::UvSync { .. }
-        );
-        let mut flags = String::new();
-        let mut others = Vec::new();
-        for secret in layer.secrets.all {
-            match secret.source() {
-                Source::Env(name) if takes => {
-                    self.secrets.insert(name);
-                    let _ = write!(flags, "--mount=type=secret,id={name},env={name} ");
-                }
-                _ => others.push(format!("`{}`", secret.identity()[1])),
-            }
-        }
-        if !others.is_empty() {
-            let _ = writeln!(
-                self.text,
-                "# The next step needs the variables of {}. `--secret id=NAME,env=NAME` hands one to `--mount=type=secret,id=NAME,env=NAME`.",
-                others.join(", ")
-            );
-        }
-        flags
     }
 
     fn pip_install(&mut self, pip: &Pip, uv: &str, secrets: &str) {
@@ -377,27 +348,9 @@ impl Writer {
         let _ = writeln!(self.text, "{lent} {}", json(&argv));
     }
 
-    /// The flags of what a command is lent. Only BuildKit knows them.
-    fn mounts(&self, image: &Prepared, step: usize, mounts: &[MountSpec]) -> String {
-        let mut trees = image.taken(step);
-        let mut flags = String::new();
-        for mount in mounts {
-            let mut mount = mount.clone();
-            if mount.kind == MountKind::Bind
-                && let Some(tree) = trees.next()
-            {
-                let path = tree.root().strip_prefix(&self.context);
-                let path = path.unwrap_or(tree.root()).to_string_lossy();
-                mount.name = if path.is_empty() {
-                    ".".into()
-                } else {
-                    path.into_owned()
-                };
-            }
-            flags.push_str(&mount.flag());
-            flags.push(' ');
-        }
-        flags
+    /// The name of the stage that an image whose files are taken was written as.
+    fn stage_of(&self, other: &Prepared) -> &str {
+        &self.stages[&other.plan.top()]
     }
 
     fn run(&mut self, now: &Config, flags: &str, line: &str) {
@@ -421,14 +374,11 @@ impl Writer {
     }
 
     fn copy(&mut self, image: &Prepared, step: usize, copy: &CopySpec, now: &mut Config) {
-        let mut verb = if copy.add { "ADD" } else { "COPY" }.to_owned();
-        if !copy.owner.is_empty() {
-            let _ = write!(verb, " --chown={}", copy.owner);
-        }
+        let verb = if copy.add { "ADD" } else { "COPY" };
         let mode = copy.mode.map(|mode| format!("{mode:o}"));
         let mut changed = Vec::new();
         for tree in image.taken(step) {
-            self.copy_tree(&verb, tree, &copy.target, now);
+            self.copy_tree((verb, &copy.owner), tree, &copy.target, now);
             let target = copy.target.trim_end_matches('/');
             let paths = tree
                 .nodes()
@@ -441,6 +391,7 @@ impl Writer {
                 }
             }));
         }
+        let mut verb = owned(verb, &copy.owner);
         for fetched in image.fetched(step) {
             // The older builder knows no `--checksum`.
             let _ = writeln!(self.text, "# sha256:{}", fetched.digest);
@@ -448,12 +399,8 @@ impl Writer {
             let _ = writeln!(self.text, "{verb} {}", words(&to));
             changed.push(fetched.path_at(&copy.target));
         }
-        if let Some(source) = image.source(step) {
-            let from = self
-                .stages
-                .get(&source.plan.top())
-                .cloned()
-                .unwrap_or_default();
+        for other in image.others(step) {
+            let from = self.stage_of(other).to_owned();
             let mut paths = copy.sources.clone();
             paths.push(copy.target.clone());
             if let Some(mode) = &mode {
@@ -465,9 +412,13 @@ impl Writer {
             self.user(now, "");
             let name = if copy.target.ends_with('/') { name } else { "" };
             let path = format!("{}{name}", copy.target);
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            if !copy.owner.is_empty() {
+                self.directory(now, above, &copy.owner);
+            }
             self.command(&["sh", "-c", DOCUMENT, "sh", &path, text]);
             if !copy.owner.is_empty() {
-                self.command(&["chown", &copy.owner, &path]);
+                self.command(&["chown", &owner(&copy.owner), &path]);
             }
             changed.push(path);
         }
@@ -477,6 +428,14 @@ impl Writer {
             argv.extend(changed.iter().map(String::as_str));
             self.command(&argv);
         }
+    }
+}
+
+/// `COPY`, or `COPY --chown=…`.
+fn owned(verb: &str, owner: &str) -> String {
+    match owner {
+        "" => verb.to_owned(),
+        owner => format!("{verb} --chown={owner}"),
     }
 }
 

@@ -70,8 +70,13 @@ pub struct MountSpec {
 }
 
 impl MountSpec {
-    /// As it stands in a Dockerfile.
-    pub fn flag(&self) -> String {
+    /// Whether it lends files.
+    pub fn is_bind(&self) -> bool {
+        matches!(self.kind, MountKind::Bind(_))
+    }
+
+    /// As it stands in a Dockerfile, with the name that the stage has there whose files are lent.
+    pub fn flag(&self, stage: Option<&str>) -> String {
         let Self { target, name, .. } = self;
         let set = |text: &str| {
             if self.is_set {
@@ -81,9 +86,11 @@ impl MountSpec {
             }
         };
         match self.kind {
-            MountKind::Bind => {
+            MountKind::Bind(_) => {
+                let from = stage.map(|stage| format!(",from={stage}"));
                 format!(
-                    "--mount=type=bind,source={name},target={target}{}",
+                    "--mount=type=bind{},source={name},target={target}{}",
+                    from.unwrap_or_default(),
                     set(",rw")
                 )
             }

@@ -1,6 +1,7 @@
-//! What images hold, exactly: the text of `image.lock`, and which of it fits a plan.
+//! What images hold, exactly: the text of `image.lock`, and which of it fits a plan (`fit.rs`).
 
 mod check;
+mod fit;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -10,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Plan, StepRecord};
+use super::{Action, StepRecord};
 use crate::digest::Digest;
 
 /// The name of the file, beside the `Cargo.toml` of the program's package.
@@ -26,6 +27,9 @@ pub struct Lockfile {
     /// What bases are.
     #[serde(default, rename = "base")]
     pub bases: Vec<LockedBase>,
+    /// What addresses hold that `ADD` names without a checksum.
+    #[serde(default, rename = "address", skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<LockedAddress>,
     /// What images are made of, by name.
     #[serde(default, rename = "image")]
     pub images: Vec<LockedImage>,
@@ -39,6 +43,15 @@ pub struct LockedBase {
     /// What it is: an image of a registry by its digest, or all packages of a Debian suite.
     #[serde(flatten)]
     pub is: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What an address holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedAddress {
+    /// The address.
+    pub of: String,
+    /// The SHA-256 of its file.
+    pub sha256: Digest,
 }
 
 /// An image.
@@ -247,11 +260,16 @@ pub enum LockError {
 }
 
 impl Lockfile {
-    /// What bases and images are.
-    pub fn new(bases: Vec<LockedBase>, images: Vec<LockedImage>) -> Self {
+    /// What bases, addresses and images are.
+    pub fn new(
+        bases: Vec<LockedBase>,
+        addresses: Vec<LockedAddress>,
+        images: Vec<LockedImage>,
+    ) -> Self {
         Self {
             version: VERSION,
             bases,
+            addresses,
             images,
         }
     }
@@ -271,6 +289,12 @@ impl Lockfile {
         let bases: Vec<_> = bases.filter(|base| self.base(&base.of).is_none()).collect();
         self.bases.extend(bases);
         self.bases.sort_by(|one, two| one.of.cmp(&two.of));
+        let addresses = other.addresses.into_iter();
+        let addresses: Vec<_> = addresses
+            .filter(|address| self.address(&address.of).is_none())
+            .collect();
+        self.addresses.extend(addresses);
+        self.addresses.sort_by(|one, two| one.of.cmp(&two.of));
         self
     }
 
@@ -303,77 +327,10 @@ impl Lockfile {
         self.bases.iter().find(|base| base.of == of)
     }
 
-    /// What each layer of a plan on a base is to bring. Where `exact`, all of it is known, and nothing else.
-    ///
-    /// # Errors
-    /// [`LockError::Misfit`], where `exact`.
-    pub fn fit(
-        &self,
-        (program, image): (&str, &str),
-        base: Option<&str>,
-        plan: &Plan,
-        exact: bool,
-    ) -> Result<Vec<Option<Holdings>>, LockError> {
-        let is_it = |known: &&LockedImage| {
-            known.name == image && known.program.as_deref().is_none_or(|of| of == program)
-        };
-        let mut known = self.images.iter().find(is_it);
-        let mut faults = Vec::new();
-        match known {
-            None => faults.push("it is not in it".to_owned()),
-            Some(locked) if locked.base.as_deref() != base => {
-                let told = |base: Option<&str>| match base {
-                    Some(base) => format!("base `{base}`"),
-                    None => "no base".to_owned(),
-                };
-                let (was, is) = (told(locked.base.as_deref()), told(base));
-                faults.push(format!("it stands on {is}, and is locked on {was}"));
-                // What its steps bring depends on that.
-                known = None;
-            }
-            Some(_) => {}
-        }
-        let locked = known.map_or(&[][..], |known| &known.steps);
-        let mut rest = 0;
-        let records = plan.steps.iter().filter(|step| step.layer);
-        let mut all = Vec::new();
-        for (layer, record) in plan.layers.iter().zip(records) {
-            if matches!(layer.action, Action::Base(_)) {
-                all.push(None);
-                continue;
-            }
-            let definition = definition(record);
-            let later = locked.iter().enumerate().skip(rest);
-            let found = later
-                .into_iter()
-                .find(|(_, step)| step.definition == definition);
-            all.push(match found {
-                Some((index, step)) => {
-                    let skipped = locked[rest..index].iter();
-                    faults.extend(skipped.map(|step| gone(&step.step)));
-                    rest = index + 1;
-                    Some(step.holds.clone())
-                }
-                None if installs(&layer.action) && known.is_some() => {
-                    faults.push(format!(
-                        "step `{}` is new or says something else",
-                        layer.title
-                    ));
-                    None
-                }
-                None => exact.then(Holdings::default),
-            });
-        }
-        faults.extend(locked[rest..].iter().map(|step| gone(&step.step)));
-        // Those of steps that do not fit are others anyway.
-        if let Some(known) = known.filter(|_| faults.is_empty()) {
-            faults = other_tools(&known.tools, plan);
-        }
-        if exact && !faults.is_empty() {
-            let image = image.to_owned();
-            return Err(LockError::Misfit { image, faults });
-        }
-        Ok(all)
+    /// What an address holds.
+    pub fn address(&self, of: &str) -> Option<Digest> {
+        let known = self.addresses.iter().find(|address| address.of == of);
+        known.map(|address| address.sha256)
     }
 }
 
@@ -387,26 +344,6 @@ pub fn tools(action: &Action) -> Vec<(&'static str, &str)> {
         Action::Conda { tool, .. } => vec![("py-rattler", tool)],
         _ => Vec::new(),
     }
-}
-
-/// Tools of a plan that are none of those that are locked.
-fn other_tools(locked: &BTreeMap<String, String>, plan: &Plan) -> Vec<String> {
-    let all = plan.layers.iter().flat_map(|layer| tools(&layer.action));
-    let all: BTreeMap<&str, &str> = all.collect();
-    let faults = all.iter().filter_map(|(tool, version)| {
-        let was = locked.get(*tool);
-        let was = was.map_or("nothing", String::as_str);
-        (was != *version).then(|| format!("tool `{tool}` is {version}, and {was} is locked"))
-    });
-    let gone = locked
-        .keys()
-        .filter(|tool| !all.contains_key(tool.as_str()));
-    let gone = gone.map(|tool| format!("tool `{tool}`, which it locks, installs nothing"));
-    faults.chain(gone).collect()
-}
-
-fn gone(step: &str) -> String {
-    format!("step `{step}`, which it locks, is not there any more")
 }
 
 /// Whether a step is there to install packages: such a one is always locked.

@@ -24,8 +24,8 @@ pub use explain::{Change, Explained, Forced, Known, Listing, Reason, explain};
 pub use fields::{Fact, StepRecord, Value};
 pub use function::FunctionRun;
 pub use lock::{
-    Contents, Holdings, LOCK_FILE, LockError, LockedBase, LockedImage, LockedStep, Lockfile,
-    PythonPackage, definition, installs, tools,
+    Contents, Holdings, LOCK_FILE, LockError, LockedAddress, LockedBase, LockedImage, LockedStep,
+    Lockfile, PythonPackage, definition, installs, tools,
 };
 pub use lower::{DEFAULT_CONDA, DEFAULT_UV, base_layer, lower};
 pub use pip::{Pip, Sync, normalized};

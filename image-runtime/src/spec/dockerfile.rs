@@ -153,7 +153,7 @@ pub struct Mount {
     pub kind: MountKind,
     /// Where it is; empty for a secret that is a variable only.
     pub target: Word,
-    /// What a cache or a secret is known by; of a bind, the path in the context directory.
+    /// What a cache or a secret is known by; of a bind, the path there.
     pub name: Word,
     /// The variable of a secret, or nothing.
     pub env: &'static str,
@@ -164,8 +164,8 @@ pub struct Mount {
 /// What a [`Mount`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MountKind {
-    /// Files of the context directory.
-    Bind,
+    /// Files of the context directory, of an earlier stage or of another image.
+    Bind(Source),
     /// A directory that is kept between builds.
     Cache,
     /// The value of a secret.

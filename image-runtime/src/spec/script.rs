@@ -13,6 +13,6 @@ pub struct PythonSpec {
     pub function: &'static str,
     /// Whether its result is many values.
     pub is_stream: bool,
-    /// Encodes a result that came as JSON.
-    pub encode_result: fn(&[u8]) -> Result<Vec<u8>, Failure>,
+    /// Encodes a result that came as JSON; where keys of that stand for what JSON has not, with its buffers.
+    pub encode_result: fn(&[u8], Option<&[Vec<u8>]>) -> Result<Vec<u8>, Failure>,
 }

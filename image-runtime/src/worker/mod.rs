@@ -19,7 +19,7 @@ mod line;
 mod meeting;
 mod output;
 mod pack;
-mod python;
+pub(crate) mod python;
 mod reaper;
 mod roster;
 mod serve;

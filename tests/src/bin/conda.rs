@@ -32,6 +32,13 @@ const DIRECTORY: Image = image!(BASE.micromamba_install(
 ));
 const SERVED: Image = image!(BASE.micromamba_install("words=2", "greet", force_build = true));
 
+/// Its Debian is the one that this builder version had.
+#[allow(deprecated, reason = "what it pins is what is tested")]
+const EARLIER: Image = image!(micromamba(
+    python_version = "3.11",
+    builder_version = "2023.12"
+));
+
 fn run(words: &[&str]) -> String {
     let output = Command::new(words[0]).args(&words[1..]).output();
     output.map_or_else(
@@ -78,6 +85,15 @@ fn more() -> Vec<String> {
         run(&["python", "-c", "import six; print(six.__file__)"]),
         run(&["greet"]),
     ]
+}
+
+#[app::function(image = EARLIER)]
+fn earlier() -> [String; 2] {
+    [
+        &["cat", "/etc/debian_version"],
+        &["ls", "/opt/conda/conda-meta"],
+    ]
+    .map(|words| run(words))
 }
 
 #[app::function(image = CONFLICT)]

@@ -23,11 +23,42 @@ const DIRECT: Image = image!(
         .pip_install("direct @ file:///wheels/direct-1.0-py3-none-any.whl")
 );
 
+/// Which version it is, and what comes with it, is a matter of options.
+#[allow(deprecated, reason = "what is not pinned is to be locked")]
+const OPTIONED: Image = image!(
+    debian_slim(python_version = "3.11")
+        .copy_local_file(
+            "cli/data/direct-1.0-py3-none-any.whl",
+            "/wheels/direct-1.0-py3-none-any.whl"
+        )
+        .copy_local_file(
+            "cli/data/direct-2.0rc1-py3-none-any.whl",
+            "/wheels/direct-2.0rc1-py3-none-any.whl"
+        )
+        .pip_install(
+            "direct",
+            find_links = "/wheels",
+            pre = true,
+            extra_options = "--no-index --no-deps --reinstall"
+        )
+);
+
 /// What it holds was installed in a stage that it copies from.
 const STAGED: Image = image!(from_dockerfile("cli/data/stages.Dockerfile"));
 
 #[app::function(image = DIRECT)]
 fn in_direct() {}
+
+#[app::function(image = OPTIONED)]
+fn in_optioned() -> String {
+    let said = Command::new("python3")
+        .args([
+            "-c",
+            "import importlib.metadata as m; print(m.version('direct'))",
+        ])
+        .output();
+    String::from_utf8_lossy(&said.expect("the image has Python").stdout).into_owned()
+}
 
 #[app::function(image = STAGED)]
 fn in_staged() {}

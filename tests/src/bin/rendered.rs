@@ -16,6 +16,12 @@ const STAGES: Image = image!(
         .copy_local_file("cli/data/linked/named", "/etc/copied/")
         .copy_local_dir("cli/data/linked", "/srv/linked", ignore = ["*.tmp"])
         .dockerfile_commands(
+            "COPY --chown=app . /srv/owned/",
+            "COPY --chown=app <<text /srv/owned/text\nof app\ntext",
+            "COPY --chown=12:34 . /srv/numbered",
+            context_dir = "cli/data/linked"
+        )
+        .dockerfile_commands(
             "ARG WHO=app\nUSER $WHO\nWORKDIR own",
             "RUN echo $WHO > made && stat -c %U:%G . .. > /tmp/owners",
             "LABEL a=\"b c\"\nEXPOSE 80\nSTOPSIGNAL SIGINT\nHEALTHCHECK --interval=1m CMD true\nCMD [\"sleep\", \"1\"]"
@@ -33,6 +39,7 @@ const LENT: Image = image!(
             ]
         )
 );
+const LENT_FILES: Image = image!(from_dockerfile("functions/dockerfiles/lent.Dockerfile"));
 const SEEN: Image = image!(
     scratch()
         .copy_local_file("Cargo.toml", "/Cargo.toml")
@@ -41,6 +48,9 @@ const SEEN: Image = image!(
 
 #[app::function(image = LENT)]
 fn in_lent() {}
+
+#[app::function(image = LENT_FILES)]
+fn in_lent_files() {}
 
 #[app::function(image = SEEN)]
 fn in_seen() {}

@@ -6,8 +6,8 @@ use super::Writer;
 use super::words::{json, literal, quoted};
 use crate::plan::Config;
 
-/// Makes a directory for its second argument, unless it is there.
-const DIRECTORY: &str = "[ -d \"$1\" ] || { mkdir -p \"$1\" && chown \"$2\" \"$1\"; }";
+/// Makes a directory for its second argument, and those above it, as far as they are not there.
+const DIRECTORY: &str = "o=$2; m() { [ -z \"$1\" ] || [ -d \"$1\" ] || { m \"${1%/*}\" && mkdir \"$1\" && chown \"$o\" \"$1\"; }; }; m \"$1\"";
 
 impl Writer {
     /// What a step runs in: environment, working directory, shell.
@@ -28,18 +28,17 @@ impl Writer {
         }
         if now.workdir != wanted.workdir {
             if !wanted.user.is_empty() {
-                // The older builder makes directories that belong to root.
-                self.user(now, "");
-                let owner = match (wanted.user.contains(':'), wanted.user.parse::<u32>()) {
-                    (true, _) => wanted.user.clone(),
-                    (false, Ok(number)) => format!("{number}:{number}"),
-                    (false, Err(_)) => format!("{}:", wanted.user),
-                };
-                self.command(&["sh", "-c", DIRECTORY, "sh", &wanted.workdir, &owner]);
+                self.directory(now, &wanted.workdir, &wanted.user);
             }
             let _ = writeln!(self.text, "WORKDIR {}", literal(&wanted.workdir));
             now.workdir.clone_from(&wanted.workdir);
         }
+    }
+
+    /// A directory of somebody's: the older builder makes them for root.
+    pub(super) fn directory(&mut self, now: &mut Config, path: &str, of: &str) {
+        self.user(now, "");
+        self.command(&["sh", "-c", DIRECTORY, "sh", path, &owner(of)]);
     }
 
     pub(super) fn user(&mut self, now: &mut Config, wanted: &str) {
@@ -94,5 +93,14 @@ impl Writer {
                 _ => writeln!(self.text, "{line} NONE"),
             };
         }
+    }
+}
+
+/// A user, or a user and a group, as `chown` has them: without a group, with the user's own.
+pub(super) fn owner(of: &str) -> String {
+    match (of.contains(':'), of.parse::<u32>()) {
+        (true, _) => of.to_owned(),
+        (false, Ok(number)) => format!("{number}:{number}"),
+        (false, Err(_)) => format!("{of}:"),
     }
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::super::Prepared;
-use super::Writer;
+use super::config::owner;
 use super::words::{source as source_word, words};
+use super::{Writer, owned};
 use crate::context::{Node, NodeKind, Tree};
 use crate::plan::{Action, Config};
 
@@ -14,17 +15,18 @@ use crate::plan::{Action, Config};
 const LINK: &str = "mkdir -p \"${2%/*}/\" && ln -sfn \"$1\" \"$2\"";
 
 impl Writer {
-    /// A tree: whole where nothing of it is ignored, else in as many pieces as that takes.
-    pub(super) fn copy_tree(&mut self, verb: &str, tree: &Tree, target: &str, now: &mut Config) {
+    /// A tree: whole where nothing of it is ignored, else in as many pieces as that takes. What copies it, and whom it belongs to, come
+    /// first.
+    pub(super) fn copy_tree(
+        &mut self,
+        (verb, of): (&str, &str),
+        tree: &Tree,
+        target: &str,
+        now: &mut Config,
+    ) {
         let root = tree.root();
-        let (mut pieces, mut links) = (Vec::new(), Vec::new());
-        match root.is_dir() {
-            true => Taken::of(tree).put_pieces(
-                Path::new(""),
-                target.trim_end_matches('/'),
-                &mut pieces,
-                &mut links,
-            ),
+        let pieces = match root.is_dir() {
+            true => Taken::of(tree).pieces(target.trim_end_matches('/')),
             false => {
                 // A file may have been named by a link, whose name it has then.
                 let is_other = |node: &&Node| {
@@ -33,10 +35,20 @@ impl Writer {
                 let named = tree.nodes().first().filter(is_other);
                 let name = named.map(|node| node.path.display().to_string());
                 let target = format!("{target}{}", name.unwrap_or_default());
-                pieces.push((root.to_owned(), target));
+                Pieces {
+                    copied: vec![(root.to_owned(), target)],
+                    ..Pieces::default()
+                }
+            }
+        };
+        // Of one that is not copied whole, nobody is told whom it belongs to.
+        if !of.is_empty() {
+            for directory in pieces.directories {
+                self.directory(now, &directory, of);
             }
         }
-        for (source, target) in pieces {
+        let verb = owned(verb, of);
+        for (source, target) in pieces.copied {
             let source = source.strip_prefix(&self.context).unwrap_or(&source);
             let source = match source.to_string_lossy() {
                 empty if empty.is_empty() => ".".to_owned(),
@@ -45,14 +57,28 @@ impl Writer {
             let _ = writeln!(self.text, "{verb} {}", words(&[source, target]));
         }
         // `COPY` of a link itself copies what it points to.
-        if !links.is_empty() {
+        if !pieces.links.is_empty() {
             self.user(now, "");
         }
-        for (to, path) in links {
+        for (to, path) in pieces.links {
             let to = to.to_string_lossy();
             self.command(&["sh", "-c", LINK, "sh", &to, &path]);
+            if !of.is_empty() {
+                self.command(&["chown", "-h", &owner(of), &path]);
+            }
         }
     }
+}
+
+/// What a directory is copied as.
+#[derive(Default)]
+struct Pieces {
+    /// Files, and directories of which all is taken: from where, and to where.
+    copied: Vec<(PathBuf, String)>,
+    /// Links: where they lead, and where they are.
+    links: Vec<(PathBuf, String)>,
+    /// Directories of which not all is taken.
+    directories: Vec<String>,
 }
 
 /// The files that are taken of a directory.
@@ -83,23 +109,30 @@ impl<'a> Taken<'a> {
     }
 
     /// The largest directories that are taken whole, and the files and the links beside them.
-    fn put_pieces(
-        &self,
-        below: &Path,
-        target: &str,
-        pieces: &mut Vec<(PathBuf, String)>,
-        links: &mut Vec<(PathBuf, String)>,
-    ) {
+    fn pieces(&self, target: &str) -> Pieces {
+        let mut all = Pieces::default();
+        self.put_pieces(Path::new(""), target, &mut all);
+        all
+    }
+
+    fn put_pieces(&self, below: &Path, target: &str, all: &mut Pieces) {
         let to = |path: &Path| format!("{target}/{}", path.display());
         if self.whole.contains(below) {
-            pieces.push((self.root.join(below), to(below)));
+            all.copied.push((self.root.join(below), to(below)));
             return;
         }
+        all.directories
+            .push(to(below).trim_end_matches('/').to_owned());
         for node in self.entries.get(below).into_iter().flatten() {
             match &node.kind {
-                NodeKind::Directory => self.put_pieces(&node.path, target, pieces, links),
-                NodeKind::Symlink { target } => links.push((target.clone(), to(&node.path))),
-                NodeKind::File { .. } => pieces.push((self.root.join(&node.path), to(&node.path))),
+                NodeKind::Directory => self.put_pieces(&node.path, target, all),
+                NodeKind::Symlink { target } => {
+                    all.links.push((target.clone(), to(&node.path)));
+                }
+                NodeKind::File { .. } => {
+                    all.copied
+                        .push((self.root.join(&node.path), to(&node.path)));
+                }
             }
         }
     }
@@ -137,8 +170,8 @@ impl Prepared {
                 }
                 Action::Copy { step, .. } | Action::Run { step, .. } => {
                     roots.extend(self.taken(step).map(|tree| tree.root().to_owned()));
-                    if let Some(source) = self.source(step) {
-                        source.local_roots(roots);
+                    for other in self.others(step) {
+                        other.local_roots(roots);
                     }
                 }
                 _ => {}

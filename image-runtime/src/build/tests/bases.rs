@@ -143,7 +143,7 @@ async fn a_locked_base_that_is_known_needs_no_login() {
         of: base::key(&Chain::of(image)).unwrap(),
         is: is.as_object().unwrap().clone(),
     };
-    let lock = Lockfile::new(vec![base], Vec::new()).text();
+    let lock = Lockfile::new(vec![base], Vec::new(), Vec::new()).text();
     std::fs::write(folder.path().join("image.lock"), lock).unwrap();
     let options = BuildOptions {
         lock: LockUse::Kept,

@@ -17,6 +17,12 @@ pub(super) fn all(lock: &Lockfile, read: &Value) -> Result<(), String> {
         |one, two| one.of == two.of,
         |base| &base.of,
     )?;
+    once(
+        "address",
+        &lock.addresses,
+        |one, two| one.of == two.of,
+        |address| &address.of,
+    )?;
     // One without a program is that of every program.
     let is_same = |one: &LockedImage, two: &LockedImage| {
         one.name == two.name

@@ -1,7 +1,7 @@
 //! The text of a lock, and what of it fits.
 
 use super::*;
-use crate::plan::{BaseSource, Chain, ResolvedBase, lower};
+use crate::plan::{BaseSource, Chain, Plan, ResolvedBase, lower};
 use crate::spec::ImageConfig;
 use crate::spec::base::scratch;
 use crate::spec::verb::{apt_install, pip_install, run_commands};
@@ -81,7 +81,11 @@ fn locked() -> Lockfile {
         tools: [("uv".to_owned(), "0.13.9".to_owned())].into(),
         steps: vec![step(1, git.above(&base)), step(3, six)],
     };
-    Lockfile::new(vec![base_of], vec![image])
+    let address = LockedAddress {
+        of: "https://h/x.tar.gz".into(),
+        sha256: Digest::of(b"x"),
+    };
+    Lockfile::new(vec![base_of], vec![address], vec![image])
 }
 
 #[test]
@@ -218,6 +222,36 @@ fn a_lock_fits_the_image_it_was_made_of_and_says_what_does_not() {
 }
 
 #[test]
+fn a_step_that_does_not_fit_is_named_once() {
+    let told = |locked: Vec<(usize, &str)>| {
+        let mut lock = self::locked();
+        for (index, title) in locked {
+            let step = &mut lock.images[0].steps[index];
+            step.step = title.to_owned();
+            step.definition = "0".to_owned();
+        }
+        let error = lock.fit(("app", "ML"), BASE, &plan(&ML), true).unwrap_err();
+        let LockError::Misfit { faults, .. } = error else {
+            panic!("{error}")
+        };
+        faults
+    };
+    // An option is no part of the title.
+    assert_eq!(
+        told(vec![(1, "pip_install(six)")]),
+        ["step `pip_install(six)` says something else than when it was locked"]
+    );
+    assert_eq!(
+        told(vec![(0, "apt_install(vim)"), (1, "uv_sync(.)")]),
+        [
+            "step `apt_install(git)` is locked as `apt_install(vim)`",
+            "step `pip_install(six)` is new, and not locked",
+            "step `uv_sync(.)`, which it locks, is not there any more",
+        ]
+    );
+}
+
+#[test]
 fn the_same_versions_are_not_enough_where_hashes_are_locked() {
     let package = |hashes: &[&str]| PythonPackage {
         name: "six".into(),
@@ -261,7 +295,7 @@ fn what_other_programs_lock_stays_and_is_not_taken_for_ones_own() {
     );
     assert_eq!(Lockfile::parse(&both.text()), Ok(both.clone()));
     // Its own are what they are now.
-    let own = Lockfile::new(Vec::new(), Vec::new()).with_others(both, "app");
+    let own = Lockfile::new(Vec::new(), Vec::new(), Vec::new()).with_others(both, "app");
     assert_eq!(own.images.len(), 1);
     let stranger = own.fit(("app", "ML"), BASE, &plan(&ML), true);
     assert!(

@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
 const HEAD: &str = "\
-# What the images of this program hold: bases, packages, tools. `lock` writes it, `build --locked` builds exactly this,
+# What the images of this program hold: bases, packages, tools, files of addresses. `lock` writes it, `build --locked` builds exactly this,
 # and `lock --update` renews it. It belongs into version control.
 ";
 
 /// Tables that have a header of their own.
-const HEADED: [&str; 3] = ["base", "image", "step"];
+const HEADED: [&str; 4] = ["base", "address", "image", "step"];
 
 /// Keys that come first, in this order; the others follow in theirs.
 const FIRST: [&str; 5] = ["version", "of", "name", "step", "definition"];

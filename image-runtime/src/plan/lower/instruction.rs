@@ -30,10 +30,10 @@ pub(super) fn record(
                 .pairs("ARG", texts(arguments))
                 .text("user", &config.user);
             if !mounts.is_empty() {
-                let flags: Vec<_> = mounts.iter().map(MountSpec::flag).collect();
+                let flags: Vec<_> = mounts.iter().map(|mount| mount.flag(None)).collect();
                 fields.list("--mount", flags.iter().map(String::as_str));
             }
-            if mounts.iter().any(|mount| mount.kind == MountKind::Bind) {
+            if mounts.iter().any(MountSpec::is_bind) {
                 fields.files("files", &files());
             }
             fields

@@ -18,8 +18,15 @@ PLAIN, TAGGED = range(2)
 HEADER = struct.Struct("<QBBII")
 LENGTH = struct.Struct("<Q")
 
-# Keys that stand for what JSON has not: bytes, by the number of their buffer, and numbers that are none.
-BYTES, FLOAT = "\0bytes", "\0float"
+# Keys that stand for what JSON has not: bytes, by the number of their buffer, numbers that are none, and arrays, by the number of their
+# buffer, their item and their shape.
+BYTES, FLOAT, ARRAY = "\0bytes", "\0float", "\0array"
+
+# Items of arrays, by their formats: what they are, and how long.
+ITEMS = {"?": "b"}
+ITEMS.update(dict.fromkeys("bhilq", "i"))
+ITEMS.update(dict.fromkeys("BHILQ", "u"))
+ITEMS.update(dict.fromkeys("efd", "f"))
 
 
 class Files:
@@ -78,10 +85,13 @@ class Encoder:
 
     def other(self, value):
         """What stands for a value that JSON has not."""
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            self.buffers.append(memoryview(value).cast("B") if value else b"")
-            return {BYTES: len(self.buffers) - 1}
-        # Arrays and numbers of numpy, tensors, series.
+        if isinstance(value, (bytes, bytearray)) or isinstance(value, memoryview) and value.itemsize == 1:
+            return {BYTES: self.buffer(memoryview(value))}
+        # Arrays of numpy and of whatever else lies in memory as they do.
+        array = self.array(value)
+        if array is not None:
+            return array
+        # Numbers of numpy, tensors, series.
         if hasattr(value, "tolist"):
             return value.tolist()
         if isinstance(value, (set, frozenset)):
@@ -99,6 +109,27 @@ class Encoder:
             said += "\n  help: return a list, or say in Rust that the result is `impl Iterator<Item = T>`"
         raise TypeError(said)
 
+    def array(self, value):
+        """What stands for an array of numbers, if it is one."""
+        try:
+            view = memoryview(value)
+        except (TypeError, ValueError, BufferError):
+            return None
+        native = "@=<" if sys.byteorder == "little" else "@=>"
+        kind = ITEMS.get(view.format.lstrip(native))
+        if kind is None or view.ndim == 0:
+            return None
+        return {ARRAY: [self.buffer(view), kind + str(view.itemsize), list(view.shape)]}
+
+    def buffer(self, view):
+        """The number of a buffer that holds the bytes of a view, in the order of C."""
+        try:
+            view = view.cast("B")
+        except (TypeError, ValueError, NotImplementedError):
+            view = view.tobytes()
+        self.buffers.append(view)
+        return len(self.buffers) - 1
+
     def tagged(self, value):
         if isinstance(value, float) and not math.isfinite(value):
             return {FLOAT: str(float(value))}
@@ -109,7 +140,7 @@ class Encoder:
         if isinstance(value, (list, tuple)):
             return [self.tagged(item) for item in value]
         other = self.other(value)
-        if isinstance(other, dict) and BYTES in other:
+        if isinstance(other, dict) and (BYTES in other or ARRAY in other):
             return other
         return self.tagged(other)
 

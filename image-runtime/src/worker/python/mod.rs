@@ -1,6 +1,7 @@
 //! The image's Python interpreter, which stays warm in the worker: it runs functions whose body is Python. `driver.py` is what it runs
 //! itself, and says how the two speak.
 
+mod returned;
 mod values;
 
 use std::collections::{HashMap, HashSet};
@@ -16,7 +17,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use self::values::{Arguments, encode_tagged};
+pub(crate) use self::returned::decode;
+use self::values::Arguments;
 use super::supervise;
 use crate::spec::Failure;
 use crate::spec::{ItemSink, PythonSpec};
@@ -215,12 +217,10 @@ impl Interpreter {
 fn encoded(spec: &PythonSpec, answer: Answer) -> Result<Vec<u8>, Failure> {
     let text = || String::from_utf8_lossy(&answer.text).into_owned();
     match answer.kind {
-        RESULT | ITEM if answer.is_tagged => {
-            encode_tagged(&answer.text, &answer.buffers).map_err(|reason| Failure::Encoding {
-                reason: format!("the result could not be encoded: {reason}"),
-            })
+        RESULT | ITEM => {
+            let buffers = answer.is_tagged.then_some(&answer.buffers[..]);
+            (spec.encode_result)(&answer.text, buffers)
         }
-        RESULT | ITEM => (spec.encode_result)(&answer.text),
         RAISED => Err(Failure::Returned {
             chain: vec![text()],
         }),
