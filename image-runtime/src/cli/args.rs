@@ -332,6 +332,13 @@ pub(super) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A Docker daemon has the layers of all who use it, each once. Those that this store has\n\
+                  used go, unless another layer or a container needs them; where somebody else misses\n\
+                  one, it is made again. Of the caches of build steps, `--all` removes everybody's.\n\
+                  What stores have left there that were deleted goes by\n\
+                  `docker image prune --all --filter label=image-runtime.layer`, with all other layers."
+)]
 pub(super) struct Prune {
     /// Remove all layers and caches, however lately they were used
     #[arg(long)]

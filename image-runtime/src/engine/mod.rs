@@ -82,6 +82,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether other users and other stores have the same layers.
+    fn shares_layers(&self) -> bool {
+        false
+    }
+
     /// What the engine is, for `doctor`.
     async fn info(&self) -> Result<EngineInfo, EngineError>;
 

@@ -90,6 +90,10 @@ impl Engine for DockerEngine {
         "docker"
     }
 
+    fn shares_layers(&self) -> bool {
+        true
+    }
+
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         let daemon = &self.0;
         let asking = "asking what the engine is";
