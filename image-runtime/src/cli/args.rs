@@ -326,7 +326,8 @@ pub(super) struct CreateSecret {
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Look also whether all layers are as they were made; those that are not are made anew by the next build
+    /// Look also whether all layers are as they were made; those that are not are made anew by the next build. Times of change tell:
+    /// nothing is hashed when a layer is made, so that what a broken disk returns in place of what was written is not found
     #[arg(long)]
     pub(super) verify: bool,
 }
