@@ -9,6 +9,8 @@ mod farewell;
 mod lane;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -18,7 +20,7 @@ pub(super) use self::checked_out::CheckedOut;
 pub(super) use self::enter::Enter;
 use self::lane::until;
 use self::state::State;
-use super::future::runtime;
+use super::future::{caught, runtime};
 use super::gateway::{self, Place};
 use super::job::Job;
 use super::timings::Timings;
@@ -310,7 +312,7 @@ impl Pool {
         state.ending += 1;
         let pool = Arc::clone(self);
         runtime().spawn(async move {
-            pool.exit(&mut worker).await;
+            caught(pool.exit(&mut worker)).await;
             pool.removed(worker).await;
         });
     }
@@ -325,7 +327,7 @@ impl Pool {
     /// Removes a worker's container.
     async fn removed(self: Arc<Self>, worker: Worker) {
         // Its process has lost its socket and ends by itself; an error of the engine changes nothing for anybody.
-        let _ = worker.remove().await;
+        caught(worker.remove()).await;
         let mut state = self.lock();
         state.ending -= 1;
         self.advance(&mut state);
