@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tracing::{Span, field, info_span, warn};
 
+use super::CallError;
 use super::inbox::{Delivery, Inbox, Receiver};
 use super::pool::Pool;
 use super::timings::Spent;
-use super::{CallError, future};
 use crate::protocol::{How, Stamp};
 use crate::registry::Program;
 use crate::spec::{FunctionSpec, Retries};
@@ -232,13 +232,7 @@ impl Job {
         }
         let delay = retries.delay(self.failures);
         self.failures += 1;
-        future::runtime().spawn(async move {
-            tokio::time::sleep(delay).await;
-            if !self.is_abandoned() {
-                self.since = Instant::now();
-                Pool::submit(self);
-            }
-        });
+        Pool::submit_after(self, delay);
     }
 }
 

@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) use self::checked_out::CheckedOut;
 pub(super) use self::enter::Enter;
@@ -183,16 +183,19 @@ impl Pools {
         pool
     }
 
-    /// Takes out the calls that wait for a container, of the functions that are meant.
+    /// Takes out the calls that wait for a container, or to be made once more, of the functions that are meant.
     pub(super) fn take_waiting(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Job> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
         for pool in pools.values() {
-            let queue = &mut pool.lock().queue;
+            let state = &mut *pool.lock();
+            let queue = std::mem::take(&mut state.queue);
             let (meant, others): (VecDeque<_>, _) =
-                queue.drain(..).partition(|job| is_meant(job.name()));
-            *queue = others;
+                queue.into_iter().partition(|job| is_meant(job.name()));
+            state.queue = others;
             taken.extend(meant);
+            let later = state.later.extract_if(|_, job| is_meant(job.name()));
+            taken.extend(later.map(|(_, job)| job));
         }
         taken
     }
@@ -206,6 +209,20 @@ impl Pool {
         state.put(job);
         pool.advance(&mut state);
         pool.entering.notify_waiters();
+    }
+
+    /// Puts a call into the queue once so much time has passed, unless it is taken out before.
+    pub(super) fn submit_after(job: Job, delay: Duration) {
+        let pool = Arc::clone(&job.target.pool);
+        let number = pool.lock().keep(job);
+        runtime().spawn(async move {
+            tokio::time::sleep(delay).await;
+            let job = pool.lock().later.remove(&number);
+            if let Some(mut job) = job.filter(|job| !job.is_abandoned()) {
+                job.since = Instant::now();
+                Self::submit(job);
+            }
+        });
     }
 
     /// Starts the containers that are to be there without a call.

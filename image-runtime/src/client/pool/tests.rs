@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{ContainerSpec, Engine, EngineError, NewLayer, NoFiles};
 use crate::registry::Names;
-use crate::spec::{FunctionSpec, Invoke, JsonBridge, Place as CodePlace};
+use crate::spec::{FunctionSpec, Invoke, JsonBridge, Place as CodePlace, Retries};
 use crate::store::Store;
 use crate::worker::Launcher;
 
@@ -39,7 +39,7 @@ static FUNCTION: FunctionSpec = FunctionSpec {
 /// A pool of two containers at most; `start` is done in place of each start.
 async fn pool(
     start: impl Fn(&ContainerSpec) -> Result<(), EngineError> + Send + Sync + 'static,
-) -> (tempfile::TempDir, Arc<Pool>) {
+) -> (tempfile::TempDir, Pools, Arc<Pool>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::at(folder.path()).unwrap());
     let fake = FakeEngine::default();
@@ -80,7 +80,7 @@ async fn pool(
         owner: None,
         enter: None,
     });
-    (folder, pool)
+    (folder, pools, pool)
 }
 
 /// Calls the function, inside so many others.
@@ -106,7 +106,7 @@ fn no_room() -> EngineError {
 
 #[tokio::test]
 async fn a_panic_while_a_container_is_started_ends_the_calls_that_wait_for_it() {
-    let (_folder, pool) = pool(|_| panic!("as where no thread can be started")).await;
+    let (_folder, _pools, pool) = pool(|_| panic!("as where no thread can be started")).await;
     // Nor is what was to be started taken for something that is there.
     for _ in 0..3 {
         let error = call(&pool, 0).await.unwrap_err();
@@ -121,7 +121,7 @@ async fn a_panic_while_a_container_is_started_ends_the_calls_that_wait_for_it() 
 
 #[tokio::test]
 async fn a_call_that_is_lost_on_its_way_ends() {
-    let (_folder, pool) = pool(|_| Ok(())).await;
+    let (_folder, _pools, pool) = pool(|_| Ok(())).await;
     let target = Arc::new(Target {
         function: &FUNCTION,
         pool,
@@ -140,7 +140,7 @@ async fn a_call_that_is_lost_on_its_way_ends() {
 
 #[tokio::test]
 async fn where_all_that_runs_waits_for_calls_that_no_container_can_be_started_for_these_fail() {
-    let (_folder, pool) = pool(|_| Err(no_room())).await;
+    let (_folder, _pools, pool) = pool(|_| Err(no_room())).await;
     let (lane, _bell) = pool.lock().add_lane(0);
     // What runs waits for a call that it has made. Another one has time until that has ended.
     pool.suspend();
@@ -156,4 +156,22 @@ async fn where_all_that_runs_waits_for_calls_that_no_container_can_be_started_fo
     pool.begin();
     let error = other.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("there is no room"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_to_be_made_once_more_is_taken_with_what_waits() {
+    let (_folder, pools, pool) = pool(|_| Ok(())).await;
+    let target = Arc::new(Target {
+        function: &FUNCTION,
+        pool,
+        timeout: None,
+        retries: Some(Retries::times(1)),
+        nested: Nested::default(),
+    });
+    let receiver = Receiver::default();
+    let job = Job::new(&target, Vec::new(), &receiver, 0, false);
+    job.end(Err(CallError::new(CallErrorKind::Died, "the first time")));
+    let waiting = pools.take_waiting(|name| name == "f");
+    assert_eq!(waiting.len(), 1);
+    assert!(pools.take_waiting(|_| true).is_empty());
 }
