@@ -1,5 +1,6 @@
 //! A Docker daemon that is killed at random instants, and started again on what it left: no call is lost, none is made twice that may
-//! be made once only, and every layer that is there is whole.
+//! be made once only, and every layer that is there is whole. And programs that are killed while it lives, or hangs: it keeps none of
+//! their containers.
 
 use std::fs;
 use std::process::{Child, Command};
@@ -62,17 +63,70 @@ fn nothing_is_lost_or_left_where_the_daemon_dies() {
             _ => (Some(WORK[dice.below(WORK.len())]), build),
         };
         let said = rounds.next(&world, &mut daemon, &mut dice, work, whole);
-        if std::env::var_os("IMAGE_CHAOS_TELL").is_some() {
-            eprintln!("{kill}: {said}");
-        }
+        tell(kill, &said);
+        left::nothing_at(&world, &daemon);
         // The next run finds whole layers, and makes those that are missing.
         world.answers();
-        // It sweeps beside its call, and may have ended before; `prune` waits for that.
-        world.good(&["prune"]);
-        left::nothing(&world);
-        left::within_time(|| containers(&daemon));
+        left::nothing_at(&world, &daemon);
     }
     eprintln!("{rounds:?}");
+}
+
+#[test]
+fn nothing_is_left_at_a_daemon_of_programs_that_are_killed() {
+    let daemon = match Daemon::start(MEGABYTES) {
+        Ok(daemon) => daemon,
+        Err(reason) => {
+            tests::have(&format!("a Docker daemon of its own: {reason}"), false);
+            return;
+        }
+    };
+    let Some(world) = World::on(&daemon) else {
+        return;
+    };
+    let (mut dice, kills) = (Dice::new(), number(KILLS).unwrap_or(6));
+    world.write_new();
+    let begin = Instant::now();
+    world.answers();
+    let whole = u64::try_from(begin.elapsed().as_micros()).unwrap();
+    for kill in 0..kills {
+        if dice.below(3) > 0 {
+            world.write_new();
+        }
+        let work = WORK[dice.below(WORK.len())];
+        let delay = Duration::from_micros(dice.next() % whole);
+        // What the program has asked for is done, if at all, when it is no more.
+        let hangs = Duration::from_millis([0, 20, 3000][dice.below(3)]);
+        let mut program = program(&world, Some(work)).spawn().unwrap();
+        std::thread::sleep(delay);
+        if !hangs.is_zero() {
+            daemon.hang();
+            std::thread::sleep(Duration::from_millis(dice.next() % 10));
+        }
+        program.kill().unwrap();
+        let is_clean = dice.below(4) > 0;
+        if !is_clean {
+            left::kill_marked(&world);
+        }
+        program.wait().unwrap();
+        std::thread::sleep(hangs);
+        daemon.go_on();
+        tell(
+            kill,
+            &format!("{work:?} after {delay:?}, hangs {hangs:?}, clears up: {is_clean}"),
+        );
+        if !is_clean {
+            left::nobody(&world);
+            world.answers();
+        }
+        left::nothing_at(&world, &daemon);
+    }
+}
+
+fn tell(round: u64, said: &str) {
+    if std::env::var_os("IMAGE_CHAOS_TELL").is_some() {
+        eprintln!("{round}: {said}");
+    }
 }
 
 /// Counts what happened.
@@ -155,12 +209,4 @@ fn code(program: &mut Child) -> Option<i32> {
     }
     program.kill().unwrap();
     panic!("the program waits for what never comes");
-}
-
-/// The containers that a daemon knows.
-fn containers(daemon: &Daemon) -> Vec<String> {
-    let entries = fs::read_dir(daemon.data().join("containers")).unwrap();
-    entries
-        .map(|entry| format!("container {}", entry.unwrap().file_name().display()))
-        .collect()
 }

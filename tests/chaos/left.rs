@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tests::daemon::Daemon;
 
 use crate::world::World;
 
@@ -26,6 +27,17 @@ pub(crate) fn nothing(world: &World) {
     });
 }
 
+/// The same, and a daemon has no containers.
+#[track_caller]
+pub(crate) fn nothing_at(world: &World, daemon: &Daemon) {
+    within_time(|| {
+        let mut left = running(world);
+        left.extend(lying(world));
+        left.extend(daemon.containers());
+        left
+    });
+}
+
 /// Nothing runs or is mounted any more.
 #[track_caller]
 pub(crate) fn nobody(world: &World) {
@@ -33,7 +45,7 @@ pub(crate) fn nobody(world: &World) {
 }
 
 #[track_caller]
-pub(crate) fn within_time(look: impl Fn() -> Vec<String>) {
+fn within_time(look: impl Fn() -> Vec<String>) {
     let begin = Instant::now();
     loop {
         let left = look();

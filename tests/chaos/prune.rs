@@ -1,7 +1,11 @@
-//! `prune --keep`, on a store that nobody else uses.
+//! `prune` on a store that nobody else uses, and on a daemon that other stores use.
+
+use std::path::Path;
+
+use tests::daemon::Daemon;
 
 use crate::left;
-use crate::world::World;
+use crate::world::{World, said};
 
 /// What `prune` says.
 fn pruned(world: &World, arguments: &[&str]) -> serde_json::Value {
@@ -49,4 +53,40 @@ fn what_is_in_use_stays_however_little_is_to_be_kept() {
     crate::world::ended(sleeper);
     left::nothing(&world);
     assert_eq!(pruned(&world, &["--keep", "0"])["kept_bytes"], 0);
+}
+
+/// Room for the layers of one image.
+const MEGABYTES: u32 = 1000;
+
+#[test]
+fn layers_that_only_other_stores_of_a_daemon_use_stay() {
+    let daemon = match Daemon::start(MEGABYTES) {
+        Ok(daemon) => daemon,
+        Err(reason) => {
+            tests::have(&format!("a Docker daemon of its own: {reason}"), false);
+            return;
+        }
+    };
+    let Some(world) = World::on(&daemon) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let other = |store: &Path, arguments: &[&str]| -> serde_json::Value {
+        let mut command = world.command(arguments);
+        let output = command.env("IMAGE_STORE", store).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    world.answers();
+    // What stands on nothing belongs to both, and others stand on it.
+    other(folder.path(), &["build", "SYSTEM", "--json"]);
+    for amount in [&["--all"][..], &["--keep", "0"]] {
+        let arguments = [&["prune", "--json"], amount].concat();
+        let report = other(folder.path(), &arguments);
+        assert_eq!(report["layers"], 0, "{report}");
+    }
+    assert_eq!(built(&world), 0);
+    let report = pruned(&world, &["--all"]);
+    assert_eq!(report["layers"], 6, "{report}");
+    left::nothing_at(&world, &daemon);
 }

@@ -136,6 +136,33 @@ impl Daemon {
         }
     }
 
+    /// Keeps it from doing anything. What it is asked for waits.
+    pub fn hang(&self) {
+        self.send(Signal::STOP);
+    }
+
+    /// Lets it do what it was asked for.
+    pub fn go_on(&self) {
+        self.send(Signal::CONT);
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            let _ = kill_process(Pid::from_child(process), signal);
+        }
+    }
+
+    /// The containers that it keeps, whether they run or not.
+    pub fn containers(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.data().join("containers"));
+        entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| format!("container {}", entry.file_name().display()))
+            .collect()
+    }
+
     fn end(&mut self, signal: Signal) {
         if let Some(mut process) = self.process.take() {
             let _ = kill_process(Pid::from_child(&process), signal);

@@ -19,7 +19,8 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// All layers of an engine, but for those of runs that leave the cache as it is: these go when their run ends.
+    /// All layers that a store uses, but for those of runs that leave the cache as it is: these go when their run ends. Where an engine
+    /// has layers of other stores as well, those that this one never used are theirs.
     ///
     /// # Errors
     /// What the engine says.
@@ -29,9 +30,19 @@ impl Shelf {
         let passing = all_passing(store);
         let layers = layers.into_iter();
         let layers = layers.filter(|layer| !passing.contains(&layer.id));
-        Ok(Self::new(layers.map(|layer| {
-            let used = store.last_use(&layer.id).unwrap_or(layer.created);
-            (layer, used)
+        let now = SystemTime::now();
+        Ok(Self::new(layers.filter_map(|layer| {
+            let used = match store.last_use(&layer.id) {
+                Some(used) => used,
+                None if engine.shares_layers() => return None,
+                None => layer.created,
+            };
+            if used <= now {
+                return Some((layer, used));
+            }
+            // The clock was set back since: it counts as used now, this once.
+            store.note_use(&layer.id);
+            Some((layer, now))
         })))
     }
 
@@ -149,6 +160,25 @@ mod tests {
             infos.push((info, used));
         }
         (engine, tempfile::tempdir().unwrap(), Shelf::new(infos))
+    }
+
+    #[tokio::test]
+    async fn what_was_used_before_the_clock_went_back_ages_from_now_on() {
+        let (engine, folder, _) = shelf(&[("a", "", 1, 1)]).await;
+        let store = Store::at(folder.path()).unwrap();
+        store.note_use(&id("a"));
+        let note = folder.path().join(format!("v1/uses/{}", id("a")));
+        let note = std::fs::File::options().append(true).open(note).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        note.set_modified(later).unwrap();
+        let [first, second] = [
+            Shelf::of(&engine, &store).await.unwrap(),
+            Shelf::of(&engine, &store).await.unwrap(),
+        ];
+        let before = SystemTime::now();
+        assert_eq!(first.count(|used| used <= before), 1);
+        assert_eq!(second.count(|used| used <= first.layers[0].1), 0);
+        assert_eq!(second.count(|used| used <= before), 1);
     }
 
     #[tokio::test]

@@ -326,12 +326,20 @@ pub(super) struct CreateSecret {
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Look also whether all layers are as they were made; those that are not are made anew by the next build
+    /// Look also whether all layers are as they were made; those that are not are made anew by the next build. Times of change tell:
+    /// nothing is hashed when a layer is made, so that what a broken disk returns in place of what was written is not found
     #[arg(long)]
     pub(super) verify: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A Docker daemon has the layers of all who use it, each once. Those that this store has\n\
+                  used go, unless another layer or a container needs them; where somebody else misses\n\
+                  one, it is made again. Of the caches of build steps, `--all` removes everybody's.\n\
+                  What stores have left there that were deleted goes by\n\
+                  `docker image prune --all --filter label=image-runtime.layer`, with all other layers."
+)]
 pub(super) struct Prune {
     /// Remove all layers and caches, however lately they were used
     #[arg(long)]

@@ -248,7 +248,10 @@ fn layers_lines(layers: &Layers) -> Vec<Line> {
         Layers::Fault { fault } => return vec![line(BAD, fault.clone())],
     };
     if damaged.is_empty() {
-        let whole = format!("{} as they were made", counted(*layers, "layer"));
+        let whole = format!(
+            "{} as they were made, as times of change tell (what a broken disk returns is not looked at)",
+            counted(*layers, "layer")
+        );
         return vec![line(GOOD, whole)];
     }
     let described = damaged.iter().map(|damaged| {

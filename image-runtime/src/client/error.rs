@@ -186,6 +186,15 @@ impl CallError {
         self
     }
 
+    /// This program panicked on the way of a call, or of what a call waits for.
+    pub(super) fn lost(function: &str) -> Self {
+        let text = format!(
+            "`{function}` has no result: this program panicked while it made the call\n  \
+             help: the message of the panic was printed above; if nothing of yours is named in it, please report it"
+        );
+        Self::new(CallErrorKind::Engine, text)
+    }
+
     pub(super) fn cancelled(function: &str, by: &str, after: Duration) -> Self {
         Self::new(
             CallErrorKind::Cancelled,

@@ -1,9 +1,11 @@
 //! The runtime behind all calls, and a future that uses it from any executor.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use tokio::runtime::Runtime;
 
 /// Drives sockets, timers and builds. Calls are awaited wherever the user awaits them.
@@ -19,6 +21,12 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// The runtime behind all calls.
 pub(crate) fn runtime() -> &'static Runtime {
     &RUNTIME
+}
+
+/// What a future answers; nothing where it panics. For work in the background whose end somebody waits for: what is told of a panic on
+/// stderr ends no wait.
+pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(future).catch_unwind().await.ok()
 }
 
 /// A future that finds the runtime's sockets and timers, whoever polls it.

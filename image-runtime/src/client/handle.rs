@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::call::{block_on, decoded, not_encoded};
-use super::future::{Anywhere, runtime};
+use super::future::{Anywhere, caught, runtime};
 use super::job::Wishes;
 use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
@@ -80,7 +80,9 @@ impl<T> Handle<T> {
         let begun = Instant::now();
         let mut call = Box::pin(async move {
             let result = tokio::select! {
-                result = told.run(callee, arguments, wishes) => result,
+                result = caught(told.run(callee, arguments, wishes)) => {
+                    result.unwrap_or_else(|| Err(CallError::lost(function.name)))
+                }
                 () = told.cancelled.notified() => {
                     Err(CallError::cancelled(function.name, "`Handle::cancel`", begun.elapsed()))
                 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tracing::{Span, field, info_span, warn};
 
+use super::CallError;
 use super::inbox::{Delivery, Inbox, Receiver};
 use super::pool::Pool;
 use super::timings::Spent;
-use super::{CallError, future};
 use crate::protocol::{How, Stamp};
 use crate::registry::Program;
 use crate::spec::{FunctionSpec, Retries};
@@ -76,6 +76,8 @@ pub(super) struct Job {
     span: Span,
     /// How long it waited and when it was sent, where calls are timed.
     sent: Option<(Duration, u64)>,
+    /// Whether its caller knows how it ended.
+    is_over: bool,
 }
 
 impl Target {
@@ -113,6 +115,7 @@ impl Target {
         let failure = match answer {
             Ok(result) => {
                 worker.give_back();
+                job.is_over = true;
                 return Ok(result);
             }
             Err(failure) => failure,
@@ -149,6 +152,7 @@ impl Job {
             since: Instant::now(),
             span: span_of(target.function),
             sent: None,
+            is_over: false,
         }
     }
 
@@ -205,6 +209,7 @@ impl Job {
     /// Tells the caller, who may end the program with that: its span has ended before.
     fn deliver(mut self, result: Result<Vec<u8>, CallError>) {
         self.span = Span::none();
+        self.is_over = true;
         self.inbox.put(self.number, Delivery::End(result));
     }
 
@@ -227,13 +232,17 @@ impl Job {
         }
         let delay = retries.delay(self.failures);
         self.failures += 1;
-        future::runtime().spawn(async move {
-            tokio::time::sleep(delay).await;
-            if !self.is_abandoned() {
-                self.since = Instant::now();
-                Pool::submit(self);
-            }
-        });
+        Pool::submit_after(self, delay);
+    }
+}
+
+impl Drop for Job {
+    /// Whatever went wrong on its way, its caller does not wait for ever.
+    fn drop(&mut self) {
+        if !self.is_over && !self.is_abandoned() {
+            let error = CallError::lost(self.name());
+            self.inbox.put(self.number, Delivery::End(Err(error)));
+        }
     }
 }
 

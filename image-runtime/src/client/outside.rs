@@ -56,6 +56,15 @@ pub(super) struct Wanted {
     room: OnceLock<Room>,
 }
 
+/// The thread that hears what comes: with it all that is under way ends.
+struct Listening(Arc<Outside>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Outside {
     /// The host of this process, for a call of a function.
     pub(super) fn get(function: &FunctionSpec) -> Result<Arc<Self>, CallError> {
@@ -80,18 +89,15 @@ impl Outside {
             state: Mutex::default(),
             number: AtomicU64::new(0),
         });
-        let listening = Arc::clone(&outside);
+        let listening = Listening(Arc::clone(&outside));
         let thread = std::thread::Builder::new().name("image-runtime-answers".into());
-        let started = thread.spawn(move || {
-            // However it ended, nothing more will come.
-            let _ = listening
+        // However it ends, and if it cannot be started, nothing more will come.
+        let _ = thread.spawn(move || {
+            let outside = &*listening.0;
+            outside
                 .asking
-                .listen(|header, body| listening.hear(header, body));
-            listening.close();
+                .listen(|header, body| outside.hear(header, body))
         });
-        if started.is_err() {
-            outside.close();
-        }
         outside
     }
 
@@ -339,5 +345,49 @@ impl std::fmt::Debug for Wanted {
         f.debug_struct("Wanted")
             .field("function", &self.function.name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::task::{Context, Wake, Waker};
+
+    use super::*;
+
+    struct Unkind;
+
+    impl Wake for Unkind {
+        fn wake(self: Arc<Self>) {
+            panic!("who waits may be anybody");
+        }
+    }
+
+    #[test]
+    fn calls_end_with_whoever_hears_of_their_ends() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let asking = Arc::new(Asking::new(ours));
+        let outside = Outside::open(asking, Events::silent(), "the host");
+        let [first, second] = [Receiver::default(), Receiver::default()];
+        for (id, receiver) in [(1, &first), (2, &second)] {
+            let call = Call {
+                wanted: 1,
+                name: "f",
+                inbox: receiver.inbox(),
+                number: 0,
+            };
+            outside.state().calls.insert(id, call);
+        }
+        let unkind = Waker::from(Arc::new(Unkind));
+        assert!(first.poll(&Context::from_waker(&unkind)).is_pending());
+        let frame = protocol::encode(Kind::Returned, 1, &[]).unwrap();
+        theirs.write_all(&frame).unwrap();
+        let ended = super::super::call::block_on(second.end(|| {}));
+        let text = ended.unwrap_err().to_string();
+        assert!(
+            text.contains("the host makes no more calls for it"),
+            "{text}"
+        );
     }
 }

@@ -15,7 +15,9 @@ mod packed;
 mod packing;
 mod select;
 mod tail;
+mod unfinished;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -24,10 +26,12 @@ use async_trait::async_trait;
 pub use error::{EngineError, Lacking};
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
+pub(crate) use owner::Owner;
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
+pub(crate) use unfinished::counter;
 
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
@@ -49,13 +53,19 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made, and no daemon is
-/// asked: one removes containers whose processes have ended by itself.
-pub fn sweep_left(store: &Store) {
+/// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made.
+pub(crate) fn sweep_left(store: &Store) {
     #[cfg(embedded)]
     embedded::sweep_left(store);
     #[cfg(not(embedded))]
     let _ = store;
+}
+
+/// Removes what a program that has ended left at a daemon, if it asked one for anything: `counter` is its [`counter`], `owner` its label.
+pub(crate) async fn sweep_left_at_daemon(counter: impl AsFd, owner: &str) {
+    if let Some(unfinished) = unfinished::left(counter) {
+        docker::sweep_left(owner, unfinished).await;
+    }
 }
 
 /// Builds layers and runs containers of them.
@@ -69,6 +79,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 
     /// Whether containers that have a network have that of this machine, and none of their own.
     fn shares_network(&self) -> bool {
+        false
+    }
+
+    /// Whether other users and other stores have the same layers.
+    fn shares_layers(&self) -> bool {
         false
     }
 

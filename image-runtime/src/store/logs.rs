@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::age;
 use super::lock::is_at;
 
 /// How long a file may become. A program has two.
@@ -241,12 +242,8 @@ pub(super) fn prune(folder: &Path, unused: Duration) -> usize {
         })
         .collect();
     let mut size: u64 = ended.iter().map(|(_, metadata, _)| metadata.len()).sum();
-    ended.retain(|(path, metadata, _)| {
-        // Where the clock went back since, it was written now.
-        let age = metadata
-            .modified()
-            .map(|at| at.elapsed().unwrap_or_default());
-        let goes = size > MOST || age.is_ok_and(|age| age >= unused);
+    ended.retain(|(path, metadata, file)| {
+        let goes = size > MOST || age(file).is_ok_and(|age| age >= unused);
         let is_gone = goes && fs::remove_file(path).is_ok();
         if is_gone {
             size -= metadata.len();

@@ -5,6 +5,7 @@
 //! below it that carries the format's version, so that programs of different versions share a store without reading each other's
 //! files. All of it can be deleted while no program runs; it is made again. What cannot, such as volumes, lies elsewhere ([`Store::data`]).
 
+mod age;
 mod bucket;
 mod bytes;
 mod error;
@@ -20,6 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use age::age;
 pub use bucket::Folder;
 pub use bytes::Bytes;
 pub use error::StoreError;

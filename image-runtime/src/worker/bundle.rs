@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use self::elf::Elf;
 use self::taken::{Stamp, Taken};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// This process's executable, also when the file it was started from is gone.
 const RUNNING: &str = "/proc/self/exe";
@@ -213,9 +213,8 @@ pub fn prune(store: &Path, age: Duration) -> io::Result<usize> {
             .to_string_lossy()
             .into_owned();
         let is_old = |path: &Path| {
-            let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-            // Where the clock went back since, it was used now.
-            modified.is_ok_and(|time| time.elapsed().unwrap_or_default() >= age)
+            let used = File::open(path).and_then(|file| store::age(&file));
+            used.is_ok_and(|since| since >= age)
         };
         if name.ends_with(LIST) {
             if is_old(&path) {
@@ -359,7 +358,10 @@ mod tests {
             .unwrap();
         drop((unused, lock));
         assert_eq!(prune(store.path(), Duration::from_secs(1)).unwrap(), 0);
-        assert_eq!(prune(store.path(), Duration::ZERO).unwrap(), 1);
+        // From then on it ages.
+        std::thread::sleep(Duration::from_millis(20));
+        let soon = Duration::from_millis(10);
+        assert_eq!(prune(store.path(), soon).unwrap(), 1);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Clears up after this program, however it ends: its own executable, started once more, waits in the background for the end
-//! of the host and then removes what that left on the disk. What runs needs nobody for that: the kernel ends it.
+//! of the host and then removes what that left on the disk, and at a daemon. What runs needs nobody for that: the kernel ends it.
 //!
 //! It is a session of its own, so that no key of a terminal reaches it, and no child of the host, so that nobody who waits for
-//! children waits for it. It holds nothing of the host: no file, no directory, no output.
+//! children waits for it. It holds nothing of the host, no file, no directory, no output, but a count in its standard output: what the
+//! host has asked a daemon for.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,9 +15,10 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
+use tokio::runtime::Builder;
 
 use super::supervise;
-use crate::engine;
+use crate::engine::{self, Owner};
 use crate::store::Store;
 
 /// Set in this process, and nowhere else: which part of it that is.
@@ -24,6 +26,9 @@ const VARIABLE: &str = "IMAGE_RUNTIME_REAPER";
 /// A child of the host, which makes the one that waits and ends.
 const FIRST: &str = "first";
 const SECOND: &str = "second";
+
+/// Who the host is, as it stands in labels.
+const HOST: &str = "IMAGE_RUNTIME_REAPER_HOST";
 
 const MYSELF: &str = "/proc/self/exe";
 
@@ -64,7 +69,9 @@ fn start_and_wait(store: &Path, arguments: &[String], started: Sender<()>) -> io
     let mut first = command(FIRST)
         .args(arguments)
         .env("IMAGE_STORE", store)
+        .env(HOST, Owner::this_process().to_label())
         .stdin(host)
+        .stdout(engine::counter().map_or_else(|_| Stdio::null(), Stdio::from))
         .process_group(0)
         .spawn()?;
     drop(started);
@@ -76,7 +83,6 @@ fn command(part: &str) -> Command {
     command
         .env(VARIABLE, part)
         .current_dir("/")
-        .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
 }
@@ -114,7 +120,7 @@ fn wait_for_host() -> io::Result<()> {
     }
 }
 
-/// Only removes: whoever deletes the store when the host has ended must not find it made anew.
+/// Only removes what is there: whoever deletes the store when the host has ended must not find it made anew.
 fn clear_up() {
     for pause in [Duration::ZERO, AGAIN] {
         std::thread::sleep(pause);
@@ -122,5 +128,9 @@ fn clear_up() {
             engine::sweep_left(&store);
             store.sweep();
         }
+    }
+    let runtime = Builder::new_current_thread().enable_all().build();
+    if let (Ok(owner), Ok(runtime)) = (std::env::var(HOST), runtime) {
+        runtime.block_on(engine::sweep_left_at_daemon(io::stdout(), &owner));
     }
 }

@@ -25,7 +25,7 @@ use self::making::{Open, Sent, refused};
 pub(super) use self::nesting::Place;
 use self::nesting::{Asker, NESTING};
 use super::class::{Callee, Instance};
-use super::future::runtime;
+use super::future::{caught, runtime};
 use super::inbox::{Inbox, Receiver};
 use super::job::{Nested, Target, Wishes};
 use super::pool::Pool;
@@ -230,8 +230,12 @@ impl Gateway {
             By::Process(_) => Ok(Nested::default()),
         };
         let wanted = named.map(|nested| {
-            let target = target(nested, wanted, state.to_vec()).boxed().shared();
-            (nested.name, target)
+            let (title, target) = (Arc::clone(&title), target(nested, wanted, state.to_vec()));
+            let target = async move {
+                let target = caught(target).await;
+                target.unwrap_or_else(|| Err(CallError::lost(&title)))
+            };
+            (nested.name, target.boxed().shared())
         });
         let function = Function {
             title,
@@ -287,6 +291,7 @@ impl Gateway {
             _ => (None, None),
         };
         let (answers, ended) = (self.answers.clone(), self.ended.clone());
+        let title = Arc::clone(&function.title);
         let made = match function.how {
             // They begin in the order in which they were asked for.
             How::Many => {
@@ -309,7 +314,7 @@ impl Gateway {
         let task = runtime().spawn(async move {
             let result = tokio::select! {
                 biased;
-                result = made => result,
+                result = caught(made) => result.unwrap_or_else(|| Err(CallError::lost(&title))),
                 error = refused(refusal) => Err(error),
             };
             drop(open);

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use self::running::Running;
 use super::super::CallError;
+use super::super::future::caught;
 use super::Pool;
 use crate::protocol::Kind;
 use crate::worker::{CallFailure, Flow, Frame, Member, Worker};
@@ -51,7 +52,16 @@ enum End {
 
 impl Pool {
     /// Drives a worker until nothing waits for it.
-    pub(super) async fn drive(self: Arc<Self>, mut worker: Worker, (id, bell): (u64, Arc<Notify>)) {
+    pub(super) async fn drive(self: Arc<Self>, worker: Worker, (id, bell): (u64, Arc<Notify>)) {
+        let driven = Arc::clone(&self).drive_on(worker, id, bell);
+        if caught(driven).await.is_none() {
+            let mut state = self.lock();
+            state.lanes.retain(|lane| lane.id != id);
+            self.advance(&mut state);
+        }
+    }
+
+    async fn drive_on(self: Arc<Self>, mut worker: Worker, id: u64, bell: Arc<Notify>) {
         let (end, running) = loop {
             let mut lane = Lane {
                 pool: &self,

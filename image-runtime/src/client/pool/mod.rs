@@ -9,16 +9,18 @@ mod farewell;
 mod lane;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) use self::checked_out::CheckedOut;
 pub(super) use self::enter::Enter;
 use self::lane::until;
 use self::state::State;
-use super::future::runtime;
+use super::future::{caught, runtime};
 use super::gateway::{self, Place};
 use super::job::Job;
 use super::timings::Timings;
@@ -181,16 +183,19 @@ impl Pools {
         pool
     }
 
-    /// Takes out the calls that wait for a container, of the functions that are meant.
+    /// Takes out the calls that wait for a container, or to be made once more, of the functions that are meant.
     pub(super) fn take_waiting(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Job> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
         for pool in pools.values() {
-            let queue = &mut pool.lock().queue;
+            let state = &mut *pool.lock();
+            let queue = std::mem::take(&mut state.queue);
             let (meant, others): (VecDeque<_>, _) =
-                queue.drain(..).partition(|job| is_meant(job.name()));
-            *queue = others;
+                queue.into_iter().partition(|job| is_meant(job.name()));
+            state.queue = others;
             taken.extend(meant);
+            let later = state.later.extract_if(|_, job| is_meant(job.name()));
+            taken.extend(later.map(|(_, job)| job));
         }
         taken
     }
@@ -204,6 +209,20 @@ impl Pool {
         state.put(job);
         pool.advance(&mut state);
         pool.entering.notify_waiters();
+    }
+
+    /// Puts a call into the queue once so much time has passed, unless it is taken out before.
+    pub(super) fn submit_after(job: Job, delay: Duration) {
+        let pool = Arc::clone(&job.target.pool);
+        let number = pool.lock().keep(job);
+        runtime().spawn(async move {
+            tokio::time::sleep(delay).await;
+            let job = pool.lock().later.remove(&number);
+            if let Some(mut job) = job.filter(|job| !job.is_abandoned()) {
+                job.since = Instant::now();
+                Self::submit(job);
+            }
+        });
     }
 
     /// Starts the containers that are to be there without a call.
@@ -310,7 +329,7 @@ impl Pool {
         state.ending += 1;
         let pool = Arc::clone(self);
         runtime().spawn(async move {
-            pool.exit(&mut worker).await;
+            caught(pool.exit(&mut worker)).await;
             pool.removed(worker).await;
         });
     }
@@ -325,7 +344,7 @@ impl Pool {
     /// Removes a worker's container.
     async fn removed(self: Arc<Self>, worker: Worker) {
         // Its process has lost its socket and ends by itself; an error of the engine changes nothing for anybody.
-        let _ = worker.remove().await;
+        caught(worker.remove()).await;
         let mut state = self.lock();
         state.ending -= 1;
         self.advance(&mut state);

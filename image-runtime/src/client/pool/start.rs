@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::CallError;
-use super::super::future::runtime;
+use super::super::future::{caught, runtime};
 use super::super::job::Job;
 use super::state::State;
 use super::{Enter, Pool, PoolKey, gateway};
@@ -160,38 +160,15 @@ impl Pool {
         let class = self.key.enter.as_ref().map(Enter::class_name);
         let function = class.or(function).or(self.key.owner);
         let function = function.unwrap_or("function");
-        let mut spec = self.key.worker(format!("call {function}"));
         let pool = Arc::clone(self);
         runtime().spawn(async move {
-            let claim = match pool.claim(function).await {
-                Ok(claim) => claim,
-                Err(ended) => return pool.has_no_gpu(ended),
-            };
-            spec.gpus = claim
-                .as_ref()
-                .map_or_else(Vec::new, |claim| claim.gpus.clone());
-            let begun = Instant::now();
-            let started = pool.builder.start(spec).await;
-            let entered = match started {
-                Ok(mut worker) => {
-                    if let Some(timings) = &pool.timings {
-                        let times = worker.start_times();
-                        timings.note_start(function, times.start, times.handshake);
-                    }
-                    worker.keep(claim);
-                    gateway::serve(&mut worker, &pool);
-                    pool.enter(worker).await
-                }
-                // Calls that were meant to end with it wait no more; others wait for another container.
-                Err(NotStarted::Start(StartError::Stopped(_))) => Err(None),
-                Err(error) => Err(Some(CallError::not_started(&error))),
-            };
-            match entered {
-                Ok(worker) => {
+            let started = caught(pool.started(function)).await;
+            match started.unwrap_or_else(|| Err(Some(CallError::lost(function)))) {
+                Ok((worker, took)) => {
                     let lane = {
                         let mut state = pool.lock();
                         state.starting -= 1;
-                        state.start_took = begun.elapsed();
+                        state.start_took = took;
                         state.add_lane(pool.key.size.concurrency)
                     };
                     pool.drive(worker, lane).await;
@@ -200,10 +177,39 @@ impl Pool {
                 Err(None) => {
                     let mut state = pool.lock();
                     state.starting -= 1;
+                    state.queue.retain(|job| !job.is_abandoned());
+                    // A call may have come in the meantime.
                     pool.advance(&mut state);
                 }
             }
         });
+    }
+
+    /// A container that is ready, and how long that took. Without an error there is none because nobody waits for it any more.
+    async fn started(
+        self: &Arc<Self>,
+        function: &'static str,
+    ) -> Result<(Worker, Duration), Option<CallError>> {
+        let claim = self.claim(function).await?;
+        let mut spec = self.key.worker(format!("call {function}"));
+        spec.gpus = claim
+            .as_ref()
+            .map_or_else(Vec::new, |claim| claim.gpus.clone());
+        let begun = Instant::now();
+        let started = self.builder.start(spec).await;
+        let mut worker = started.map_err(|error| match error {
+            // Calls that were meant to end with it wait no more; others wait for another container.
+            NotStarted::Start(StartError::Stopped(_)) => None,
+            error => Some(CallError::not_started(&error)),
+        })?;
+        if let Some(timings) = &self.timings {
+            let times = worker.start_times();
+            timings.note_start(function, times.start, times.handshake);
+        }
+        worker.keep(claim);
+        gateway::serve(&mut worker, self);
+        let worker = self.enter(worker).await?;
+        Ok((worker, begun.elapsed()))
     }
 
     /// Takes the GPUs of a container. Without an error there are none for it, because nobody waits any more.
@@ -218,27 +224,19 @@ impl Pool {
             .await
     }
 
-    /// A start that came to nothing for want of a GPU.
-    fn has_no_gpu(self: &Arc<Self>, error: Option<CallError>) {
-        if let Some(error) = error {
-            return self.did_not_start(&error);
-        }
-        let mut state = self.lock();
-        state.starting -= 1;
-        state.queue.retain(|job| !job.is_abandoned());
-        // A call may have come in the meantime.
-        self.advance(&mut state);
-    }
-
-    /// Fails the calls that wait, unless others still come to them.
+    /// Fails the calls that wait, unless others still come to them. Where all others only wait themselves, it may be for these: those that
+    /// functions in containers make fail then.
     fn did_not_start(&self, error: &CallError) {
-        let failed = {
+        let failed: Vec<_> = {
             let mut state = self.lock();
             state.starting -= 1;
-            match state.lanes.len() + state.direct + state.starting {
-                0 => std::mem::take(&mut state.queue),
-                _ => return,
-            }
+            let there = state.lanes.len() + state.direct + state.starting;
+            let hopeless = match there.saturating_sub(state.suspended / self.key.size.concurrency) {
+                0 if there == 0 => state.queue.len(),
+                0 => state.nested(),
+                _ => 0,
+            };
+            state.queue.drain(..hopeless).collect()
         };
         for job in failed {
             job.end(Err(error.clone()));

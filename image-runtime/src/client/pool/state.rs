@@ -1,6 +1,6 @@
 //! What a pool knows: who waits, who works, who is idle. Under one lock.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::worker::Worker;
 pub(super) struct State {
     /// Calls that wait: first those that are inside most others, and of these the oldest.
     pub(super) queue: VecDeque<Job>,
+    /// Calls that have failed and wait until they are made once more.
+    pub(super) later: HashMap<u64, Job>,
     /// Workers without a call, and since when; the one that was used last is the last.
     pub(super) idle: Vec<(Worker, Instant)>,
     /// Workers that take calls from the queue.
@@ -37,6 +39,7 @@ pub(super) struct State {
     /// Whether this program is ending.
     pub(super) is_closing: bool,
     next_lane: u64,
+    next_later: u64,
 }
 
 /// A worker that takes calls from the queue.
@@ -57,7 +60,7 @@ impl State {
 
     /// Whether there is anything in it.
     pub(super) fn is_in_use(&self) -> bool {
-        self.containers() > 0 || !self.queue.is_empty()
+        self.containers() > 0 || !self.queue.is_empty() || !self.later.is_empty()
     }
 
     /// Containers that are not being removed.
@@ -85,6 +88,13 @@ impl State {
         }
         let place = self.queue.partition_point(|other| other.depth() >= depth);
         self.queue.insert(place, job);
+    }
+
+    /// Keeps a call that is not to be made yet; answers its number in `later`.
+    pub(super) fn keep(&mut self, job: Job) -> u64 {
+        self.next_later += 1;
+        self.later.insert(self.next_later, job);
+        self.next_later
     }
 
     /// Puts back a call that was taken before those that wait as deep as it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerConfig, ContainerCreateBody, CreateImageInfo, ImageConfig, ImageInspect,
+    ContainerConfig, ContainerCreateBody, CreateImageInfo, HostConfig, ImageConfig, ImageInspect,
 };
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, ContainerArchiveInfoOptionsBuilder, CreateImageOptionsBuilder,
@@ -199,6 +199,11 @@ impl Daemon {
             // Some command must stand there.
             entrypoint: Some(vec!["-".to_owned()]),
             labels: Some(marks(&format!("build {title}"))),
+            host_config: Some(HostConfig {
+                // It never ends, but a daemon that is started again removes it.
+                auto_remove: Some(true),
+                ..HostConfig::default()
+            }),
             ..ContainerCreateBody::default()
         };
         Guard::create(self, "build", body).await

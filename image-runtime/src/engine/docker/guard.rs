@@ -15,6 +15,7 @@ use bollard::query_parameters::{
 use super::error::{is_missing, optional, status};
 use super::{Daemon, OWNER_LABEL, PURPOSE_LABEL};
 use crate::engine::owner::{Life, Owner};
+use crate::engine::unfinished::Unfinished;
 use crate::engine::{EngineError, Swept};
 
 /// What marks a container as ours.
@@ -30,7 +31,8 @@ pub(super) fn marks(purpose: &str) -> HashMap<String, String> {
 #[derive(Debug)]
 pub(super) struct Guard {
     daemon: Arc<Daemon>,
-    name: Option<String>,
+    /// With what counts it; nothing once it is somebody else's.
+    name: Option<(String, Unfinished)>,
     warnings: Vec<String>,
 }
 
@@ -43,7 +45,7 @@ impl Guard {
     ) -> Result<Self, Error> {
         let mut guard = Self {
             daemon: Arc::clone(daemon),
-            name: Some(new_name(purpose)),
+            name: Some((new_name(purpose), Unfinished::begin())),
             warnings: Vec::new(),
         };
         // In a task of its own, which goes on when nobody waits any more: a daemon makes the container all the same,
@@ -61,7 +63,7 @@ impl Guard {
     }
 
     pub(super) fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
+        self.name.as_ref().map_or("", |(name, _)| name)
     }
 
     /// What the daemon thought worth saying of it.
@@ -72,23 +74,36 @@ impl Guard {
     /// Removes the container now.
     pub(super) async fn remove(mut self) -> Result<(), EngineError> {
         let removed = self.daemon.remove_container(self.name()).await;
-        self.name = None;
+        if let Some((_, counted)) = self.name.take()
+            && removed.is_ok()
+        {
+            counted.done();
+        }
         removed
     }
 
     /// Leaves the container to somebody else.
     pub(super) fn release(mut self) -> String {
-        self.name.take().unwrap_or_default()
+        let Some((name, counted)) = self.name.take() else {
+            return String::new();
+        };
+        counted.done();
+        name
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Without a runtime the process is ending, and `sweep` of a later one finds the container.
-        if let (Some(name), Ok(runtime)) = (self.name.take(), tokio::runtime::Handle::try_current())
+        // Without a runtime the process is ending, and what clears up after it finds the container.
+        if let (Some((name, counted)), Ok(runtime)) =
+            (self.name.take(), tokio::runtime::Handle::try_current())
         {
             let daemon = Arc::clone(&self.daemon);
-            runtime.spawn(async move { daemon.remove_container(&name).await });
+            runtime.spawn(async move {
+                if daemon.remove_container(&name).await.is_ok() {
+                    counted.done();
+                }
+            });
         }
     }
 }
@@ -146,13 +161,7 @@ impl Daemon {
 
     /// Removes the containers of processes that have ended.
     pub(super) async fn sweep_containers(&self) -> Result<Swept, EngineError> {
-        let filters = HashMap::from([("label".to_owned(), vec![OWNER_LABEL.to_owned()])]);
-        let options = ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let listed = self.docker.list_containers(Some(options)).await;
-        let listed = listed.map_err(self.failed("listing containers"))?;
+        let listed = self.list_containers(&[("label", OWNER_LABEL)]).await?;
         let here = Owner::this_process();
         let mut swept = Swept::default();
         for container in listed
@@ -165,6 +174,29 @@ impl Daemon {
             }
         }
         Ok(swept)
+    }
+
+    /// How many containers of an owner there are that were never started.
+    pub(super) async fn count_created(&self, owner: &str) -> Result<usize, EngineError> {
+        let label = format!("{OWNER_LABEL}={owner}");
+        let filters = [("label", label.as_str()), ("status", "created")];
+        Ok(self.list_containers(&filters).await?.len())
+    }
+
+    async fn list_containers(
+        &self,
+        filters: &[(&str, &str)],
+    ) -> Result<Vec<ContainerSummary>, EngineError> {
+        let filters: HashMap<_, _> = filters
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), vec![value.to_owned()]))
+            .collect();
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let listed = self.docker.list_containers(Some(options)).await;
+        listed.map_err(self.failed("listing containers"))
     }
 }
 

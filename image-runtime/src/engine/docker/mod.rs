@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod guard;
 mod layer;
+mod left;
 mod load;
 mod place;
 mod registry;
@@ -21,6 +22,7 @@ use bollard::Docker;
 
 use self::address::Surroundings;
 use self::connect::Server;
+pub(super) use self::left::sweep_left;
 use super::{
     Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
     NewLayer, PackedLayer, Swept, VolumeInfo,
@@ -86,6 +88,10 @@ impl DockerEngine {
 impl Engine for DockerEngine {
     fn name(&self) -> &'static str {
         "docker"
+    }
+
+    fn shares_layers(&self) -> bool {
+        true
     }
 
     async fn info(&self) -> Result<EngineInfo, EngineError> {
