@@ -278,7 +278,7 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let ended = world.program(&["logs", "nope"]).run().with(1, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
-      help: this program has `Reluctant`, `Reluctant.ready`, `fail_at_first`, `hold`, `nap`, `say`, `tell`
+      help: this program has `Reluctant`, `Reluctant.ready`, `end`, `fail_at_first`, `hold`, `leave`, `nap`, `say`, `tell`
       help: `logs` without a name shows all that is
     ");
     for nonsense in ["soon", "-1m", "10", "+2h", "--follow"] {
@@ -298,6 +298,34 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let report = world.program(&["prune", "--json"]).run().good().json();
     assert_eq!(report["logs"], 3, "{report}");
     assert!(world.logs(&[]).is_empty());
+}
+
+#[test]
+fn what_a_function_has_left_running_is_heard_while_nothing_is_called() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let leaving = world.program(&[]).env("OBSERVED_DOES", "leave");
+    let mut leaving = leaving.stdin(reader).start();
+    leaving.until("│ late");
+    let lines = world.logs(&["leave"]);
+    assert_eq!(lines[0]["line"], "late", "{lines:#?}");
+    drop(writer);
+    leaving.end().good();
+}
+
+#[test]
+fn a_container_that_ends_shows_what_the_call_printed_and_nothing_of_calls_before() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let ended = world.program(&[]).env("OBSERVED_DOES", "end").run().good();
+    assert!(ended.stderr.contains("│ before"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("exit code 7"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("before"), "{}", ended.stdout);
 }
 
 #[test]

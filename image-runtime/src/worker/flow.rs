@@ -155,6 +155,11 @@ impl<'a> Flow<'a> {
         self.output.drain(tell);
     }
 
+    /// What is printed from here on is printed by other calls.
+    pub(crate) fn forget_lines(&mut self) {
+        self.output.forget();
+    }
+
     /// Sends as much as goes. Where nobody receives any more, the other direction says so once it has been emptied.
     fn send(&mut self) {
         while self.gone < self.outgoing.len() {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::error::{CallFailure, EXIT_LIMIT};
 use super::flow::Flow;
 use super::line::Line;
-use super::output::Output;
+use super::output::{Output, Printed};
 use super::roster::{Listed, Member};
 use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
 use crate::gpu::Claim;
@@ -135,6 +135,16 @@ impl Worker {
     /// Whether it still waits for requests: the kernel has not heard of its end.
     pub fn is_alive(&self) -> bool {
         self.line.is_quiet()
+    }
+
+    /// Hears when what runs in it prints something, for as long as it is there.
+    pub(crate) fn printed(&self) -> Printed {
+        self.output.printed()
+    }
+
+    /// Takes lines that were printed since the last request.
+    pub(crate) fn tell_printed(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
+        self.output.tell_heard(tell);
     }
 
     /// Calls a function and answers its encoded result. `nested` is what the function's own calls are told to come from, 0 where that
@@ -266,6 +276,7 @@ impl Worker {
     ) -> Result<(Kind, Vec<u8>), CallFailure> {
         self.requests += 1;
         let number = self.requests;
+        self.output.forget();
         let mut head = Vec::with_capacity(2 * HEADER_LENGTH);
         if nested != 0 {
             head.extend(Header::new(Kind::Nested, nested, 0)?.to_bytes());

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
@@ -20,6 +21,22 @@ const PIECE: usize = 16 * 1024;
 /// How many last lines are kept for the error of a worker that died.
 const LINES_KEPT: usize = 30;
 
+/// Hears when a worker prints something, for as long as its [`Output`] is there.
+#[derive(Debug)]
+pub(crate) struct Printed([Arc<Receiver>; 2]);
+
+impl Printed {
+    /// Waits for something that may not have been read yet; answers whether there can be more.
+    pub(crate) async fn something(&self) -> bool {
+        let [out, err] = &self.0;
+        let heard = tokio::select! {
+            heard = out.readable() => heard,
+            heard = err.readable() => heard,
+        };
+        heard.is_ok() && Arc::strong_count(out) > 1
+    }
+}
+
 /// The host's end of both pipes.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -31,7 +48,7 @@ pub(super) struct Output {
 
 #[derive(Debug)]
 struct Stream {
-    pipe: Receiver,
+    pipe: Arc<Receiver>,
     /// The worker's end. Open here, too, so that the pipe does not end when a worker closes it.
     end: OwnedFd,
     /// The beginning of a line whose end is still to come.
@@ -47,7 +64,7 @@ impl Output {
             // The image's user need not be ours, and may open `/dev/stdout`.
             fchmod(&end, Mode::from_raw_mode(0o666))?;
             Ok::<_, io::Error>(Stream {
-                pipe: Receiver::from_owned_fd(pipe)?,
+                pipe: Arc::new(Receiver::from_owned_fd(pipe)?),
                 end,
                 partial: Vec::new(),
             })
@@ -72,8 +89,7 @@ impl Output {
                 ready = out.pipe.readable() => ready.map(|()| 0),
                 ready = err.pipe.readable() => ready.map(|()| 1),
             };
-            let read = |pipe: &Receiver, bytes: &mut _| pipe.try_io(|| read_now(pipe, bytes));
-            let told = ready.and_then(|index| self.read(index, read, tell));
+            let told = ready.and_then(|index| self.read(index, read_heard, tell));
             if let Err(error) = told {
                 return error;
             }
@@ -98,6 +114,28 @@ impl Output {
             // error here would have been told by `forward`; there is nothing more to read.
             while matches!(self.read(index, read_now, tell), Ok(true)) {}
         }
+    }
+
+    /// Tells some of the lines that the runtime has heard of.
+    pub(super) fn tell_heard(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
+        for index in 0..self.streams.len() {
+            // As above.
+            let _ = self.read(index, read_heard, tell);
+        }
+    }
+
+    /// Hears when there is something to tell.
+    pub(super) fn printed(&self) -> Printed {
+        Printed(
+            self.streams
+                .each_ref()
+                .map(|stream| Arc::clone(&stream.pipe)),
+        )
+    }
+
+    /// Forgets the last lines: what comes from here on is somebody else's.
+    pub(super) fn forget(&mut self) {
+        self.last_lines.clear();
     }
 
     /// Hides texts in all lines from here on.
@@ -159,4 +197,9 @@ impl Output {
 /// Reads what is in a pipe, behind what was read before.
 fn read_now(pipe: &Receiver, bytes: &mut Vec<u8>) -> io::Result<usize> {
     Ok(rustix::io::read(pipe, spare_capacity(bytes))?)
+}
+
+/// Likewise, where the runtime has heard that there is something. It listens anew once there is nothing more.
+fn read_heard(pipe: &Receiver, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    pipe.try_io(|| read_now(pipe, bytes))
 }

@@ -14,6 +14,21 @@ fn say(text: String) {
     println!("{text}");
 }
 
+/// Leaves a thread running that prints a text.
+#[app::function(image = NOTHING)]
+fn leave(text: String) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        println!("{text}");
+    });
+}
+
+/// Ends its container without a word.
+#[app::function(image = NOTHING)]
+fn end() {
+    std::process::exit(7);
+}
+
 /// Prints what it must not show.
 #[app::function(image = NOTHING, secrets = [Secret::from_env("IMAGE_TESTS_TOKEN")])]
 fn tell() {
@@ -96,6 +111,18 @@ async fn main() {
             std::io::stdin()
                 .read_line(&mut String::new())
                 .expect("somebody writes a line");
+        }
+        Ok("leave") => {
+            let left = leave::remote("late".to_owned()).await;
+            left.expect("leaving works");
+            std::io::stdin()
+                .read_line(&mut String::new())
+                .expect("somebody writes a line");
+        }
+        Ok("end") => {
+            let said = say::remote("before".to_owned()).await;
+            said.expect("saying works");
+            println!("{}", end::remote().await.expect_err("it ends"));
         }
         Ok("many") => {
             for number in 0..5 {

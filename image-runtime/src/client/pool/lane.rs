@@ -169,6 +169,7 @@ impl Lane<'_> {
                 Ok(Some(frames)) => {
                     if self.running.is_last_answer(&frames) {
                         flow.end_lines(tell);
+                        flow.forget_lines();
                     }
                     if let Err(failure) = self.hear(&flow, frames) {
                         return End::Broken(failure);

@@ -6,6 +6,7 @@
 mod checked_out;
 mod enter;
 mod farewell;
+mod idle;
 mod lane;
 mod start;
 mod state;

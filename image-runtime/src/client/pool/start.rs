@@ -208,6 +208,7 @@ impl Pool {
         }
         worker.keep(claim);
         gateway::serve(&mut worker, self);
+        self.hear_of_idle(&worker);
         let worker = self.enter(worker).await?;
         Ok((worker, begun.elapsed()))
     }
