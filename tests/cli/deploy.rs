@@ -81,7 +81,7 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     let world = World::new();
     // Without a body, `main` deploys.
     let ended = world.program(&[]).run().good();
-    let words = "`kept` is deployed with 4 functions (process ";
+    let words = "`kept` is deployed with 5 functions (process ";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     for word in [
         "deployed call FUNCTION",
@@ -105,6 +105,18 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     assert_eq!(
         ended.with(1, &[]).stderr.lines().last(),
         Some("error: as was wished")
+    );
+
+    // It has the environment of the process that was deployed.
+    let knowing = world.program(&["call", "know"]);
+    let ended = knowing.env("IMAGE_TESTS_OF_DEPLOYED", "four").run();
+    let said = ended
+        .with(1, &["the secret `IMAGE_TESTS_OF_DEPLOYED` is missing"])
+        .stderr;
+    let help = said.lines().last().unwrap();
+    assert!(
+        help.contains("functions of `kept` see the secrets that its process"),
+        "{said}"
     );
 
     // One that goes leaves its stream.
@@ -249,7 +261,7 @@ fn what_is_served_is_always_the_program_as_it_is_now() {
     let path = world.0.path().join("deployed");
     copy_program(env!("CARGO_BIN_EXE_deployed"), &path);
     let mut serving = world.of(&path, &["serve"]).start();
-    serving.until("serving `kept` with 4 functions");
+    serving.until("serving `kept` with 5 functions");
     let (first, said) = world.call(&["count"]);
     assert_eq!(first, 1);
     assert!(said.contains("calls go to `kept`"), "{said}");

@@ -167,10 +167,20 @@ impl Line {
 }
 
 impl Command {
+    /// Whether it goes on until it is interrupted.
+    fn has_no_other_end(&self) -> bool {
+        match &self.verb {
+            Verb::Serve => true,
+            Verb::Logs(logs) => logs.follow,
+            _ => false,
+        }
+    }
+
     /// Does it. The exit code is 0 if it went well, 1 if the work failed, 2 if a name on the command line is none of ours,
     /// and what shells say of a signal where one came.
     pub(crate) fn run(self, ui: &Ui) -> ExitCode {
         let printer = Printer::new(self.json);
+        let has_no_other_end = self.has_no_other_end();
         let work = async {
             let done = match self.verb {
                 Verb::Shell(arguments) => return shell::run(&arguments).await,
@@ -204,8 +214,7 @@ impl Command {
             Ok(code) => code,
             Err(fault) => {
                 ui.clear();
-                // That is for the process to tell that started this.
-                if !(matches!(fault, Fault::Interrupted(_)) && serve::is_keeper()) {
+                if !(matches!(fault, Fault::Interrupted(_)) && has_no_other_end) {
                     printer.errors(&fault.texts());
                 }
                 fault.exit_code()

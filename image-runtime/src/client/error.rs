@@ -134,8 +134,17 @@ impl CallError {
         Self::new(CallErrorKind::Engine, text)
     }
 
-    pub(super) fn secret(function: &str, error: &SecretError) -> Self {
-        let text = format!("`{function}` cannot be called: {}", chain(error));
+    /// A secret cannot be had, where `deployed` is what this process has deployed.
+    pub(super) fn secret(function: &str, error: &SecretError, deployed: Option<&str>) -> Self {
+        let mut text = format!("`{function}` cannot be called: {}", chain(error));
+        if let Some(app) = deployed {
+            // Who calls has an environment of its own.
+            text.truncate(text.find("\n  help: ").unwrap_or(text.len()));
+            let process = std::process::id();
+            text += &format!(
+                "\n  help: functions of `{app}` see the secrets that its process {process} was started with: deploy it once more where all are there"
+            );
+        }
         Self::new(CallErrorKind::Engine, text)
     }
 
@@ -228,6 +237,15 @@ impl CallError {
                 format!("`{function}`: {}", chain(failure)),
             ),
         }
+    }
+
+    /// What makes a state failed. Who called a method is told what that was.
+    pub(super) fn no_state(enter: &str, failure: &CallFailure) -> Self {
+        let mut error = Self::failure(enter, failure);
+        if error.kind == CallErrorKind::Returned {
+            error.text = format!("`{enter}` failed: {}", error.text);
+        }
+        error
     }
 
     fn failed(function: &str, failure: Failure) -> Self {

@@ -193,6 +193,11 @@ impl Host {
         }
     }
 
+    /// What is deployed by this process.
+    fn deployed_as(&self) -> Option<&'static str> {
+        self.keeps_for().and_then(Role::app)
+    }
+
     /// The image a function runs in.
     pub(crate) fn image_of(&self, function: &FunctionSpec) -> Image {
         self.program.image_of(function)
@@ -301,7 +306,7 @@ impl Host {
             }
         }
         let secrets = secrets::values(&self.program.secrets_of(function))
-            .map_err(|error| CallError::secret(function.name, &error))?;
+            .map_err(|error| CallError::secret(function.name, &error, self.deployed_as()))?;
         let volumes = super::volumes::mounts(function, &self.program.volumes_of(function))?;
         let built = self.build(self.image_of(function)).await?;
         let mut config = built.config;

@@ -33,6 +33,11 @@ fn fail() -> Result<(), String> {
     Err("as was wished".into())
 }
 
+#[app::function(secrets = [Secret::from_env("IMAGE_TESTS_OF_DEPLOYED")])]
+fn know() -> usize {
+    std::env::var("IMAGE_TESTS_OF_DEPLOYED").map_or(0, |secret| secret.len())
+}
+
 struct Counter(u32);
 
 #[app::cls]

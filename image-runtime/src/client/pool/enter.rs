@@ -91,7 +91,7 @@ impl Pool {
                     entered = &mut entering => break entered.map_err(|failure| match failure {
                         // Those that were meant to end with it wait no more; others wait for another container.
                         CallFailure::Stopped(_) => None,
-                        failure => Some(CallError::failure(enter.name(), &failure)),
+                        failure => Some(CallError::no_state(enter.name(), &failure)),
                     }),
                     () = rung => {}
                     () = super::until(wake) => {}
