@@ -15,8 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::pip::{self, Installation};
-use super::steps::{APT_LOCK, apt_cache, apt_fetch};
-use super::{BuildError, Builder, Prepared};
+use super::{BuildError, Builder, Prepared, apt};
 use crate::digest::LayerId;
 use crate::engine::Mount;
 use crate::event::Event;
@@ -204,12 +203,12 @@ impl Builder {
             Action::AptInstall(packages) => Download {
                 commands: match &layer.pins {
                     Some(pins) => {
-                        apt_fetch(&pins.apt.iter().map(String::as_str).collect::<Vec<_>>())
+                        apt::fetch(&pins.apt.iter().map(String::as_str).collect::<Vec<_>>())
                     }
-                    None => apt_fetch(packages),
+                    None => apt::fetch(packages),
                 },
-                mounts: vec![apt_cache()],
-                _lock: Some(self.store.locks().lock(APT_LOCK, || {}).await?),
+                mounts: vec![apt::cache()],
+                _lock: Some(self.store.locks().lock(apt::LOCK, || {}).await?),
                 _files: None,
             },
             Action::PipInstall { uv, .. } | Action::UvSync { uv, .. } => {

@@ -3,6 +3,7 @@
 mod added;
 mod again;
 mod ahead;
+mod apt;
 mod archive;
 mod base;
 mod conda;

@@ -4,13 +4,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::error::StepFailed;
 use super::help::help;
-use super::network::{CERTIFICATES_INSIDE, Network};
-use super::{BuildError, Builder, Prepared, conda, pins, pip};
+use super::network::Network;
+use super::{BuildError, Builder, Prepared, apt, conda, pins, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
 use crate::engine::{Limits, Mount, NewLayer};
 use crate::event::{Event, Work};
-use crate::plan::{Action, FunctionRun, Holdings, PlannedLayer};
+use crate::plan::{Action, FunctionRun, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{self, Mask, Values};
 use crate::store::StoreError;
@@ -19,14 +19,7 @@ use crate::worker::{FUNCTION, PACK, Worker, WorkerSpec};
 /// How many of a failed command's last lines its error shows.
 const LINES_SHOWN: usize = 20;
 
-const APT_CACHE: &str = "/dev/image-runtime/apt";
-/// The lock of apt's cache, which is one program's at a time.
-pub(super) const APT_LOCK: &str = "cache-apt";
 const SCRIPT: &str = "/dev/image-runtime/script";
-
-/// What apt and dpkg write beside the packages: records of when, and copies of what was there before.
-const APT_LEFTOVERS: &str = "rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \
-    /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old";
 
 impl Builder {
     /// Makes one layer; the one below exists.
@@ -58,8 +51,8 @@ impl Builder {
             }
             Action::AptInstall(packages) => {
                 let _lock = self.lock_apt(layer).await?;
-                let commands = apt_install_as_locked(layer, packages);
-                let mounts = vec![apt_cache()];
+                let commands = apt::install_as_locked(layer, packages);
+                let mounts = vec![apt::cache()];
                 self.run_step(image, layer, parent, &secrets, commands, mounts)
                     .await
             }
@@ -83,8 +76,8 @@ impl Builder {
             } => {
                 let _lock = self.lock_apt(layer).await?;
                 let mut mounts = self.uv_mounts(uv).await?;
-                mounts.push(apt_cache());
-                let mut commands = apt_install_as_locked(layer, python::suite_packages(suite));
+                mounts.push(apt::cache());
+                let mut commands = apt::install_as_locked(layer, python::suite_packages(suite));
                 commands.push(shell(&format!(
                     "ln -s /usr/bin/python{series} /usr/local/bin/python && rm -f /usr/lib/python{series}/EXTERNALLY-MANAGED"
                 )));
@@ -185,13 +178,6 @@ impl Builder {
         self.dress(layer, &Values::default(), &mut commands, &mut mounts);
         self.run_hiding(image, layer, parent, &secrets.mask(), commands, mounts)
             .await
-    }
-
-    /// apt allows one process at a time in its cache.
-    async fn lock_apt(&self, layer: &PlannedLayer) -> Result<crate::store::Lock, BuildError> {
-        let locks = self.store.locks();
-        let lock = locks.lock(APT_LOCK, || {});
-        Ok(self.timed(layer.id, Work::Waiting, lock).await?)
     }
 
     pub(super) async fn uv_mounts(&self, version: &str) -> Result<Vec<Mount>, BuildError> {
@@ -439,100 +425,6 @@ fn in_shell(own: &[String], lines: &[&str]) -> Vec<Command> {
         }
     });
     each.collect()
-}
-
-pub(super) fn apt_cache() -> Mount {
-    Mount::Cache {
-        name: "apt".into(),
-        target: APT_CACHE.into(),
-    }
-}
-
-/// Installs the packages of a layer: those that are locked, where they are.
-fn apt_install_as_locked(layer: &PlannedLayer, packages: &[&str]) -> Vec<Command> {
-    match &layer.pins {
-        Some(pins) => apt_install_pinned(pins, packages),
-        None => apt_install(packages),
-    }
-}
-
-/// The same for packages of one version each, those that these need among them. What nobody asked for stays marked as such.
-fn apt_install_pinned(pins: &Holdings, asked: &[&str]) -> Vec<Command> {
-    if pins.apt.is_empty() {
-        return Vec::new();
-    }
-    let pinned: Vec<_> = pins.apt.iter().map(String::as_str).collect();
-    let mut commands = apt_install(&pinned);
-    let names = pinned.iter().filter_map(|pin| pin.split_once('='));
-    let is_asked = |name: &str| {
-        let mut asked = asked.iter().map(|asked| asked.split(['=', ':']).next());
-        asked.any(|asked| asked == name.split(':').next())
-    };
-    let others: Vec<_> = names
-        .map(|(name, _)| name)
-        .filter(|name| !is_asked(name))
-        .collect();
-    if !others.is_empty() {
-        let mark = command(&[&["apt-mark", "-q", "auto"], &others[..]].concat());
-        commands.insert(commands.len() - 1, mark);
-    }
-    commands
-}
-
-/// Lists and packages stay in the cache; nothing is recommended into the image; what apt notes besides is removed.
-fn apt_install(packages: &[&str]) -> Vec<Command> {
-    let mut clean = shell(APT_LEFTOVERS);
-    clean.workdir = "/".into();
-    let install = ["install", "-y", "--no-install-recommends"];
-    let mut commands = apt_update();
-    commands.extend([apt(&[&install, packages].concat()), clean]);
-    commands
-}
-
-/// Packages come into the cache, and are not installed.
-pub(super) fn apt_fetch(packages: &[&str]) -> Vec<Command> {
-    let fetch = [
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "--download-only",
-    ];
-    let mut commands = apt_update();
-    commands.push(apt(&[&fetch, packages].concat()));
-    commands
-}
-
-/// Lists come into the cache.
-fn apt_update() -> Vec<Command> {
-    let mut make_cache = shell(&format!(
-        "mkdir -p {APT_CACHE}/lists/partial {APT_CACHE}/archives/partial"
-    ));
-    make_cache.workdir = "/".into();
-    vec![make_cache, apt(&["update"])]
-}
-
-fn apt(arguments: &[&str]) -> Command {
-    let options = [
-        &format!("Dir::State::lists={APT_CACHE}/lists"),
-        &format!("Dir::Cache::archives={APT_CACHE}/archives"),
-        "Dir::Cache::pkgcache=",
-        "Dir::Cache::srcpkgcache=",
-        "APT::Sandbox::User=root",
-        "APT::Keep-Downloaded-Packages=true",
-        "Dpkg::Use-Pty=0",
-        "Dpkg::Options::=--force-unsafe-io",
-        "Dpkg::Options::=--force-confold",
-        &format!("Acquire::https::CaInfo={CERTIFICATES_INSIDE}"),
-        "Acquire::Retries=3",
-        // Else an update that reached nothing is a good one, and the install then knows no package. apt 2.1 and later.
-        "APT::Update::Error-Mode=any",
-    ];
-    let options = options.into_iter().flat_map(|option| ["-o", option]);
-    let words: Vec<_> = ["apt-get", "-q"].into_iter().chain(options).collect();
-    let mut apt = command(&[&words, arguments].concat());
-    apt.env = vec![("DEBIAN_FRONTEND".into(), "noninteractive".into())];
-    apt.workdir = "/".into();
-    apt
 }
 
 /// The command as a person would type it: without our options.

@@ -27,7 +27,7 @@ pub use function::{
 pub use gpu::Gpu;
 pub use image::{Image, ImageRef, ImageSpec, Place};
 pub use python::{Project, Requirements};
-pub use script::PythonSpec;
+pub use script::{EncodeReturned, PythonSpec};
 pub use secret::{Secret, Secrets};
 pub use verb::Step;
 pub use volume::{Volume, Volumes};

@@ -2,6 +2,9 @@
 
 use super::Failure;
 
+/// Encodes what came as JSON; where keys of that stand for what JSON has not, with its buffers.
+pub type EncodeReturned = fn(&[u8], Option<&[Vec<u8>]>) -> Result<Vec<u8>, Failure>;
+
 /// What `#[app::python]` knows of a function, beside what every function has.
 #[derive(Debug)]
 pub struct PythonSpec {
@@ -13,6 +16,6 @@ pub struct PythonSpec {
     pub function: &'static str,
     /// Whether its result is many values.
     pub is_stream: bool,
-    /// Encodes a result that came as JSON; where keys of that stand for what JSON has not, with its buffers.
-    pub encode_result: fn(&[u8], Option<&[Vec<u8>]>) -> Result<Vec<u8>, Failure>,
+    /// Encodes a result.
+    pub encode_result: EncodeReturned,
 }

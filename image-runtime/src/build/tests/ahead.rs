@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::build::ahead::Ahead;
-use crate::build::{dockerfile, steps};
+use crate::build::{apt, dockerfile};
 use crate::plan::{Action, CopySpec};
 use crate::spec::dockerfile::Source;
 use crate::spec::verb::apt_install;
@@ -95,7 +95,7 @@ async fn a_download_waits_for_a_cache_as_long_as_it_is_wanted() {
     let trial = trial(&engine, &store, BuildOptions::default());
     let image = trial.builder.prepare(Image::from_spec(&COPIES)).await;
     let image = image.unwrap();
-    let _held = store.locks().try_lock(steps::APT_LOCK).unwrap().unwrap();
+    let _held = store.locks().try_lock(apt::LOCK).unwrap().unwrap();
     let ahead = begun(&trial.builder, &image).await;
     let ended = tokio::time::timeout(LONG, ahead.end()).await;
     ended.expect("it does not wait for the lock any more");
