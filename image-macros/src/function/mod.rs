@@ -12,6 +12,7 @@ pub(crate) mod verbs;
 pub(crate) use expand::options;
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::Ident;
 
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
@@ -40,19 +41,19 @@ const HIDDEN: [&str; 20] = [
 ];
 
 /// Whether the struct that carries the verbs can have the name of the function; that it cannot is reported.
-pub(crate) fn check_name(attribute: &str, item: &Item, errors: &mut Errors) -> bool {
+pub(crate) fn check_name(
+    attribute: &str,
+    item: &Item,
+    help: impl Fn(&Ident) -> String,
+    errors: &mut Errors,
+) -> bool {
     let name = &item.signature.ident;
     let is_hidden = HIDDEN.iter().any(|hidden| name == hidden);
     if is_hidden {
         let fault = Fault::new(format!(
             "a function under `{attribute}` cannot be called `{name}`: a type that carries its verbs gets the name, too"
         ));
-        errors.at(
-            name,
-            fault.help(format!(
-                "give it another name here; `name = \"{name}\"` is what callers see"
-            )),
-        );
+        errors.at(name, fault.help(help(name)));
     }
     !is_hidden
 }
@@ -81,7 +82,9 @@ pub(crate) fn function(arguments: TokenStream, tokens: TokenStream) -> TokenStre
     };
     take_again(&mut item, &mut errors);
     let signature = signature::check(ATTRIBUTE, &item, &mut errors);
-    let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, &mut errors));
+    let called =
+        |name: &_| format!("give it another name here; `name = \"{name}\"` is what callers see");
+    let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, called, &mut errors));
     let signature = signature.filter(|_| free::check(&item, &mut errors));
     if item.body.is_none() {
         let fault = Fault::new(format!("a function under `{ATTRIBUTE}` needs a body"));

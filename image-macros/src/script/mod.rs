@@ -44,7 +44,9 @@ pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream
         );
     }
     let signature = signature::check(ATTRIBUTE, &item, &mut errors);
-    let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, &mut errors));
+    let called =
+        |name: &_| format!("write a function of another name in the file, which calls `{name}`");
+    let signature = signature.filter(|_| check_name(ATTRIBUTE, &item, called, &mut errors));
     let code = signature.map(|signature| {
         if signature.output.making.is_some() {
             no_retries(&settings, &mut errors);

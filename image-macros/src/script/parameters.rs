@@ -7,7 +7,7 @@ use crate::diag::{Errors, Fault, list};
 use crate::function::signature::Signature;
 use crate::item::Item;
 
-/// Compares them. One thing is said at a time: the first explains the others.
+/// Compares them.
 pub(super) fn check(
     file: &str,
     name: &str,
@@ -26,10 +26,14 @@ pub(super) fn check(
         let fault = match there.positional.get(index) {
             Some(other) if other.name == *name => continue,
             None if there.takes_more => continue,
-            Some(other) => renamed(&place, there, &names, name, &other.name),
+            Some(other) => match there.positional.iter().any(|p| p.name == *name) {
+                // That one stands elsewhere explains what is wrong behind it.
+                true => return errors.at(here[index], moved(&place, there, &names, &other.name)),
+                false => renamed(&place, name, &other.name),
+            },
             None => excess(&place, there, name),
         };
-        return errors.at(here[index], fault);
+        errors.at(here[index], fault);
     }
     let missing = there.positional.iter().skip(names.len());
     let missing: Vec<_> = missing
@@ -59,18 +63,15 @@ fn by_place_only(names: &[&String]) -> String {
     )
 }
 
-fn renamed(
-    place: &str,
-    there: &Parameters,
-    here: &[String],
-    name: &String,
-    other: &String,
-) -> Fault {
-    let is_there = |name: &String| there.positional.iter().any(|p| p.name == *name);
-    if is_there(name) && here.contains(other) {
-        return Fault::new(format!("the parameters stand in another order in {place}"))
-            .help(format!("it takes {}", names(&there.positional)));
-    }
+fn moved(place: &str, there: &Parameters, here: &[String], other: &String) -> Fault {
+    let fault = match here.contains(other) {
+        true => Fault::new(format!("the parameters stand in another order in {place}")),
+        false => Fault::new(format!("`{other}` stands before this parameter in {place}")),
+    };
+    fault.help(format!("it takes {}", names(&there.positional)))
+}
+
+fn renamed(place: &str, name: &str, other: &str) -> Fault {
     let fault = Fault::new(format!(
         "this parameter is `{name}` here and `{other}` in {place}"
     ));

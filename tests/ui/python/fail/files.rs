@@ -24,6 +24,20 @@ fn needs(epochs: u32);
 #[app::python(file = "../../../../tests/ui/python/train.py")]
 fn ordered(b: u32, a: u32);
 
+mod moved {
+    use super::app;
+
+    #[app::python(file = "../../../../tests/ui/python/train.py")]
+    fn ordered(b: u32, c: u32);
+}
+
+mod renamed {
+    use super::app;
+
+    #[app::python(file = "../../../../tests/ui/python/train.py")]
+    fn ordered(x: u32, y: u32, c: u32, d: u32);
+}
+
 #[app::python(file = "../../../../tests/ui/python/train.py")]
 fn by_name(a: u32, b: u32);
 
