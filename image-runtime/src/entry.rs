@@ -45,7 +45,7 @@ fn run(settings: MainSettings, body: Option<impl FnOnce() -> ExitCode>) -> ExitC
     // Known before anything runs, so that nobody learns of it by a call that comes late.
     let program = match registry::Program::get() {
         Ok(program) => program,
-        Err(error) => return cli::fail(&error.to_string()),
+        Err(error) => return cli::fail(error.faults()),
     };
     let ui = Ui::new(UiOptions {
         quiet: line.quiet,
@@ -53,7 +53,7 @@ fn run(settings: MainSettings, body: Option<impl FnOnce() -> ExitCode>) -> ExitC
     });
     let build = match line.build_options(&settings) {
         Ok(build) => build,
-        Err(text) => return cli::fail(&text),
+        Err(text) => return cli::fail([&*text]),
     };
     let role = Role::Deployed(program.app_name(settings.package));
     let is_timed = line.is_timed();

@@ -56,6 +56,13 @@ const DEFAULT_IMAGE: Image = crate::image!(debian_slim());
 #[error("{}", .0.join("\n"))]
 pub struct ProgramError(Vec<String>);
 
+impl ProgramError {
+    /// Each by itself.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
 impl Program {
     /// This program.
     ///

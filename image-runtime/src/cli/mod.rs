@@ -81,8 +81,9 @@ pub(crate) fn parse(package: &'static str) -> Line {
 }
 
 /// Says why a program cannot run, and answers the exit code.
-pub(crate) fn fail(text: &str) -> ExitCode {
-    Printer::new(false).error(text);
+pub(crate) fn fail<'a>(texts: impl IntoIterator<Item = &'a str>) -> ExitCode {
+    let printer = Printer::new(false);
+    texts.into_iter().for_each(|text| printer.error(text));
     ExitCode::FAILURE
 }
 
