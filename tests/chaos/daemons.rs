@@ -37,14 +37,7 @@ const ENDED: Duration = Duration::from_secs(60);
 
 #[test]
 fn nothing_is_lost_or_left_where_the_daemon_dies() {
-    let mut daemon = match Daemon::start(MEGABYTES) {
-        Ok(daemon) => daemon,
-        Err(reason) => {
-            tests::have(&format!("a Docker daemon of its own: {reason}"), false);
-            return;
-        }
-    };
-    let Some(world) = World::on(&daemon) else {
+    let Some((mut daemon, world)) = World::on_a_daemon(MEGABYTES) else {
         return;
     };
     let (mut dice, kills) = (Dice::new(), number(KILLS).unwrap_or(3));
@@ -74,14 +67,7 @@ fn nothing_is_lost_or_left_where_the_daemon_dies() {
 
 #[test]
 fn nothing_is_left_at_a_daemon_of_programs_that_are_killed() {
-    let daemon = match Daemon::start(MEGABYTES) {
-        Ok(daemon) => daemon,
-        Err(reason) => {
-            tests::have(&format!("a Docker daemon of its own: {reason}"), false);
-            return;
-        }
-    };
-    let Some(world) = World::on(&daemon) else {
+    let Some((daemon, world)) = World::on_a_daemon(MEGABYTES) else {
         return;
     };
     let (mut dice, kills) = (Dice::new(), number(KILLS).unwrap_or(6));

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use tests::daemon::Daemon;
-
 use crate::left;
 use crate::world::{World, said};
 
@@ -60,14 +58,7 @@ const MEGABYTES: u32 = 1000;
 
 #[test]
 fn layers_that_only_other_stores_of_a_daemon_use_stay() {
-    let daemon = match Daemon::start(MEGABYTES) {
-        Ok(daemon) => daemon,
-        Err(reason) => {
-            tests::have(&format!("a Docker daemon of its own: {reason}"), false);
-            return;
-        }
-    };
-    let Some(world) = World::on(&daemon) else {
+    let Some((daemon, world)) = World::on_a_daemon(MEGABYTES) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

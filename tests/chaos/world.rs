@@ -34,9 +34,18 @@ impl World {
         Self::with(None)
     }
 
-    /// The same for the engine of a daemon.
-    pub(crate) fn on(daemon: &Daemon) -> Option<Self> {
-        Self::with(Some(daemon.address()))
+    /// The same on a daemon that is started for it, with so much room.
+    pub(crate) fn on_a_daemon(megabytes: u32) -> Option<(Daemon, Self)> {
+        match Daemon::start(megabytes) {
+            Ok(daemon) => {
+                let world = Self::with(Some(daemon.address()))?;
+                Some((daemon, world))
+            }
+            Err(reason) => {
+                tests::have(&format!("a Docker daemon of its own: {reason}"), false);
+                None
+            }
+        }
     }
 
     fn with(daemon: Option<String>) -> Option<Self> {

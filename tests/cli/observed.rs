@@ -324,7 +324,8 @@ fn a_container_that_ends_shows_what_the_call_printed_and_nothing_of_calls_before
     let world = World::new();
     let ended = world.program(&[]).env("OBSERVED_DOES", "end").run().good();
     assert!(ended.stderr.contains("│ before"), "{}", ended.stderr);
-    assert!(ended.stdout.contains("exit code 7"), "{}", ended.stdout);
+    let died = ended.stdout.matches("exit code 7").count();
+    assert_eq!(died, 2, "{}", ended.stdout);
     assert!(!ended.stdout.contains("before"), "{}", ended.stdout);
 }
 

@@ -49,6 +49,7 @@ impl<'a> Flow<'a> {
         asked: Option<&'a Asked>,
         places: usize,
     ) -> io::Result<Self> {
+        output.forget();
         let mut flow = Self {
             socket: line.watched()?,
             output,

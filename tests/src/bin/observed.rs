@@ -120,9 +120,18 @@ async fn main() {
                 .expect("somebody writes a line");
         }
         Ok("end") => {
-            let said = say::remote("before".to_owned()).await;
-            said.expect("saying works");
-            println!("{}", end::remote().await.expect_err("it ends"));
+            for is_spawned in [false, true] {
+                // In a container that starts for it, then in one that is there.
+                for _ in 0..2 {
+                    let said = say::remote("before".to_owned()).await;
+                    said.expect("saying works");
+                }
+                let ended = match is_spawned {
+                    true => end::spawn().get().await,
+                    false => end::remote().await,
+                };
+                println!("{}", ended.expect_err("it ends"));
+            }
         }
         Ok("many") => {
             for number in 0..5 {

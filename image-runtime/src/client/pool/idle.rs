@@ -11,8 +11,11 @@ use crate::worker::Worker;
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Pool {
-    /// Tells what a worker prints whenever it is idle, until it has ended.
+    /// Tells what a worker prints whenever it is idle, until it has ended. One for a single call ends with that.
     pub(super) fn hear_of_idle(self: &Arc<Self>, worker: &Worker) {
+        if self.key.size.is_single_use() {
+            return;
+        }
         let printed = worker.printed();
         let (pool, container) = (Arc::downgrade(self), worker.name().to_owned());
         runtime().spawn(async move {
