@@ -20,6 +20,13 @@ use crate::protocol::{HEADER_LENGTH, Header, memory};
 /// meanwhile, so it is as short as a function that does nothing much.
 const SOON: Duration = Duration::from_micros(100);
 
+/// How long it waits where the last [`STEADY`] answers came soon. So much is cheaper than less: the timer is not the next one of the core,
+/// which a virtual machine would have to be told of, since that of the scheduler's tick comes first.
+const STEADILY: Duration = Duration::from_millis(5);
+
+/// So many answers that come soon, one after the other, let expect the same of the next.
+const STEADY: u32 = 16;
+
 /// Room for an answer that is read at once. It is a part of each future that waits for one.
 const SHORT: usize = 512;
 
@@ -27,8 +34,8 @@ const SHORT: usize = 512;
 #[derive(Debug)]
 pub(super) struct Line {
     socket: UnixStream,
-    /// Whether the last answer came soon.
-    is_swift: bool,
+    /// How many answers came soon, one after the other.
+    soon: u32,
     spin: Spin,
 }
 
@@ -38,7 +45,7 @@ impl Line {
         let socket = socket.into_std()?;
         Ok(Self {
             socket,
-            is_swift: true,
+            soon: 1,
             spin: Spin::default(),
         })
     }
@@ -80,11 +87,15 @@ impl Line {
     /// Hears the answer to what was told, and how soon it came.
     pub(super) async fn answer(&mut self) -> io::Result<Option<(Header, Vec<u8>)>> {
         let told = self.spin.begin(&self.socket);
-        if self.is_swift && !told.has_come {
+        if self.soon > 0 && !told.has_come {
             let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
+            let limit = match self.soon {
+                STEADY.. => STEADILY,
+                _ => SOON,
+            };
             let limit = Timespec {
                 tv_sec: 0,
-                tv_nsec: SOON.subsec_nanos().into(),
+                tv_nsec: limit.subsec_nanos().into(),
             };
             // Whatever came of it is found out by reading.
             let _ = poll(&mut watched, Some(&limit));
@@ -92,7 +103,10 @@ impl Line {
         let heard = self.hear().await;
         self.spin.end(&told);
         // What is heard from the runtime comes later for that alone: who answers soon again is to be noticed.
-        self.is_swift = told.at.elapsed() < 2 * SOON;
+        self.soon = match told.at.elapsed() < 2 * SOON {
+            true => self.soon.saturating_add(1),
+            false => 0,
+        };
         heard
     }
 
