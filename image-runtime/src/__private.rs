@@ -1,5 +1,6 @@
 //! What the macros' expansions name. Not for anybody else: it changes without notice.
 
+mod bytes;
 mod crossing;
 mod items;
 mod state;
@@ -9,10 +10,12 @@ use std::fmt::Display;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, json_arguments};
+pub use bytes::{CannotTake, Put, PutOther, Take, TakeOther};
+pub use crossing::{CannotCross, CannotEncode, Crossing, Encode, arguments, json_arguments};
 pub use inventory;
 pub use serde_json;
 
+pub use crate::protocol::payload::{Bulk, result};
 pub use futures_util::{Stream, StreamExt};
 pub use items::{send_items, send_stream};
 pub use state::{Shared, State};

@@ -149,6 +149,77 @@ async fn buffers_of_bytes_cross_as_they_are() {
     assert!(back == bytes);
 }
 
+/// Twice what goes beside the other values, and a little less than that.
+const SIZES: [usize; 4] = [0, 3, (256 << 10) - 1, 512 << 10];
+
+#[app::function(image = NOTHING)]
+fn joined(first: Vec<u8>, times: u8, second: &[u8], third: ByteBuf) -> anyhow::Result<Vec<u8>> {
+    anyhow::ensure!(times > 0, "none of {} bytes", first.len());
+    let all = [&*first, second, &third].concat();
+    Ok(all.repeat(times.into()))
+}
+
+#[app::function(image = NOTHING)]
+async fn maybe(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    (!bytes.is_empty()).then_some(bytes)
+}
+
+#[app::function(image = NOTHING)]
+fn growing(first: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
+    (1..4).map(move |times| first.repeat(times))
+}
+
+#[app::function(image = NOTHING)]
+async fn through(bytes: Vec<u8>) -> Result<Vec<u8>, image_runtime::CallError> {
+    count::remote(bytes.clone()).await?;
+    joined::remote(bytes, 1, b"!", ByteBuf::new()).await
+}
+
+#[app::test]
+async fn bytes_of_any_size_stand_anywhere_among_arguments_and_results() {
+    for first in SIZES {
+        for second in SIZES {
+            let (one, two, three) = (vec![201; first], vec![202; second], vec![203; first]);
+            let all = [&*one, &two, &three].concat().repeat(2);
+            let call = joined::remote(one, 2, &two, ByteBuf::from(three));
+            assert!(call.await.unwrap() == all, "{first}, {second}");
+        }
+        let some = vec![9; first];
+        let answer = maybe::remote(some.clone()).await.unwrap();
+        assert!(answer == Some(some.clone()).filter(|bytes| !bytes.is_empty()));
+        let items = growing::stream(some.clone()).try_collect().await.unwrap();
+        assert!(items == [some.clone(), some.repeat(2), some.repeat(3)]);
+        let called = through::remote(some.clone()).await.unwrap();
+        assert!(called == [&*some, b"!"].concat());
+        let handle = joined::spawn(some.clone(), 1, b"", ByteBuf::new());
+        assert!(handle.get().await.unwrap() == some);
+        // It can be had again.
+        assert!(handle.get().await.unwrap() == some);
+    }
+    let error = joined::remote(vec![7; 1 << 20], 0, b"", ByteBuf::new()).await;
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("none of 1048576 bytes")
+    );
+    let inputs = SIZES.map(|size| {
+        (
+            vec![1; size],
+            1,
+            vec![2; size],
+            ByteBuf::from(vec![3; size]),
+        )
+    });
+    let lengths = joined::starmap(inputs).try_collect().await.unwrap();
+    let lengths: Vec<_> = lengths.iter().map(Vec::len).collect();
+    assert_eq!(lengths, SIZES.map(|size| 3 * size));
+    let counts = count::map(SIZES.map(|size| vec![0; size]))
+        .try_collect()
+        .await;
+    assert_eq!(counts.unwrap(), SIZES);
+}
+
 #[app::test]
 async fn calls_at_once_all_get_their_own_answer() {
     let calls: Vec<_> = (0..12)

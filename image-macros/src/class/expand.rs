@@ -9,7 +9,7 @@ use syn::ext::IdentExt as _;
 use super::check::{Class, name_of};
 use crate::function::expand::{arguments, bounds, invoke, registered, spec};
 use crate::function::model::Function;
-use crate::function::verbs::verbs;
+use crate::function::verbs::{put_and_encoded, verbs};
 use crate::paths::private;
 
 /// What comes beside the `impl`.
@@ -66,6 +66,7 @@ fn handle(class: &Class, handle: &Ident) -> TokenStream {
         name, ty, enter, ..
     } = class;
     let (names, declared) = arguments(enter);
+    let encoded = put_and_encoded(&names);
     let doc = format!(
         "Calls of `{name}` in containers of its own: `{name}::handle(…).method.remote(…)`."
     );
@@ -93,8 +94,7 @@ fn handle(class: &Class, handle: &Ident) -> TokenStream {
         impl #ty {
             #[doc = #made]
             pub fn handle(#declared) -> #handle {
-                use #p::CannotEncode as _;
-                let instance = #p::Instance::new(&CLASS__, #p::Encode(&(#(#names,)*)).encode());
+                let instance = #p::Instance::new(&CLASS__, #encoded);
                 #handle { #(#values,)* }
             }
         }

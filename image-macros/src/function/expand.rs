@@ -17,7 +17,7 @@ use super::model::{Function, Role};
 use super::signature::{Output, Parameter};
 use super::source;
 use super::stream::Making;
-use super::verbs::verbs;
+use super::verbs::{encoded, verbs, way};
 use crate::keyword::Checked;
 use crate::paths::private;
 use crate::tokens;
@@ -316,13 +316,21 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
     let waits = waits(asyncness);
     let value = &signature.output.value;
     let returned = quote!(#callable(#state #(#handed),*) #waits);
-    let [bytes, arguments, result, error] =
-        ["bytes", "arguments", "result", "error"].map(|name| Ident::new(name, Span::mixed_site()));
+    let [bytes, arguments, result, error, bulk, value_put] =
+        ["bytes", "arguments", "result", "error", "bulk", "value"]
+            .map(|name| Ident::new(name, Span::mixed_site()));
     let failed = quote!({
         use #p::{NoText as _, ViaDisplay as _, ViaError as _};
         ::core::result::Result::Err((&#p::Returned(&#error)).failure__())
     });
-    let decoded = quote!(#p::Crossing::<(#(#types,)*)>::decode(#bytes));
+    let count = types.len();
+    let ways = types.iter().map(|ty| way(ty));
+    let arrived = Ident::new("arrived", Span::mixed_site());
+    let decoded = quote! {
+        #p::arguments::<(#(#types,)*)>(#bytes, #count, |#arrived| {
+            ::core::result::Result::Ok((#((#ways)(#arrived)?,)*))
+        })
+    };
     let outcome = quote! {
         ::core::result::Result<::std::vec::Vec<::core::primitive::u8>, #p::Failure>
     };
@@ -334,7 +342,12 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
                 ::core::result::Result::Ok(::std::vec::Vec::new())
             })
         }
-        _ => quote!(#p::Crossing::<#value>::encode(&#value_of)),
+        _ => quote!({
+            use #p::{CannotEncode as _, PutOther as _};
+            let mut #bulk = ::core::option::Option::None;
+            let #value_put = #p::Put::<#value>(#value_of).aside(&mut #bulk);
+            #p::Encode(&#value_put).encode_result(#bulk)
+        }),
     };
     let encoded_value = |fallible: bool, returned: TokenStream| match fallible {
         true => {
@@ -368,47 +381,35 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
         let encoded = encoded_value(*fallible_items, quote!(#result));
         let encode = quote!(|#result: #item| #encoded);
         return match (items_wait, asyncness) {
-            (false, None) => quote!({
-                use #p::CannotCross as _;
-                #p::Invoke::Items(|#bytes, #sink| {
-                    let (#(#names,)*) = #decoded?;
-                    #p::send_items(#items_of, #sink, #encode)
-                })
-            }),
+            (false, None) => quote!(#p::Invoke::Items(|#bytes, #sink| {
+                let (#(#names,)*) = #decoded?;
+                #p::send_items(#items_of, #sink, #encode)
+            })),
             _ => {
                 let send = match items_wait {
                     true => quote!(#p::send_stream(#items_of, #sink, #encode).await),
                     false => quote!(#p::send_items(#items_of, #sink, #encode)),
                 };
-                quote!({
-                    use #p::CannotCross as _;
-                    #p::Invoke::Stream(|#bytes, #sink| ::std::boxed::Box::pin(async move {
-                        let (#(#names,)*) = #decoded?;
-                        #send
-                    }))
-                })
+                quote!(#p::Invoke::Stream(|#bytes, #sink| ::std::boxed::Box::pin(async move {
+                    let (#(#names,)*) = #decoded?;
+                    #send
+                })))
             }
         };
     }
     let encoded = encoded_value(signature.output.error.is_some(), returned);
     match asyncness {
-        Some(_) => quote!({
-            use #p::CannotCross as _;
-            #p::Invoke::Async(|#bytes: &[::core::primitive::u8]| {
-                let #arguments = #decoded;
-                ::std::boxed::Box::pin(async move {
-                    let (#(#names,)*) = #arguments?;
-                    #encoded
-                })
-            })
-        }),
-        None => quote!({
-            use #p::CannotCross as _;
-            #p::Invoke::Blocking(|#bytes: &[::core::primitive::u8]| -> #outcome {
-                let (#(#names,)*) = #decoded?;
+        Some(_) => quote!(#p::Invoke::Async(|#bytes| {
+            let #arguments = #decoded;
+            ::std::boxed::Box::pin(async move {
+                let (#(#names,)*) = #arguments?;
                 #encoded
             })
-        }),
+        })),
+        None => quote!(#p::Invoke::Blocking(|#bytes| -> #outcome {
+            let (#(#names,)*) = #decoded?;
+            #encoded
+        })),
     }
 }
 
@@ -454,14 +455,24 @@ fn json(function: &Function) -> TokenStream {
         Role::Enter { .. } => &quote!(()),
         _ => &signature.output.value,
     };
+    let read: Vec<_> = types
+        .iter()
+        .zip(&texts)
+        .zip(&names)
+        .map(|((ty, text), name)| quote!(#p::Crossing::<#ty>::from_json(#text, #name)?))
+        .collect();
+    let (encoded, way) = (encoded(function, &read), way(value));
     quote!({
-        use #p::{CannotCross as _, CannotEncode as _};
+        use #p::CannotCross as _;
         fn encode_arguments(
             values: ::std::vec::Vec<#p::serde_json::Value>,
         ) -> ::core::result::Result<::std::vec::Vec<::core::primitive::u8>, ::std::string::String> {
             let [#(#names),*] = #p::json_arguments(values, [#(#texts),*])?;
-            #p::Encode(&(#(#p::Crossing::<#types>::from_json(#texts, #names)?,)*)).encode()
+            #encoded
         }
-        #p::JsonBridge { encode_arguments, decode_result: #p::Crossing::<#value>::to_json }
+        #p::JsonBridge {
+            encode_arguments,
+            decode_result: |bytes| #p::Crossing::<#value>::to_json(#p::result(bytes, #way)?),
+        }
     })
 }

@@ -1,7 +1,7 @@
 //! Writes the verbs: `remote`, `map`, `map_stream`, `starmap`, `spawn`; `stream` instead where the function makes one.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{Ident, Lifetime};
 
 use super::expand::arguments;
@@ -51,6 +51,7 @@ fn remote(function: &Function) -> TokenStream {
     let (names, declared) = arguments(function);
     let value = &function.signature.output.value;
     let Access { receiver, callee } = Access::of(function);
+    let (encoded, way) = (encoded(function, &names), way(value));
     let again = match function.role {
         Role::Method { .. } => quote!(self.remote),
         _ => quote!(Self::remote),
@@ -64,8 +65,7 @@ fn remote(function: &Function) -> TokenStream {
     quote! {
         #[doc = #remote]
         pub fn remote(#receiver #declared) -> #p::Call<#value> {
-            use #p::CannotEncode as _;
-            #p::Call::new(#callee, #p::Encode(&(#(#names,)*)).encode())
+            #p::Call::new(#callee, #encoded, #way)
         }
 
         #[doc = #spawn]
@@ -81,6 +81,7 @@ fn stream(function: &Function) -> TokenStream {
     let (names, declared) = arguments(function);
     let value = &function.signature.output.value;
     let Access { receiver, callee } = Access::of(function);
+    let (encoded, way) = (encoded(function, &names), way(value));
     let doc = format!(
         "Runs `{name}()` in a container of its image, and gives its items as they are made."
     );
@@ -88,8 +89,7 @@ fn stream(function: &Function) -> TokenStream {
     quote! {
         #[doc = #doc]
         pub fn stream(#receiver #declared) -> #p::Items<#value> {
-            use #p::CannotEncode as _;
-            #p::Items::new(#callee, #p::Encode(&(#(#names,)*)).encode())
+            #p::Items::new(#callee, #encoded, #way)
         }
 
         #[doc(hidden)]
@@ -100,6 +100,42 @@ fn stream(function: &Function) -> TokenStream {
             ::core::unreachable!()
         }
     }
+}
+
+/// Encodes arguments. Python has lists of numbers and bytes, each for what it is to serde.
+pub(super) fn encoded(function: &Function, arguments: &[impl ToTokens]) -> TokenStream {
+    match function.role {
+        Role::Python { .. } => {
+            let p = private();
+            quote!({
+                use #p::CannotEncode as _;
+                #p::Encode(&(#(#arguments,)*)).encode(::core::option::Option::None)
+            })
+        }
+        _ => put_and_encoded(arguments),
+    }
+}
+
+/// Encodes arguments for Rust: bytes as what they are.
+pub(crate) fn put_and_encoded(arguments: &[impl ToTokens]) -> TokenStream {
+    let p = private();
+    let bulk = Ident::new("bulk", Span::mixed_site());
+    let values = Ident::new("values", Span::mixed_site());
+    quote!({
+        use #p::{CannotEncode as _, PutOther as _};
+        let mut #bulk = ::core::option::Option::None;
+        let #values = (#(#p::Put(#arguments).aside(&mut #bulk),)*);
+        #p::Encode(&#values).encode(#bulk)
+    })
+}
+
+/// How a value of a type is decoded.
+pub(crate) fn way(ty: &TokenStream) -> TokenStream {
+    let p = private();
+    quote!({
+        use #p::{CannotTake as _, TakeOther as _};
+        #p::Take::<#ty>::new().way()
+    })
 }
 
 /// How a verb finds what it calls.
@@ -126,6 +162,7 @@ impl Access {
 
 /// What the verbs for many inputs have in common. A parameter that is a reference takes whatever can be lent as one.
 struct Inputs<'a> {
+    function: &'a Function,
     access: Access,
     value: &'a TokenStream,
     /// Type parameters, one a reference.
@@ -140,6 +177,7 @@ struct Inputs<'a> {
 impl<'a> Inputs<'a> {
     fn of(function: &'a Function) -> Self {
         let mut inputs = Self {
+            function,
             access: Access::of(function),
             value: &function.signature.output.value,
             generics: Vec::new(),
@@ -187,6 +225,7 @@ impl<'a> Inputs<'a> {
             names,
             types,
             handed,
+            ..
         } = self;
         let verb = Ident::new(verb, Span::call_site());
         let life = Lifetime::new("'inputs__", Span::call_site());
@@ -194,18 +233,21 @@ impl<'a> Inputs<'a> {
             true => (quote!(#(#names)*), quote!(#(#types)*)),
             false => (quote!((#(#names,)*)), quote!((#(#types,)*))),
         };
-        let encode = quote!(|#pattern: #item| #p::Encode(&(#(#handed,)*)).encode());
+        let encoded = encoded(self.function, handed);
+        let encode = quote!(|#pattern: #item| #encoded);
+        let way = way(value);
         let (source, made) = match from_stream {
             false => (
                 quote!(::core::iter::IntoIterator<Item = #item, IntoIter: ::core::marker::Send + #life>),
                 quote!(#p::Map::new(
                     #callee,
                     ::core::iter::Iterator::map(::core::iter::IntoIterator::into_iter(inputs), #encode),
+                    #way,
                 )),
             ),
             true => (
                 quote!(#p::Stream<Item = #item> + ::core::marker::Send + #life),
-                quote!(#p::Map::of_stream(#callee, #p::StreamExt::map(inputs, #encode))),
+                quote!(#p::Map::of_stream(#callee, #p::StreamExt::map(inputs, #encode), #way)),
             ),
         };
         quote! {
@@ -215,7 +257,6 @@ impl<'a> Inputs<'a> {
                 Inputs__: #source,
                 #(#bounds + #life),*
             {
-                use #p::CannotEncode as _;
                 #made
             }
         }

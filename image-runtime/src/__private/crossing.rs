@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::protocol::value;
+use crate::protocol::payload::{self, Arrived, Bulk};
 use crate::spec::Failure;
 use crate::worker::python;
 
@@ -15,20 +15,6 @@ use crate::worker::python;
 pub struct Crossing<T>(PhantomData<fn() -> T>);
 
 impl<T: Serialize + DeserializeOwned> Crossing<T> {
-    /// Decodes arguments.
-    pub fn decode(bytes: &[u8]) -> Result<T, Failure> {
-        value::decode(bytes).map_err(|reason| Failure::Encoding {
-            reason: format!("the arguments could not be decoded: {reason}"),
-        })
-    }
-
-    /// Encodes a result.
-    pub fn encode(result: &T) -> Result<Vec<u8>, Failure> {
-        value::encode(result).map_err(|reason| Failure::Encoding {
-            reason: format!("the result could not be encoded: {reason}"),
-        })
-    }
-
     /// Decodes one argument given as JSON; `name` is the parameter's.
     pub fn from_json(name: &str, json: Value) -> Result<T, String> {
         serde_json::from_value(json).map_err(|error| format!("argument `{name}`: {error}"))
@@ -36,34 +22,24 @@ impl<T: Serialize + DeserializeOwned> Crossing<T> {
 
     /// Encodes a result that comes as the text of JSON, or as that and buffers beside it.
     pub fn encode_json(json: &[u8], buffers: Option<&[Vec<u8>]>) -> Result<Vec<u8>, Failure> {
-        let result = match buffers {
+        let result: Result<T, String> = match buffers {
             Some(buffers) => python::decode(json, buffers),
             None => serde_json::from_slice(json).map_err(|error| error.to_string()),
         };
         let result = result.map_err(|error| Failure::Encoding {
             reason: format!("the result is no `{}`: {error}", std::any::type_name::<T>()),
         })?;
-        Self::encode(&result)
+        Encode(&result).encode_result(None)
     }
 
-    /// Decodes an encoded result to JSON.
-    pub fn to_json(bytes: &[u8]) -> Result<Value, String> {
-        serde_json::to_value(value::decode::<T>(bytes)?).map_err(|error| error.to_string())
+    /// A result as JSON.
+    pub fn to_json(result: T) -> Result<Value, String> {
+        serde_json::to_value(result).map_err(|error| error.to_string())
     }
 }
 
 /// The stand-ins of [`Crossing`]: methods of a type come before methods of a trait, so these are taken for refused types only.
 pub trait CannotCross<T>: Sized {
-    /// See [`Crossing::decode`].
-    fn decode(_: &[u8]) -> Result<T, Failure> {
-        unreachable!("the type has been refused")
-    }
-
-    /// See [`Crossing::encode`].
-    fn encode(_: &T) -> Result<Vec<u8>, Failure> {
-        unreachable!("the type has been refused")
-    }
-
     /// See [`Crossing::from_json`].
     fn from_json(_: &str, _: Value) -> Result<T, String> {
         unreachable!("the type has been refused")
@@ -75,32 +51,56 @@ pub trait CannotCross<T>: Sized {
     }
 
     /// See [`Crossing::to_json`].
-    fn to_json(_: &[u8]) -> Result<Value, String> {
+    fn to_json(_: T) -> Result<Value, String> {
         unreachable!("the type has been refused")
     }
 }
 
 impl<T> CannotCross<T> for Crossing<T> {}
 
-/// The tuple of arguments, by value or by reference, on its way out.
+/// The tuple of arguments, or a result, on its way out.
 pub struct Encode<'a, T>(pub &'a T);
 
 impl<T: Serialize> Encode<'_, T> {
-    /// Encodes it. It takes itself, so that it comes before the method of any trait that the user has in scope.
-    pub fn encode(self) -> Result<Vec<u8>, String> {
-        value::encode(self.0)
+    /// Encodes it, beside what was put aside. It takes itself, so that it comes before the method of any trait that the user has in
+    /// scope.
+    pub fn encode(self, bulk: Bulk) -> Result<Vec<u8>, String> {
+        payload::join(self.0, bulk)
+    }
+
+    /// Likewise, what a function returned.
+    pub fn encode_result(self, bulk: Bulk) -> Result<Vec<u8>, Failure> {
+        self.encode(bulk).map_err(|reason| Failure::Encoding {
+            reason: format!("the result could not be encoded: {reason}"),
+        })
     }
 }
 
 /// The stand-in of [`Encode`].
 pub trait CannotEncode: Sized {
     /// See [`Encode::encode`].
-    fn encode(self) -> Result<Vec<u8>, String> {
+    fn encode(self, _: Bulk) -> Result<Vec<u8>, String> {
+        unreachable!("the type has been refused")
+    }
+
+    /// See [`Encode::encode_result`].
+    fn encode_result(self, _: Bulk) -> Result<Vec<u8>, Failure> {
         unreachable!("the type has been refused")
     }
 }
 
 impl<T> CannotEncode for Encode<'_, T> {}
+
+/// Decodes so many arguments, by what takes them one after the other out of what arrived.
+pub fn arguments<T>(
+    payload: Vec<u8>,
+    count: usize,
+    take: impl FnOnce(&mut Arrived<'_>) -> Result<T, String>,
+) -> Result<T, Failure> {
+    payload::arguments(payload, count, take).map_err(|reason| Failure::Encoding {
+        reason: format!("the arguments could not be decoded: {reason}"),
+    })
+}
 
 /// The arguments given as JSON values, where there is one for each of the parameters.
 pub fn json_arguments<const N: usize>(
@@ -123,17 +123,21 @@ pub fn json_arguments<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::__private::{Take, TakeOther as _};
 
     struct Stays;
 
     #[test]
     fn a_value_that_can_cross_does_and_another_is_not_asked() {
-        let bytes = Encode(&(3_u32, "x")).encode().unwrap();
-        let decoded = Crossing::<(u32, String)>::decode(&bytes).unwrap();
-        assert_eq!(decoded, (3, "x".to_owned()));
+        let encoded = Encode(&(3_u32, "x")).encode(None).unwrap();
+        let decoded = arguments(encoded, 2, |arrived| {
+            let take = (Take::<u32>::new().way(), Take::<String>::new().way());
+            Ok((take.0(arrived)?, take.1(arrived)?))
+        });
+        assert_eq!(decoded.unwrap(), (3, "x".to_owned()));
         // Compiling is the test: none of these is called.
-        let _ = <Crossing<Stays>>::encode as fn(&Stays) -> _;
-        let _ = |stays: &Stays| Encode(stays).encode();
+        let _ = <Crossing<Stays>>::to_json as fn(Stays) -> _;
+        let _ = |stays: &Stays| Encode(stays).encode(None);
     }
 
     #[test]

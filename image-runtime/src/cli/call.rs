@@ -31,13 +31,13 @@ pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault
         None => function.into(),
     };
     if function.invoke.is_stream() {
-        let mut items = Items::<()>::new(callee, Ok(encoded));
+        let mut items = Items::<()>::new(callee, Ok(encoded), |_| Ok(()));
         while let Some(item) = items.next_encoded().await {
-            print(function, &item?, printer)?;
+            print(function, item?, printer)?;
         }
         return Ok(());
     }
-    print(function, &client::call(&callee, encoded).await?, printer)
+    print(function, client::call(&callee, encoded).await?, printer)
 }
 
 fn json(text: &str) -> Result<serde_json::Value, Fault> {
@@ -69,7 +69,7 @@ fn instance(
     Ok(Instance::new(class, Ok(encoded)))
 }
 
-fn print(function: &FunctionSpec, value: &[u8], printer: &Printer) -> Result<(), Fault> {
+fn print(function: &FunctionSpec, value: Vec<u8>, printer: &Printer) -> Result<(), Fault> {
     let value = (function.json.decode_result)(value).map_err(|reason| {
         Fault::Failed(format!(
             "the result of `{}` does not fit into JSON: {reason}",

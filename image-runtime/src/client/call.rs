@@ -1,18 +1,16 @@
 //! One call of one function.
 
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-use serde::de::DeserializeOwned;
 
 use super::future::Anywhere;
 use super::handle::Handle;
 use super::job::Wishes;
 use super::route::Route;
 use super::{CallError, Callee};
-use crate::protocol::{How, value};
+use crate::protocol::How;
+use crate::protocol::payload::{self, Way};
 use crate::spec::FunctionSpec;
 
 /// A call of an annotated function: `.await` it, or use [`.blocking()`](Self::blocking) without a runtime.
@@ -21,7 +19,8 @@ use crate::spec::FunctionSpec;
 /// function runs in it. The future can be awaited on any runtime, spawned, joined, selected. Dropping it while the function
 /// runs ends the container it runs in; where other calls run in it, too, as soon as these have ended.
 ///
-/// Large byte buffers cross fastest as `serde_bytes::ByteBuf`: serde takes a `Vec<u8>` for a list of numbers.
+/// An argument or a result that is a `Vec<u8>`, a `&[u8]` or a `serde_bytes::ByteBuf` crosses as bytes, and a large one is not copied on
+/// the way. Inside of other types `ByteBuf` does: there serde takes a `Vec<u8>` for a list of numbers.
 #[must_use = "a call is made when it is awaited or by `.blocking()`"]
 #[derive(Debug)]
 pub struct Call<T> {
@@ -30,19 +29,19 @@ pub struct Call<T> {
     wishes: Wishes,
     /// Its encoded result, once it has been polled.
     running: Option<Anywhere<Result<Vec<u8>, CallError>>>,
-    result: PhantomData<fn() -> T>,
+    way: Way<T>,
 }
 
 impl<T> Call<T> {
     /// A call with encoded arguments. `remote` makes it.
     #[doc(hidden)]
-    pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>) -> Self {
+    pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>, way: Way<T>) -> Self {
         Self {
             callee: callee.into(),
             arguments,
             wishes: Wishes::of(How::Once),
             running: None,
-            result: PhantomData,
+            way,
         }
     }
 
@@ -66,11 +65,11 @@ impl<T> Call<T> {
             how: How::Spawned,
             ..self.wishes
         };
-        Handle::new(self.callee, self.arguments, wishes)
+        Handle::new(self.callee, self.arguments, wishes, self.way)
     }
 }
 
-impl<T: DeserializeOwned> Call<T> {
+impl<T> Call<T> {
     /// Makes the call and waits for its result on this thread. For programs and threads without an async runtime.
     ///
     /// # Errors
@@ -80,7 +79,7 @@ impl<T: DeserializeOwned> Call<T> {
     }
 }
 
-impl<T: DeserializeOwned> Future for Call<T> {
+impl<T> Future for Call<T> {
     type Output = Result<T, CallError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -89,14 +88,14 @@ impl<T: DeserializeOwned> Future for Call<T> {
             arguments,
             wishes,
             running,
-            ..
+            way,
         } = self.get_mut();
         let running = running.get_or_insert_with(|| {
             let arguments = std::mem::replace(arguments, Ok(Vec::new()));
             Anywhere::new(run(callee.clone(), arguments, *wishes))
         });
         let result = ready!(Pin::new(running).poll(context))?;
-        Poll::Ready(decoded(callee.function, &result))
+        Poll::Ready(decoded(callee.function, result, *way))
     }
 }
 
@@ -117,11 +116,12 @@ pub(super) fn not_encoded(function: &FunctionSpec, reason: &str) -> CallError {
     )
 }
 
-pub(super) fn decoded<T: DeserializeOwned>(
+pub(super) fn decoded<T>(
     function: &FunctionSpec,
-    result: &[u8],
+    result: Vec<u8>,
+    way: Way<T>,
 ) -> Result<T, CallError> {
-    value::decode(result).map_err(|reason| {
+    payload::result(result, way).map_err(|reason| {
         CallError::encoding(
             function.name,
             &format!("the result could not be decoded: {reason}"),

@@ -1,13 +1,11 @@
 //! A call that runs in the background.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::call::{block_on, decoded, not_encoded};
@@ -15,6 +13,7 @@ use super::future::{Anywhere, caught, runtime};
 use super::job::Wishes;
 use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
+use crate::protocol::payload::Way;
 use crate::spec::FunctionSpec;
 use crate::worker;
 
@@ -23,7 +22,7 @@ use crate::worker;
 /// Dropping it lets the call run on, unheard. When the program ends, so do its calls.
 pub struct Handle<T> {
     state: Arc<State>,
-    result: PhantomData<fn() -> T>,
+    way: Way<T>,
 }
 
 struct State {
@@ -65,7 +64,12 @@ impl CallId {
 }
 
 impl<T> Handle<T> {
-    pub(super) fn new(callee: Callee, arguments: Result<Vec<u8>, String>, wishes: Wishes) -> Self {
+    pub(super) fn new(
+        callee: Callee,
+        arguments: Result<Vec<u8>, String>,
+        wishes: Wishes,
+        way: Way<T>,
+    ) -> Self {
         let function = callee.function;
         let state = Arc::new(State {
             id: CallId::new(),
@@ -95,10 +99,7 @@ impl<T> Handle<T> {
         if !worker::is_serving() || call.as_mut().now_or_never().is_none() {
             runtime().spawn(call);
         }
-        Self {
-            state,
-            result: PhantomData,
-        }
+        Self { state, way }
     }
 
     /// What tells the call from all others.
@@ -122,20 +123,20 @@ impl<T> Handle<T> {
     }
 }
 
-impl<T: DeserializeOwned> Handle<T> {
+impl<T> Handle<T> {
     /// Waits for the result. It can be had more than once.
     ///
     /// # Errors
     /// See [`CallErrorKind`].
     pub fn get(&self) -> impl Future<Output = Result<T, CallError>> + Send + use<T> {
-        let state = Arc::clone(&self.state);
+        let (state, way) = (Arc::clone(&self.state), self.way);
         async move {
             if state.result.get().is_none() {
                 state.is_awaited.store(true, Ordering::SeqCst);
                 state.say_whether_awaited();
             }
             state.finished().await;
-            state.decoded()
+            state.decoded(way)
         }
     }
 
@@ -147,20 +148,26 @@ impl<T: DeserializeOwned> Handle<T> {
         &self,
         limit: Duration,
     ) -> impl Future<Output = Result<T, CallError>> + Send + use<T> {
-        let state = Arc::clone(&self.state);
-        Anywhere::new(async move {
-            match tokio::time::timeout(limit, state.finished()).await {
-                Ok(()) => state.decoded(),
-                Err(_) => Err(CallError::new(
-                    CallErrorKind::TimedOut,
-                    format!(
-                        "`{}` has no result after {limit:?} of waiting; it runs on\n  \
-                         help: wait for it again, or end it with `.cancel()`",
-                        state.function.name
-                    ),
-                )),
+        let (state, way) = (Arc::clone(&self.state), self.way);
+        let waiting = Arc::clone(&state);
+        let in_time = Anywhere::new(async move {
+            tokio::time::timeout(limit, waiting.finished())
+                .await
+                .is_ok()
+        });
+        async move {
+            if in_time.await {
+                return state.decoded(way);
             }
-        })
+            Err(CallError::new(
+                CallErrorKind::TimedOut,
+                format!(
+                    "`{}` has no result after {limit:?} of waiting; it runs on\n  \
+                     help: wait for it again, or end it with `.cancel()`",
+                    state.function.name
+                ),
+            ))
+        }
     }
 
     /// Waits for the result on this thread. For programs and threads without an async runtime.
@@ -214,9 +221,10 @@ impl State {
         }
     }
 
-    fn decoded<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+    fn decoded<T>(&self, way: Way<T>) -> Result<T, CallError> {
         match self.result.get() {
-            Some(Ok(result)) => decoded(self.function, result),
+            // It can be asked for again.
+            Some(Ok(result)) => decoded(self.function, result.clone(), way),
             Some(Err(error)) => Err(error.clone()),
             None => unreachable!("it was waited for"),
         }

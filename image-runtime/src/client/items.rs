@@ -1,13 +1,11 @@
 //! The items of a function whose result is an iterator or a stream.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use serde::de::DeserializeOwned;
 
 use super::call::{block_on, decoded, not_encoded};
 use super::future::Anywhere;
@@ -15,6 +13,7 @@ use super::inbox::{Delivery, Receiver};
 use super::job::Wishes;
 use super::route::Route;
 use super::{CallError, Callee};
+use crate::protocol::payload::Way;
 use crate::protocol::{CREDIT, How};
 
 /// The items of an annotated function that returns an iterator or a stream, as they are made.
@@ -28,7 +27,7 @@ pub struct Items<T> {
     callee: Callee,
     wishes: Wishes,
     state: State,
-    result: PhantomData<fn() -> T>,
+    way: Way<T>,
 }
 
 enum State {
@@ -41,12 +40,12 @@ enum State {
 impl<T> Items<T> {
     /// A call with encoded arguments. `stream` makes it.
     #[doc(hidden)]
-    pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>) -> Self {
+    pub fn new(callee: impl Into<Callee>, arguments: Result<Vec<u8>, String>, way: Way<T>) -> Self {
         Self {
             callee: callee.into(),
             wishes: Wishes::of(How::Once),
             state: State::New(arguments),
-            result: PhantomData,
+            way,
         }
     }
 
@@ -58,7 +57,7 @@ impl<T> Items<T> {
     }
 }
 
-impl<T: DeserializeOwned> Items<T> {
+impl<T> Items<T> {
     /// The next item; nothing after the last.
     pub async fn next(&mut self) -> Option<Result<T, CallError>> {
         StreamExt::next(self).await
@@ -127,13 +126,13 @@ impl<T: DeserializeOwned> Items<T> {
     }
 }
 
-impl<T: DeserializeOwned> Stream for Items<T> {
+impl<T> Stream for Items<T> {
     type Item = Result<T, CallError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let items = self.get_mut();
         let item = match ready!(items.poll_encoded(context)) {
-            Some(item) => item.and_then(|item| decoded(items.callee.function, &item)),
+            Some(item) => item.and_then(|item| decoded(items.callee.function, item, items.way)),
             None => {
                 items.state = State::Ended;
                 return Poll::Ready(None);
@@ -174,7 +173,7 @@ impl<T> fmt::Debug for Items<T> {
 #[derive(Debug)]
 pub struct BlockingItems<T>(Items<T>);
 
-impl<T: DeserializeOwned> Iterator for BlockingItems<T> {
+impl<T> Iterator for BlockingItems<T> {
     type Item = Result<T, CallError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use serde::de::DeserializeOwned;
 
 use super::call::{block_on, decoded, not_encoded};
 use super::future::Anywhere;
@@ -18,6 +16,7 @@ use super::job::Wishes;
 use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
 use crate::protocol::How;
+use crate::protocol::payload::Way;
 
 /// How many bytes of arguments and results may be under way, as long as every container has something to do.
 const MOST_BYTES: usize = 64 << 20;
@@ -53,7 +52,7 @@ pub struct Map<'a, T> {
     /// Calls without an answer.
     open: usize,
     bytes: usize,
-    result: PhantomData<fn() -> T>,
+    way: Way<T>,
 }
 
 enum Inputs<'a> {
@@ -74,8 +73,9 @@ impl<'a, T> Map<'a, T> {
     pub fn new(
         callee: impl Into<Callee>,
         inputs: impl Iterator<Item = Result<Vec<u8>, String>> + Send + 'a,
+        way: Way<T>,
     ) -> Self {
-        Self::of(callee.into(), Inputs::Iterator(Box::new(inputs)))
+        Self::of(callee.into(), Inputs::Iterator(Box::new(inputs)), way)
     }
 
     /// Calls with encoded inputs that come from a stream. `map_stream` makes it.
@@ -83,11 +83,12 @@ impl<'a, T> Map<'a, T> {
     pub fn of_stream(
         callee: impl Into<Callee>,
         inputs: impl Stream<Item = Result<Vec<u8>, String>> + Send + 'a,
+        way: Way<T>,
     ) -> Self {
-        Self::of(callee.into(), Inputs::Stream(Box::pin(inputs)))
+        Self::of(callee.into(), Inputs::Stream(Box::pin(inputs)), way)
     }
 
-    fn of(callee: Callee, inputs: Inputs<'a>) -> Self {
+    fn of(callee: Callee, inputs: Inputs<'a>, way: Way<T>) -> Self {
         Self {
             callee,
             wishes: Wishes::of(How::Many),
@@ -102,7 +103,7 @@ impl<'a, T> Map<'a, T> {
             read: 0,
             open: 0,
             bytes: 0,
-            result: PhantomData,
+            way,
         }
     }
 
@@ -125,7 +126,7 @@ impl<'a, T> Map<'a, T> {
     }
 }
 
-impl<'a, T: DeserializeOwned> Map<'a, T> {
+impl<'a, T> Map<'a, T> {
     /// The next result; nothing after the last.
     pub async fn next(&mut self) -> Option<Result<T, CallError>> {
         StreamExt::next(self).await
@@ -257,11 +258,11 @@ impl<'a, T: DeserializeOwned> Map<'a, T> {
             unreachable!("it was looked at");
         };
         self.bytes -= result.as_ref().map_or(0, Vec::len);
-        Some(result.and_then(|result| decoded(self.callee.function, &result)))
+        Some(result.and_then(|result| decoded(self.callee.function, result, self.way)))
     }
 }
 
-impl<T: DeserializeOwned> Stream for Map<'_, T> {
+impl<T> Stream for Map<'_, T> {
     type Item = Result<T, CallError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -316,7 +317,7 @@ impl<T> fmt::Debug for Map<'_, T> {
 #[derive(Debug)]
 pub struct BlockingMap<'a, T>(Map<'a, T>);
 
-impl<T: DeserializeOwned> Iterator for BlockingMap<'_, T> {
+impl<T> Iterator for BlockingMap<'_, T> {
     type Item = Result<T, CallError>;
 
     fn next(&mut self) -> Option<Self::Item> {

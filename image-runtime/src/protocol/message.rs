@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The version of the protocol. Both sides must speak the same.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,10 @@ pub const VERSION: u32 = 4;
 pub enum Kind {
     /// Worker to host, then host to worker, before anything else: a [`Hello`].
     Hello = 1,
-    /// Host to worker: call a function. The body is the function's name, a zero byte, and its encoded arguments.
+    /// Host to worker: call a function. The body is its [arguments](super::payload), its name, and the length of that in four bytes, big
+    /// endian: what stands first need not be moved to be taken.
     Call = 2,
-    /// Worker to host: a function's encoded result.
+    /// Worker to host: a function's [result](super::payload).
     Returned = 3,
     /// Worker to host: a [`Failure`](crate::spec::Failure).
     Failed = 4,

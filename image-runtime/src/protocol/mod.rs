@@ -1,8 +1,10 @@
 //! What host and worker say to each other over a private socket: messages, and the frames that carry them. Pure: no I/O.
 
+pub mod called;
 mod frame;
 pub mod memory;
 mod message;
+pub mod payload;
 mod stamp;
 pub mod value;
 

@@ -239,13 +239,13 @@ impl FunctionOptions {
 #[derive(Clone, Copy, Debug)]
 pub enum Invoke {
     /// A `fn`.
-    Blocking(fn(&[u8]) -> Result<Vec<u8>, Failure>),
+    Blocking(fn(Vec<u8>) -> Result<Vec<u8>, Failure>),
     /// An `async fn`.
-    Async(fn(&[u8]) -> InvokeFuture),
+    Async(fn(Vec<u8>) -> InvokeFuture),
     /// A `fn` whose result is an iterator; each item goes to the sink.
-    Items(fn(&[u8], &dyn ItemSink) -> Result<(), Failure>),
+    Items(fn(Vec<u8>, &dyn ItemSink) -> Result<(), Failure>),
     /// An `async fn`, or a result that is a stream.
-    Stream(for<'a> fn(&'a [u8], &'a dyn ItemSink) -> StreamFuture<'a>),
+    Stream(for<'a> fn(Vec<u8>, &'a dyn ItemSink) -> StreamFuture<'a>),
     /// A function whose body is Python.
     Python(&'static PythonSpec),
 }
@@ -282,5 +282,5 @@ pub struct JsonBridge {
     /// Encodes the arguments given as JSON values, one a parameter; the error is for people.
     pub encode_arguments: fn(Vec<serde_json::Value>) -> Result<Vec<u8>, String>,
     /// Decodes an encoded result to JSON; the error is for people.
-    pub decode_result: fn(&[u8]) -> Result<serde_json::Value, String>,
+    pub decode_result: fn(Vec<u8>) -> Result<serde_json::Value, String>,
 }

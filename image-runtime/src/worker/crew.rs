@@ -80,13 +80,13 @@ impl Crew {
     }
 
     /// Runs a call here.
-    pub(super) fn call(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+    pub(super) fn call(&self, ticket: Ticket, body: Vec<u8>) -> io::Result<()> {
         let functions = &self.0.functions;
         self.run(ticket.number, self.now(), || functions.call(ticket, body))
     }
 
     /// Makes the state of a class.
-    pub(super) fn enter(&self, ticket: Ticket, body: &[u8]) -> io::Result<()> {
+    pub(super) fn enter(&self, ticket: Ticket, body: Vec<u8>) -> io::Result<()> {
         let functions = &self.0.functions;
         self.run(ticket.number, self.now(), || functions.enter(ticket, body))
     }
@@ -185,8 +185,8 @@ impl Crew {
                 is_stream,
             } = self.next();
             let answered = self.run(ticket.number, received, || match is_stream {
-                true => self.stream(ticket, &body),
-                false => self.0.functions.call(ticket, &body),
+                true => self.stream(ticket, body),
+                false => self.0.functions.call(ticket, body),
             });
             or_end(answered);
         }
@@ -208,7 +208,7 @@ impl Crew {
         }
     }
 
-    fn stream(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn stream(&self, ticket: Ticket, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let number = ticket.number;
         let tap = lock(&self.0.taps).get(&number).cloned().unwrap_or_default();
         let sink = tap.sink(|item| {

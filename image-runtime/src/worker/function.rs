@@ -9,7 +9,7 @@ use super::current::Ticket;
 use super::invoke::Functions;
 use super::supervise::this_command;
 use super::{inside, serve};
-use crate::protocol::value;
+use crate::protocol::{called, payload};
 use crate::spec::Failure;
 
 /// What a [`Command`](crate::protocol::Command) names to have a function run: no program. The argument is the function's name.
@@ -41,9 +41,9 @@ pub fn run_named_function() {
 }
 
 fn run(name: &str) -> Result<(), String> {
-    let nothing = value::encode(&())?;
-    let body = [name.as_bytes(), &[0], &nothing].concat();
-    match Functions::new().call(Ticket::default(), &body) {
+    let nothing = payload::join(&(), None)?;
+    let body = [&nothing, name.as_bytes(), &called::length_of(name)].concat();
+    match Functions::new().call(Ticket::default(), body) {
         // What it returns goes nowhere.
         Ok(_) | Err(Failure::Encoding { .. }) => Ok(()),
         Err(Failure::Returned { chain }) => Err(chain.join(": ")),

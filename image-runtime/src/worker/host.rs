@@ -14,7 +14,7 @@ use super::output::{Output, Printed};
 use super::roster::{Listed, Member};
 use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
 use crate::gpu::Claim;
-use crate::protocol::{Command, HEADER_LENGTH, Header, Kind, RunOutcome, Stamp, value};
+use crate::protocol::{Command, HEADER_LENGTH, Header, Kind, RunOutcome, Stamp, called, value};
 use crate::secrets::Mask;
 use crate::spec::Failure;
 
@@ -160,7 +160,8 @@ impl Worker {
         nested: u64,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Vec<u8>, CallFailure> {
-        let parts = [function.as_bytes(), &[0], arguments];
+        let length = called::length_of(function);
+        let parts = [arguments, function.as_bytes(), &length];
         self.ask(Kind::Call, nested, &parts, tell).await
     }
 
@@ -175,7 +176,8 @@ impl Worker {
         nested: u64,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), CallFailure> {
-        let parts = [class.as_bytes(), &[0], arguments];
+        let length = called::length_of(class);
+        let parts = [arguments, class.as_bytes(), &length];
         self.ask(Kind::Enter, nested, &parts, tell).await?;
         // No call has been made.
         self.requests = 0;

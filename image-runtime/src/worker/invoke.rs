@@ -1,7 +1,6 @@
 //! Calls functions of this program by name, and catches what they panic with.
 
 use std::backtrace::Backtrace;
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::current::{Ticket, run_for};
 use super::python::Interpreter;
-use crate::protocol::value;
+use crate::protocol::{called, payload};
 use crate::registry;
 use crate::spec::{ClassSpec, Failure, FunctionSpec, Invoke, ItemSink, PythonSpec};
 
@@ -62,14 +61,14 @@ impl Functions {
     }
 
     /// Answers one call: its body is that of a [`Kind::Call`](crate::protocol::Kind::Call).
-    pub(super) fn call(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn call(&self, ticket: Ticket, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let (function, arguments) = self.find(body)?;
         run_for(ticket, function.name, || {
             self.run(function.invoke, arguments)
         })
     }
 
-    fn run(&self, invoke: Invoke, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
+    fn run(&self, invoke: Invoke, arguments: Vec<u8>) -> Result<Vec<u8>, Failure> {
         guarded(|| match invoke {
             Invoke::Blocking(invoke) => invoke(arguments),
             Invoke::Async(invoke) => self.runtime().block_on(invoke(arguments)),
@@ -81,14 +80,11 @@ impl Functions {
     }
 
     /// Makes the state of a class: the body is that of a [`Kind::Enter`](crate::protocol::Kind::Enter).
-    pub(super) fn enter(&self, ticket: Ticket, body: &[u8]) -> Result<Vec<u8>, Failure> {
-        let (name, arguments) = split(body);
-        let mut classes = self.by_name.values().filter_map(|function| function.class);
-        let Some(class) = classes.find(|class| class.name == name) else {
-            return Err(Failure::UnknownFunction {
-                name: name.into_owned(),
-            });
-        };
+    pub(super) fn enter(&self, ticket: Ticket, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let (class, arguments) = known(body, |name| {
+            let mut classes = self.by_name.values().filter_map(|function| function.class);
+            classes.find(|class| class.name == name)
+        })?;
         let enter = || self.run(class.enter.invoke, arguments);
         run_for(ticket, class.enter.name, enter)?;
         // A host asks once.
@@ -100,8 +96,8 @@ impl Functions {
     pub(super) fn exit(&self, ticket: Ticket) -> Result<Vec<u8>, Failure> {
         match self.entered.get().and_then(|class| class.exit.as_ref()) {
             Some(exit) => {
-                let none = value::encode(&()).expect("nothing is encoded without fault");
-                run_for(ticket, exit.name, || self.run(exit.invoke, &none))
+                let none = payload::join(&(), None).expect("nothing is encoded without fault");
+                run_for(ticket, exit.name, || self.run(exit.invoke, none))
             }
             None => Ok(Vec::new()),
         }
@@ -111,7 +107,7 @@ impl Functions {
     pub(super) fn stream(
         &self,
         ticket: Ticket,
-        body: &[u8],
+        body: Vec<u8>,
         sink: &dyn ItemSink,
     ) -> Result<(), Failure> {
         let (function, arguments) = self.find(body)?;
@@ -128,14 +124,8 @@ impl Functions {
         run_for(ticket, function.name, || guarded(run))
     }
 
-    fn find<'a>(&self, body: &'a [u8]) -> Result<(&'static FunctionSpec, &'a [u8]), Failure> {
-        let (name, arguments) = split(body);
-        match self.by_name.get(&*name) {
-            Some(function) => Ok((function, arguments)),
-            None => Err(Failure::UnknownFunction {
-                name: name.into_owned(),
-            }),
-        }
+    fn find(&self, body: Vec<u8>) -> Result<(&'static FunctionSpec, Vec<u8>), Failure> {
+        known(body, |name| self.by_name.get(name).copied())
     }
 
     fn python(&self, spec: &PythonSpec) -> Result<Arc<Interpreter>, Failure> {
@@ -153,12 +143,19 @@ impl Functions {
     }
 }
 
-/// A name, and the arguments after it.
-fn split(body: &[u8]) -> (Cow<'_, str>, &[u8]) {
-    let end = body.iter().position(|byte| *byte == 0);
-    let end = end.unwrap_or(body.len());
-    let name = String::from_utf8_lossy(&body[..end]);
-    (name, body.get(end + 1..).unwrap_or_default())
+/// What a body names, and the arguments.
+fn known<T>(
+    mut body: Vec<u8>,
+    find: impl FnOnce(&str) -> Option<T>,
+) -> Result<(T, Vec<u8>), Failure> {
+    let (name, length) = called::name_at_end(&body).unwrap_or_default();
+    let Some(found) = find(name) else {
+        return Err(Failure::UnknownFunction {
+            name: name.to_owned(),
+        });
+    };
+    body.truncate(length);
+    Ok((found, body))
 }
 
 /// Runs a function; what it panics with is its failure.

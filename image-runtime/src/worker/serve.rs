@@ -84,8 +84,8 @@ fn answer_until_the_end() -> io::Result<()> {
         };
         match header.kind {
             Kind::Nested => nested = header.number,
-            Kind::Call => crew.call(ticket, &body)?,
-            Kind::Enter => crew.enter(ticket, &body)?,
+            Kind::Call => crew.call(ticket, body)?,
+            Kind::Enter => crew.enter(ticket, body)?,
             Kind::Exit => crew.exit(ticket)?,
             Kind::Time => crew.time(),
             Kind::Crew => crew.grow(header.number),

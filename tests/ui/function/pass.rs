@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use image_runtime::__private::{Failure, Invoke, RegisteredFunction, block_on, inventory};
-use image_runtime::protocol::value;
+use image_runtime::protocol::{payload, value};
 use image_runtime::spec::{FunctionSpec, Retries};
 use image_runtime::{Image, Volume, app, image};
 use serde::{Deserialize, Serialize};
@@ -169,7 +169,7 @@ fn spec(name: &str) -> &'static FunctionSpec {
         .unwrap_or_else(|| panic!("`{name}` is not registered"))
 }
 
-fn call_encoded(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
+fn call_encoded(name: &str, arguments: Vec<u8>) -> Result<Vec<u8>, Failure> {
     match spec(name).invoke {
         Invoke::Blocking(invoke) => invoke(arguments),
         Invoke::Async(invoke) => block_on(invoke(arguments)),
@@ -185,9 +185,10 @@ fn call<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Failure> {
     let result = call_encoded(
         name,
-        &value::encode(arguments).expect("arguments of tests encode"),
+        payload::join(arguments, None).expect("arguments of tests encode"),
     )?;
-    Ok(value::decode(&result).expect("the result is of the type asked for"))
+    let result = payload::split(result).expect("a result has come");
+    Ok(value::decode(&result.head).expect("the result is of the type asked for"))
 }
 
 fn returned(texts: &[&str]) -> Failure {
@@ -300,7 +301,7 @@ fn arguments_that_do_not_decode_are_an_encoding_failure() {
     let failure = call::<u8>("many", &("text",)).unwrap_err();
     assert!(matches!(failure, Failure::Encoding { .. }), "{failure:?}");
     assert!(matches!(
-        call_encoded("asynchronous", &[0xc1]),
+        call_encoded("asynchronous", vec![0xc1, 0, 0, 0, 1]),
         Err(Failure::Encoding { .. })
     ));
 }
@@ -310,8 +311,8 @@ fn json_crosses_both_ways() {
     let json = |name: &str, arguments: &str| {
         let spec = spec(name);
         let encoded = (spec.json.encode_arguments)(vec_of_json(arguments))?;
-        let result = call_encoded(name, &encoded).map_err(|failure| format!("{failure:?}"))?;
-        (spec.json.decode_result)(&result).map(|json| json.to_string())
+        let result = call_encoded(name, encoded).map_err(|failure| format!("{failure:?}"))?;
+        (spec.json.decode_result)(result).map(|json| json.to_string())
     };
     assert_eq!(
         json("shifted", r#"[{"x": 1.5}, 2]"#).unwrap(),

@@ -17,7 +17,7 @@ use self::running::Running;
 use super::super::CallError;
 use super::super::future::caught;
 use super::Pool;
-use crate::protocol::Kind;
+use crate::protocol::{Kind, called};
 use crate::worker::{CallFailure, Flow, Frame, Member, Worker};
 
 /// How much work is sent ahead.
@@ -210,7 +210,9 @@ impl Lane<'_> {
                 false => Kind::Queue,
             };
             let nested = job.target.nested.name;
-            match flow.request(kind, nested, &[job.name().as_bytes(), &[0], &job.arguments]) {
+            let length = called::length_of(job.name());
+            let parts = [&*job.arguments, job.name().as_bytes(), &length];
+            match flow.request(kind, nested, &parts) {
                 Ok(number) => self.running.push(number, job),
                 Err(error) => {
                     let error = CallError::failure(job.name(), &CallFailure::Frame(error));

@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 pub(crate) use self::returned::decode;
 use self::values::Arguments;
 use super::supervise;
+use crate::protocol::payload::{self, Payload};
 use crate::spec::Failure;
 use crate::spec::{ItemSink, PythonSpec};
 
@@ -113,7 +114,7 @@ impl Interpreter {
     }
 
     /// Calls a function with encoded arguments, for one value.
-    pub(super) fn call(&self, spec: &PythonSpec, arguments: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn call(&self, spec: &PythonSpec, arguments: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let (number, answers) = self.ask(Request::Call, spec, arguments)?;
         let answer = self.answer(&answers);
         self.forget(number);
@@ -124,7 +125,7 @@ impl Interpreter {
     pub(super) fn stream(
         &self,
         spec: &PythonSpec,
-        arguments: &[u8],
+        arguments: Vec<u8>,
         sink: &dyn ItemSink,
     ) -> Result<(), Failure> {
         let (number, answers) = self.ask(Request::Stream, spec, arguments)?;
@@ -155,11 +156,13 @@ impl Interpreter {
         &self,
         request: Request,
         spec: &PythonSpec,
-        arguments: &[u8],
+        arguments: Vec<u8>,
     ) -> Result<(u64, Receiver<Answer>), Failure> {
-        let arguments = Arguments::of(arguments).map_err(|reason| Failure::Encoding {
+        let failed = |reason| Failure::Encoding {
             reason: format!("the arguments could not be encoded for Python: {reason}"),
-        })?;
+        };
+        let Payload { head, .. } = payload::split(arguments).map_err(failed)?;
+        let arguments = Arguments::of(&head).map_err(failed)?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = channel();
         lock(&self.calls).insert(number, sender);
