@@ -197,3 +197,23 @@ async fn a_container_that_ends_fails_only_the_calls_that_ran_in_it() {
     assert!(failed.iter().all(|e| e.kind() == CallErrorKind::Died));
     assert!(results[50].is_err());
 }
+
+#[app::function(image = NOTHING, max_containers = 1)]
+fn end_when_idle(soon: bool) -> u8 {
+    if soon {
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            std::process::exit(3);
+        });
+    }
+    7
+}
+
+#[app::test]
+async fn a_container_that_ended_while_it_was_idle_fails_no_call() {
+    for _ in 0..3 {
+        assert_eq!(end_when_idle::remote(true).await.unwrap(), 7);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(end_when_idle::remote(false).await.unwrap(), 7);
+    }
+}

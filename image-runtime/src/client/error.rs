@@ -232,7 +232,7 @@ impl CallError {
                 format!("`{function}` was cancelled: {failure}"),
             ),
             CallFailure::Frame(_) => Self::encoding(function, &failure.to_string()),
-            CallFailure::Lost(_) | CallFailure::Connection(_) => Self::new(
+            CallFailure::Unheard | CallFailure::Lost(_) | CallFailure::Connection(_) => Self::new(
                 CallErrorKind::Engine,
                 format!("`{function}`: {}", chain(failure)),
             ),

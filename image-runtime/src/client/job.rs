@@ -12,7 +12,7 @@ use super::timings::Spent;
 use crate::protocol::{How, Stamp};
 use crate::registry::Program;
 use crate::spec::{FunctionSpec, Retries};
-use crate::worker::{self, Current, monotonic, short_name};
+use crate::worker::{self, CallFailure, Current, monotonic, short_name};
 
 /// What a caller says of a call, over what the function's keywords say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,6 +117,12 @@ impl Target {
                 worker.give_back();
                 job.is_over = true;
                 return Ok(result);
+            }
+            // It died while it was idle. There may be others, or there will be.
+            Err(CallFailure::Unheard) => {
+                drop(worker);
+                Pool::submit(job);
+                return self.answer(&receiver).await;
             }
             Err(failure) => failure,
         };

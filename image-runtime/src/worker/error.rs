@@ -84,6 +84,9 @@ pub enum CallFailure {
     /// The worker told why.
     #[error("the function failed")]
     Failed(crate::spec::Failure),
+    /// The worker had ended before it could hear of the call.
+    #[error("the worker had ended before it was asked")]
+    Unheard,
     /// The worker ended.
     #[error("{}{}", end_text("the worker", .exit, *.memory), last_lines_text(.last_lines))]
     Died {

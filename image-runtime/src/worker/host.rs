@@ -151,7 +151,7 @@ impl Worker {
     /// is of no interest; `tell` takes each line it prints.
     ///
     /// # Errors
-    /// See [`CallFailure`]. After all but [`CallFailure::Failed`] and [`CallFailure::Frame`] the worker is of no more use;
+    /// See [`CallFailure`]; after [`CallFailure::Unheard`] the call has not begun. After all but [`CallFailure::Failed`] and [`CallFailure::Frame`] the worker is of no more use;
     /// likewise when this future is dropped before its end.
     pub async fn call(
         &mut self,
@@ -288,13 +288,19 @@ impl Worker {
         let Self { line, output, .. } = self;
         let answered = {
             let exchange = async {
-                line.tell(&frame).await?;
-                line.answer().await
+                match line.tell(&frame).await {
+                    Ok(()) => line.answer().await,
+                    Err(error) if kind == Kind::Call && is_end(&error) => {
+                        return Err(CallFailure::Unheard);
+                    }
+                    Err(error) => Err(error),
+                }
+                .map_err(CallFailure::Connection)
             };
             tokio::select! {
                 biased;
                 answer = exchange => answer,
-                error = output.forward(tell) => Err(error),
+                error = output.forward(tell) => Err(CallFailure::Connection(error)),
             }
         };
         output.drain(tell);
@@ -302,15 +308,8 @@ impl Worker {
             Ok(Some((header, body))) if header.number == number => Ok((header.kind, body)),
             Ok(Some((header, _))) => Err(unexpected(header.kind)),
             Ok(None) => Err(self.end().await),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-                ) =>
-            {
-                Err(self.end().await)
-            }
-            Err(error) => Err(CallFailure::Connection(error)),
+            Err(CallFailure::Connection(error)) if is_end(&error) => Err(self.end().await),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -344,6 +343,14 @@ impl Worker {
             )),
         }
     }
+}
+
+/// Whether the other side is gone.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 /// A failure as the worker tells it, without what the mask hides.

@@ -231,7 +231,7 @@ impl Pool {
         self.advance(&mut self.lock());
     }
 
-    /// An idle worker for a call that takes it alone; none where other calls wait already.
+    /// An idle worker for a call that takes it alone; none where other calls wait already. Whether it still lives is seen when it is asked.
     pub(super) fn take_idle(self: &Arc<Self>) -> Option<CheckedOut> {
         if self.key.size.concurrency > 1 {
             return None;
@@ -240,7 +240,7 @@ impl Pool {
         if !state.queue.is_empty() {
             return None;
         }
-        let worker = self.pop_idle(&mut state)?;
+        let (worker, _) = state.idle.pop()?;
         state.direct += 1;
         Some(CheckedOut::new(Arc::clone(self), worker))
     }
