@@ -68,6 +68,9 @@ fn answer_until_the_end() -> io::Result<()> {
     loop {
         if socket.buffer().is_empty() {
             let begun = spin.begin(socket.get_ref());
+            if !begun.has_come {
+                wait(socket.get_ref())?;
+            }
             if let Err(error) = socket.fill_buf()
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -112,6 +115,16 @@ fn answer_until_the_end() -> io::Result<()> {
             }
             other => return Err(io::Error::other(format!("unexpected message {other:?}"))),
         }
+    }
+}
+
+/// Waits until there is something to read. Who waits by reading is woken, too, when the other side has read what was written, and
+/// would take the core from it for nothing.
+fn wait(socket: &UnixStream) -> io::Result<()> {
+    let mut watched = [PollFd::new(socket, PollFlags::IN)];
+    match poll(&mut watched, None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
