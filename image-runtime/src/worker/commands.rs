@@ -7,7 +7,7 @@ use std::process::{self, ExitStatus, Stdio};
 
 use super::function::{self, FUNCTION};
 use super::inspect::{INSPECT, inspect};
-use super::lent::{LINK, SECRET, UNLINK, keep_secret, link, unlink};
+use super::lent::{HOLD, LINK, SECRET, UNLINK, hold, keep_secret, link, unlink};
 use super::pack::{PACK, pack};
 use super::supervise::end_everything_else;
 use crate::protocol::{Command, RunOutcome};
@@ -18,6 +18,7 @@ pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
         Some((PACK, arguments)) => Some(pack(arguments)),
         Some((LINK, arguments)) => Some(link(arguments)),
         Some((UNLINK, arguments)) => Some(unlink(arguments)),
+        Some((HOLD, arguments)) => Some(hold(arguments)),
         Some((SECRET, arguments)) => Some(keep_secret(arguments, &command.env)),
         Some((INSPECT, arguments)) => Some(inspect(arguments)),
         _ => None,
