@@ -30,5 +30,7 @@ pub(crate) use host::{Host, HostSettings, Kept};
 pub use items::{BlockingItems, Items};
 pub use map::{BlockingMap, Map};
 pub(crate) use route::call;
-pub(crate) use supervisor::{Deployed, Role, deploy, is_supervisor, keep, serve, with_listeners};
+pub(crate) use supervisor::{
+    Deployed, Role, deploy, is_supervisor, keep, serve_here, with_listeners,
+};
 pub(crate) use timings::Measured;

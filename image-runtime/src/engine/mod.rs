@@ -26,7 +26,7 @@ use async_trait::async_trait;
 pub use error::{EngineError, Lacking};
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
-pub(crate) use owner::Owner;
+pub(crate) use owner::{Owner, is_running};
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
