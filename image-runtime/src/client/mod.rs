@@ -11,6 +11,7 @@ mod host;
 mod inbox;
 mod items;
 mod job;
+mod limits;
 mod map;
 mod outside;
 mod pool;

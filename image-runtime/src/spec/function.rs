@@ -173,6 +173,7 @@ impl FunctionOptions {
     }
 
     /// `cpu = 2.0`: how many CPUs' time each container gets at most; `0.5` is half of one. Who wants more is slowed. Without it, no limit.
+    /// More than the machine has is all that it has, which a line says.
     #[must_use]
     pub const fn cpu(mut self, cpus: f64) -> Self {
         self.cpu = Some(cpus);
@@ -181,6 +182,7 @@ impl FunctionOptions {
 
     /// `memory = "4GiB"`: how much memory each container gets at most, in bytes, swap included (`MiB`, `GiB`; `MB`, `GB` are powers of ten).
     /// Who needs more is ended: [`CallErrorKind::OutOfMemory`](crate::CallErrorKind::OutOfMemory). Without it, no limit.
+    /// More than the machine has is as if there were none, which a line says.
     #[must_use]
     pub const fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
