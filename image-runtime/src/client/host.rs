@@ -216,6 +216,11 @@ impl Host {
         self.program.options_of(function)
     }
 
+    /// Whether the secrets of a function are there.
+    pub(super) fn has_secrets_of(&self, function: &FunctionSpec) -> bool {
+        secrets::values(&self.program.secrets_of(function)).is_ok()
+    }
+
     /// The function of a name.
     pub(super) fn function(&self, name: &str) -> Result<&'static FunctionSpec, CallError> {
         self.program.function(name).ok_or_else(|| {

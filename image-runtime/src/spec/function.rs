@@ -155,7 +155,8 @@ impl FunctionOptions {
         self
     }
 
-    /// `volumes = { "/data": Volume::from_name("data") }`: directories that outlive the container, each where the function sees it.
+    /// `volumes = { "/data": Volume::from_name("data") }`: directories that outlive the container, each where the function sees it: anywhere
+    /// but at `/`, at `/etc`, and in `/dev`, `/proc` and `/sys`.
     #[must_use]
     pub const fn volumes(mut self, volumes: &'static [(&'static str, Volume)]) -> Self {
         self.volumes = volumes;

@@ -430,21 +430,23 @@ fn entered_by_itself(chain: &Link) -> CallError {
 fn waits_for_itself(chain: &Link, lack: &Lack) -> CallError {
     let (reason, help) = match lack {
         Lack::Gpu => (
-            "the GPUs that it could have are in use by calls that wait".to_owned(),
-            "let both share one with `gpu = \"any\"` or a type without `:1`,",
+            "the GPUs that it could have are in use by calls that wait for it".to_owned(),
+            "let both share one, by `gpu = \"any\"` or a type without `:1`",
         ),
         Lack::Place { most } => {
             let calls = match most {
-                1 => "the only call that can run at once is one that waits".to_owned(),
-                most => format!("only {most} calls can run at once, and each is one that waits"),
+                1 => "the only call that can run at once is".to_owned(),
+                most => format!("only {most} calls can run at once, and each is"),
             };
-            let help = "let more run with `max_containers = …` or `concurrency = …`,";
-            (calls, help)
+            (
+                format!("{calls} one that waits for such a call itself"),
+                "let more run with `max_containers = …` or `concurrency = …`",
+            )
         }
     };
     let text = format!(
-        "`{}` was not called: it would wait for ever, because {reason} for such a call itself: {chain}\n  \
-         help: {help} or call it directly, without `::remote`",
+        "`{}` was not called: it would wait for ever, because {reason}: {chain}\n  \
+         help: {help}, or call it directly, without `::remote`",
         chain.function
     );
     CallError::new(CallErrorKind::Engine, text)

@@ -143,8 +143,11 @@ pub(super) async fn serve(
 /// Starts the containers that are to be there without a call.
 async fn begin_all(host: &Host) -> Result<(), CallError> {
     for function in host.functions() {
-        // The arguments of a class are not known before it is called.
-        if function.class.is_none() && host.options_of(function).min_containers > Some(0) {
+        // The arguments of a class are not known before it is called. What has no secrets cannot be, which whoever deploys it is told.
+        if function.class.is_none()
+            && host.has_secrets_of(function)
+            && host.options_of(function).min_containers > Some(0)
+        {
             let target = host
                 .target(&Callee::from(function), Wishes::default())
                 .await?;
