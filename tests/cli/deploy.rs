@@ -84,6 +84,8 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     let words = "`kept` is deployed with 5 functions (process ";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     for word in [
+        "warning: `know` cannot be called: the secret `IMAGE_TESTS_OF_DEPLOYED` is missing",
+        "help: set `IMAGE_TESTS_OF_DEPLOYED` in the environment of this program, and `deploy` again",
         "deployed call FUNCTION",
         "deployed ps",
         "deployed stop kept",
@@ -133,6 +135,10 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     assert!(seen.contains(" deployed ("), "{seen}");
     let logs = world.program(&["logs", "count"]).run().good().stdout;
     assert!(logs.contains("│ call 3"), "{logs}");
+    let logs = world.program(&["logs", "kept"]).run().good().stdout;
+    for line in ["│ call 3", "│ tick 1"] {
+        assert!(logs.contains(line), "{logs}");
+    }
     let stopped = world.program(&["stop", "kept"]).run().good();
     let words = "`kept` is not deployed any more";
     assert!(stopped.stderr.contains(words), "{}", stopped.stderr);
@@ -282,4 +288,33 @@ fn what_is_served_is_always_the_program_as_it_is_now() {
     let ended = serving.end();
     assert_eq!(ended.code, Some(143), "{}", ended.stderr);
     assert_nothing_left(&ended);
+}
+
+#[test]
+fn who_serves_as_the_second_takes_the_place_of_the_first_and_both_say_so() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let serve = || {
+        let serving = world.program(&["serve"]);
+        serving.env("IMAGE_TESTS_OF_DEPLOYED", "four").start()
+    };
+    let mut first = serve();
+    first.until("serving `kept` with 5 functions\n");
+    let mut ticking = world.program(&["call", "tick"]).start();
+    ticking.until("│ tick 1");
+    let mut second = serve();
+    second.until("serving `kept` with 5 functions, in place of process ");
+    first.until("another process keeps `kept` running now: this one ends when its calls have");
+    assert_eq!(world.call(&["know"]).0, 4);
+    // It still makes the calls that it has.
+    ticking.until("│ tick 9");
+    ticking.signal(Signal::INT);
+    ticking.end();
+    let first = first.end().good();
+    assert_nothing_left(&first);
+    assert!(!first.stderr.contains("warning"), "{}", first.stderr);
+    second.signal(Signal::TERM);
+    assert_nothing_left(&second.end());
 }

@@ -460,7 +460,9 @@ fn a_registry_that_is_not_there_or_a_wrong_name_is_told() {
     let bound = TcpListener::bind("127.0.0.1:0").unwrap();
     let free = bound.local_addr().unwrap();
     drop(bound);
-    pushed_to(&format!("{free}/a:1")).with(1, &["cannot be reached", "refused"]);
+    let help = format!("help: `{free}` is this machine: start a registry there");
+    let ended = pushed_to(&format!("{free}/a:1")).with(1, &["cannot be reached", "refused", &help]);
+    assert!(!ended.stderr.contains("MIRROR"), "{}", ended.stderr);
     pushed_to("box.example/a@sha256:00").with(2, &["'box.example/a@sha256:00'", "give a tag"]);
     let ended = subject(&["export", "NOPE", "x.tar"]).run();
     ended.with(2, &["no image is called `NOPE`"]);

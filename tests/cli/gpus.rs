@@ -100,3 +100,18 @@ fn whole_gpus_are_one_containers_at_a_time_among_functions_and_programs() {
     }
     assert!(waited >= 1, "with one GPU somebody has to wait");
 }
+
+#[test]
+fn a_call_that_waits_for_the_gpu_of_its_caller_fails_and_says_so() {
+    if !engine() || engine_name() != "embedded" {
+        return;
+    }
+    for (arguments, chain) in [
+        (&["call", "ask"][..], "`ask` → `infer`"),
+        (&["call", "ask_beside", "true"], "`ask_beside` → `infer`"),
+    ] {
+        let words = ["would wait for ever", chain, "help:", "`gpu = \"any\"`"];
+        computing(arguments).run().with(1, &words);
+    }
+    computing(&["call", "ask_beside", "false"]).run().good();
+}

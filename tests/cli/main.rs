@@ -7,6 +7,7 @@
 )]
 
 mod builds;
+mod caches;
 mod clock;
 mod conda;
 mod deploy;

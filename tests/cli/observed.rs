@@ -278,7 +278,7 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let ended = world.program(&["logs", "nope"]).run().with(1, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
-      help: this program has `Reluctant`, `Reluctant.ready`, `end`, `fail_at_first`, `hold`, `leave`, `nap`, `say`, `tell`
+      help: this program has `Reluctant`, `Reluctant.ready`, `end`, `fail_at_first`, `hold`, `leave`, `nap`, `say`, `tell`, `want`
       help: `logs` without a name shows all that is
     ");
     for nonsense in ["soon", "-1m", "10", "+2h", "--follow"] {
@@ -405,4 +405,16 @@ fn spans_are_printed_where_that_is_asked_for() {
         let ended = call().env("RUST_LOG", quiet).run().good();
         assert!(!ended.stderr.contains("INFO"), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_limit_beyond_what_the_machine_has_is_said_once_and_keeps_nobody_from_calling() {
+    if !engine() {
+        return;
+    }
+    let ended = World::new().program(&["call", "want"]).run();
+    // Where no limit can be kept, the call says that.
+    assert!(ended.code == Some(0) || ended.stderr.contains("limit cannot be kept"));
+    let said = "`want` has `cpu = 4096.0`, and this machine has ";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
 }

@@ -106,18 +106,20 @@ fn what_cannot_be_opened_is_told() {
     subject(&["build", "DEBIAN", "NOTHING", "--quiet"])
         .run()
         .good();
-    let ended = subject(&["shell", "NOTHING"]).run().with(1, &[]);
+    let ended = subject(&["shell", "NOTHING"]).run().with(127, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: `shell NOTHING`: the image has no `/bin/bash` and no `/bin/sh`
       help: name a program that it has: `shell NOTHING -- PROGRAM`
     ");
     let ended = subject(&["shell", "DEBIAN", "--", "nope"])
         .run()
-        .with(1, &[]);
+        .with(127, &[]);
     assert_eq!(
         ended.stderr,
         "error: `shell DEBIAN`: the image has no `nope`\n"
     );
+    let ended = subject(&["shell", "DEBIAN", "--", "/etc/passwd"]).run();
+    ended.with(126, &["`/etc/passwd` cannot be started: Permission denied"]);
 }
 
 /// A program at a terminal of its own.

@@ -101,5 +101,15 @@ async fn a_directory_that_is_not_there_is_told_before_anything_starts() {
         for says in ["cannot be called", "`/host`", "help:", "Volume::from_host"] {
             assert!(text.contains(says), "{text}");
         }
+        assert_eq!(
+            text.contains("help: make it"),
+            !text.contains("Cargo.toml"),
+            "{text}"
+        );
     }
+    let text = on_a_file::remote().await.unwrap_err().to_string();
+    assert!(
+        text.contains("is no directory") && text.contains("add_local_file"),
+        "{text}"
+    );
 }

@@ -218,13 +218,20 @@ fn read_map(
                 _ => None,
             }
         };
-        let key = read(
-            format!("a key of `{name}`"),
-            key_check,
-            "\"KEY\"",
-            key,
-            errors,
-        );
+        let meant = meant_entry(key, value, key_check);
+        let key = match meant {
+            Some((key, fault)) => {
+                errors.at(key, fault);
+                None
+            }
+            None => read(
+                format!("a key of `{name}`"),
+                key_check,
+                "\"KEY\"",
+                key,
+                errors,
+            ),
+        };
         let value = read(
             format!("a value of `{name}`"),
             value_check,
@@ -286,6 +293,18 @@ fn read_volumes(entries: &[(Value, Value)], errors: &mut Errors) -> Option<Vec<(
         }
         Some((key, volume))
     })
+}
+
+/// What is wrong with a key that holds a `=` beside a value of its own: the help has both sides of what was meant.
+fn meant_entry<'a>(key: &'a Value, value: &Value, check: TextCheck) -> Option<(&'a LitStr, Fault)> {
+    let (Value::Literal(Lit::Str(key)), Value::Literal(Lit::Str(value))) = (key, value) else {
+        return None;
+    };
+    let (text, value) = (key.value(), value.value());
+    let fault = check(&text).err()?;
+    let (name, _) = text.split_once('=')?;
+    let fits = !value.is_empty() && check(name).is_ok();
+    fits.then(|| (key, fault.help(format!("write `{name:?}: {value:?}`"))))
 }
 
 fn checked_text(text: &LitStr, check: TextCheck, errors: &mut Errors) -> Option<LitStr> {

@@ -46,6 +46,9 @@ pub(crate) fn file(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What of `/etc` engines put into each container, and all of it.
+const OF_NETWORK: [&str; 4] = ["", "/hostname", "/hosts", "/resolv.conf"];
+
 /// Where a volume is seen: absolute, as it is, and no place that is the container's own.
 pub(crate) fn of_volume(text: &str) -> Result<(), Fault> {
     directory(text)?;
@@ -54,6 +57,13 @@ pub(crate) fn of_volume(text: &str) -> Result<(), Fault> {
     if first.is_empty() || ["dev", "proc", "sys"].contains(&first) {
         let fault = Fault::new(format!("a volume cannot be seen at `{text}`"));
         return Err(fault.help("choose a directory of its own, such as `/data`"));
+    }
+    let below = text.trim_end_matches('/').strip_prefix("/etc");
+    if below.is_some_and(|below| OF_NETWORK.contains(&below)) {
+        let fault = Fault::new(format!(
+            "a volume cannot be seen at `{text}`: each container has its own names of hosts and name servers there"
+        ));
+        return Err(fault.help("choose a directory of its own, such as `/etc/app`"));
     }
     let last_is_empty = text.ends_with('/');
     let is_odd = |part: &str, is_last: bool| {
@@ -96,11 +106,30 @@ mod tests {
 
     #[test]
     fn volumes_have_a_directory_of_their_own() {
-        for good in ["/data", "/data/", "/srv/a b", "/developers"] {
+        for good in [
+            "/data",
+            "/data/",
+            "/srv/a b",
+            "/developers",
+            "/etc/app",
+            "/etcetera",
+        ] {
             assert_eq!(of_volume(good), Ok(()), "{good}");
         }
         for bad in [
-            "data", "/", "//", "/proc", "/dev/shm", "/sys/", "/a/../b", "/a//b", "/a/.",
+            "/etc",
+            "/etc/",
+            "/etc/hosts",
+            "/etc/resolv.conf",
+            "data",
+            "/",
+            "//",
+            "/proc",
+            "/dev/shm",
+            "/sys/",
+            "/a/../b",
+            "/a//b",
+            "/a/.",
         ] {
             assert!(of_volume(bad).is_err(), "{bad}");
         }

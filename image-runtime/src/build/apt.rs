@@ -1,7 +1,7 @@
 //! Debian packages: the commands that install them, and the cache that keeps them between builds.
 
 use super::network::CERTIFICATES_INSIDE;
-use super::steps::{command, shell};
+use super::steps::{command, hold, shell};
 use super::{BuildError, Builder};
 use crate::engine::Mount;
 use crate::event::Work;
@@ -9,7 +9,7 @@ use crate::plan::{Holdings, PlannedLayer};
 use crate::protocol::Command;
 
 const CACHE: &str = "/dev/image-runtime/apt";
-/// The lock of apt's cache, which is one program's at a time.
+/// The lock of apt's cache, so that no container of this store is started only to wait for it.
 pub(super) const LOCK: &str = "cache-apt";
 /// What apt and dpkg write beside the packages: records of when, and copies of what was there before.
 const LEFTOVERS: &str = "rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \
@@ -94,7 +94,7 @@ fn update() -> Vec<Command> {
         "mkdir -p {CACHE}/lists/partial {CACHE}/archives/partial"
     ));
     make_cache.workdir = "/".into();
-    vec![make_cache, apt(&["update"])]
+    vec![hold(CACHE), make_cache, apt(&["update"])]
 }
 
 fn apt(arguments: &[&str]) -> Command {

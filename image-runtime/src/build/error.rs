@@ -360,6 +360,6 @@ fn outcome_text(outcome: &RunOutcome) -> String {
             code: i64::from(128 + signal),
             ..crate::engine::Exit::default()
         }),
-        RunOutcome::NotStarted(reason) => reason.clone(),
+        RunOutcome::NotFound(reason) | RunOutcome::NotStarted(reason) => reason.clone(),
     }
 }

@@ -58,10 +58,10 @@ pub(super) fn help(
             | Action::StandalonePython { .. }
     );
     match (action, outcome) {
-        (Action::AptInstall(_), RunOutcome::NotStarted(_)) => Some(
+        (Action::AptInstall(_), RunOutcome::NotFound(_)) => Some(
             "`apt_install` needs a Debian or Ubuntu base; elsewhere use `run_commands` with the image's own package manager",
         ),
-        (Action::RunCommands(_), RunOutcome::NotStarted(_)) => {
+        (Action::RunCommands(_), RunOutcome::NotFound(_)) => {
             Some("`run_commands` needs a shell in the image")
         }
         _ if runs_uv && said(NO_TLS) => Some(

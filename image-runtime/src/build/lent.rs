@@ -1,6 +1,7 @@
 //! What `RUN --mount` lends to a command. It is mounted where there is something already; elsewhere it lies where no layer sees it, and a
 //! link leads to it for as long as the command runs, so that no mount point stays in the layer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::protocol::Command;
 use crate::secrets::Values;
 use crate::spec::dockerfile::{MountKind, Source};
 use crate::store::{Lock, RunDir, StoreError};
-use crate::worker::{LINK, SECRET, UNLINK};
+use crate::worker::{HOLD, LINK, SECRET, UNLINK};
 
 /// Where the worker keeps the values of secrets: in memory, seen in this container only.
 const SECRETS: &str = "/dev/shm/image-runtime-secret";
@@ -48,6 +49,11 @@ impl Lent {
         all.push(own(UNLINK, &self.links));
         all
     }
+}
+
+/// What engines call a cache.
+fn cache_name(mount: &MountSpec) -> String {
+    format!("run-{}", Digest::of(mount.name.as_bytes()).short())
 }
 
 /// A command of the worker itself.
@@ -85,6 +91,13 @@ impl Builder {
         let there = self
             .targets_that_are_there(image, &looking, parent, mounts)
             .await?;
+        // In the same order by everybody, and each once: nobody waits for who waits for him.
+        let locked = mounts.iter().filter(|mount| mount.is_locked());
+        for name in locked.map(cache_name).collect::<BTreeSet<_>>() {
+            let (locks, lock) = (self.store.locks(), format!("cache-{name}"));
+            lent.locks.push(locks.lock(&lock, || {}).await?);
+        }
+        let mut held = BTreeMap::new();
         let (mut trees, mut others) = (image.taken(*step), image.others(*step).iter());
         for (number, (mount, is_there)) in mounts.iter().zip(there).enumerate() {
             let refuse = |reason: String| BuildError::Mount {
@@ -126,11 +139,9 @@ impl Builder {
             }
             let lend = match mount.kind {
                 MountKind::Cache => {
-                    let name = format!("run-{}", Digest::of(mount.name.as_bytes()).short());
-                    if mount.is_set {
-                        let locks = self.store.locks();
-                        lent.locks
-                            .push(locks.lock(&format!("cache-{name}"), || {}).await?);
+                    let name = cache_name(mount);
+                    if mount.is_locked() {
+                        held.insert(name.clone(), place.clone());
                     }
                     Mount::Cache {
                         name,
@@ -166,6 +177,10 @@ impl Builder {
                 }
             };
             lent.mounts.push(lend);
+        }
+        if !held.is_empty() {
+            let places: Vec<_> = held.into_values().collect();
+            lent.before.insert(0, own(HOLD, &places));
         }
         Ok(lent)
     }

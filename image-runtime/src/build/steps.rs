@@ -14,7 +14,7 @@ use crate::plan::{Action, FunctionRun, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
 use crate::secrets::{self, Mask, Values};
 use crate::store::StoreError;
-use crate::worker::{FUNCTION, PACK, Worker, WorkerSpec};
+use crate::worker::{FUNCTION, HOLD, PACK, Worker, WorkerSpec};
 
 /// How many of a failed command's last lines its error shows.
 const LINES_SHOWN: usize = 20;
@@ -411,6 +411,15 @@ pub(super) fn command(argv: &[&str]) -> Command {
     }
 }
 
+/// Waits for a cache that is one container's at a time, and has it until the container ends. The locks of our store cannot do that: on a daemon,
+/// caches are shared by all stores.
+pub(super) fn hold(cache: &str) -> Command {
+    Command {
+        workdir: "/".into(),
+        ..command(&[HOLD, cache])
+    }
+}
+
 pub(super) fn shell(line: &str) -> Command {
     command(&["/bin/sh", "-c", line])
 }
@@ -436,6 +445,7 @@ fn command_text(command: &Command) -> String {
         [FUNCTION, name] => format!("{name}()"),
         ["/bin/sh", "-c", line] => line.to_owned(),
         [PACK, _, _, ref paths @ ..] => paths.join(" "),
+        [HOLD, ref paths @ ..] => format!("flock {}", paths.join(" ")),
         ["apt-get", .., "update"] => "apt-get update".into(),
         ["apt-get", ref rest @ ..] => {
             let packages = rest

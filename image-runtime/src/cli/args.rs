@@ -139,6 +139,9 @@ pub(super) struct Lock {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The result is JSON on standard output; of a stream, each item is. JSON has no number that is none or infinite: `NaN`, `inf` and
+`-inf` are `null` there.")]
 pub(super) struct Call {
     /// A function, as `functions` calls it
     pub(super) function: String,
@@ -154,7 +157,8 @@ pub(super) struct Call {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-On a terminal, the shell has one of its own. Elsewhere it takes commands from standard input. The exit code is the shell's.
+On a terminal, the shell has one of its own. Elsewhere it takes commands from standard input. The exit code is the shell's,
+127 where the image has no such program, 126 where that cannot be run.
 The container is removed at the end, with all that was written in it but its volumes. What is printed in it is shown as it is:
 the values of a function's secrets are not masked.")]
 pub(super) struct Shell {
@@ -182,7 +186,7 @@ pub(super) struct Stop {
 Kept are the last lines of each program, up to 16 MiB, until two weeks after its end, and of all ended programs together the
 newest 64 MiB. With `--json`, each line is an object.")]
 pub(super) struct Logs {
-    /// A function, a class or a container; without one, all of them
+    /// A function, a class, a container, or what this program is deployed as; without one, all of them
     pub(super) name: Option<String>,
 
     /// Go on with what is printed from now on, until interrupted

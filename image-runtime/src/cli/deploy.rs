@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use super::printer::{Printer, counted};
 use super::{Fault, build, list, program_name};
-use crate::client::{Deployed, deploy};
+use crate::client::{Deployed, chain, deploy};
+use crate::registry::Program;
+use crate::secrets::{self, SecretError};
+use crate::spec::secret::Secrets;
 
 #[derive(serde::Serialize)]
 struct Report {
@@ -20,6 +23,7 @@ struct Report {
 pub(super) async fn run(package: &'static str, printer: &Printer) -> Result<(), Fault> {
     let program = list::program()?;
     build::all().await?;
+    warn_of_secrets(program, "deploy", printer);
     let app = program.app_name(package);
     let Deployed {
         pid,
@@ -42,6 +46,33 @@ pub(super) async fn run(package: &'static str, printer: &Printer) -> Result<(), 
         text + &how_to_reach(app)
     });
     Ok(())
+}
+
+/// Says which functions cannot be called because of secrets that are not there. All others can.
+pub(super) fn warn_of_secrets(program: &Program, verb: &str, printer: &Printer) {
+    let mut missing: Vec<(String, Vec<String>)> = Vec::new();
+    for function in program.functions() {
+        let Secrets { all, folder } = program.secrets_of(function);
+        let each = all.chunks(1).map(|all| Secrets { all, folder });
+        let errors = each.filter_map(|secret| secrets::values(&secret).err());
+        for error in errors {
+            let mut text = chain(&error);
+            if let SecretError::NoVariable(_) = error {
+                text += &format!(", and `{verb}` again: functions see what it saw");
+            }
+            let name = format!("`{}`", function.name);
+            match missing.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, functions)) => functions.push(name),
+                None => missing.push((text, vec![name])),
+            }
+        }
+    }
+    for (text, functions) in missing {
+        printer.warn(&format!(
+            "{} cannot be called: {text}",
+            functions.join(", ")
+        ));
+    }
 }
 
 /// What there is to do with functions that run.

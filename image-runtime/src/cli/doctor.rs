@@ -152,8 +152,10 @@ fn text(report: &Report) -> String {
             version,
             address,
             platform,
-            // A fact says so in words.
+            // Facts say so in words.
             only_root: _,
+            cpus: _,
+            memory: _,
             facts,
         } = info;
         line(

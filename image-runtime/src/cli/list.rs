@@ -163,6 +163,11 @@ pub(super) fn signature(function: &FunctionSpec) -> String {
     format!("{}({}){result}", function.name, parameters)
 }
 
+/// Whether this program is deployed under that name.
+pub(super) fn is_app(name: &str, package: &'static str) -> bool {
+    Program::get().is_ok_and(|program| program.app_name(package) == name)
+}
+
 /// Whether this program has a function or a class of that name.
 pub(super) fn is_function(name: &str) -> bool {
     Program::get().is_ok_and(|program| program.functions().any(|one| is_of(one.name, name)))

@@ -12,7 +12,16 @@ use crate::store::{LogLine, Store};
 /// How often to look whether something was printed.
 const LOOK: Duration = Duration::from_millis(200);
 
-pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault> {
+pub(super) async fn run(
+    arguments: &Logs,
+    package: &'static str,
+    printer: &Printer,
+) -> Result<(), Fault> {
+    let name = arguments.name.as_deref();
+    let name = name.map(|name| Wanted {
+        name,
+        is_app: list::is_app(name, package),
+    });
     let store = Store::open().map_err(|error| Fault::failed(&error))?;
     let mut logs = store.logs();
     let mut next = || {
@@ -20,9 +29,9 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
         lines.map_err(|error| Fault::Failed(format!("the logs cannot be read: {error}")))
     };
     let mut lines = next()?;
-    if let Some(name) = &arguments.name
+    if let Some(wanted @ Wanted { name, .. }) = name
         && !arguments.follow
-        && !is_known(name, &lines)
+        && !wanted.is_known(&lines)
     {
         let help = names_help("function", name, &list::callable());
         // Something may have been kept a moment ago, so this is no wrong usage.
@@ -32,7 +41,7 @@ pub(super) async fn run(arguments: &Logs, printer: &Printer) -> Result<(), Fault
     }
     let mut oldest = oldest(arguments);
     loop {
-        lines.retain(|line| line.at_ms >= oldest && is_wanted(line, arguments.name.as_deref()));
+        lines.retain(|line| line.at_ms >= oldest && name.is_none_or(|name| name.means(line)));
         if !printer.lines(&lines, text) || !arguments.follow {
             return Ok(());
         }
@@ -53,12 +62,25 @@ fn oldest(arguments: &Logs) -> u64 {
     u64::try_from(from.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn is_known(name: &str, lines: &[LogLine]) -> bool {
-    list::is_function(name) || lines.iter().any(|line| is_wanted(line, Some(name)))
+/// Whose lines are shown.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    name: &'a str,
+    /// Whether that is what this program is deployed as: all its functions are meant.
+    is_app: bool,
 }
 
-fn is_wanted(line: &LogLine, name: Option<&str>) -> bool {
-    name.is_none_or(|name| line.container == name || is_of(&line.function, name))
+impl Wanted<'_> {
+    fn is_known(self, lines: &[LogLine]) -> bool {
+        self.is_app || list::is_function(self.name) || lines.iter().any(|line| self.means(line))
+    }
+
+    fn means(self, line: &LogLine) -> bool {
+        let Self { name, is_app } = self;
+        line.container == name
+            || is_of(&line.function, name)
+            || (is_app && list::is_function(&line.function))
+    }
 }
 
 fn text(line: &LogLine) -> String {

@@ -10,6 +10,7 @@ mod export;
 mod list;
 mod lock;
 mod logs;
+mod names;
 mod printer;
 mod prune;
 mod ps;
@@ -31,6 +32,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use args::Command;
 use args::{Arguments, Verb};
 pub(crate) use call_timings::print as print_call_timings;
+use names::{names_help, unknown};
 use printer::Printer;
 use timings::Timings;
 
@@ -44,9 +46,6 @@ use crate::ui::Ui;
 
 /// Set to `1`, it makes every build of a program one that is `--locked`; unset, empty or `0`, it does nothing.
 const LOCKED_VARIABLE: &str = "IMAGE_LOCKED";
-
-/// How much a name must be like another one, from 0 to 1, to be taken for a slip of it. The macros say the same.
-const NEAR: f64 = 0.8;
 
 /// What stands on the command line.
 #[derive(Debug, Default)]
@@ -193,7 +192,7 @@ impl Command {
                 Verb::Call(arguments) => call::run(&arguments, &printer).await,
                 Verb::Ps => ps::run(&printer).await,
                 Verb::Stop(arguments) => stop::run(&arguments, &printer).await,
-                Verb::Logs(arguments) => logs::run(&arguments, &printer).await,
+                Verb::Logs(arguments) => logs::run(&arguments, self.package, &printer).await,
                 Verb::Push(arguments) => export::push(&arguments, &printer).await,
                 Verb::Export(arguments) => export::files(&arguments, &printer).await,
                 Verb::Secret(arguments) => secret::run(&arguments, &printer),
@@ -232,6 +231,8 @@ enum Fault {
     Failed(String),
     /// Several things were, and these failed.
     SeveralFailed(Vec<String>),
+    /// A program in a container did not run, which has this exit code.
+    NotRun(String, u8),
     /// This signal came.
     Interrupted(SignalKind),
 }
@@ -239,7 +240,7 @@ enum Fault {
 impl Fault {
     fn texts(&self) -> Vec<&str> {
         match self {
-            Self::Usage(text) | Self::Failed(text) => vec![text],
+            Self::Usage(text) | Self::Failed(text) | Self::NotRun(text, _) => vec![text],
             Self::SeveralFailed(texts) => texts.iter().map(String::as_str).collect(),
             Self::Interrupted(_) => vec!["interrupted"],
         }
@@ -248,6 +249,7 @@ impl Fault {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
+            Self::NotRun(_, code) => ExitCode::from(*code),
             Self::Failed(_) | Self::SeveralFailed(_) => ExitCode::FAILURE,
             Self::Interrupted(signal) => {
                 ExitCode::from(u8::try_from(128 + signal.as_raw_value()).unwrap_or(1))
@@ -326,61 +328,4 @@ fn left_out(image: Image) -> Vec<String> {
         ))
     });
     said.collect()
-}
-
-/// A name that is none of ours, with those that are.
-fn unknown(what: &str, name: &str, known: &[String]) -> Fault {
-    let help = names_help(what, name, known);
-    Fault::Usage(format!("no {what} is called `{name}`\n  help: {help}"))
-}
-
-/// The names that were probably meant, else all of them. The path before a name may be left out, whole or in part.
-fn names_help(what: &str, name: &str, known: &[String]) -> String {
-    let lower = name.to_lowercase();
-    let last = |name: &str| name.rsplit("::").next().unwrap_or(name).to_owned();
-    let near = |one: &&String| {
-        let known = one.to_lowercase();
-        let ends = known.match_indices("::").map(|(at, _)| &known[at + 2..]);
-        let mut forms = ends.chain([&*known]);
-        last(&known) == last(&lower) || forms.any(|form| strsim::jaro_winkler(&lower, form) > NEAR)
-    };
-    let near: Vec<_> = known.iter().filter(near).collect();
-    let quoted = |names: &[&String]| {
-        let names = names.iter().map(|name| format!("`{name}`"));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    match near.as_slice() {
-        [] if known.is_empty() => format!("this program has no {what}s"),
-        [] => format!(
-            "this program has {}",
-            quoted(&known.iter().collect::<Vec<_>>())
-        ),
-        [one] => format!("did you mean `{one}`?"),
-        several => format!("did you mean one of {}?", quoted(several)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names_help;
-
-    #[test]
-    fn the_path_before_a_name_may_be_left_out_or_wrong() {
-        let known = ["a::b::NAME", "OTHER"].map(str::to_owned);
-        for meant in [
-            "b::NAME",
-            "NAME",
-            "NMAE",
-            "b::NAMED",
-            "c::NAME",
-            "a::b::name",
-        ] {
-            let help = names_help("image", meant, &known);
-            assert_eq!(help, "did you mean `a::b::NAME`?", "{meant}");
-        }
-        for none in ["b", "SOMETHING"] {
-            let help = names_help("image", none, &known);
-            assert_eq!(help, "this program has `a::b::NAME`, `OTHER`", "{none}");
-        }
-    }
 }

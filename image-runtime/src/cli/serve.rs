@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::deploy::how_to_reach;
+use super::deploy::{how_to_reach, warn_of_secrets};
 use super::printer::{Printer, counted};
 use super::{Fault, build, list};
-use crate::client::{Role, serve};
+use crate::client::serve_here;
 
 /// Set in the process that keeps the functions.
 const VARIABLE: &str = "IMAGE_RUNTIME_SERVES";
@@ -59,13 +59,21 @@ pub(super) async fn run(package: &'static str, printer: &Printer) -> Result<(), 
 async fn keep(package: &'static str, printer: &Printer) -> Result<(), Fault> {
     let program = list::program()?;
     build::all().await?;
+    warn_of_secrets(program, "serve", printer);
     let app = program.app_name(package);
     let functions = counted(program.functions().len(), "function");
-    let ended = serve(Role::Deployed(app), |ready| {
-        printer.report(ready, || {
-            format!("serving `{app}` with {functions}{}", how_to_reach(app))
+    let ended = serve_here(app, |serving| {
+        printer.report(serving, || {
+            let others: Vec<_> = serving.replaced.iter().map(i32::to_string).collect();
+            let place = match others.is_empty() {
+                true => String::new(),
+                false => format!(", in place of process {}", others.join(", ")),
+            };
+            format!(
+                "serving `{app}` with {functions}{place}{}",
+                how_to_reach(app)
+            )
         });
-        Ok(())
     });
     Ok(ended.await?)
 }

@@ -24,6 +24,10 @@ const WAITING: usize = 16;
 /// What is run where neither the command line nor the image says what.
 const SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
 
+/// The exit codes of shells, and of `docker run`, for a program that is not there, and for one that cannot be run.
+const NOT_FOUND: u8 = 127;
+const NOT_STARTED: u8 = 126;
+
 /// What a terminal understands that does not say what it is.
 const PLAIN_TERMINAL: &str = "xterm";
 
@@ -48,7 +52,8 @@ pub(super) async fn run(arguments: &Shell) -> Result<ExitCode, Fault> {
         None => Ok(exit_code(128 + rustix::process::Signal::PIPE.as_raw())),
         Some(RunOutcome::Exited(code)) => Ok(exit_code(code)),
         Some(RunOutcome::Signaled(signal)) => Ok(exit_code(128 + signal)),
-        Some(RunOutcome::NotStarted(reason)) => Err(not_started(arguments, &reason)),
+        Some(RunOutcome::NotFound(reason)) => Err(not_run(arguments, &reason, NOT_FOUND)),
+        Some(RunOutcome::NotStarted(reason)) => Err(not_run(arguments, &reason, NOT_STARTED)),
     }
 }
 
@@ -81,13 +86,13 @@ async fn shells(image: Image) -> Result<Vec<Vec<String>>, Fault> {
     Ok(shells.map(|shell| vec![shell]).collect())
 }
 
-fn not_started(arguments: &Shell, reason: &str) -> Fault {
+fn not_run(arguments: &Shell, reason: &str, code: u8) -> Fault {
     let name = &arguments.name;
     let help = match arguments.command[..] {
         [] => format!("\n  help: name a program that it has: `shell {name} -- PROGRAM`"),
         _ => String::new(),
     };
-    Fault::Failed(format!("`shell {name}`: {reason}{help}"))
+    Fault::NotRun(format!("`shell {name}`: {reason}{help}"), code)
 }
 
 /// Runs a session between its program and our standard streams.

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::future::runtime;
 use super::supervisor::Role;
 use super::{CallError, Host};
+use crate::engine::is_running;
 use crate::store::{RunDir, Store, socket_in};
 use crate::worker::{Member, Stop, short_name};
 
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long containers may take to end.
 const ENDING: Duration = Duration::from_secs(30);
+
+/// How long a program that is ending may take to be gone.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// More is said by nobody.
 const LONGEST: u64 = 16 << 20;
@@ -294,6 +298,37 @@ async fn ask(socket: &Path, request: &[u8], limit: Duration) -> Result<Answer, O
     };
     match timeout(limit, exchange).await {
         Ok(Ok(answer)) => Ok(answer),
-        _ => Err(pid),
+        // It was about to end: its sockets are closed before it is gone.
+        Ok(Err(_)) => match pid {
+            Some(pid) if !ends(pid).await => Err(Some(pid)),
+            _ => Err(None),
+        },
+        Err(_) => Err(pid),
+    }
+}
+
+/// Whether a process that does not answer any more is gone in a moment.
+async fn ends(pid: i32) -> bool {
+    let gone = async {
+        while u32::try_from(pid).is_ok_and(is_running) {
+            tokio::time::sleep(SETTLED).await;
+        }
+    };
+    timeout(LAST_MOMENT, gone).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ends;
+
+    #[tokio::test]
+    async fn a_program_that_ends_is_told_from_one_that_goes_on() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("0.2")
+            .spawn()
+            .unwrap();
+        assert!(ends(i32::try_from(child.id()).unwrap()).await);
+        child.wait().unwrap();
+        assert!(!ends(i32::try_from(std::process::id()).unwrap()).await);
     }
 }

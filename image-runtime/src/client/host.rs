@@ -11,6 +11,7 @@ use super::class::Callee;
 use super::control;
 use super::error::CallError;
 use super::job::{Target, Wishes};
+use super::limits;
 use super::pool::{Enter, PoolKey, Pools, Size};
 use super::supervisor::Role;
 use super::timings::Timings;
@@ -74,6 +75,7 @@ pub(crate) struct Host {
     pub(super) pools: Pools,
     pub(super) launcher: Arc<Launcher>,
     gpus: Arc<Gpus>,
+    limits: limits::Seen,
     timings: Option<Arc<Timings>>,
     can_serve: bool,
     kept: Kept,
@@ -176,6 +178,7 @@ impl Host {
             timings,
             launcher,
             gpus,
+            limits: limits::Seen::default(),
             events: settings.events,
             engine,
             store,
@@ -211,6 +214,11 @@ impl Host {
     /// What the keywords of a function say.
     pub(super) fn options_of(&self, function: &FunctionSpec) -> FunctionOptions {
         self.program.options_of(function)
+    }
+
+    /// Whether the secrets of a function are there.
+    pub(super) fn has_secrets_of(&self, function: &FunctionSpec) -> bool {
+        secrets::values(&self.program.secrets_of(function)).is_ok()
     }
 
     /// The function of a name.
@@ -305,6 +313,10 @@ impl Host {
                 size.is_bound = true;
             }
         }
+        let (engine, events) = (&*self.engine, &self.events);
+        self.limits
+            .look_at(function.name, options, engine, events)
+            .await;
         let secrets = secrets::values(&self.program.secrets_of(function))
             .map_err(|error| CallError::secret(function.name, &error, self.deployed_as()))?;
         let volumes = super::volumes::mounts(function, &self.program.volumes_of(function))?;

@@ -11,6 +11,7 @@ mod host;
 mod inbox;
 mod items;
 mod job;
+mod limits;
 mod map;
 mod outside;
 mod pool;
@@ -30,5 +31,7 @@ pub(crate) use host::{Host, HostSettings, Kept};
 pub use items::{BlockingItems, Items};
 pub use map::{BlockingMap, Map};
 pub(crate) use route::call;
-pub(crate) use supervisor::{Deployed, Role, deploy, is_supervisor, keep, serve, with_listeners};
+pub(crate) use supervisor::{
+    Deployed, Role, deploy, is_supervisor, keep, serve_here, with_listeners,
+};
 pub(crate) use timings::Measured;

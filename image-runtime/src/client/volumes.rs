@@ -20,21 +20,28 @@ pub(super) fn mounts(function: &FunctionSpec, volumes: &Volumes) -> Result<Vec<M
             },
             Place::Host(path) => {
                 let path = Path::new(volumes.folder).join(path);
-                let found = path.canonicalize().and_then(|real| match real.is_dir() {
-                    true => Ok(real),
-                    false => Err(std::io::ErrorKind::NotADirectory.into()),
-                });
-                let source = found.map_err(|error| {
+                let refused = |what: String, help: &str| {
                     CallError::new(
                         CallErrorKind::Engine,
                         format!(
-                            "`{}` cannot be called: its volume at `{target}` is the directory `{}`: {error}\n  \
-                             help: make it, or name another one in `Volume::from_host(\"…\")`",
-                            function.name,
-                            path.display()
+                            "`{}` cannot be called: its volume at `{target}` is {what}\n  help: {help}",
+                            function.name
                         ),
                     )
+                };
+                let source = path.canonicalize().map_err(|error| {
+                    refused(
+                        format!("the directory `{}`: {error}", path.display()),
+                        "make it, or name another one in `Volume::from_host(\"…\")`",
+                    )
                 })?;
+                if !source.is_dir() {
+                    return Err(refused(
+                        format!("`{}`, which is no directory", path.display()),
+                        "name the directory around it in `Volume::from_host(\"…\")`; a single file is put into an image by \
+                         `.add_local_file(\"…\", \"…\")`",
+                    ));
+                }
                 Mount::Local {
                     source,
                     target,

@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::base::oci::place::is_loopback;
+use crate::base::oci::reference::{DOCKER_HUB, Reference};
 use crate::digest::LayerId;
 use crate::store::is_full;
 
@@ -88,15 +90,27 @@ pub enum EngineError {
     },
     /// The registry of an image cannot be reached.
     #[error(
-        "the registry of `{reference}` cannot be reached: {said}\n  help: check the network and the proxy{}; \
-         images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names",
-        of_daemon(*.by_daemon)
+        "the registry of `{reference}` cannot be reached: {said}\n  help: {}{}{}",
+        reach(reference),
+        of_daemon(*.by_daemon),
+        mirror(reference)
     )]
     RegistryUnreachable {
         /// The reference.
         reference: String,
         /// Whether the engine's daemon asked for it, and not this program.
         by_daemon: bool,
+        /// What the attempt said.
+        said: String,
+    },
+    /// The registry that an image is to go to cannot be reached.
+    #[error(
+        "the registry of `{reference}` cannot be reached: {said}\n  help: {}",
+        reach(reference)
+    )]
+    RegistryUnreachableForPush {
+        /// The reference.
+        reference: String,
         /// What the attempt said.
         said: String,
     },
@@ -198,6 +212,30 @@ fn of(place: &Option<PathBuf>) -> String {
         .as_ref()
         .map(|place| format!(" of `{}`", place.display()))
         .unwrap_or_default()
+}
+
+/// What to look at where the registry of a reference is not reached.
+fn reach(reference: &str) -> String {
+    let registry = Reference::parse(reference).registry;
+    match &*registry {
+        DOCKER_HUB => "check the network and the proxy".to_owned(),
+        here if is_loopback(here) => {
+            format!(
+                "`{here}` is this machine: start a registry there, or name another one; check the address and the proxy"
+            )
+        }
+        other => format!("check the address `{other}`, the network and the proxy"),
+    }
+}
+
+/// What else there is for an image that could not be fetched.
+fn mirror(reference: &str) -> &'static str {
+    match &*Reference::parse(reference).registry {
+        DOCKER_HUB => {
+            "; images of Docker Hub can come from a mirror, which `IMAGE_REGISTRY_MIRROR` names"
+        }
+        _ => "",
+    }
 }
 
 fn of_daemon(by_daemon: bool) -> &'static str {

@@ -144,6 +144,8 @@ impl Engine for FakeEngine {
             address: "here".to_owned(),
             platform: "linux/amd64".to_owned(),
             only_root: false,
+            cpus: None,
+            memory: None,
             facts: Vec::new(),
         })
     }

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 pub use error::{EngineError, Lacking};
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
 pub use limits::Limits;
-pub(crate) use owner::Owner;
+pub(crate) use owner::{Owner, is_running};
 pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
@@ -224,6 +224,10 @@ pub struct EngineInfo {
     pub platform: String,
     /// Whether containers have no user but root: all files belong to root then, and no process is anybody else's.
     pub only_root: bool,
+    /// How many CPUs its containers have together, where that is known.
+    pub cpus: Option<u64>,
+    /// How many bytes of memory they have together, where that is known.
+    pub memory: Option<u64>,
     /// Further facts worth showing, as name and value.
     pub facts: Vec<(String, String)>,
 }

@@ -77,6 +77,11 @@ impl Owner {
     }
 }
 
+/// Whether a process of this machine runs.
+pub(crate) fn is_running(pid: u32) -> bool {
+    started(pid).is_some()
+}
+
 /// When a process of this machine started; nothing where it does not run (a zombie has ended).
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;

@@ -79,10 +79,10 @@ pub(crate) fn most_containers(wanted: &[spec::Gpu], inventory: &Inventory) -> Op
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in super::super) fn asked(
+    pub(crate) fn asked(
         text: &'static str,
         kind: Option<&'static str>,
         memory: Option<u32>,
@@ -97,7 +97,7 @@ pub(super) mod tests {
     }
 
     /// A machine with these GPUs: their names, and their memory in MiB as drivers report it.
-    pub(in super::super) fn machine(gpus: &[(&str, u64)]) -> Inventory {
+    pub(crate) fn machine(gpus: &[(&str, u64)]) -> Inventory {
         let gpus = (0..).zip(gpus).map(|(index, (name, mebibytes))| Gpu {
             index,
             minor: index,

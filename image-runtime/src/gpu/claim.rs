@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::choice::{count, matching};
-use super::{Gpu, Inventory};
+use super::{Gpu, Held, Inventory};
 use crate::spec;
 
 /// How long a free GPU may not be noticed.
@@ -32,7 +32,18 @@ pub(crate) struct Claims {
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) gpus: Vec<Gpu>,
+    is_whole: bool,
     _locks: Vec<File>,
+}
+
+impl Claim {
+    /// What others cannot have meanwhile.
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            gpus: self.gpus.iter().map(|gpu| gpu.index).collect(),
+            is_whole: self.is_whole,
+        }
+    }
 }
 
 impl Claims {
@@ -103,6 +114,7 @@ impl Claims {
             if gpus.len() == count(alternative) {
                 return Ok(Some(Claim {
                     gpus,
+                    is_whole: alternative.count.is_some(),
                     _locks: locks,
                 }));
             }

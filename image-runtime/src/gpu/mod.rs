@@ -4,14 +4,20 @@ mod choice;
 mod claim;
 #[cfg(target_os = "linux")]
 mod nvml;
+mod wish;
 
 use std::path::PathBuf;
 
 use tokio::sync::OnceCell;
 
+use crate::spec;
+
+#[cfg(test)]
+pub(crate) use choice::tests;
 pub(crate) use choice::{check, most_containers};
 pub(crate) use claim::Claim;
 use claim::Claims;
+pub(crate) use wish::{Held, Wish};
 
 /// The GPUs of this machine, and who has them.
 #[derive(Debug)]
@@ -27,6 +33,11 @@ impl Gpus {
             inventory: OnceCell::new(),
             claims: Claims::new(locks),
         }
+    }
+
+    /// What a container needs that asks for these, once it is read what there is.
+    pub(crate) fn wish(&self, wanted: &[spec::Gpu]) -> Option<Wish> {
+        Wish::new(wanted, self.inventory.get()?)
     }
 
     /// What there is; read once.

@@ -70,6 +70,11 @@ pub struct MountSpec {
 }
 
 impl MountSpec {
+    /// Whether it is a cache that nobody else has meanwhile.
+    pub fn is_locked(&self) -> bool {
+        self.kind == MountKind::Cache && self.is_set
+    }
+
     /// Whether it lends files.
     pub fn is_bind(&self) -> bool {
         matches!(self.kind, MountKind::Bind(_))

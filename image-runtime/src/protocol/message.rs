@@ -219,6 +219,8 @@ pub enum RunOutcome {
     Exited(i32),
     /// A signal ended it.
     Signaled(i32),
+    /// There is no such program.
+    NotFound(String),
     /// It could not be started.
     NotStarted(String),
 }

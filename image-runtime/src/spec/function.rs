@@ -155,7 +155,8 @@ impl FunctionOptions {
         self
     }
 
-    /// `volumes = { "/data": Volume::from_name("data") }`: directories that outlive the container, each where the function sees it.
+    /// `volumes = { "/data": Volume::from_name("data") }`: directories that outlive the container, each where the function sees it: anywhere
+    /// but at `/`, at `/etc`, and in `/dev`, `/proc` and `/sys`.
     #[must_use]
     pub const fn volumes(mut self, volumes: &'static [(&'static str, Volume)]) -> Self {
         self.volumes = volumes;
@@ -173,6 +174,7 @@ impl FunctionOptions {
     }
 
     /// `cpu = 2.0`: how many CPUs' time each container gets at most; `0.5` is half of one. Who wants more is slowed. Without it, no limit.
+    /// More than the machine has is all that it has, which a line says.
     #[must_use]
     pub const fn cpu(mut self, cpus: f64) -> Self {
         self.cpu = Some(cpus);
@@ -181,6 +183,7 @@ impl FunctionOptions {
 
     /// `memory = "4GiB"`: how much memory each container gets at most, in bytes, swap included (`MiB`, `GiB`; `MB`, `GB` are powers of ten).
     /// Who needs more is ended: [`CallErrorKind::OutOfMemory`](crate::CallErrorKind::OutOfMemory). Without it, no limit.
+    /// More than the machine has is as if there were none, which a line says.
     #[must_use]
     pub const fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);

@@ -7,7 +7,7 @@ use std::process::{self, ExitStatus, Stdio};
 
 use super::function::{self, FUNCTION};
 use super::inspect::{INSPECT, inspect};
-use super::lent::{LINK, SECRET, UNLINK, keep_secret, link, unlink};
+use super::lent::{HOLD, LINK, SECRET, UNLINK, hold, keep_secret, link, unlink};
 use super::pack::{PACK, pack};
 use super::supervise::end_everything_else;
 use crate::protocol::{Command, RunOutcome};
@@ -18,6 +18,7 @@ pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
         Some((PACK, arguments)) => Some(pack(arguments)),
         Some((LINK, arguments)) => Some(link(arguments)),
         Some((UNLINK, arguments)) => Some(unlink(arguments)),
+        Some((HOLD, arguments)) => Some(hold(arguments)),
         Some((SECRET, arguments)) => Some(keep_secret(arguments, &command.env)),
         Some((INSPECT, arguments)) => Some(inspect(arguments)),
         _ => None,
@@ -33,24 +34,29 @@ pub(super) fn run(command: &Command) -> io::Result<RunOutcome> {
             Some(code) => RunOutcome::Exited(code),
             None => RunOutcome::Signaled(status.signal().unwrap_or(0)),
         },
-        Err(reason) => RunOutcome::NotStarted(reason),
+        Err(outcome) => outcome,
     };
     end_everything_else()?;
     Ok(outcome)
 }
 
-fn status(command: &Command) -> Result<ExitStatus, String> {
-    let (program, arguments) = command.argv.split_first().ok_or("the command is empty")?;
+fn status(command: &Command) -> Result<ExitStatus, RunOutcome> {
+    let not_started = |reason: String| RunOutcome::NotStarted(reason);
+    let (program, arguments) = command
+        .argv
+        .split_first()
+        .ok_or_else(|| not_started("the command is empty".to_owned()))?;
     let workdir = Path::new(&command.workdir);
     std::fs::create_dir_all(workdir).map_err(|error| {
-        format!(
+        not_started(format!(
             "the working directory `{}` cannot be made: {error}",
             command.workdir
-        )
+        ))
     })?;
     let (mut process, named) = match arguments {
         [name] if program == FUNCTION => {
-            let (process, named) = function::command(name).map_err(|error| error.to_string())?;
+            let (process, named) =
+                function::command(name).map_err(|error| not_started(error.to_string()))?;
             (process, Some(named))
         }
         arguments => {
@@ -70,8 +76,10 @@ fn status(command: &Command) -> Result<ExitStatus, String> {
         .stdin(Stdio::null())
         .status()
         .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => format!("the image has no `{program}`"),
-            _ => format!("`{program}` cannot be started: {error}"),
+            io::ErrorKind::NotFound => {
+                RunOutcome::NotFound(format!("the image has no `{program}`"))
+            }
+            _ => not_started(format!("`{program}` cannot be started: {error}")),
         })
 }
 
@@ -97,7 +105,7 @@ mod tests {
         );
         assert_eq!(
             outcome_of(&["no-such-program"]),
-            RunOutcome::NotStarted("the image has no `no-such-program`".into())
+            RunOutcome::NotFound("the image has no `no-such-program`".into())
         );
     }
 }

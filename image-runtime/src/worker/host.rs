@@ -13,7 +13,7 @@ use super::line::Line;
 use super::output::{Output, Printed};
 use super::roster::{Listed, Member};
 use crate::engine::{Container, EngineError, LONGEST_LAST_LINE};
-use crate::gpu::Claim;
+use crate::gpu::{Claim, Held};
 use crate::protocol::{Command, HEADER_LENGTH, Header, Kind, RunOutcome, Stamp, called, value};
 use crate::secrets::Mask;
 use crate::spec::Failure;
@@ -100,6 +100,11 @@ impl Worker {
     /// Keeps GPUs until its container is gone.
     pub(crate) fn keep(&mut self, claim: Option<Claim>) {
         self.claim = claim;
+    }
+
+    /// What it has of the machine's GPUs.
+    pub(crate) fn held_gpus(&self) -> Held {
+        self.claim.as_ref().map_or_else(Held::default, Claim::held)
     }
 
     /// A name of the container for people.

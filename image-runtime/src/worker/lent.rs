@@ -1,6 +1,6 @@
-//! Links to what a command is lent, and values of secrets: made before it, gone after it.
+//! Links to what a command is lent, and values of secrets: made before it, gone after it. Caches that are one's at a time.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,12 @@ pub(crate) const UNLINK: &str = "/dev/image-runtime/unlink";
 
 /// Writes the value of the variable `VALUE` into a file.
 pub(crate) const SECRET: &str = "/dev/image-runtime/secret";
+
+/// Waits until nobody else uses these directories, and keeps others from them until this process ends.
+pub(crate) const HOLD: &str = "/dev/image-runtime/hold";
+
+/// The directories that are held.
+static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
 
 /// The directories that were made for links.
 static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -53,6 +59,25 @@ pub(super) fn unlink(pairs: &[String]) -> io::Result<()> {
     for directory in made.drain(..).rev() {
         // One that holds something now is part of the layer.
         let _ = fs::remove_dir(directory);
+    }
+    Ok(())
+}
+
+/// Containers of other programs see the same directories, so the kernel's lock of the directory itself is one for all.
+pub(super) fn hold(directories: &[String]) -> io::Result<()> {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    for directory in directories {
+        let lock = || {
+            let directory = File::open(directory)?;
+            directory.lock()?;
+            io::Result::Ok(directory)
+        };
+        let locked = lock().map_err(|error| {
+            io::Error::other(format!(
+                "the cache at `{directory}` cannot be locked: {error}"
+            ))
+        });
+        held.push(locked?);
     }
     Ok(())
 }

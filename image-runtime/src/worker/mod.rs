@@ -42,7 +42,7 @@ pub(crate) use inspect::INSPECT;
 pub(crate) use invoke::message as panic_message;
 pub(crate) use launcher::LOG_KEPT;
 pub use launcher::{Launcher, WorkerSpec};
-pub(crate) use lent::{LINK, SECRET, UNLINK};
+pub(crate) use lent::{HOLD, LINK, SECRET, UNLINK};
 pub(crate) use pack::{DEEP, FLAT, PACK};
 pub use reaper::{Reaper, is_reaper, reap};
 pub(crate) use roster::{Member, short_name};

@@ -45,9 +45,8 @@ impl Session {
     ) -> io::Result<Option<Self>> {
         let started = match start_one_of(wanted) {
             Ok(started) => started,
-            Err(reason) => {
-                let outcome = encode(&RunOutcome::NotStarted(reason))?;
-                crew.write(Kind::Ran, number, &outcome)?;
+            Err(outcome) => {
+                crew.write(Kind::Ran, number, &encode(&outcome)?)?;
                 return Ok(None);
             }
         };
@@ -92,9 +91,11 @@ fn in_background(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<
     thread.spawn(work)
 }
 
-fn start_one_of(wanted: &protocol::Session) -> Result<Started, String> {
+fn start_one_of(wanted: &protocol::Session) -> Result<Started, RunOutcome> {
     for argv in &wanted.candidates {
-        let (program, arguments) = argv.split_first().ok_or("the command is empty")?;
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(RunOutcome::NotStarted("the command is empty".to_owned()));
+        };
         let mut command = process::Command::new(program);
         command.args(arguments);
         let started = match &wanted.terminal {
@@ -104,12 +105,16 @@ fn start_one_of(wanted: &protocol::Session) -> Result<Started, String> {
         match started {
             Ok(started) => return Ok(started),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("`{program}` cannot be started: {error}")),
+            Err(error) => {
+                let reason = format!("`{program}` cannot be started: {error}");
+                return Err(RunOutcome::NotStarted(reason));
+            }
         }
     }
     let programs = wanted.candidates.iter().filter_map(|argv| argv.first());
     let programs: Vec<_> = programs.map(|program| format!("`{program}`")).collect();
-    Err(format!("the image has no {}", programs.join(" and no ")))
+    let reason = format!("the image has no {}", programs.join(" and no "));
+    Err(RunOutcome::NotFound(reason))
 }
 
 fn start_at_terminal(mut command: Command, terminal: &Terminal) -> io::Result<Started> {

@@ -56,6 +56,24 @@ fn infer() -> io::Result<()> {
     alone()
 }
 
+/// Has the machine's GPU while it calls another that needs it.
+#[app::function(image = NOTHING, gpu = "T4:1")]
+async fn ask() -> anyhow::Result<()> {
+    Ok(infer::remote().await?)
+}
+
+/// The same in a part of it.
+#[app::function(image = NOTHING, gpu = "T4")]
+async fn ask_beside(whole: bool) -> anyhow::Result<()> {
+    match whole {
+        true => Ok(infer::remote().await?),
+        false => Ok(beside::remote().await?),
+    }
+}
+
+#[app::function(image = NOTHING, gpu = "any", idle_timeout = "1m")]
+fn beside() {}
+
 #[app::function(image = NOTHING, gpu = ["B200", "H100:8"])]
 fn never() {}
 

@@ -33,7 +33,7 @@ fn fail() -> Result<(), String> {
     Err("as was wished".into())
 }
 
-#[app::function(secrets = [Secret::from_env("IMAGE_TESTS_OF_DEPLOYED")])]
+#[app::function(secrets = [Secret::from_env("IMAGE_TESTS_OF_DEPLOYED")], min_containers = 1)]
 fn know() -> usize {
     std::env::var("IMAGE_TESTS_OF_DEPLOYED").map_or(0, |secret| secret.len())
 }

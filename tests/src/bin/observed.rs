@@ -23,6 +23,10 @@ fn leave(text: String) {
     });
 }
 
+/// May use more than any machine has.
+#[app::function(image = NOTHING, cpu = 4096.0)]
+fn want() {}
+
 /// Ends its container without a word.
 #[app::function(image = NOTHING)]
 fn end() {

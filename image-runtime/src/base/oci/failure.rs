@@ -148,6 +148,10 @@ impl Failure {
                 doing: format!("pushing `{reference}`"),
                 said: self.said,
             },
+            Kind::Unreachable | Kind::Failing => EngineError::RegistryUnreachableForPush {
+                reference: reference.to_owned(),
+                said: self.said,
+            },
             _ => self.told("pushing", reference),
         }
     }

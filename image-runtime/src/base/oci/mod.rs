@@ -16,7 +16,7 @@ mod login;
 mod manifest;
 #[cfg(test)]
 mod manifest_tests;
-mod place;
+pub(crate) mod place;
 mod platform;
 mod push;
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn is_tag(text: &str) -> bool {
 }
 
 /// Whether a host, with or without a port, is this machine's loopback, which needs no encryption.
-pub(super) fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => host.split(':').next().unwrap_or_default(),

@@ -81,7 +81,7 @@ impl Push {
     /// Sends a blob. `sent` is told the bytes that have left, from 0 on again where it is tried again.
     ///
     /// # Errors
-    /// [`EngineError::RegistryUnreachable`]; [`EngineError::Refused`] where the registry does not take it.
+    /// [`EngineError::RegistryUnreachableForPush`]; [`EngineError::Refused`] where the registry does not take it.
     pub async fn blob(
         &self,
         digest: &Digest,

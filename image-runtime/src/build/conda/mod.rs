@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::steps::command;
+use super::steps::{command, hold};
 use super::{BuildError, Builder, Prepared};
 use crate::digest::{Encoder, LayerId};
 use crate::engine::Mount;
@@ -122,7 +122,7 @@ impl Builder {
         let place = format!("{CACHE}/{}", collected(tool, COLLECT, PYTHON, WHEEL));
         let line = format!("test -e {place} || exec python3 -c \"$0\" {place}");
         let collect = command(&["/bin/sh", "-c", &line, COLLECT]);
-        let mut commands = vec![collect];
+        let mut commands = vec![hold(CACHE), collect];
         let mut tool_mounts = vec![cache()];
         self.dress(
             &tool_image.plan.layers[tool_image.plan.layers.len() - 1],
@@ -164,7 +164,8 @@ impl Builder {
             ("PYTHONDONTWRITEBYTECODE".into(), "1".into()),
         ];
         let values = Values::default();
-        self.run_step(image, layer, parent, &values, vec![install], mounts)
+        let commands = vec![hold(CACHE), install];
+        self.run_step(image, layer, parent, &values, commands, mounts)
             .await
     }
 }

@@ -31,6 +31,7 @@ use super::job::{Nested, Target, Wishes};
 use super::pool::Pool;
 use super::supervisor::Listener;
 use super::{CallError, Host};
+use crate::gpu::Held;
 use crate::protocol::{self, How, Kind, Room, Wanted, value};
 use crate::worker::{Frame, Incoming, Worker};
 
@@ -40,7 +41,7 @@ const CHUNK: usize = 64 * 1024;
 /// Serves what the functions of a worker ask for, until it ends.
 pub(super) fn serve(worker: &mut Worker, pool: &Arc<Pool>) {
     if let Some((socket, given_up)) = worker.asking() {
-        let asker = By::Worker(Arc::clone(pool));
+        let asker = By::Worker(Arc::clone(pool), Arc::new(worker.held_gpus()));
         runtime().spawn(async move {
             // It costs next to nothing before something is asked.
             if socket.readable().await.is_ok() {
@@ -76,8 +77,8 @@ struct Gateway {
 
 /// Who asks.
 enum By {
-    /// Functions that run in a worker of this pool.
-    Worker(Arc<Pool>),
+    /// Functions that run in a worker of this pool, which has these GPUs.
+    Worker(Arc<Pool>, Arc<Held>),
     /// A process, which hears what its calls print.
     Process(Arc<Listener>),
 }
@@ -222,8 +223,8 @@ impl Gateway {
         self.callers.insert(by);
         let named = match &self.by {
             _ if self.given_up.contains(&by) => Err(given_up(&title, Duration::ZERO)),
-            By::Worker(pool) => {
-                let asker = self.asker(pool, wanted.by.as_ref());
+            By::Worker(pool, gpus) => {
+                let asker = self.asker(pool, gpus, wanted.by.as_ref());
                 NESTING.want(&title, &asker, how != How::Spawned)
             }
             // Its calls are inside no other.
@@ -257,10 +258,11 @@ impl Gateway {
         Some(())
     }
 
-    fn asker(&self, pool: &Arc<Pool>, by: Option<&protocol::By>) -> Asker {
+    fn asker(&self, pool: &Arc<Pool>, gpus: &Arc<Held>, by: Option<&protocol::By>) -> Asker {
         Asker {
             id: (self.number, by.map_or(0, |by| by.number)),
             pool: pool.id(),
+            gpus: Arc::clone(gpus),
             nested: by.map_or(0, |by| by.nested),
             function: by.map_or("a thread", |by| &by.function).to_owned(),
             is_entering: by.is_some_and(|by| pool.is_entered_by(&by.function)),
@@ -275,7 +277,7 @@ impl Gateway {
         is_stream: bool,
     ) -> Option<()> {
         let (receiver, listener) = match &self.by {
-            By::Worker(_) => (Receiver::default(), None),
+            By::Worker(..) => (Receiver::default(), None),
             By::Process(listener) => (Receiver::that_knows_where(), Some(listener)),
         };
         let inbox = receiver.inbox();
@@ -284,7 +286,7 @@ impl Gateway {
         }
         let is_direct = !is_stream && listener.is_none();
         let (open, refusal) = match (&function.wanted, &self.by) {
-            (Ok((name, _)), By::Worker(pool)) => {
+            (Ok((name, _)), By::Worker(pool, _)) => {
                 let (open, refusal) = Open::new(*name, pool);
                 (Some(open), refusal)
             }
@@ -369,7 +371,7 @@ impl Gateway {
 
     fn leave(&self, caller: u64) {
         if NESTING.left((self.number, caller))
-            && let By::Worker(pool) = &self.by
+            && let By::Worker(pool, _) = &self.by
         {
             pool.resume();
         }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::super::job::Nested;
 use super::super::{CallError, CallErrorKind};
+use crate::gpu::{Held, Wish};
 
 /// How many calls may be inside one another.
 const DEEPEST: usize = 16;
@@ -35,6 +36,8 @@ pub(super) type CallerId = (u64, u64);
 
 struct Caller {
     pool: PoolId,
+    /// What its container has.
+    gpus: Arc<Held>,
     /// What its own call is made of; 0 where a program made it.
     nested: u64,
     /// Calls without an end that it asked for.
@@ -45,11 +48,23 @@ struct Caller {
 type PoolId = usize;
 
 /// Where a function runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in super::super) struct Place {
     pub(in super::super) pool: PoolId,
     /// How many calls can run there at once, where that is limited for good.
     pub(in super::super) most: Option<usize>,
+    /// How many run in one container.
+    pub(in super::super) in_each: usize,
+    /// The GPUs that a container needs.
+    pub(in super::super) wish: Option<Wish>,
+}
+
+/// What calls have that do not come to an end.
+#[derive(Default)]
+struct Taken<'a> {
+    /// Of each pool: how many places, and which containers.
+    pools: HashMap<PoolId, (usize, HashSet<u64>)>,
+    gpus: Vec<&'a Held>,
 }
 
 struct Wanted {
@@ -75,12 +90,20 @@ struct Link {
     depth: usize,
 }
 
+/// What there is too little of for a call to run.
+enum Lack {
+    Gpu,
+    Place { most: usize },
+}
+
 /// Who asks for a function.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
     /// Its number is 0 where it may be one of several calls.
     pub(super) id: CallerId,
     pub(super) pool: PoolId,
+    /// What the container has in which it asks.
+    pub(super) gpus: Arc<Held>,
     /// The host's name for what its own call is made of; 0 where a program made it.
     pub(super) nested: u64,
     pub(super) function: String,
@@ -119,6 +142,7 @@ impl Nesting {
         if let Some(id) = by {
             state.callers.entry(id).or_insert(Caller {
                 pool: asker.pool,
+                gpus: Arc::clone(&asker.gpus),
                 nested: asker.nested,
                 open: 0,
             });
@@ -152,8 +176,9 @@ impl Nesting {
         if wanted.chain.enters(place.pool) {
             return Err(entered_by_itself(&wanted.chain));
         }
+        let is_limited = place.is_limited();
         wanted.place = Some(place);
-        state.limited += usize::from(place.most.is_some());
+        state.limited += usize::from(is_limited);
         state.refuse_what_waits_for_itself();
         Ok(())
     }
@@ -247,7 +272,8 @@ impl State {
             && wanted.is_forgotten
             && wanted.open == 0
         {
-            self.limited -= usize::from(wanted.most().is_some());
+            let is_limited = wanted.place.as_ref().is_some_and(Place::is_limited);
+            self.limited -= usize::from(is_limited);
             self.wanted.remove(&name);
         }
     }
@@ -260,11 +286,11 @@ impl State {
         }
         let mut stuck: HashSet<CallerId> = self.callers.keys().copied().collect();
         loop {
-            let held = self.held(&stuck);
+            let taken = self.taken(&stuck);
             let still = |id: &CallerId| {
                 let mut waits = self.waits_of(*id).peekable();
                 waits.peek().is_some()
-                    && waits.all(|(name, wanted)| !self.may_go_on(name, wanted, &stuck, &held))
+                    && waits.all(|(name, wanted)| !self.may_go_on(name, wanted, &stuck, &taken))
             };
             let next: HashSet<_> = stuck.iter().copied().filter(still).collect();
             if next.len() == stuck.len() {
@@ -275,15 +301,17 @@ impl State {
         if stuck.is_empty() {
             return;
         }
-        let held = self.held(&stuck);
+        let taken = self.taken(&stuck);
         let last = self.wanted.iter().rev().find(|(name, wanted)| {
             wanted.by.is_some_and(|by| stuck.contains(&by))
                 && wanted.is_waited_for()
                 && wanted.open > self.callers_of(**name).count()
-                && wanted.has_no_place(&held)
+                && wanted.lacks(&taken).is_some()
         });
-        if let Some((_, wanted)) = last {
-            let error = waits_for_itself(&wanted.chain, wanted.most().unwrap_or_default());
+        if let Some((_, wanted)) = last
+            && let Some(lack) = wanted.lacks(&taken)
+        {
+            let error = waits_for_itself(&wanted.chain, &lack);
             wanted.refusal.send_replace(Some(error));
         }
     }
@@ -294,13 +322,16 @@ impl State {
         all.filter(move |(_, wanted)| wanted.by == Some(caller) && wanted.is_waited_for())
     }
 
-    /// How many places of each pool are held by these.
-    fn held(&self, callers: &HashSet<CallerId>) -> HashMap<PoolId, usize> {
-        let mut held = HashMap::new();
-        for caller in callers.iter().filter_map(|id| self.callers.get(id)) {
-            *held.entry(caller.pool).or_default() += 1;
+    /// What these have.
+    fn taken(&self, callers: &HashSet<CallerId>) -> Taken<'_> {
+        let mut taken = Taken::default();
+        for (id, caller) in self.callers.iter().filter(|(id, _)| callers.contains(id)) {
+            let (places, containers) = taken.pools.entry(caller.pool).or_default();
+            *places += 1;
+            containers.insert(id.0);
+            taken.gpus.push(&caller.gpus);
         }
-        held
+        taken
     }
 
     /// Whether one of the calls of a wanted function may come to an end although these callers do not.
@@ -309,10 +340,10 @@ impl State {
         name: u64,
         wanted: &Wanted,
         stuck: &HashSet<CallerId>,
-        held: &HashMap<PoolId, usize>,
+        taken: &Taken<'_>,
     ) -> bool {
         let has_others = wanted.open > self.callers_of(name).count();
-        (has_others && !wanted.has_no_place(held))
+        (has_others && wanted.lacks(taken).is_none())
             || self.callers_of(name).any(|id| !stuck.contains(&id))
     }
 
@@ -324,19 +355,32 @@ impl State {
 }
 
 impl Wanted {
-    fn most(&self) -> Option<usize> {
-        self.place?.most
-    }
-
     fn is_waited_for(&self) -> bool {
         self.is_awaited && self.open > 0
     }
 
-    fn has_no_place(&self, held: &HashMap<PoolId, usize>) -> bool {
-        self.place.is_some_and(|place| {
-            let held = held.get(&place.pool).copied().unwrap_or_default();
-            place.most.is_some_and(|most| held >= most)
-        })
+    /// What keeps another call of it from running while these calls do not come to an end.
+    fn lacks(&self, taken: &Taken<'_>) -> Option<Lack> {
+        let place = self.place.as_ref()?;
+        let (places, containers) = match taken.pools.get(&place.pool) {
+            Some((places, containers)) => (*places, containers.len()),
+            None => (0, 0),
+        };
+        let has_room = containers * place.in_each > places;
+        if let Some(wish) = &place.wish
+            && !has_room
+            && !wish.is_possible_beside(taken.gpus.iter().copied())
+        {
+            return Some(Lack::Gpu);
+        }
+        let most = place.most?;
+        (places >= most).then_some(Lack::Place { most })
+    }
+}
+
+impl Place {
+    fn is_limited(&self) -> bool {
+        self.most.is_some() || self.wish.is_some()
     }
 }
 
@@ -383,14 +427,26 @@ fn entered_by_itself(chain: &Link) -> CallError {
     CallError::new(CallErrorKind::Engine, text)
 }
 
-fn waits_for_itself(chain: &Link, most: usize) -> CallError {
-    let calls = match most {
-        1 => "the only call that can run at once is".to_owned(),
-        most => format!("only {most} calls can run at once, and each is"),
+fn waits_for_itself(chain: &Link, lack: &Lack) -> CallError {
+    let (reason, help) = match lack {
+        Lack::Gpu => (
+            "the GPUs that it could have are in use by calls that wait for it".to_owned(),
+            "let both share one, by `gpu = \"any\"` or a type without `:1`",
+        ),
+        Lack::Place { most } => {
+            let calls = match most {
+                1 => "the only call that can run at once is".to_owned(),
+                most => format!("only {most} calls can run at once, and each is"),
+            };
+            (
+                format!("{calls} one that waits for such a call itself"),
+                "let more run with `max_containers = …` or `concurrency = …`",
+            )
+        }
     };
     let text = format!(
-        "`{}` was not called: it would wait for ever, because {calls} one that waits for such a call itself: {chain}\n  \
-         help: let more run with `max_containers = …` or `concurrency = …`, or call it directly, without `::remote`",
+        "`{}` was not called: it would wait for ever, because {reason}: {chain}\n  \
+         help: {help}, or call it directly, without `::remote`",
         chain.function
     );
     CallError::new(CallErrorKind::Engine, text)

@@ -281,10 +281,16 @@ impl Pool {
 
     /// Where its calls run.
     pub(super) fn place(self: &Arc<Self>) -> Place {
-        let is_bound = self.key.size.is_bound;
+        let Size {
+            concurrency,
+            is_bound,
+            ..
+        } = self.key.size;
         Place {
             pool: self.id(),
             most: is_bound.then(|| self.places()),
+            in_each: concurrency,
+            wish: self.gpus.wish(self.key.gpu),
         }
     }
 

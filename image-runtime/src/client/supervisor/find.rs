@@ -8,10 +8,12 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::super::host::Supervised;
 use super::super::outside::Outside;
 use super::super::{CallError, CallErrorKind, Host, chain};
-use super::keep::{Ready, VARIABLE};
+use super::keep::{Ready, VARIABLE, serve};
 use super::{Greeting, Role};
 use crate::event::Event;
 use crate::protocol::{self, Kind, value};
@@ -123,16 +125,48 @@ pub(crate) async fn deploy(app: &'static str) -> Result<Deployed, CallError> {
     let role = Role::Deployed(app);
     let before = connections(role);
     let ready = start(role, &[]).await?;
-    let replaced = before.into_iter().filter_map(|connection| {
+    Ok(Deployed {
+        pid: ready.pid,
+        socket: ready.socket,
+        replaced: replace(before),
+    })
+}
+
+/// A program that keeps its functions running here.
+#[derive(Debug, Serialize)]
+pub(crate) struct Serving {
+    #[serde(flatten)]
+    ready: Ready,
+    /// Those whose place it takes.
+    pub(crate) replaced: Vec<i32>,
+}
+
+/// Keeps the functions of this app running in this process, in place of what kept them before, until another takes its place. Says when they
+/// can be called.
+pub(crate) async fn serve_here(
+    app: &'static str,
+    told: impl FnOnce(&Serving),
+) -> Result<(), CallError> {
+    let role = Role::Deployed(app);
+    let before = connections(role);
+    serve(role, |ready| {
+        told(&Serving {
+            ready: ready.clone(),
+            replaced: replace(before),
+        });
+        Ok(())
+    })
+    .await
+}
+
+/// Tells those that keep the functions of an app that another does now. They end when nobody calls them any more.
+fn replace(before: Vec<Connection>) -> Vec<i32> {
+    let told = before.into_iter().filter_map(|connection| {
         let leave = protocol::encode(Kind::Leave, 0, &[]).ok()?;
         io::Write::write_all(&mut &connection.stream, &leave).ok()?;
         Some(connection.pid)
     });
-    Ok(Deployed {
-        pid: ready.pid,
-        socket: ready.socket,
-        replaced: replaced.collect(),
-    })
+    told.collect()
 }
 
 /// The supervisor that tests of this build share; started where there is none yet. Nothing where that has other surroundings.

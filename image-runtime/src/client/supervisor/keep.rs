@@ -18,6 +18,7 @@ use super::super::gateway::{self, heard};
 use super::super::job::Wishes;
 use super::super::{CallError, CallErrorKind, Callee, Host, chain};
 use super::{Greeting, Role};
+use crate::event::Event;
 use crate::protocol::{self, Kind, value};
 use crate::store::{RunDir, socket_in};
 use crate::worker::Incoming;
@@ -32,7 +33,7 @@ const UNUSED: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What it says once it can be called.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ready {
     pub(super) pid: u32,
     pub(super) socket: PathBuf,
@@ -88,7 +89,7 @@ async fn ended_by_signal() {
 }
 
 /// Serves whoever comes, until nobody is left who may.
-pub(crate) async fn serve(
+pub(super) async fn serve(
     role: Role,
     ready: impl FnOnce(&Ready) -> io::Result<()>,
 ) -> Result<(), CallError> {
@@ -120,7 +121,15 @@ pub(crate) async fn serve(
                 // Too many open files, perhaps; that may pass.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
-            () = guests.leave.notified() => break,
+            () = guests.leave.notified() => {
+                if let Role::Deployed(app) = role {
+                    let text = format!(
+                        "another process keeps `{app}` running now: this one ends when its calls have"
+                    );
+                    host.events.tell(Event::Notice { text });
+                }
+                break;
+            }
             () = guests.have_gone(UNUSED), if is_shared => break,
         }
     }
@@ -134,8 +143,11 @@ pub(crate) async fn serve(
 /// Starts the containers that are to be there without a call.
 async fn begin_all(host: &Host) -> Result<(), CallError> {
     for function in host.functions() {
-        // The arguments of a class are not known before it is called.
-        if function.class.is_none() && host.options_of(function).min_containers > Some(0) {
+        // The arguments of a class are not known before it is called. What has no secrets cannot be, which whoever deploys it is told.
+        if function.class.is_none()
+            && host.has_secrets_of(function)
+            && host.options_of(function).min_containers > Some(0)
+        {
             let target = host
                 .target(&Callee::from(function), Wishes::default())
                 .await?;

@@ -13,8 +13,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::find::find;
-pub(crate) use self::find::{Deployed, deploy};
-pub(crate) use self::keep::{is_supervisor, keep, serve};
+pub(crate) use self::find::{Deployed, deploy, serve_here};
+pub(crate) use self::keep::{is_supervisor, keep};
 pub(super) use self::printed::Listener;
 pub(crate) use self::printed::with_listeners;
 use crate::digest::Hasher;

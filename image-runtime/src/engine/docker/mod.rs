@@ -128,6 +128,8 @@ impl Engine for DockerEngine {
             version: daemon.server.version.clone(),
             address: daemon.address.clone(),
             only_root: false,
+            cpus: info.ncpu.and_then(|count| u64::try_from(count).ok()),
+            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
             platform: format!(
                 "{}/{architecture}",
                 info.os_type.as_deref().unwrap_or("linux")

@@ -136,6 +136,11 @@ impl EmbeddedEngine {
     }
 }
 
+fn memory_of_machine() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram * u64::from(info.mem_unit)
+}
+
 /// Removes what dead programs left in a store that exists.
 pub(super) fn sweep_left(store: &Store) {
     for layers in Layers::existing(store) {
@@ -168,6 +173,10 @@ impl Engine for EmbeddedEngine {
             address: self.layers.path().display().to_string(),
             platform: oci::platform(),
             only_root: self.layers.form() == Form::User,
+            cpus: std::thread::available_parallelism()
+                .ok()
+                .and_then(|count| u64::try_from(count.get()).ok()),
+            memory: Some(memory_of_machine()),
             facts,
         })
     }

@@ -6,7 +6,7 @@ const DATA: Volume = Volume::from_name("data");
 #[app::function(image = ML, volumes = ["/data"])]
 fn list() {}
 
-#[app::function(image = ML, volumes = { "/data": "data", "cache": DATA, "/proc/x": DATA })]
+#[app::function(image = ML, volumes = { "/data": "data", "cache": DATA, "/proc/x": DATA, "/etc/": DATA })]
 fn values() {}
 
 #[app::function(image = ML, volumes = { "/a": Volume::from_nam("x"), "/b": Volume::from_name("./x"), "/c": Volume::from_host() })]

@@ -1,6 +1,7 @@
 //! Who waits for whom, told without any container.
 
 use super::*;
+use crate::gpu::tests::{asked, machine};
 
 const MAIN: PoolId = 1;
 const ONE: PoolId = 2;
@@ -10,6 +11,7 @@ fn asker(number: u64, pool: PoolId, nested: u64) -> Asker {
     Asker {
         id: (7, number),
         pool,
+        gpus: Arc::default(),
         nested,
         function: "outer".into(),
         is_entering: false,
@@ -23,11 +25,27 @@ fn called(
     (pool, most): (PoolId, Option<usize>),
     times: usize,
 ) -> (u64, watch::Receiver<Option<CallError>>) {
+    called_in(nesting, asker, at(pool, most), times)
+}
+
+fn at(pool: PoolId, most: Option<usize>) -> Place {
+    Place {
+        pool,
+        most,
+        in_each: 1,
+        wish: None,
+    }
+}
+
+fn called_in(
+    nesting: &Nesting,
+    asker: &Asker,
+    place: Place,
+    times: usize,
+) -> (u64, watch::Receiver<Option<CallError>>) {
     let wanted = nesting.want("inner", asker, true);
     let name = wanted.expect("it is not deep").name;
-    nesting
-        .place(name, Place { pool, most })
-        .expect("it is none of a state");
+    nesting.place(name, place).expect("it is none of a state");
     let refusals = (0..times).filter_map(|_| nesting.open(name).1);
     (name, refusals.last().expect("it is called"))
 }
@@ -93,17 +111,42 @@ fn of_two_that_wait_for_each_others_places_the_later_makes_room() {
 }
 
 #[test]
+fn a_call_that_waits_for_the_gpu_of_its_caller_is_refused_wherever_it_runs() {
+    let machine = machine(&[("Tesla T4", 15_360), ("Tesla T4", 15_360)]);
+    let caller = |gpus: &[u32], is_whole| Asker {
+        gpus: Arc::new(Held::new(gpus, is_whole)),
+        ..asker(1, ONE, 0)
+    };
+    let refused = |caller: &Asker, count, pool, in_each| {
+        let place = Place {
+            wish: Wish::new(&[asked("any", None, None, count)], &machine),
+            in_each,
+            ..at(pool, None)
+        };
+        let (_, refusal) = called_in(&new(), caller, place, 1);
+        refusal.borrow().as_ref().map(ToString::to_string)
+    };
+    let both = caller(&[0, 1], true);
+    let text = refused(&both, Some(1), OTHER, 1).expect("nobody else has one");
+    for says in ["GPUs", "`outer` → `inner`", "help:", "`gpu = \"any\"`"] {
+        assert!(text.contains(says), "{text}");
+    }
+    assert!(refused(&both, None, OTHER, 1).is_some());
+    assert!(refused(&caller(&[0], false), Some(2), OTHER, 1).is_some());
+    // There is another, it is shared, or the container that has it runs several.
+    assert!(refused(&caller(&[0], true), Some(1), OTHER, 1).is_none());
+    assert!(refused(&caller(&[0, 1], false), None, OTHER, 1).is_none());
+    assert!(refused(&both, Some(2), ONE, 2).is_none());
+}
+
+#[test]
 fn a_call_in_the_background_can_wait_until_somebody_waits_for_it() {
     let nesting = new();
     let name = nesting
         .want("inner", &asker(1, ONE, 0), false)
         .unwrap()
         .name;
-    let place = Place {
-        pool: ONE,
-        most: Some(1),
-    };
-    nesting.place(name, place).unwrap();
+    nesting.place(name, at(ONE, Some(1))).unwrap();
     let refusal = nesting.open(name).1.unwrap();
     assert!(!is_refused(&refusal));
     nesting.is_awaited(name);
