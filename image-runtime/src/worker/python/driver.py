@@ -319,6 +319,8 @@ __file__ = "<string>"
 for stream in (sys.stdout, sys.stderr):
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
+# As much as glibc gives. That of musl is too small to import numpy with.
+threading.stack_size(8 << 20)
 DRIVER = Driver()
 threading.Thread(target=DRIVER.read, daemon=True).start()
 DRIVER.work(is_first=True)
