@@ -3,11 +3,12 @@
 use quote::format_ident;
 use syn::LitStr;
 
-use super::model::{Advice, Argument, Base, Call, Image};
+use super::model::{Argument, Base, Call, Image};
+use crate::advice::{self, Advice};
 use crate::diag::{Errors, Fault};
 use crate::keyword::Checked;
 use crate::python::requirements::Requirements;
-use crate::text::{local, pep508};
+use crate::text::pep508;
 
 /// Steps that put files of this machine into the image.
 const COPIES: [&str; 4] = [
@@ -145,14 +146,10 @@ fn only_here(call: &Call) -> Vec<Advice> {
         let Argument::Checked(Checked::Text(text)) = path else {
             return None;
         };
-        let path = text.value();
-        let why = local::only_here(&path)?;
-        Some(Advice {
-            name: format_ident!("path_of_this_machine", span = text.span()),
-            note: format!(
-                "`{path}` {why}, so the image is another one elsewhere, or cannot be built; put it into the repository, and write its path from the folder of the crate's Cargo.toml"
-            ),
-        })
+        advice::only_here(
+            text,
+            "the image is another one elsewhere, or cannot be built",
+        )
     };
     paths.filter_map(of_one).collect()
 }

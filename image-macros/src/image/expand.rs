@@ -10,8 +10,9 @@ use syn::spanned::Spanned as _;
 use super::ast;
 use super::builder::{Builder, Python};
 use super::conda;
-use super::model::{Advice, Argument, Base, Call, Image, Project};
+use super::model::{Argument, Base, Call, Image, Project};
 use super::rules;
+use crate::advice::Advice;
 use crate::diag::Errors;
 use crate::paths::private;
 use crate::python::requirements::Requirements;
@@ -37,7 +38,7 @@ pub(crate) fn image(image: &Image) -> TokenStream {
     let advice = image
         .calls()
         .flat_map(|call| &call.advice)
-        .map(self::advice);
+        .map(Advice::tokens);
     let files = image.calls().flat_map(|call| &call.files).map(|file| {
         let path = match Path::new(file).is_absolute() {
             true => quote!(#file),
@@ -174,21 +175,6 @@ fn python(version: &Python) -> TokenStream {
         pinned,
     } = version;
     quote!(#p::PythonVersion { series: #series, exact: #exact, pinned: #pinned })
-}
-
-/// A warning: the use of a deprecated constant, at the user's token. `#[allow(deprecated)]` silences it.
-fn advice(advice: &Advice) -> TokenStream {
-    let Advice { name, note } = advice;
-    let declared = quote::format_ident!("{name}", span = proc_macro2::Span::call_site());
-    // A block of its own: one image may get the same advice several times.
-    quote! {
-        {
-            #[deprecated(note = #note)]
-            #[allow(non_upper_case_globals)]
-            const #declared: () = ();
-            #name
-        };
-    }
 }
 
 /// What a wrong image says to an editor: the names as written, half typed ones too, so that hover and completion work on

@@ -3,6 +3,7 @@
 use syn::{ExprPath, Ident, LitStr};
 
 use super::builder::{Builder, Python};
+use crate::advice::Advice;
 use crate::dockerfile::Dockerfile;
 use crate::keyword::Checked;
 use crate::python::requirements::Requirements;
@@ -72,12 +73,4 @@ pub(crate) enum Argument {
 pub(crate) struct Project {
     pub(crate) pyproject: String,
     pub(crate) lock: Option<String>,
-}
-
-/// A warning.
-pub(crate) struct Advice {
-    /// What it is about; the span is where the warning points.
-    pub(crate) name: Ident,
-    /// What it says.
-    pub(crate) note: String,
 }
