@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::Ident;
 use syn::spanned::Spanned as _;
 
 use super::ast;
@@ -186,12 +187,17 @@ fn hints(chain: &ast::Chain) -> TokenStream {
         _ => None,
     };
     let steps = chain.steps.iter().map(|step| (quote!(#p::verb), step));
-    let hints = base.into_iter().chain(steps).map(|(module, call)| {
+    // A word of the language is no name, and an error of its own.
+    let is_name = |name: &Ident| syn::parse2::<Ident>(name.to_token_stream()).is_ok();
+    let calls = base.into_iter().chain(steps);
+    let calls = calls.filter(|(_, call)| is_name(&call.name));
+    let hints = calls.map(|(module, call)| {
         let name = &call.name;
         let arguments = call.arguments.as_ref();
         let named = arguments.into_iter().flat_map(|a| &a.keywords);
         let unfinished = arguments.into_iter().flat_map(|a| &a.positional);
         let keywords = named
+            .filter(|(keyword, _)| is_name(keyword))
             .map(|(keyword, _)| quote!(#keyword))
             .chain(unfinished.filter_map(|value| match value {
                 // What is half typed is one word.

@@ -12,8 +12,6 @@ use crate::python::requirements::Requirements;
 pub(crate) struct Image {
     pub(crate) base: Base,
     pub(crate) steps: Vec<Call>,
-    /// Whether advice is to be errors.
-    pub(crate) strict: bool,
 }
 
 impl Image {
