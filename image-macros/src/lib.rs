@@ -1,5 +1,6 @@
 //! The macros of `image-runtime`, which re-exports them: depend on that crate, not on this one.
 
+mod advice;
 mod class;
 mod conda_file;
 mod config;

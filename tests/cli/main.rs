@@ -17,6 +17,7 @@ mod face;
 mod gpus;
 mod input;
 mod lock;
+mod musl;
 mod observed;
 mod private;
 mod pythons;

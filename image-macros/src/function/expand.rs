@@ -42,12 +42,15 @@ pub(crate) fn function(function: &Function) -> TokenStream {
         }
         _ => (Some(quote!(#item)), None, Some(local(function))),
     };
+    let advice = advice(function);
     let verbs = verbs(function);
     let registered = registered(function);
     let build = build(function);
     let module = module(name);
     quote! {
         #here
+
+        #advice
 
         #(#cfg)*
         #[doc(hidden)]
@@ -72,6 +75,24 @@ pub(crate) fn function(function: &Function) -> TokenStream {
             #build
         }
     }
+}
+
+/// What is said of the file of a Python function. What silences it stands on the function.
+fn advice(function: &Function) -> Option<TokenStream> {
+    let Role::Python {
+        advice: Some(advice),
+        ..
+    } = &function.role
+    else {
+        return None;
+    };
+    let says = ["cfg", "allow", "expect", "warn", "deny", "forbid"];
+    let attributes = function.item.attributes.iter().filter(|attribute| {
+        let path = attribute.path();
+        says.iter().any(|name| path.is_ident(name))
+    });
+    let advice = advice.tokens();
+    Some(quote!(#(#attributes)* const _: () = { #advice };))
 }
 
 /// Where the struct is: a place of its own for each function, so that of two functions of one name only the names are told,
@@ -227,7 +248,7 @@ fn parameter_name(parameter: &Parameter) -> String {
 }
 
 /// A type as one writes it.
-fn type_text(ty: &impl quote::ToTokens) -> String {
+pub(crate) fn type_text(ty: &impl quote::ToTokens) -> String {
     let mut text = quote!(#ty).to_string();
     for (spaced, close) in [
         (" :: ", "::"),
@@ -289,7 +310,7 @@ pub(crate) fn invoke(function: &Function) -> TokenStream {
     let types: Vec<_> = signature.parameters.iter().map(|p| &p.owned).collect();
     let names: Vec<_> = argument_names(types.len()).collect();
     let callable = match &function.role {
-        Role::Python { path } => return python(function, path.as_deref()),
+        Role::Python { path, .. } => return python(function, path.as_deref()),
         Role::Free => quote!(#name),
         Role::Method { class, .. } | Role::Enter { class } => quote!(<#class>::#name),
     };

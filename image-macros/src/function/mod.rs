@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod expand;
 mod free;
+mod long_arrays;
 pub(crate) mod model;
 pub(crate) mod signature;
 mod source;

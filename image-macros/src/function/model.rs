@@ -5,6 +5,7 @@ use syn::ext::IdentExt as _;
 
 use super::args::Settings;
 use super::signature::Signature;
+use crate::advice::Advice;
 use crate::item::Item;
 use crate::keyword::Checked;
 
@@ -24,8 +25,11 @@ pub(crate) enum Role {
     Free,
     /// A method of a class; whether it takes `&mut self`.
     Method { class: Type, is_mut: bool },
-    /// A function whose body is Python: where its file is, unless something is wrong.
-    Python { path: Option<String> },
+    /// A function whose body is Python: where its file is, unless something is wrong, and what is said of it.
+    Python {
+        path: Option<String>,
+        advice: Option<Advice>,
+    },
     /// What makes the state of a class.
     Enter { class: Type },
 }

@@ -7,6 +7,7 @@ use syn::{
     FnArg, GenericArgument, Ident, Pat, PatType, PathArguments, ReturnType, Type, TypeReference,
 };
 
+use super::long_arrays;
 use super::stream::{self, Making};
 use crate::class::ENTER;
 use crate::diag::{Errors, Fault};
@@ -72,6 +73,7 @@ pub(crate) fn check(attribute: &str, item: &Item, errors: &mut Errors) -> Option
         let fault = Fault::new("a value whose size is not known cannot be handed over");
         found.at(ty, fault.help(instead));
     }
+    long_arrays::check(item, &mut found);
     let right = found.is_empty();
     errors.append(found);
     right.then_some(Signature { parameters, output })
@@ -79,6 +81,18 @@ pub(crate) fn check(attribute: &str, item: &Item, errors: &mut Errors) -> Option
 
 /// The types of parameters and of the result that no value can be handed over as, each with what to write instead.
 pub(crate) fn unsized_types(item: &Item) -> impl Iterator<Item = (&Type, &'static str)> {
+    written_types(item).filter_map(|ty| match bare(ty) {
+        Type::Slice(_) => Some((ty, "write `Vec<…>`, or `&[…]` for an argument")),
+        Type::TraitObject(_) => Some((ty, "name a type")),
+        Type::Path(path) if path.path.is_ident("str") => {
+            Some((ty, "write `String`, or `&str` for an argument"))
+        }
+        _ => None,
+    })
+}
+
+/// The types of parameters and of the result.
+pub(super) fn written_types(item: &Item) -> impl Iterator<Item = &Type> {
     let output = match &item.signature.output {
         ReturnType::Type(_, ty) => Some(&**ty),
         ReturnType::Default => None,
@@ -91,14 +105,7 @@ pub(crate) fn unsized_types(item: &Item) -> impl Iterator<Item = (&Type, &'stati
             FnArg::Typed(typed) => Some(&*typed.ty),
             FnArg::Receiver(_) => None,
         });
-    inputs.chain(output).filter_map(|ty| match bare(ty) {
-        Type::Slice(_) => Some((ty, "write `Vec<…>`, or `&[…]` for an argument")),
-        Type::TraitObject(_) => Some((ty, "name a type")),
-        Type::Path(path) if path.path.is_ident("str") => {
-            Some((ty, "write `String`, or `&str` for an argument"))
-        }
-        _ => None,
-    })
+    inputs.chain(output)
 }
 
 fn parameter(attribute: &str, input: &FnArg, errors: &mut Errors) -> Option<Parameter> {

@@ -3,11 +3,12 @@
 use quote::format_ident;
 use syn::LitStr;
 
-use super::model::{Advice, Argument, Base, Call, Image};
+use super::model::{Argument, Call};
+use crate::advice::{self, Advice};
 use crate::diag::{Errors, Fault};
 use crate::keyword::Checked;
 use crate::python::requirements::Requirements;
-use crate::text::{local, pep508};
+use crate::text::pep508;
 
 /// Steps that put files of this machine into the image.
 const COPIES: [&str; 4] = [
@@ -42,27 +43,21 @@ const LOCAL: [&str; 8] = [
 /// Keywords whose value is one.
 const LOCAL_KEYWORDS: [&str; 2] = ["context_dir", "spec_file"];
 
-/// Adds the advice on an image to its base and its steps.
-pub(super) fn look(image: &mut Image) {
-    if let Base::Call(base) = &mut image.base {
-        let advice = only_here(base);
-        base.advice.extend(advice);
-    }
-    for index in 0..image.steps.len() {
-        let mut advice = unpinned(&image.steps[index]);
-        advice.extend(copied_before(
-            &image.steps[index],
-            &image.steps[index + 1..],
-        ));
-        advice.extend(names_itself(&image.steps[index]));
-        advice.extend(only_here(&image.steps[index]));
-        image.steps[index].advice.extend(advice);
+/// Adds the advice on an image to its base and its steps, of which each has those after it.
+pub(super) fn look(calls: &mut [&mut Call]) {
+    for index in 0..calls.len() {
+        let (call, later) = (&calls[index], &calls[index + 1..]);
+        let mut advice = unpinned(call);
+        advice.extend(copied_before(call, later));
+        advice.extend(names_itself(call));
+        advice.extend(only_here(call));
+        calls[index].advice.extend(advice);
     }
 }
 
 /// Makes all advice on an image errors.
-pub(super) fn refuse(image: &Image, errors: &mut Errors) {
-    for advice in image.calls().flat_map(|call| &call.advice) {
+pub(super) fn refuse(calls: &[&mut Call], errors: &mut Errors) {
+    for advice in calls.iter().flat_map(|call| &call.advice) {
         errors.at(&advice.name, Fault::new(advice.note.as_str()));
     }
 }
@@ -109,7 +104,7 @@ fn loose_lines(read: &Requirements) -> Option<String> {
 }
 
 /// A copy whose every edit makes a later install anew.
-fn copied_before(call: &Call, later: &[Call]) -> Option<Advice> {
+fn copied_before(call: &Call, later: &[&mut Call]) -> Option<Advice> {
     if !COPIES.iter().any(|copy| call.name == copy) {
         return None;
     }
@@ -145,14 +140,10 @@ fn only_here(call: &Call) -> Vec<Advice> {
         let Argument::Checked(Checked::Text(text)) = path else {
             return None;
         };
-        let path = text.value();
-        let why = local::only_here(&path)?;
-        Some(Advice {
-            name: format_ident!("path_of_this_machine", span = text.span()),
-            note: format!(
-                "`{path}` {why}, so the image is another one elsewhere, or cannot be built; put it into the repository, and write its path from the folder of the crate's Cargo.toml"
-            ),
-        })
+        advice::only_here(
+            text,
+            "the image is another one elsewhere, or cannot be built",
+        )
     };
     paths.filter_map(of_one).collect()
 }

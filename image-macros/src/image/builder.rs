@@ -4,7 +4,8 @@
 use quote::format_ident;
 use syn::LitStr;
 
-use super::model::{Advice, Argument, Call};
+use super::model::{Argument, Call};
+use crate::advice::Advice;
 use crate::diag::{Errors, Fault, did_you_mean, list};
 use crate::keyword::Checked;
 

@@ -6,14 +6,14 @@ use syn::{Expr, Ident};
 use super::ast;
 use super::grammar::{self, BASES, Positional, Row, STEPS};
 use super::model::{Argument, Base, Call, Image};
-use super::{conda, rules};
+use super::{advice, conda, rules};
 use crate::diag::{Errors, Fault, did_you_mean, list, nearest};
 use crate::keyword::{self, Checked, Keyword, Kind};
 use crate::syntax::{Arguments, Value, constant};
 
 /// Checks all of a chain.
 pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
-    let base = chain.base.as_ref().and_then(|base| match base {
+    let mut base = chain.base.as_ref().and_then(|base| match base {
         ast::Base::Path(path) => constant("an image", path, errors).map(Base::Image),
         ast::Base::Call(call) => {
             let row = grammar::base(&call.name.to_string());
@@ -25,17 +25,24 @@ pub(crate) fn chain(chain: &ast::Chain, errors: &mut Errors) -> Option<Image> {
         }
     });
     // All steps are looked at, also after a wrong one.
-    let steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
+    let mut steps: Vec<_> = chain.steps.iter().map(|call| step(call, errors)).collect();
     rules::nothing_after_added(&steps, errors);
     rules::nothing_runs_in_nothing(base.as_ref(), &steps, errors);
     conda::needs_its_base(base.as_ref(), &steps, errors);
-    let strict = strict(chain.keywords.as_ref(), errors);
+    let first = match &mut base {
+        Some(Base::Call(call)) => Some(call),
+        _ => None,
+    };
+    let mut calls: Vec<_> = first
+        .into_iter()
+        .chain(steps.iter_mut().flatten())
+        .collect();
+    advice::look(&mut calls);
+    if strict(chain.keywords.as_ref(), errors) {
+        advice::refuse(&calls, errors);
+    }
     let (base, steps) = (base?, steps.into_iter().collect::<Option<_>>()?);
-    Some(Image {
-        base,
-        steps,
-        strict,
-    })
+    Some(Image { base, steps })
 }
 
 /// What follows the chain: `strict = true`.
@@ -82,7 +89,17 @@ fn unknown_step(name: &Ident) -> Fault {
     if grammar::base(&text).is_some() {
         return Fault::new(format!("`{text}` is a base, not a step")).help("it stands first");
     }
-    let help = did_you_mean(&text, "steps", grammar::names(STEPS));
+    let has_it = |row: &&Row| row.keywords.iter().any(|keyword| keyword.name == text);
+    let help = match BASES.iter().chain(STEPS).find(has_it) {
+        Some(row) => {
+            let of = match STEPS.iter().all(|row| has_it(&row)) {
+                true => "a step".to_owned(),
+                false => format!("`{}`", row.name),
+            };
+            format!("it is a keyword: write `{text} = …` in the parentheses of {of}")
+        }
+        None => did_you_mean(&text, "steps", grammar::names(STEPS)),
+    };
     Fault::new(format!("unknown step `{text}`")).help(help)
 }
 

@@ -4,14 +4,16 @@
 use std::path::Path;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::Ident;
 use syn::spanned::Spanned as _;
 
 use super::ast;
 use super::builder::{Builder, Python};
 use super::conda;
-use super::model::{Advice, Argument, Base, Call, Image, Project};
+use super::model::{Argument, Base, Call, Image, Project};
 use super::rules;
+use crate::advice::Advice;
 use crate::diag::Errors;
 use crate::paths::private;
 use crate::python::requirements::Requirements;
@@ -37,7 +39,7 @@ pub(crate) fn image(image: &Image) -> TokenStream {
     let advice = image
         .calls()
         .flat_map(|call| &call.advice)
-        .map(self::advice);
+        .map(Advice::tokens);
     let files = image.calls().flat_map(|call| &call.files).map(|file| {
         let path = match Path::new(file).is_absolute() {
             true => quote!(#file),
@@ -176,21 +178,6 @@ fn python(version: &Python) -> TokenStream {
     quote!(#p::PythonVersion { series: #series, exact: #exact, pinned: #pinned })
 }
 
-/// A warning: the use of a deprecated constant, at the user's token. `#[allow(deprecated)]` silences it.
-fn advice(advice: &Advice) -> TokenStream {
-    let Advice { name, note } = advice;
-    let declared = quote::format_ident!("{name}", span = proc_macro2::Span::call_site());
-    // A block of its own: one image may get the same advice several times.
-    quote! {
-        {
-            #[deprecated(note = #note)]
-            #[allow(non_upper_case_globals)]
-            const #declared: () = ();
-            #name
-        };
-    }
-}
-
 /// What a wrong image says to an editor: the names as written, half typed ones too, so that hover and completion work on
 /// them. The compiler never sees it.
 fn hints(chain: &ast::Chain) -> TokenStream {
@@ -200,12 +187,17 @@ fn hints(chain: &ast::Chain) -> TokenStream {
         _ => None,
     };
     let steps = chain.steps.iter().map(|step| (quote!(#p::verb), step));
-    let hints = base.into_iter().chain(steps).map(|(module, call)| {
+    // A word of the language is no name, and an error of its own.
+    let is_name = |name: &Ident| syn::parse2::<Ident>(name.to_token_stream()).is_ok();
+    let calls = base.into_iter().chain(steps);
+    let calls = calls.filter(|(_, call)| is_name(&call.name));
+    let hints = calls.map(|(module, call)| {
         let name = &call.name;
         let arguments = call.arguments.as_ref();
         let named = arguments.into_iter().flat_map(|a| &a.keywords);
         let unfinished = arguments.into_iter().flat_map(|a| &a.positional);
         let keywords = named
+            .filter(|(keyword, _)| is_name(keyword))
             .map(|(keyword, _)| quote!(#keyword))
             .chain(unfinished.filter_map(|value| match value {
                 // What is half typed is one word.

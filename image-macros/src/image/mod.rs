@@ -22,16 +22,7 @@ pub(crate) fn image(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let chain = parse::chain(input, &mut errors);
     match check::chain(&chain, &mut errors) {
-        Some(mut image) if errors.is_empty() => {
-            advice::look(&mut image);
-            if image.strict {
-                advice::refuse(&image, &mut errors);
-            }
-            match errors.is_empty() {
-                true => expand::image(&image),
-                false => expand::fallback(errors, &chain),
-            }
-        }
+        Some(image) if errors.is_empty() => expand::image(&image),
         _ => expand::fallback(errors, &chain),
     }
 }

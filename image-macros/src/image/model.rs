@@ -3,6 +3,7 @@
 use syn::{ExprPath, Ident, LitStr};
 
 use super::builder::{Builder, Python};
+use crate::advice::Advice;
 use crate::dockerfile::Dockerfile;
 use crate::keyword::Checked;
 use crate::python::requirements::Requirements;
@@ -11,8 +12,6 @@ use crate::python::requirements::Requirements;
 pub(crate) struct Image {
     pub(crate) base: Base,
     pub(crate) steps: Vec<Call>,
-    /// Whether advice is to be errors.
-    pub(crate) strict: bool,
 }
 
 impl Image {
@@ -72,12 +71,4 @@ pub(crate) enum Argument {
 pub(crate) struct Project {
     pub(crate) pyproject: String,
     pub(crate) lock: Option<String>,
-}
-
-/// A warning.
-pub(crate) struct Advice {
-    /// What it is about; the span is where the warning points.
-    pub(crate) name: Ident,
-    /// What it says.
-    pub(crate) note: String,
 }

@@ -54,9 +54,14 @@ fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>
     }
     if !(input.peek(Ident::peek_any) || input.peek(Token![::]) || input.peek(Token![<])) {
         let fault = Fault::new("an image starts from a base");
-        let fault = fault.help(match input.peek(syn::LitStr) {
-            true => "an image of a registry is `from_registry(\"…\")`".to_owned(),
-            false => format!("bases: {}", grammar::bases()),
+        let fault = fault.help(if input.peek(syn::LitStr) {
+            "an image of a registry is `from_registry(\"…\")`".to_owned()
+        } else if input.peek(token::Paren) {
+            "leave out the parentheses around it".to_owned()
+        } else if input.peek(token::Brace) {
+            "leave out the braces around it".to_owned()
+        } else {
+            format!("bases: {}", grammar::bases())
         });
         // What is missing has no place but that of the whole call.
         match input.is_empty() {
@@ -71,6 +76,21 @@ fn base(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Option<Base>
         true if !input.peek2(Token![::]) => Ident::parse_any(input).map(path_of)?,
         _ => input.parse()?,
     };
+    if input.peek(Token![!])
+        && path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "image")
+    {
+        let fault = Fault::new("an image cannot be made inside of another");
+        errors.at(
+            path,
+            fault.help("write its chain here, or make it a `const` and name that"),
+        );
+        skip_to_dot(input)?;
+        return Ok(None);
+    }
     let arguments = arguments(&path, input, errors)?;
     let name = path
         .path

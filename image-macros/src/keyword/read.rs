@@ -239,15 +239,13 @@ fn read_map(
             value,
             errors,
         );
-        let (key, value) = (key?, value?);
+        let key = key?;
         if !seen.insert(key.value()) {
-            errors.at(
-                &key,
-                Fault::new(format!("`{}` is given twice", key.value())),
-            );
+            let fault = Fault::new(format!("`{}` is given twice", key.value()));
+            errors.at(&key, fault);
             return None;
         }
-        Some((key, value))
+        Some((key, value?))
     })
 }
 
@@ -283,7 +281,7 @@ fn read_volumes(entries: &[(Value, Value)], errors: &mut Errors) -> Option<Vec<(
         };
         let key = kind.read("a key of `volumes`", key, errors);
         let volume = made::VOLUME.read(value, errors);
-        let (Some(Checked::Text(key)), Some(volume)) = (key, volume) else {
+        let Some(Checked::Text(key)) = key else {
             return None;
         };
         if !seen.insert(key.value().trim_end_matches('/').to_owned()) {
@@ -291,7 +289,7 @@ fn read_volumes(entries: &[(Value, Value)], errors: &mut Errors) -> Option<Vec<(
             errors.at(&key, fault);
             return None;
         }
-        Some((key, volume))
+        Some((key, volume?))
     })
 }
 

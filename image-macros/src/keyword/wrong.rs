@@ -161,9 +161,20 @@ impl Kind {
             {
                 fault.help(format!("put it in brackets: `[{:?}]`", text.value()))
             }
+            (Self::Secrets, Value::Other(secret @ Expr::Call(_))) => {
+                fault.help(format!("put it in brackets: `[{}]`", as_written(secret)))
+            }
             _ => fault.help(format!("such as `{}`", self.example())),
         }
     }
+}
+
+/// A call on one line.
+fn as_written(call: &Expr) -> String {
+    call.to_token_stream()
+        .to_string()
+        .replace(" :: ", "::")
+        .replace(" (", "(")
 }
 
 /// A word that is no constant, and so may have been meant as a text.

@@ -8,6 +8,7 @@ use quote::quote;
 use syn::ext::IdentExt as _;
 
 use self::source::{Found, Source};
+use crate::advice;
 use crate::diag::{Errors, Fault, list, nearest};
 use crate::function::args::{self, Settings};
 use crate::function::model::{Function, Role};
@@ -53,7 +54,13 @@ pub(crate) fn python(arguments: TokenStream, tokens: TokenStream) -> TokenStream
         }
         let path = file(&item, &signature, &settings, &mut errors);
         let mut function = Function::new(item, signature, settings);
+        let file = match &function.settings.file {
+            Some((_, Checked::Text(file))) => Some(file),
+            _ => None,
+        };
+        let so = "the function is another one elsewhere, or does not compile";
         function.role = Role::Python {
+            advice: file.and_then(|file| advice::only_here(file, so)),
             path: path.filter(|_| errors.is_empty()),
         };
         function
@@ -127,5 +134,42 @@ fn elsewhere(name: &str, known: &[&str]) -> String {
             format!("it defines {}, and {more} more", list(&known[..SHOWN]))
         }
         None => format!("it defines {}", list(known)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_lies_elsewhere_is_advised_against_as_the_function_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("there.py");
+        std::fs::write(&path, "def there():\n    pass\n").unwrap();
+        let path = path.to_str().unwrap();
+        let code = python(
+            quote!(file = #path),
+            quote!(
+                #[doc = "There."]
+                #[allow(deprecated)]
+                fn there();
+            ),
+        );
+        let code = code.to_string();
+        let note = format!(
+            "`{path}` is a path of this machine, so the function is another one elsewhere, or does not compile; put it"
+        );
+        assert!(code.contains(&note), "{code}");
+        let silenced = "# [allow (deprecated)] const _ : () =";
+        assert!(code.contains(silenced), "{code}");
+        let here = quote!(file = "src/script/example.py");
+        let code = python(
+            here,
+            quote!(
+                fn trained();
+            ),
+        )
+        .to_string();
+        assert!(!code.contains("path_of_this_machine"), "{code}");
     }
 }

@@ -183,12 +183,10 @@ class Driver:
             elif number in self.streams:
                 self.streams[number].put(kind)
 
-    def work(self, is_first=False):
+    def work(self):
         while True:
-            if is_first:
-                self.idle.release()
-            is_first = True
             self.run(*self.calls.get())
+            self.idle.release()
 
     # What is said.
 
@@ -319,6 +317,10 @@ __file__ = "<string>"
 for stream in (sys.stdout, sys.stderr):
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
+# As much as glibc gives. That of musl is too small to import numpy with.
+threading.stack_size(8 << 20)
 DRIVER = Driver()
+# This thread has the first call, however early that comes: some libraries work in the main thread only.
+DRIVER.idle.release()
 threading.Thread(target=DRIVER.read, daemon=True).start()
-DRIVER.work(is_first=True)
+DRIVER.work()
