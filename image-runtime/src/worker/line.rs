@@ -27,6 +27,9 @@ const STEADILY: Duration = Duration::from_millis(5);
 /// So many answers that come soon, one after the other, let expect the same of the next.
 const STEADY: u32 = 16;
 
+/// What still counts as soon: an answer of which the runtime had to tell comes later for that alone.
+const STILL_SOON: Duration = Duration::from_micros(500);
+
 /// Room for an answer that is read at once. It is a part of each future that waits for one.
 const SHORT: usize = 512;
 
@@ -76,6 +79,8 @@ impl Line {
                 flags,
             ) {
                 Ok(sent) => IoSlice::advance_slices(&mut rest, sent),
+                // The other side is reading.
+                Err(Errno::WOULDBLOCK) if is_ready(&self.socket, PollFlags::OUT, SOON) => {}
                 Err(Errno::WOULDBLOCK) => waiting.until(Interest::WRITABLE).await?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -88,22 +93,16 @@ impl Line {
     pub(super) async fn answer(&mut self) -> io::Result<Option<(Header, Vec<u8>)>> {
         let told = self.spin.begin(&self.socket);
         if self.soon > 0 && !told.has_come {
-            let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
             let limit = match self.soon {
                 STEADY.. => STEADILY,
                 _ => SOON,
             };
-            let limit = Timespec {
-                tv_sec: 0,
-                tv_nsec: limit.subsec_nanos().into(),
-            };
             // Whatever came of it is found out by reading.
-            let _ = poll(&mut watched, Some(&limit));
+            let _ = is_ready(&self.socket, PollFlags::IN, limit);
         }
         let heard = self.hear().await;
         self.spin.end(&told);
-        // What is heard from the runtime comes later for that alone: who answers soon again is to be noticed.
-        self.soon = match told.at.elapsed() < 2 * SOON {
+        self.soon = match told.at.elapsed() < STILL_SOON {
             true => self.soon.saturating_add(1),
             false => 0,
         };
@@ -137,6 +136,8 @@ impl Line {
         memory::reserve(&mut body, whole).map_err(io::Error::other)?;
         body.extend_from_slice(&short[HEADER_LENGTH..length]);
         while body.len() < whole {
+            // The other side is writing. Where it is not, this is found out by reading.
+            let _ = is_ready(&self.socket, PollFlags::IN, SOON);
             let received = waiting
                 .received(|socket| recv(socket, spare_capacity(&mut body), RecvFlags::DONTWAIT))
                 .await?;
@@ -149,6 +150,15 @@ impl Line {
         }
         Ok(Some((header, body)))
     }
+}
+
+/// Waits on this thread, for so long at most.
+fn is_ready(socket: &UnixStream, what: PollFlags, limit: Duration) -> bool {
+    let limit = Timespec {
+        tv_sec: 0,
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    poll(&mut [PollFd::new(socket, what)], Some(&limit)).is_ok_and(|ready| ready > 0)
 }
 
 fn watched(socket: &UnixStream, interest: Interest) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
