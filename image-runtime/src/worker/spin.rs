@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// To sleep and to be woken costs about as much.
-const LONGEST: Duration = Duration::from_micros(20);
+/// To sleep and to be woken costs about as much in a virtual machine, where both sides have a core of their own: each of the two sleeps
+/// stops its core, and each of the two wakes sends for it.
+const LONGEST: Duration = Duration::from_micros(50);
+
+/// What took no longer may come in less, if nobody sleeps.
+const SOON: Duration = Duration::from_micros(200);
 
 /// So many waits are without it after one that was in vain: the kernel may have put the other side on this core, to run when this one
 /// sleeps, which is as quick where nobody waits in this way.
@@ -58,7 +62,7 @@ impl Spin {
 
     /// Something came, after a wait that began then. With a sleep it came later for that alone.
     pub(super) fn end(&mut self, begun: &Begun) {
-        self.was_soon = begun.at.elapsed() < 2 * LONGEST;
+        self.was_soon = begun.at.elapsed() < SOON;
         self.rest = match begun.was_in_vain {
             true => REST,
             false => self.rest.saturating_sub(1),
