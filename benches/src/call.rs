@@ -53,11 +53,11 @@ pub(crate) fn warm_call() -> Result<Vec<Row>> {
         ] {
             // Each peer by itself: a daemon works on for a while after it has answered.
             let beside_socket = in_turn(
-                60,
+                30,
                 [
                     &mut || debug.more(way),
                     &mut || release.more(way),
-                    &mut || echo.hundred(),
+                    &mut || echo.thousand(),
                 ],
             )?;
             let beside_daemon = in_turn(
@@ -222,11 +222,11 @@ impl Echo {
         })
     }
 
-    /// The median of a hundred rounds.
-    fn hundred(&mut self) -> Result<Duration> {
+    /// The median of a thousand rounds.
+    fn thousand(&mut self) -> Result<Duration> {
         let mut message = Message::default();
         let [median] = in_turn(
-            100,
+            1000,
             [&mut || {
                 time(|| {
                     self.socket.write_all(&message)?;

@@ -126,7 +126,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// The median of a hundred more calls, made by `await` or `blocking`.
+    /// The median of a thousand more calls, made by `await` or `blocking`.
     pub(crate) fn more(&mut self, way: &str) -> Result<Duration> {
         writeln!(self.stdin, "{way}")?;
         self.next()
