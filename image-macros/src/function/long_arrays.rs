@@ -1,9 +1,10 @@
 //! Arrays that serde does not know.
 
 use quote::quote;
-use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments, PathSegment, Type, TypeParamBound};
+use syn::{Expr, ExprLit, Lit, Type, TypeParamBound};
 
 use super::signature::{bare, written_types};
+use super::stream::{item_of, type_arguments};
 use crate::diag::{Errors, Fault};
 use crate::item::Item;
 
@@ -61,7 +62,7 @@ fn look(ty: &Type, is_lent: bool, errors: &mut Errors) {
             let last = path.path.segments.last();
             let last = last.filter(|last| TRANSPARENT.iter().any(|name| last.ident == name));
             last.into_iter()
-                .flat_map(arguments)
+                .flat_map(type_arguments)
                 .for_each(|ty| look(ty, false, errors));
         }
         // Of a stream.
@@ -71,27 +72,11 @@ fn look(ty: &Type, is_lent: bool, errors: &mut Errors) {
                 _ => None,
             });
             bounds
-                .flat_map(arguments)
+                .filter_map(item_of)
                 .for_each(|ty| look(ty, false, errors));
         }
         _ => {}
     }
-}
-
-/// The types in the brackets behind a name.
-fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
-    let arguments = match &segment.arguments {
-        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
-        _ => None,
-    };
-    arguments
-        .into_iter()
-        .flatten()
-        .filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty),
-            GenericArgument::AssocType(item) => Some(&item.ty),
-            _ => None,
-        })
 }
 
 /// The length, where it is written as a number.

@@ -96,7 +96,8 @@ fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+/// The types in the brackets behind a name.
+pub(super) fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
     let arguments = match &segment.arguments {
         PathArguments::AngleBracketed(generics) => Some(&generics.args),
         _ => None,
@@ -110,7 +111,8 @@ fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
         })
 }
 
-fn item_of(segment: &PathSegment) -> Option<&Type> {
+/// What an iterator or a stream is of.
+pub(super) fn item_of(segment: &PathSegment) -> Option<&Type> {
     let PathArguments::AngleBracketed(generics) = &segment.arguments else {
         return None;
     };

@@ -67,9 +67,7 @@ impl<T> Call<T> {
         };
         Handle::new(self.callee, self.arguments, wishes, self.way)
     }
-}
 
-impl<T> Call<T> {
     /// Makes the call and waits for its result on this thread. For programs and threads without an async runtime.
     ///
     /// # Errors

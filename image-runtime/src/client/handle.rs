@@ -121,9 +121,7 @@ impl<T> Handle<T> {
             state.finished().await;
         }
     }
-}
 
-impl<T> Handle<T> {
     /// Waits for the result. It can be had more than once.
     ///
     /// # Errors

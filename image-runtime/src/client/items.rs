@@ -55,9 +55,7 @@ impl<T> Items<T> {
         self.wishes.timeout = Some(limit);
         self
     }
-}
 
-impl<T> Items<T> {
     /// The next item; nothing after the last.
     pub async fn next(&mut self) -> Option<Result<T, CallError>> {
         StreamExt::next(self).await

@@ -124,9 +124,7 @@ impl<'a, T> Map<'a, T> {
         self.wishes.retries = Some(times);
         self
     }
-}
 
-impl<'a, T> Map<'a, T> {
     /// The next result; nothing after the last.
     pub async fn next(&mut self) -> Option<Result<T, CallError>> {
         StreamExt::next(self).await

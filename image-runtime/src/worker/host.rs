@@ -156,8 +156,8 @@ impl Worker {
     /// is of no interest; `tell` takes each line it prints.
     ///
     /// # Errors
-    /// See [`CallFailure`]; after [`CallFailure::Unheard`] the call has not begun. After all but [`CallFailure::Failed`] and [`CallFailure::Frame`] the worker is of no more use;
-    /// likewise when this future is dropped before its end.
+    /// See [`CallFailure`]; after [`CallFailure::Unheard`] the call has not begun. After all but [`CallFailure::Failed`] and
+    /// [`CallFailure::Frame`] the worker is of no more use; likewise when this future is dropped before its end.
     pub async fn call(
         &mut self,
         function: &str,

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,6 +29,9 @@ const STEADY: u32 = 16;
 
 /// What still counts as soon: an answer of which the runtime had to tell comes later for that alone.
 const STILL_SOON: Duration = Duration::from_micros(500);
+
+/// How long the parts of a large frame are waited for on this thread, one after the other, before others of its executor have their turn.
+const IN_A_ROW: Duration = Duration::from_millis(1);
 
 /// Room for an answer that is read at once. It is a part of each future that waits for one.
 const SHORT: usize = 512;
@@ -78,9 +81,10 @@ impl Line {
                 &mut SendAncillaryBuffer::default(),
                 flags,
             ) {
-                Ok(sent) => IoSlice::advance_slices(&mut rest, sent),
-                // The other side is reading.
-                Err(Errno::WOULDBLOCK) if is_ready(&self.socket, PollFlags::OUT, SOON) => {}
+                Ok(sent) => {
+                    IoSlice::advance_slices(&mut rest, sent);
+                    waiting.goes_on();
+                }
                 Err(Errno::WOULDBLOCK) => waiting.until(Interest::WRITABLE).await?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -135,9 +139,8 @@ impl Line {
         let mut body = Vec::new();
         memory::reserve(&mut body, whole).map_err(io::Error::other)?;
         body.extend_from_slice(&short[HEADER_LENGTH..length]);
+        waiting.goes_on();
         while body.len() < whole {
-            // The other side is writing. Where it is not, this is found out by reading.
-            let _ = is_ready(&self.socket, PollFlags::IN, SOON);
             let received = waiting
                 .received(|socket| recv(socket, spare_capacity(&mut body), RecvFlags::DONTWAIT))
                 .await?;
@@ -174,6 +177,8 @@ fn watched(socket: &UnixStream, interest: Interest) -> io::Result<AsyncFd<Borrow
 struct Waiting<'a> {
     socket: &'a UnixStream,
     registered: Option<AsyncFd<BorrowedFd<'a>>>,
+    /// In the middle of a frame, since when this thread has waited for its parts.
+    under_way: Option<Instant>,
 }
 
 impl<'a> Waiting<'a> {
@@ -181,10 +186,29 @@ impl<'a> Waiting<'a> {
         Self {
             socket,
             registered: None,
+            under_way: None,
         }
     }
 
+    /// The other side is at work on the same frame, so that it is quickest to wait for it here.
+    fn goes_on(&mut self) {
+        self.under_way.get_or_insert_with(Instant::now);
+    }
+
     async fn until(&mut self, interest: Interest) -> io::Result<()> {
+        if let Some(since) = &mut self.under_way {
+            if since.elapsed() >= IN_A_ROW {
+                tokio::task::yield_now().await;
+                *since = Instant::now();
+            }
+            let what = match interest.is_writable() {
+                true => PollFlags::OUT,
+                false => PollFlags::IN,
+            };
+            if is_ready(self.socket, what, SOON) {
+                return Ok(());
+            }
+        }
         let registered = match &mut self.registered {
             Some(registered) => registered,
             none => none.insert(watched(self.socket, interest)?),
@@ -206,5 +230,42 @@ impl<'a> Waiting<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn others_have_their_turns_while_a_large_frame_goes() {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let line = Line::new(ours).unwrap();
+        let mut theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
+        let frame = vec![7; 64 << 20];
+        let length = frame.len();
+        let reader = std::thread::spawn(move || {
+            let mut read = vec![0; length];
+            theirs.read_exact(&mut read).unwrap();
+            read
+        });
+        let (turns, is_told) = (Cell::new(0), Cell::new(false));
+        let telling = async {
+            line.tell(&[&frame]).await.unwrap();
+            is_told.set(true);
+        };
+        let others = async {
+            while !is_told.get() {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(telling, others);
+        assert!(reader.join().unwrap() == frame);
+        assert!(turns.get() > 1, "{turns:?}");
     }
 }

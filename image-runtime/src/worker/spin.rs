@@ -1,4 +1,4 @@
-//! Waiting for the other side without going to sleep, for as long as it takes to wake a thread, where it answered that soon last time.
+//! Waiting for the other side without going to sleep, for about as long as two sleeps and wakes take, where it answered soon last time.
 
 use std::os::fd::AsFd;
 use std::sync::LazyLock;
@@ -37,7 +37,7 @@ pub(super) struct Begun {
 }
 
 impl Spin {
-    /// Begins to wait for something to read: without sleep at first, if that was enough last time.
+    /// Begins to wait for something to read: without sleep at first, if it came soon last time.
     pub(super) fn begin(&self, socket: impl AsFd) -> Begun {
         let at = Instant::now();
         let mut has_come = false;

@@ -161,6 +161,7 @@ impl Interpreter {
         let failed = |reason| Failure::Encoding {
             reason: format!("the arguments could not be encoded for Python: {reason}"),
         };
+        // Of arguments for Python nothing goes aside.
         let Payload { head, .. } = payload::split(arguments).map_err(failed)?;
         let arguments = Arguments::of(&head).map_err(failed)?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
