@@ -55,8 +55,10 @@ pub(crate) fn plain() -> Program {
 
 /// Any program, with the store of these tests: it is not the user's, and kept so that bases are looked up once.
 pub(crate) fn program(path: &str, arguments: &[&str]) -> Program {
-    let mut command = Command::new(path);
+    // Whoever runs the tests in the background of a script has Ctrl-C ignored, and so would the program.
+    let mut command = Command::new("/usr/bin/env");
     command
+        .args(["--default-signal=INT", path])
         .args(arguments)
         .stdin(Stdio::null())
         .env("IMAGE_STORE", store())
