@@ -281,18 +281,14 @@ fn a_program_that_is_replaced_while_it_runs_goes_on_with_what_it_was() {
     let path = copy(folder.path());
     let mut running = program(path.to_str().unwrap(), &[])
         .env("SUBJECT_DOES", "wait")
-        .command();
-    let mut running = running
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .start();
+    running.until("waiting");
     fs::remove_file(&path).unwrap();
     support::copy_program(env!("CARGO_BIN_EXE_plain"), &path);
-    running.stdin.take().unwrap().write_all(b"\n").unwrap();
-    let ended = running.wait_with_output().unwrap();
-    assert!(ended.status.success());
-    assert!(ended.stdout.ends_with(b"\n5\n"));
+    running.write("\n");
+    let ended = running.end().good();
+    assert!(ended.stdout.ends_with("\n5\n"), "{}", ended.stdout);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -132,6 +132,12 @@ impl Running {
             let read = self.stderr.read_line(&mut self.read).unwrap();
             assert!(read > 0, "it ended without `{word}`: {}", self.read);
         }
+    }
+
+    /// Writes to its standard input, which must be a pipe.
+    pub(crate) fn write(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

@@ -76,6 +76,7 @@ fn main() {
             .blocking()
             .expect("it is ended before it awakes"),
         Ok("wait") => {
+            eprintln!("waiting");
             std::io::stdin()
                 .read_line(&mut String::new())
                 .expect("somebody writes a line");
