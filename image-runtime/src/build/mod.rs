@@ -110,7 +110,7 @@ pub struct Builder {
     /// What was used since is not removed.
     opened: SystemTime,
     /// Images that this process built or found built.
-    images: Once<Image, Built>,
+    images: Once<Image, Arc<Built>>,
     /// What bases are today, by what identifies their request.
     bases: Once<String, ResolvedBase>,
     /// What addresses hold today, of which no checksum is written.
@@ -195,19 +195,19 @@ impl Builder {
     ///
     /// # Errors
     /// The first layer that could not be made. Calls that waited for the same attempt get the same error.
-    pub async fn build(&self, image: Image) -> Result<Built, Arc<BuildError>> {
+    pub async fn build(&self, image: Image) -> Result<Arc<Built>, Arc<BuildError>> {
         self.images.get(image, self.build_now(image)).await
     }
 
-    async fn build_now(&self, image: Image) -> Result<Built, BuildError> {
+    async fn build_now(&self, image: Image) -> Result<Arc<Built>, BuildError> {
         let span = info_span!("image.build", image = self.names.name(image));
         let mut made = self.make_all(&[image]).instrument(span).await;
-        made.remove(0).map(|(_, built)| built)
+        made.remove(0).map(|(_, built)| Arc::new(built))
     }
 
     /// What people call an image whose topmost layer this is, if this process has built one or found it built.
     pub fn name_of(&self, layer: &LayerId) -> Option<String> {
-        let is_of = |built: &Built| built.layer == *layer;
+        let is_of = |built: &Arc<Built>| built.layer == *layer;
         let images = self.images.keys_where(is_of).into_iter();
         images.map(|image| self.names.name(image)).min()
     }
@@ -220,7 +220,7 @@ impl Builder {
         let mut all = Vec::new();
         for made in self.make_all(images).instrument(span).await {
             if let Ok((looked, built)) = &made {
-                self.images.put(looked.image, built.clone()).await;
+                self.images.put(looked.image, Arc::new(built.clone())).await;
             }
             all.push(made.map(|(_, built)| built));
         }

@@ -1,5 +1,6 @@
 //! `export` and `push`: an image leaves the store.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -106,7 +107,7 @@ pub(super) async fn push(arguments: &Push, printer: &Printer) -> Result<(), Faul
 async fn build(
     name: &str,
     printer: &Printer,
-) -> Result<(std::sync::Arc<Host>, Built, Vec<String>), Fault> {
+) -> Result<(Arc<Host>, Arc<Built>, Vec<String>), Fault> {
     let images = list::program()?.images();
     let Some((_, image)) = images.iter().find(|(known, _)| known == name) else {
         let known: Vec<_> = images.into_iter().map(|(name, _)| name).collect();

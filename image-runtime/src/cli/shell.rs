@@ -79,7 +79,7 @@ fn names(program: &Program, images: Vec<(String, Image)>) -> Vec<String> {
 
 /// What may be run as the shell of an image.
 async fn shells(image: Image) -> Result<Vec<Vec<String>>, Fault> {
-    let own = host().await?.build(image).await?.config.shell;
+    let own = host().await?.build(image).await?.config.shell.clone();
     // Its arguments are there to make it run one line.
     let own = own.into_iter().take(1);
     let shells = own.chain(SHELLS.map(str::to_owned));

@@ -91,6 +91,21 @@ impl Callee {
     }
 }
 
+impl PartialEq for Callee {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.function, other.function) && self.instance == other.instance
+    }
+}
+
+impl Eq for Callee {}
+
+impl Hash for Callee {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(self.function, state);
+        self.instance.hash(state);
+    }
+}
+
 impl From<&'static FunctionSpec> for Callee {
     fn from(function: &'static FunctionSpec) -> Self {
         Self {

@@ -12,7 +12,7 @@ use super::control;
 use super::error::CallError;
 use super::job::{Target, Wishes};
 use super::limits;
-use super::pool::{Enter, PoolKey, Pools, Size};
+use super::pool::{Enter, Found, PoolKey, Pools, Size};
 use super::supervisor::Role;
 use super::timings::Timings;
 use crate::build::{BuildOptions, Builder, Built};
@@ -230,7 +230,7 @@ impl Host {
     }
 
     /// Builds what is missing of an image.
-    pub(crate) async fn build(&self, image: Image) -> Result<Built, CallError> {
+    pub(crate) async fn build(&self, image: Image) -> Result<Arc<Built>, CallError> {
         self.check_can_serve()?;
         self.builder
             .build(image)
@@ -284,22 +284,23 @@ impl Host {
     ) -> Result<Arc<Target>, CallError> {
         let function = callee.function;
         let options = self.program.options_of(function);
+        let found = self.find(function, &options).await?;
+        let key = |found: &Found| Self::pool_key(callee, &options, found);
         Ok(Arc::new(Target {
             function,
-            pool: self.pools.get(self.pool_key(callee, &options).await?),
+            pool: self.pools.of(callee, found, key)?,
             timeout: wishes.timeout.or(options.timeout),
             retries: wishes.retries.map(Retries::times).or(options.retries),
             nested: wishes.nested,
         }))
     }
 
-    /// What the containers of a function have in common. Its image is built where it has to be.
-    async fn pool_key(
+    /// Finds what the containers of a function depend on. Its image is built where it has to be.
+    async fn find(
         &self,
-        callee: &Callee,
+        function: &'static FunctionSpec,
         options: &FunctionOptions,
-    ) -> Result<PoolKey, CallError> {
-        let Callee { function, instance } = callee;
+    ) -> Result<Found, CallError> {
         self.check_can_serve()?;
         // Before anything runs that would be of no use without these.
         let mut size = Size::of(options);
@@ -317,11 +318,29 @@ impl Host {
         self.limits
             .look_at(function.name, options, engine, events)
             .await;
-        let secrets = secrets::values(&self.program.secrets_of(function))
-            .map_err(|error| CallError::secret(function.name, &error, self.deployed_as()))?;
-        let volumes = super::volumes::mounts(function, &self.program.volumes_of(function))?;
-        let built = self.build(self.image_of(function)).await?;
-        let mut config = built.config;
+        Ok(Found {
+            secrets: secrets::values(&self.program.secrets_of(function))
+                .map_err(|error| CallError::secret(function.name, &error, self.deployed_as()))?,
+            volumes: super::volumes::mounts(function, &self.program.volumes_of(function))?,
+            built: self.build(self.image_of(function)).await?,
+            size,
+        })
+    }
+
+    /// What the containers of a function have in common.
+    fn pool_key(
+        callee: &Callee,
+        options: &FunctionOptions,
+        found: &Found,
+    ) -> Result<PoolKey, CallError> {
+        let Callee { function, instance } = callee;
+        let Found {
+            built,
+            secrets,
+            volumes,
+            size,
+        } = found;
+        let mut config = built.config.clone();
         for (name, value) in options.env {
             config.set(name, value);
         }
@@ -341,7 +360,7 @@ impl Host {
             env: config.env,
             workdir: config.workdir,
             user: config.user,
-            mounts: built.added.into_iter().chain(volumes).collect(),
+            mounts: built.added.iter().chain(volumes).cloned().collect(),
             network: options.network.unwrap_or(true),
             limits: Limits {
                 memory: options.memory,
@@ -350,7 +369,7 @@ impl Host {
             },
             gpu: options.gpu,
             mask: secrets.mask(),
-            size,
+            size: *size,
             owner: own.then_some(function.name).filter(|_| enter.is_none()),
             enter,
         })
@@ -359,12 +378,13 @@ impl Host {
     /// Starts a worker in a container of an image that serves no calls, for somebody to look around in it.
     pub(crate) async fn start_in_image(&self, image: Image) -> Result<Worker, CallError> {
         let built = self.build(image).await?;
+        let config = built.config.clone();
         let spec = WorkerSpec {
             layer: built.layer,
-            env: built.config.env,
-            workdir: built.config.workdir,
-            user: built.config.user,
-            mounts: built.added,
+            env: config.env,
+            workdir: config.workdir,
+            user: config.user,
+            mounts: built.added.clone(),
             network: true,
             limits: Limits::default(),
             gpus: Vec::new(),
@@ -381,7 +401,8 @@ impl Host {
         function: &'static FunctionSpec,
     ) -> Result<Worker, CallError> {
         let options = self.program.options_of(function);
-        let key = self.pool_key(&Callee::from(function), &options).await?;
+        let found = self.find(function, &options).await?;
+        let key = Self::pool_key(&Callee::from(function), &options, &found)?;
         let claimed = key.claim(&self.gpus, &self.events, function.name, || false);
         let claim = claimed
             .await

@@ -291,10 +291,11 @@ impl Worker {
         head.extend(Header::of(kind, number, parts)?.to_bytes());
         let frame = [&[&*head], parts].concat();
         let Self { line, output, .. } = self;
+        let printed = output.printed();
         let answered = {
             let exchange = async {
                 match line.tell(&frame).await {
-                    Ok(()) => line.answer().await,
+                    Ok(()) => line.answer(printed.ends()).await,
                     Err(error) if kind == Kind::Call && is_end(&error) => {
                         return Err(CallFailure::Unheard);
                     }
@@ -308,8 +309,11 @@ impl Worker {
                 error = output.forward(tell) => Err(CallFailure::Connection(error)),
             }
         };
-        output.drain(tell);
-        match answered {
+        if !matches!(answered, Ok((_, true))) {
+            output.drain_lines(tell);
+        }
+        output.end_lines(tell);
+        match answered.map(|(answer, _)| answer) {
             Ok(Some((header, body))) if header.number == number => Ok((header.kind, body)),
             Ok(Some((header, _))) => Err(unexpected(header.kind)),
             Ok(None) => Err(self.end().await),

@@ -93,24 +93,35 @@ impl Line {
         Ok(())
     }
 
-    /// Hears the answer to what was told, and how soon it came.
-    pub(super) async fn answer(&mut self) -> io::Result<Option<(Header, Vec<u8>)>> {
-        let told = self.spin.begin(&self.socket);
+    /// Hears the answer to what was told, and how soon it came. Answers, too, whether it came alone: nothing was in what is watched
+    /// `beside` the socket, to which the other side had written before.
+    pub(super) async fn answer(
+        &mut self,
+        beside: [BorrowedFd<'_>; 2],
+    ) -> io::Result<(Option<(Header, Vec<u8>)>, bool)> {
+        let [one, other] = beside;
+        // They are looked at in this order, so what was written before the answer is seen where the answer is.
+        let mut watched = [self.socket.as_fd(), one, other]
+            .map(|watched| PollFd::from_borrowed_fd(watched, PollFlags::IN));
+        let told = self.spin.begin(&mut watched);
         if self.soon > 0 && !told.has_come {
             let limit = match self.soon {
                 STEADY.. => STEADILY,
                 _ => SOON,
             };
             // Whatever came of it is found out by reading.
-            let _ = is_ready(&self.socket, PollFlags::IN, limit);
+            if is_ready(&mut watched, limit) && watched[0].revents().is_empty() {
+                let _ = is_ready(&mut watched[..1], limit);
+            }
         }
+        let is_there = watched.map(|watched| !watched.revents().is_empty());
         let heard = self.hear().await;
         self.spin.end(&told);
         self.soon = match told.at.elapsed() < STILL_SOON {
             true => self.soon.saturating_add(1),
             false => 0,
         };
-        heard
+        Ok((heard?, is_there == [true, false, false]))
     }
 
     /// The socket, and that the runtime watches it in both directions.
@@ -155,13 +166,13 @@ impl Line {
     }
 }
 
-/// Waits on this thread, for so long at most.
-fn is_ready(socket: &UnixStream, what: PollFlags, limit: Duration) -> bool {
+/// Waits on this thread until one is ready, for so long at most.
+fn is_ready(watched: &mut [PollFd<'_>], limit: Duration) -> bool {
     let limit = Timespec {
         tv_sec: 0,
         tv_nsec: limit.subsec_nanos().into(),
     };
-    poll(&mut [PollFd::new(socket, what)], Some(&limit)).is_ok_and(|ready| ready > 0)
+    poll(watched, Some(&limit)).is_ok_and(|ready| ready > 0)
 }
 
 fn watched(socket: &UnixStream, interest: Interest) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
@@ -205,7 +216,7 @@ impl<'a> Waiting<'a> {
                 true => PollFlags::OUT,
                 false => PollFlags::IN,
             };
-            if is_ready(self.socket, what, SOON) {
+            if is_ready(&mut [PollFd::new(self.socket, what)], SOON) {
                 return Ok(());
             }
         }
@@ -236,9 +247,43 @@ impl<'a> Waiting<'a> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
 
     use super::*;
+    use crate::protocol::Kind;
+
+    #[tokio::test]
+    async fn an_answer_is_not_alone_after_something_was_written_beside_it() {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let mut line = Line::new(ours).unwrap();
+        let mut theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
+        let (mut printed, mut print) = io::pipe().unwrap();
+        let (never_printed, _open) = io::pipe().unwrap();
+        let rounds = 1000;
+        let worker = std::thread::spawn(move || {
+            for round in 0..rounds {
+                let mut asked = [0; HEADER_LENGTH];
+                theirs.read_exact(&mut asked).unwrap();
+                if round % 2 == 0 {
+                    print.write_all(b"x").unwrap();
+                }
+                theirs.write_all(&asked).unwrap();
+            }
+        });
+        for round in 0..rounds {
+            let asked = Header::new(Kind::Call, round, 0).unwrap();
+            line.tell(&[&asked.to_bytes()]).await.unwrap();
+            let beside = [printed.as_fd(), never_printed.as_fd()];
+            let (answer, is_alone) = line.answer(beside).await.unwrap();
+            assert_eq!(answer.unwrap().0.number, round);
+            if round % 2 == 0 {
+                assert!(!is_alone);
+                printed.read_exact(&mut [0]).unwrap();
+            }
+        }
+        worker.join().unwrap();
+    }
 
     #[tokio::test]
     async fn others_have_their_turns_while_a_large_frame_goes() {

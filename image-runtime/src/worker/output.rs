@@ -26,6 +26,11 @@ const LINES_KEPT: usize = 30;
 pub(crate) struct Printed([Arc<Receiver>; 2]);
 
 impl Printed {
+    /// The host's ends of the pipes.
+    pub(super) fn ends(&self) -> [BorrowedFd<'_>; 2] {
+        self.0.each_ref().map(|pipe| pipe.as_fd())
+    }
+
     /// Waits for something that may not have been read yet; answers whether there can be more.
     pub(crate) async fn something(&self) -> bool {
         let [out, err] = &self.0;
@@ -99,6 +104,11 @@ impl Output {
     /// Tells what is there now, and ends the last lines.
     pub(super) fn drain(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
         self.drain_lines(tell);
+        self.end_lines(tell);
+    }
+
+    /// Tells the beginnings of lines whose ends have not come.
+    pub(super) fn end_lines(&mut self, tell: &mut (dyn FnMut(String) + Send)) {
         for index in 0..self.streams.len() {
             let rest = std::mem::take(&mut self.streams[index].partial);
             if !rest.is_empty() {

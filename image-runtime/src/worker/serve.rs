@@ -67,9 +67,10 @@ fn answer_until_the_end() -> io::Result<()> {
     let mut spin = Spin::default();
     loop {
         if socket.buffer().is_empty() {
-            let begun = spin.begin(socket.get_ref());
+            let mut watched = [PollFd::new(socket.get_ref(), PollFlags::IN)];
+            let begun = spin.begin(&mut watched);
             if !begun.has_come {
-                wait(socket.get_ref())?;
+                wait(&mut watched)?;
             }
             if let Err(error) = socket.fill_buf()
                 && error.kind() != io::ErrorKind::Interrupted
@@ -120,9 +121,8 @@ fn answer_until_the_end() -> io::Result<()> {
 
 /// Waits until there is something to read. Who waits by reading is woken, too, when the other side has read what was written, and
 /// would take the core from it for nothing.
-fn wait(socket: &UnixStream) -> io::Result<()> {
-    let mut watched = [PollFd::new(socket, PollFlags::IN)];
-    match poll(&mut watched, None) {
+fn wait(watched: &mut [PollFd<'_>]) -> io::Result<()> {
+    match poll(watched, None) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

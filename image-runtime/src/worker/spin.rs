@@ -1,10 +1,9 @@
 //! Waiting for the other side without going to sleep, for about as long as two sleeps and wakes take, where it answered soon last time.
 
-use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, Timespec, poll};
 
 /// To sleep and to be woken costs about as much in a virtual machine, where both sides have a core of their own: each of the two sleeps
 /// stops its core, and each of the two wakes sends for it.
@@ -37,16 +36,16 @@ pub(super) struct Begun {
 }
 
 impl Spin {
-    /// Begins to wait for something to read: without sleep at first, if it came soon last time.
-    pub(super) fn begin(&self, socket: impl AsFd) -> Begun {
+    /// Begins to wait for the first of these: without sleep at first, if it came soon last time. The others are looked at on the way.
+    pub(super) fn begin(&self, watched: &mut [PollFd<'_>]) -> Begun {
         let at = Instant::now();
         let mut has_come = false;
         let spins = self.was_soon && self.rest == 0 && *IS_POSSIBLE;
         if spins {
-            let mut watched = [PollFd::new(&socket, PollFlags::IN)];
             let at_once = Timespec::default();
             loop {
-                has_come = poll(&mut watched, Some(&at_once)) != Ok(0);
+                let is_interrupted = poll(watched, Some(&at_once)).is_err();
+                has_come = is_interrupted || !watched[0].revents().is_empty();
                 if has_come || at.elapsed() >= LONGEST {
                     break;
                 }
@@ -75,16 +74,19 @@ mod tests {
     use std::io::Write as _;
     use std::os::unix::net::UnixStream;
 
+    use rustix::event::PollFlags;
+
     use super::*;
 
     #[test]
     fn after_a_wait_in_vain_there_is_none_without_sleep_for_a_while() {
         let (mut one, two) = UnixStream::pair().unwrap();
+        let mut watched = [PollFd::new(&two, PollFlags::IN)];
         let mut spin = Spin {
             was_soon: true,
             rest: 0,
         };
-        let begun = spin.begin(&two);
+        let begun = spin.begin(&mut watched);
         assert_eq!(begun.was_in_vain, *IS_POSSIBLE);
         spin.end(&Begun {
             was_in_vain: true,
@@ -92,12 +94,12 @@ mod tests {
         });
         for _ in 0..REST {
             spin.was_soon = true;
-            let begun = spin.begin(&two);
+            let begun = spin.begin(&mut watched);
             assert!(!begun.was_in_vain);
             spin.end(&begun);
         }
         spin.was_soon = true;
         one.write_all(b"x").unwrap();
-        assert_eq!(spin.begin(&two).has_come, *IS_POSSIBLE);
+        assert_eq!(spin.begin(&mut watched).has_come, *IS_POSSIBLE);
     }
 }

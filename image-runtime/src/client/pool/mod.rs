@@ -7,6 +7,7 @@ mod checked_out;
 mod enter;
 mod farewell;
 mod idle;
+mod known;
 mod lane;
 mod start;
 mod state;
@@ -14,17 +15,20 @@ mod state;
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(super) use self::checked_out::CheckedOut;
 pub(super) use self::enter::Enter;
+pub(super) use self::known::Found;
+use self::known::Known;
 use self::lane::until;
 use self::state::State;
 use super::future::{caught, runtime};
 use super::gateway::{self, Place};
 use super::job::Job;
 use super::timings::Timings;
+use super::{CallError, Callee};
 use tokio::sync::Notify;
 
 use crate::build::Builder;
@@ -128,7 +132,14 @@ pub(super) struct Pools {
     gpus: Arc<Gpus>,
     events: Events,
     timings: Option<Arc<Timings>>,
-    pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
+    there: Mutex<There>,
+}
+
+/// The pools that there are.
+#[derive(Debug, Default)]
+struct There {
+    pools: HashMap<PoolKey, Arc<Pool>>,
+    known: Known,
 }
 
 /// The workers of one kind of container, and the calls that wait for one.
@@ -157,12 +168,27 @@ impl Pools {
             gpus,
             events,
             timings,
-            pools: Mutex::default(),
+            there: Mutex::default(),
         }
     }
 
-    pub(super) fn get(&self, key: PoolKey) -> Arc<Pool> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The pool of a function. Its key is asked for where that may have changed since the last call.
+    pub(super) fn of(
+        &self,
+        callee: &Callee,
+        found: Found,
+        key: impl FnOnce(&Found) -> Result<PoolKey, CallError>,
+    ) -> Result<Arc<Pool>, CallError> {
+        let There { pools, known } = &mut *self.lock();
+        if let Some(pool) = known.get(callee, &found) {
+            return Ok(pool);
+        }
+        let pool = self.get(pools, key(&found)?);
+        known.put(callee, found, &pool);
+        Ok(pool)
+    }
+
+    fn get(&self, pools: &mut HashMap<PoolKey, Arc<Pool>>, key: PoolKey) -> Arc<Pool> {
         if let Some(pool) = pools.get(&key) {
             return Arc::clone(pool);
         }
@@ -186,9 +212,8 @@ impl Pools {
 
     /// Takes out the calls that wait for a container, or to be made once more, of the functions that are meant.
     pub(super) fn take_waiting(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Job> {
-        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
-        for pool in pools.values() {
+        for pool in self.lock().pools.values() {
             let state = &mut *pool.lock();
             let queue = std::mem::take(&mut state.queue);
             let (meant, others): (VecDeque<_>, _) =
@@ -199,6 +224,10 @@ impl Pools {
             taken.extend(later.map(|(_, job)| job));
         }
         taken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, There> {
+        self.there.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -358,7 +387,7 @@ impl Pool {
     }
 
     /// No holder of this lock can panic half-way.
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

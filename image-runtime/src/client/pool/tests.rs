@@ -66,7 +66,7 @@ async fn pool(
         max_containers: Some(2),
         ..FunctionOptions::new()
     };
-    let pool = pools.get(PoolKey {
+    let key = PoolKey {
         layer: new.id,
         env: Vec::new(),
         workdir: "/".to_owned(),
@@ -79,7 +79,8 @@ async fn pool(
         size: Size::of(&options),
         owner: None,
         enter: None,
-    });
+    };
+    let pool = pools.get(&mut pools.lock().pools, key);
     (folder, pools, pool)
 }
 
