@@ -71,8 +71,10 @@ pub(super) fn read(line: &Line, escape: char, above: &dyn Above) -> Several<Kind
         },
         "ENTRYPOINT" => Kind::Entrypoint(reader.command_line(&line.rest)?),
         "CMD" => Kind::Cmd(reader.command_line(&line.rest)?),
-        "EXPOSE" => Kind::Expose(reader.several(&split(reader.one()?, escape))?),
-        "VOLUME" => Kind::Volume(reader.several(&reader.list()?)?),
+        "EXPOSE" => Kind::Expose(each(&split(reader.one()?, escape), |text| {
+            port(text, escape)
+        })?),
+        "VOLUME" => Kind::Volume(each(&reader.list()?, |text| word(text, escape))?),
         "HEALTHCHECK" => Kind::Healthcheck(reader.healthcheck()?),
         "ONBUILD" => {
             let fault = Fault::new(
@@ -121,6 +123,24 @@ pub(super) fn unknown_flag(keyword: &str, name: &str, known: &[&str]) -> Fault {
     }
 }
 
+/// A port or a range of them. What a variable gives is known when it is built.
+fn port(text: &str, escape: char) -> Result<Word> {
+    let port = word(text, escape)?;
+    let is_port = words::text_of(&port).is_none_or(|port| {
+        let (ports, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let numbers = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+        numbers.is_some_and(|(first, last)| first <= last)
+            && matches!(protocol, "tcp" | "udp" | "sctp")
+    });
+    match is_port {
+        true => Ok(port),
+        false => Err(Fault::new(format!("`{text}` is no port")).help(
+            "a number up to 65535, or two as in `8000-8010`; `/udp` or `/sctp` may follow it",
+        )),
+    }
+}
+
 struct Reader<'a> {
     line: &'a Line,
     escape: char,
@@ -145,10 +165,6 @@ impl Reader<'_> {
 
     fn one_word(&self) -> Result<Word> {
         word(self.one()?, self.escape)
-    }
-
-    fn several(&self, words: &[String]) -> Several<Vec<Word>> {
-        each(words, |text| word(text, self.escape))
     }
 
     /// A JSON array, or words.

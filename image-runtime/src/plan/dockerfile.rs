@@ -1,5 +1,7 @@
 //! Gives the words of Dockerfile instructions their values: from the environment so far and the `ARG`s of the stage.
 
+mod ports;
+
 use super::conda;
 use super::lower::python_first;
 use super::{Chain, Config, Healthcheck, Origin, Part, ResolvedBase};
@@ -324,15 +326,9 @@ impl Scope {
             ),
             Kind::Expose(ports) => {
                 let words = self.values(ports)?;
-                let ports = words.iter().flat_map(|word| word.split_whitespace());
-                Expanded::Expose(
-                    ports
-                        .map(|port| match port.contains('/') {
-                            true => port.to_owned(),
-                            false => format!("{port}/tcp"),
-                        })
-                        .collect(),
-                )
+                let words = words.iter().flat_map(|word| word.split_whitespace());
+                let all = words.map(ports::each).collect::<Result<Vec<_>, _>>()?;
+                Expanded::Expose(all.concat())
             }
             Kind::Volume(paths) => Expanded::Volume(self.values(paths)?),
             Kind::StopSignal(signal) => Expanded::StopSignal(self.value(signal)?),

@@ -28,6 +28,19 @@ fn each_part_of_an_instruction_that_is_wrong_is_said() {
 }
 
 #[test]
+fn a_port_that_is_none_is_said_where_no_variable_gives_it() {
+    let said = said(
+        "FROM scratch\nARG PORT\nEXPOSE 80 8000-8010/udp $PORT ${PORT}/tcp abc 65536 90-80 53/icmp",
+    );
+    let ports: Vec<_> = said.lines().map(|line| line.split('`').nth(1)).collect();
+    assert_eq!(
+        ports,
+        ["abc", "65536", "90-80", "53/icmp"].map(Some),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_stands_before_the_first_from_does_not_hide_what_follows_it() {
     assert_eq!(
         said("RUN make\nCOPY nowhere /x\nFROM scratch\nUSER"),
