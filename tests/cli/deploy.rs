@@ -2,8 +2,10 @@
 //! store of its own: only what it has deployed itself is in it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use image_runtime::store::Store;
@@ -143,6 +145,9 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     let words = "`kept` is not deployed any more";
     assert!(stopped.stderr.contains(words), "{}", stopped.stderr);
     assert_nothing_left(&stopped);
+    // Classes have had their last word.
+    let logs = world.program(&["logs", "Counter"]).run().good().stdout;
+    assert!(logs.contains("│ leaving at 9"), "{logs}");
     let (again, said) = world.call(&["count"]);
     assert_eq!(again, 1);
     assert!(!said.contains("deployed"), "{said}");
@@ -182,6 +187,46 @@ fn a_new_deployment_takes_the_place_of_the_old_one_and_cuts_no_call() {
     assert_eq!(stopped.json()["ended_apps"], json!(["kept"]));
     until_gone(second);
     assert_nothing_left(&stopped);
+}
+
+#[test]
+fn of_deployments_at_the_same_time_one_stays() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let deploying: Vec<_> = (0..4)
+        .map(|_| world.program(&["deploy", "--json"]).start())
+        .collect();
+    let pids: Vec<_> = deploying
+        .into_iter()
+        .map(|deploying| deploying.end().good().json()["pid"].as_i64().unwrap())
+        .map(|pid| i32::try_from(pid).unwrap())
+        .collect();
+    let begun = Instant::now();
+    while pids.iter().filter(|pid| is_there(**pid)).count() > 1 {
+        assert!(begun.elapsed() < SOON, "several go on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let stopped = world.program(&["stop", "kept"]).run().good();
+    pids.into_iter().for_each(until_gone);
+    assert_nothing_left(&stopped);
+}
+
+#[test]
+fn a_stream_whose_reader_has_gone_ends() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let mut calling = world.program(&["call", "tick"]).command();
+    let mut calling = calling.stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut items = BufReader::new(calling.stdout.take().unwrap());
+    items.read_line(&mut first).unwrap();
+    drop(items);
+    assert_eq!(first, "0\n");
+    assert!(calling.wait().unwrap().success());
 }
 
 #[test]

@@ -79,7 +79,11 @@ fn ps_shows_what_runs_and_nothing_of_programs_that_have_ended() {
         let is = |state| seen.iter().any(|one| one["state"] == state);
         is("idle") && is("busy")
     });
-    for (function, state, pid) in [("hold", "busy", busy.pid()), ("say", "idle", idle.pid())] {
+    for (function, image, state, pid) in [
+        ("hold", "NOTHING", "busy", busy.pid()),
+        ("say", "NOTHING", "idle", idle.pid()),
+        ("also", "ALSO", "idle", idle.pid()),
+    ] {
         let one = seen.iter().find(|one| one["function"] == function);
         let one = one.unwrap_or_else(|| panic!("{seen:#?}"));
         let of = |name: &str| &one[name];
@@ -88,14 +92,14 @@ fn ps_shows_what_runs_and_nothing_of_programs_that_have_ended() {
             (
                 &json!(state),
                 &json!(pid),
-                &json!("NOTHING"),
+                &json!(image),
                 &json!("observed")
             )
         );
     }
     let text = world.program(&["ps"]).run().good().stderr;
     assert!(text.starts_with("CONTAINER  "), "{text}");
-    assert!(text.ends_with("2 containers of 2 programs\n"), "{text}");
+    assert!(text.ends_with("3 containers of 2 programs\n"), "{text}");
 
     // One that does not answer is told, and keeps nobody from seeing the others.
     idle.signal(Signal::STOP);
@@ -233,6 +237,21 @@ fn a_function_that_is_stopped_ends_everywhere_and_its_program_goes_on() {
 }
 
 #[test]
+fn a_panic_that_its_function_catches_is_printed_as_it_would_be_anywhere() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let ended = world.program(&["call", "catch"]).run().good();
+    assert_eq!(ended.stdout, "true\n");
+    let said = ended.stderr;
+    assert!(
+        said.contains("│ panicked at ") && said.contains("│ caught in time"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     if !engine() {
         return;
@@ -278,7 +297,7 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let ended = world.program(&["logs", "nope"]).run().with(1, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
-      help: this program has `Reluctant`, `Reluctant.ready`, `end`, `fail_at_first`, `hold`, `leave`, `nap`, `say`, `tell`, `want`
+      help: this program has `Reluctant`, `Reluctant.ready`, `also`, `catch`, `end`, `fail_at_first`, `hold`, `leave`, `nap`, `say`, `tell`, `want`
       help: `logs` without a name shows all that is
     ");
     for nonsense in ["soon", "-1m", "10", "+2h", "--follow"] {

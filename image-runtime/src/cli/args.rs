@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     #[arg(long, global = true)]
     pub(super) json: bool,
 
-    /// Print nothing but errors, results and what functions print
+    /// Print nothing but errors, notes, results and what functions print
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
 }

@@ -33,11 +33,13 @@ pub(super) async fn run(arguments: &Call, printer: &Printer) -> Result<(), Fault
     if function.invoke.is_stream() {
         let mut items = Items::<()>::new(callee, Ok(encoded), |_| Ok(()));
         while let Some(item) = items.next_encoded().await {
-            print(function, item?, printer)?;
+            if !print(function, item?, printer)? {
+                break;
+            }
         }
         return Ok(());
     }
-    print(function, client::call(&callee, encoded).await?, printer)
+    print(function, client::call(&callee, encoded).await?, printer).map(drop)
 }
 
 fn json(text: &str) -> Result<serde_json::Value, Fault> {
@@ -69,13 +71,18 @@ fn instance(
     Ok(Instance::new(class, Ok(encoded)))
 }
 
-fn print(function: &FunctionSpec, value: Vec<u8>, printer: &Printer) -> Result<(), Fault> {
+/// Answers whether anybody still reads.
+fn print(function: &FunctionSpec, value: Vec<u8>, printer: &Printer) -> Result<bool, Fault> {
     let value = (function.json.decode_result)(value).map_err(|reason| {
         Fault::Failed(format!(
             "the result of `{}` does not fit into JSON: {reason}",
             function.name
         ))
     })?;
-    printer.result(&value);
-    Ok(())
+    printer.value(&value).map_err(|error| {
+        Fault::Failed(format!(
+            "the result of `{}` cannot be written: {error}",
+            function.name
+        ))
+    })
 }

@@ -68,6 +68,16 @@ impl Printer {
         to(io::stdout().lock(), &text);
     }
 
+    /// What a call gave, as JSON. Answers whether anybody still reads.
+    pub(super) fn value(&self, value: &serde_json::Value) -> io::Result<bool> {
+        self.has_printed.store(true, Ordering::Relaxed);
+        let text = serde_json::to_string_pretty(value)?;
+        match writeln!(io::stdout().lock(), "{text}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true),
+        }
+    }
+
     /// What is not as it should be, although the work was done.
     pub(super) fn warn(&self, text: &str) {
         to(io::stderr().lock(), &format!("warning: {text}"));

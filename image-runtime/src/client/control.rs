@@ -196,6 +196,9 @@ async fn stop(
         let error = CallError::stopped(job.name(), &by);
         job.end(Err(error));
     }
+    host.pools
+        .dismiss(|idle| members.iter().any(|member| std::ptr::eq(&**member, idle)))
+        .await;
     let stop = Stop { by, everywhere };
     // An engine that fails says so to whoever the container belongs to.
     join_all(members.iter().map(|member| member.end(stop.clone()))).await;
@@ -240,14 +243,22 @@ fn shown(host: &Host, members: &[Arc<Member>]) -> Vec<Shown> {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default();
     let show = |member: &Arc<Member>| {
-        let doing = member.doing();
+        let function = member.doing().function.or(called(member));
         let since = member.since.duration_since(SystemTime::UNIX_EPOCH);
         Shown {
             container: short_name(member.name()).to_owned(),
-            function: doing.function.or(called(member)).map(str::to_owned),
+            function: function.map(str::to_owned),
             purpose: member.purpose.clone(),
-            image: host.builder.name_of(&member.layer),
-            state: if doing.is_idle { "idle" } else { "busy" }.to_owned(),
+            // Images that differ in no layer are told apart by what runs in them.
+            image: function
+                .and_then(|function| host.image_name_of(function))
+                .or_else(|| host.builder.name_of(&member.layer)),
+            state: if member.doing().is_idle {
+                "idle"
+            } else {
+                "busy"
+            }
+            .to_owned(),
             since: since.map_or(0, |since| since.as_secs()),
             memory: member.limits.memory,
             cpu: member.limits.cpus,

@@ -206,6 +206,12 @@ impl Host {
         self.program.image_of(function)
     }
 
+    /// The name of the image of a function, where there is one of that name.
+    pub(super) fn image_name_of(&self, function: &str) -> Option<String> {
+        let function = self.program.function(function)?;
+        Some(self.program.names().name(self.image_of(function)))
+    }
+
     /// All functions of this program.
     pub(super) fn functions(&self) -> impl Iterator<Item = &'static FunctionSpec> {
         self.program.functions()

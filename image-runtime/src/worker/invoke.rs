@@ -39,9 +39,10 @@ impl Functions {
                     panics[..panics.len() - 1].to_vec()
                 })
             });
-            // One panic is its caller's to hear. A further one may be what ends the process, so all are printed while they
-            // can be, the earlier ones last: the last lines are what is shown of a worker that died.
-            if earlier.as_ref().is_none_or(|earlier| !earlier.is_empty()) {
+            // One panic is its caller's to hear. A further one may be what ends the process, as each is that cannot unwind, so all are
+            // printed while they can be, the earlier ones last: the last lines are what is shown of a worker that died.
+            let ends = cfg!(panic = "abort");
+            if ends || earlier.as_ref().is_none_or(|earlier| !earlier.is_empty()) {
                 print(info);
             }
             for earlier in earlier.iter().flatten() {
@@ -163,6 +164,13 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     PANICS.set(Some(Vec::new()));
     let outcome = catch_unwind(AssertUnwindSafe(run));
     let panics = PANICS.take();
+    // Of several, those after the first were printed.
+    if let (Ok(_), Some(Failure::Panicked { message, place, .. })) =
+        (&outcome, panics.iter().flatten().next())
+    {
+        // The function has caught it, and its caller hears of it as it would without a container.
+        let _ = writeln!(io::stderr().lock(), "panicked at {place}:\n{message}");
+    }
     outcome.unwrap_or_else(|payload| {
         // `resume_unwind` calls no hook.
         let unheard = || Failure::Panicked {

@@ -52,6 +52,11 @@ impl Counter {
         self.0 += 1;
         self.0
     }
+
+    #[exit]
+    fn bye(&mut self) {
+        println!("leaving at {}", self.0);
+    }
 }
 
 #[app::main]

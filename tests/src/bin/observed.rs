@@ -8,6 +8,18 @@ use image_runtime::{Image, app, image};
 
 const NOTHING: Image = image!(scratch());
 
+/// With the layers of the other one.
+const ALSO: Image = image!(NOTHING.env({ "ALSO": "1" }));
+
+#[app::function(image = ALSO)]
+fn also() {}
+
+/// Catches its own panic.
+#[app::function(image = NOTHING)]
+fn catch() -> bool {
+    std::panic::catch_unwind(|| panic!("caught in time")).is_err()
+}
+
 /// Prints a text.
 #[app::function(image = NOTHING)]
 fn say(text: String) {
@@ -110,6 +122,7 @@ impl Reluctant {
 async fn main() {
     match std::env::var("OBSERVED_DOES").as_deref() {
         Ok("idle") => {
+            also::remote().await.expect("doing nothing works");
             let said = say::remote("hello".to_owned()).await;
             said.expect("saying works");
             std::io::stdin()

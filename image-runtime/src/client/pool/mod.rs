@@ -29,6 +29,7 @@ use super::gateway::{self, Place};
 use super::job::Job;
 use super::timings::Timings;
 use super::{CallError, Callee};
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use crate::build::Builder;
@@ -37,7 +38,7 @@ use crate::event::{Event, Events};
 use crate::gpu::Gpus;
 use crate::secrets::Mask;
 use crate::spec::FunctionOptions;
-use crate::worker::{Worker, WorkerSpec, short_name};
+use crate::worker::{Member, Worker, WorkerSpec, short_name};
 
 /// What containers have in common that can serve each other's calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -226,6 +227,13 @@ impl Pools {
         taken
     }
 
+    /// Ends idle containers in good order, where their class does something before they end; waits for that.
+    pub(super) async fn dismiss(&self, is_meant: impl Fn(&Member) -> bool) {
+        let pools: Vec<_> = self.lock().pools.values().cloned().collect();
+        let ending = pools.iter().map(|pool| pool.dismiss_idle(&is_meant));
+        join_all(ending).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, There> {
         self.there.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -368,6 +376,26 @@ impl Pool {
             caught(pool.exit(&mut worker)).await;
             pool.removed(worker).await;
         });
+    }
+
+    async fn dismiss_idle(self: &Arc<Self>, is_meant: impl Fn(&Member) -> bool) {
+        if self.exit_spec().is_none() {
+            return;
+        }
+        let meant: Vec<_> = {
+            let state = &mut *self.lock();
+            let meant = state
+                .idle
+                .extract_if(.., |(worker, _)| is_meant(worker.member()));
+            let meant: Vec<_> = meant.map(|(worker, _)| worker).collect();
+            state.ending += meant.len();
+            meant
+        };
+        let ending = meant.into_iter().map(async |mut worker| {
+            caught(self.exit(&mut worker)).await;
+            Arc::clone(self).removed(worker).await;
+        });
+        join_all(ending).await;
     }
 
     /// Removes a worker's container in the background; its place is free when that is done.

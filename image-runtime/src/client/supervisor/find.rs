@@ -18,7 +18,7 @@ use super::{Greeting, Role};
 use crate::event::Event;
 use crate::protocol::{self, Kind, value};
 use crate::spec::FunctionSpec;
-use crate::store::{Store, socket_in};
+use crate::store::{Lock, Store, socket_in};
 use crate::worker::{Asking, read_frame};
 
 /// How long a supervisor may take to say hello.
@@ -123,6 +123,7 @@ async fn look_for(supervised: Supervised) -> Result<Option<Arc<Outside>>, CallEr
 /// Has the functions of this app run until they are ended, and replaces what was deployed of it before.
 pub(crate) async fn deploy(app: &'static str) -> Result<Deployed, CallError> {
     let role = Role::Deployed(app);
+    let _replacing = alone(role).await?;
     let before = connections(role);
     let ready = start(role, &[]).await?;
     Ok(Deployed {
@@ -148,11 +149,14 @@ pub(crate) async fn serve_here(
     told: impl FnOnce(&Serving),
 ) -> Result<(), CallError> {
     let role = Role::Deployed(app);
+    let replacing = alone(role).await?;
     let before = connections(role);
     serve(role, |ready| {
+        let replaced = replace(before);
+        drop(replacing);
         told(&Serving {
             ready: ready.clone(),
-            replaced: replace(before),
+            replaced,
         });
         Ok(())
     })
@@ -175,10 +179,7 @@ async fn shared(arguments: &[String]) -> Result<Option<Connection>, CallError> {
     if let (Some(found), _) = look(role) {
         return Ok(Some(found));
     }
-    let host = Host::get().await?;
-    let starting = host.store.locks().lock(&role.socket(), || {}).await;
-    let _starting =
-        starting.map_err(|error| CallError::new(CallErrorKind::Engine, chain(&error)))?;
+    let _starting = alone(role).await?;
     match look(role) {
         (None, others) if others.is_empty() => {
             start(role, arguments).await?;
@@ -186,6 +187,13 @@ async fn shared(arguments: &[String]) -> Result<Option<Connection>, CallError> {
         }
         (found, _) => Ok(found),
     }
+}
+
+/// Of those that start a supervisor of the same kind, one at a time does; each finds the one before.
+async fn alone(role: Role) -> Result<Lock, CallError> {
+    let locks = Host::get().await?.store.locks();
+    let alone = locks.lock(&role.socket(), || {}).await;
+    alone.map_err(|error| CallError::new(CallErrorKind::Engine, chain(&error)))
 }
 
 /// A supervisor that said hello.
