@@ -1,10 +1,12 @@
 //! What each command prints, where, and how it ends.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::support::{engine, engine_name, subject, tidy};
+use crate::support::{engine, engine_name, program, subject, tidy};
 
 /// What a command says to people, when it ended with this code and printed nothing for programs.
 #[track_caller]
@@ -404,6 +406,35 @@ fn nothing_is_coloured_where_nobody_looks() {
     ] {
         assert!(!format!("{}{}", ended.stdout, ended.stderr).contains('\u{1b}'));
     }
+}
+
+#[test]
+fn a_stream_whose_reader_has_gone_ends() {
+    if !engine() {
+        return;
+    }
+    let ticking = program(env!("CARGO_BIN_EXE_deployed"), &["call", "tick"]);
+    let mut ticking = ticking.command().stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut items = BufReader::new(ticking.stdout.take().unwrap());
+    items.read_line(&mut first).unwrap();
+    drop(items);
+    assert_eq!(first, "0\n");
+    assert!(ticking.wait().unwrap().success());
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told() {
+    if !engine() {
+        return;
+    }
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let adding = subject(&["call", "add", "2", "3"]);
+    let output = adding.command().stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let words = "error: the result of `add` cannot be written: No space left on device";
+    assert!(said.contains(words), "{said}");
 }
 
 #[test]

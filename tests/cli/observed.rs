@@ -245,10 +245,8 @@ fn a_panic_that_its_function_catches_is_printed_as_it_would_be_anywhere() {
     let ended = world.program(&["call", "catch"]).run().good();
     assert_eq!(ended.stdout, "true\n");
     let said = ended.stderr;
-    assert!(
-        said.contains("│ panicked at ") && said.contains("│ caught in time"),
-        "{said}"
-    );
+    assert!(said.contains("│ panicked at "), "{said}");
+    assert_eq!(said.matches("│ caught in time").count(), 1, "{said}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::json::{self, Array};
 use super::lines::{Document, Line};
 use super::model::{CommandLine, Copy, Healthcheck, Kind, Mount, Run, Source};
 use super::mount;
+use super::port::port;
 use super::words::{self, Word, split, word};
 use super::{Several, each};
 use crate::diag::{Fault, did_you_mean, list};
@@ -119,24 +120,6 @@ pub(super) fn unknown_flag(keyword: &str, name: &str, known: &[&str]) -> Fault {
         known => fault.help(format!(
             "it has {}",
             list(known.iter().map(|name| format!("--{name}")))
-        )),
-    }
-}
-
-/// A port or a range of them. What a variable gives is known when it is built.
-fn port(text: &str, escape: char) -> Result<Word> {
-    let port = word(text, escape)?;
-    let is_port = words::text_of(&port).is_none_or(|port| {
-        let (ports, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
-        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let numbers = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
-        numbers.is_some_and(|(first, last)| first <= last)
-            && matches!(protocol, "tcp" | "udp" | "sctp")
-    });
-    match is_port {
-        true => Ok(port),
-        false => Err(Fault::new(format!("`{text}` is no port")).help(
-            "a number up to 65535, or two as in `8000-8010`; `/udp` or `/sctp` may follow it",
         )),
     }
 }

@@ -8,6 +8,7 @@ mod lines;
 mod model;
 mod mount;
 mod platform;
+mod port;
 mod stages;
 #[cfg(test)]
 mod tests;

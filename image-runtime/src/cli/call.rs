@@ -79,7 +79,7 @@ fn print(function: &FunctionSpec, value: Vec<u8>, printer: &Printer) -> Result<b
             function.name
         ))
     })?;
-    printer.value(&value).map_err(|error| {
+    printer.write(&value).map_err(|error| {
         Fault::Failed(format!(
             "the result of `{}` cannot be written: {error}",
             function.name

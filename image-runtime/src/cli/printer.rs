@@ -63,15 +63,13 @@ impl Printer {
 
     /// A result that is asked for as JSON in any case.
     pub(super) fn result(&self, result: &impl Serialize) {
-        self.has_printed.store(true, Ordering::Relaxed);
-        let text = serde_json::to_string_pretty(result).expect("reports have string keys");
-        to(io::stdout().lock(), &text);
+        let _ = self.write(result);
     }
 
-    /// What a call gave, as JSON. Answers whether anybody still reads.
-    pub(super) fn value(&self, value: &serde_json::Value) -> io::Result<bool> {
+    /// The same where it is all that a command is for. Answers whether anybody still reads.
+    pub(super) fn write(&self, result: &impl Serialize) -> io::Result<bool> {
         self.has_printed.store(true, Ordering::Relaxed);
-        let text = serde_json::to_string_pretty(value)?;
+        let text = serde_json::to_string_pretty(result).expect("reports have string keys");
         match writeln!(io::stdout().lock(), "{text}") {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             written => written.map(|()| true),

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::future::runtime;
+use super::pool::Leaving;
 use super::supervisor::Role;
 use super::{CallError, Host};
 use crate::engine::is_running;
@@ -196,12 +197,14 @@ async fn stop(
         let error = CallError::stopped(job.name(), &by);
         job.end(Err(error));
     }
-    host.pools
-        .dismiss(|idle| members.iter().any(|member| std::ptr::eq(&**member, idle)))
-        .await;
+    let is_stopped = |idle: &Arc<Member>| members.iter().any(|member| Arc::ptr_eq(member, idle));
+    let leaving = host.pools.take_leaving(is_stopped);
+    members.retain(|member| !leaving.iter().any(|leaving| leaving.is(member)));
     let stop = Stop { by, everywhere };
     // An engine that fails says so to whoever the container belongs to.
-    join_all(members.iter().map(|member| member.end(stop.clone()))).await;
+    let ending = members.iter().map(|member| member.end(stop.clone()));
+    let leaving = leaving.into_iter().map(Leaving::leave);
+    join(join_all(ending), join_all(leaving)).await;
     if ends {
         std::process::exit(0);
     }
@@ -243,7 +246,8 @@ fn shown(host: &Host, members: &[Arc<Member>]) -> Vec<Shown> {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default();
     let show = |member: &Arc<Member>| {
-        let function = member.doing().function.or(called(member));
+        let doing = member.doing();
+        let function = doing.function.or(called(member));
         let since = member.since.duration_since(SystemTime::UNIX_EPOCH);
         Shown {
             container: short_name(member.name()).to_owned(),
@@ -253,12 +257,7 @@ fn shown(host: &Host, members: &[Arc<Member>]) -> Vec<Shown> {
             image: function
                 .and_then(|function| host.image_name_of(function))
                 .or_else(|| host.builder.name_of(&member.layer)),
-            state: if member.doing().is_idle {
-                "idle"
-            } else {
-                "busy"
-            }
-            .to_owned(),
+            state: if doing.is_idle { "idle" } else { "busy" }.to_owned(),
             since: since.map_or(0, |since| since.as_secs()),
             memory: member.limits.memory,
             cpu: member.limits.cpus,

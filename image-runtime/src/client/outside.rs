@@ -226,7 +226,7 @@ impl Outside {
     fn gone(&self, function: &str) -> CallError {
         let text = format!(
             "`{function}` has no result: {} makes no more calls for it\n  \
-             help: it was ended while the call ran, so whether that was made to its end is not known: call it again if it may be made twice",
+             help: it has ended, and whether the call was made to its end is not known: make it again if it may be made twice",
             self.name
         );
         CallError::new(CallErrorKind::Engine, text)

@@ -164,9 +164,8 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     PANICS.set(Some(Vec::new()));
     let outcome = catch_unwind(AssertUnwindSafe(run));
     let panics = PANICS.take();
-    // Of several, those after the first were printed.
-    if let (Ok(_), Some(Failure::Panicked { message, place, .. })) =
-        (&outcome, panics.iter().flatten().next())
+    // Of several, all were printed as they came.
+    if let (Ok(_), Some([Failure::Panicked { message, place, .. }])) = (&outcome, panics.as_deref())
     {
         // The function has caught it, and its caller hears of it as it would without a container.
         let _ = writeln!(io::stderr().lock(), "panicked at {place}:\n{message}");

@@ -9,6 +9,7 @@ mod farewell;
 mod idle;
 mod known;
 mod lane;
+mod leaving;
 mod start;
 mod state;
 #[cfg(test)]
@@ -23,13 +24,13 @@ pub(super) use self::enter::Enter;
 pub(super) use self::known::Found;
 use self::known::Known;
 use self::lane::until;
+pub(super) use self::leaving::Leaving;
 use self::state::State;
 use super::future::{caught, runtime};
 use super::gateway::{self, Place};
 use super::job::Job;
 use super::timings::Timings;
 use super::{CallError, Callee};
-use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use crate::build::Builder;
@@ -227,11 +228,14 @@ impl Pools {
         taken
     }
 
-    /// Ends idle containers in good order, where their class does something before they end; waits for that.
-    pub(super) async fn dismiss(&self, is_meant: impl Fn(&Member) -> bool) {
-        let pools: Vec<_> = self.lock().pools.values().cloned().collect();
-        let ending = pools.iter().map(|pool| pool.dismiss_idle(&is_meant));
-        join_all(ending).await;
+    /// Takes out the idle containers that are meant and whose class does something before they end.
+    pub(super) fn take_leaving(&self, is_meant: impl Fn(&Arc<Member>) -> bool) -> Vec<Leaving> {
+        let there = self.lock();
+        let pools = there.pools.values();
+        let pools = pools.filter(|pool| pool.exit_spec().is_some());
+        pools
+            .flat_map(|pool| pool.take_leaving(&is_meant))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, There> {
@@ -369,33 +373,8 @@ impl Pool {
     }
 
     /// Removes the container of an idle worker in the background, once its class has had its last word.
-    fn dismiss(self: &Arc<Self>, state: &mut State, mut worker: Worker) {
-        state.ending += 1;
-        let pool = Arc::clone(self);
-        runtime().spawn(async move {
-            caught(pool.exit(&mut worker)).await;
-            pool.removed(worker).await;
-        });
-    }
-
-    async fn dismiss_idle(self: &Arc<Self>, is_meant: impl Fn(&Member) -> bool) {
-        if self.exit_spec().is_none() {
-            return;
-        }
-        let meant: Vec<_> = {
-            let state = &mut *self.lock();
-            let meant = state
-                .idle
-                .extract_if(.., |(worker, _)| is_meant(worker.member()));
-            let meant: Vec<_> = meant.map(|(worker, _)| worker).collect();
-            state.ending += meant.len();
-            meant
-        };
-        let ending = meant.into_iter().map(async |mut worker| {
-            caught(self.exit(&mut worker)).await;
-            Arc::clone(self).removed(worker).await;
-        });
-        join_all(ending).await;
+    fn dismiss(self: &Arc<Self>, state: &mut State, worker: Worker) {
+        runtime().spawn(self.leaving(state, worker).leave());
     }
 
     /// Removes a worker's container in the background; its place is free when that is done.
