@@ -74,7 +74,7 @@ fn marked(number: u32) -> u32;
 #[app::python(image = PYTHON, file = "functions/scripts/train.py")]
 fn train(epochs: u32) -> anyhow::Result<f64>;
 
-#[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "warm_in_python")]
+#[app::python(image = PYTHON, file = "functions/scripts/train.py", name = "warm_in_python", max_containers = 1)]
 async fn warm() -> (u32, u32);
 
 mod same {
@@ -262,7 +262,7 @@ async fn an_interpreter_that_ends_is_told_as_a_container_that_ends() {
     assert!(error.to_string().contains("exit code 3"), "{error}");
     assert!(error.to_string().contains("leaving"), "{error}");
     let error = crash::remote().await.expect_err("it crashes");
-    assert_eq!(error.kind(), CallErrorKind::Died);
+    assert_eq!(error.kind(), CallErrorKind::Died, "{error}");
     assert!(error.to_string().contains("SIGSEGV"), "{error}");
     let error = sleep::remote().await.expect_err("it takes too long");
     assert_eq!(error.kind(), CallErrorKind::TimedOut);
