@@ -66,11 +66,17 @@ pub(crate) async fn a_layer_below_another_is_in_use(bench: &Bench) {
 pub(crate) async fn a_layer_of_a_container_is_in_use(bench: &Bench) {
     let system = bench.system().await;
     let layer = bench.layer(Some(system), [file("x", "1")]).await.unwrap();
-    let container = bench.start_idle(&idle(layer, "")).await;
-    let error = bench.engine.remove_layer(&layer).await.unwrap_err();
-    assert!(matches!(error, EngineError::InUse { .. }), "{error:?}");
-    container.remove().await.unwrap();
-    bench.engine.remove_layer(&layer).await.unwrap();
+    let other = bench.layer(Some(system), [file("x", "2")]).await.unwrap();
+    // Each comes where the last one was.
+    for layer in [layer, layer, other, layer] {
+        let container = bench.start_idle(&idle(layer, "")).await;
+        let error = bench.engine.remove_layer(&layer).await.unwrap_err();
+        assert!(matches!(error, EngineError::InUse { .. }), "{error:?}");
+        container.remove().await.unwrap();
+    }
+    for layer in [layer, other] {
+        bench.engine.remove_layer(&layer).await.unwrap();
+    }
 }
 
 pub(crate) async fn a_layer_that_does_not_exist_is_an_error_of_its_own(bench: &Bench) {

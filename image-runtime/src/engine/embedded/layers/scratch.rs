@@ -18,6 +18,9 @@ use crate::store::{RunDir, StoreError, random_id};
 /// Which layers a container stands on, and which caches it uses.
 pub(super) const LEASE: &str = "lease";
 
+/// What the last container of a place stood on, which is nobody's lease.
+pub(super) const LAPSED: &str = "lapsed";
+
 impl Layers {
     pub(super) fn scratch(&self, kind: &'static str) -> Result<Scratch, StoreError> {
         let run = RunDir::create(&self.root.join(kind))?;
@@ -102,7 +105,11 @@ impl Layers {
                 Mount::Volume { name, .. } => self.make_volume(name)?,
             }
         }
-        fs::write(scratch.path().join(LEASE), lease)?;
+        let [file, lapsed] = [LEASE, LAPSED].map(|name| scratch.path().join(name));
+        match fs::read_to_string(&lapsed) {
+            Ok(last) if last == lease => fs::rename(lapsed, file)?,
+            _ => fs::write(file, lease)?,
+        }
         for layer in stack {
             if !self.directory(layer).join(RECORD).exists() {
                 return Err(Lacking::new(*layer, "was removed meanwhile").into());

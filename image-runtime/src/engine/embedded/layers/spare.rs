@@ -1,12 +1,12 @@
 //! Places of containers that have ended, for containers that start: to make and remove files on a disk is much of what a start
 //! costs. ext4 passes all inodes that were removed in the last minute before it gives out a new one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::scratch::LEASE;
+use super::scratch::{LAPSED, LEASE};
 use super::{Form, Layers, Scratch, inside};
 use crate::store::remove_directory;
 
@@ -41,7 +41,7 @@ impl Layers {
     }
 }
 
-/// Leaves the lease, of nothing, and directories for the next overlay.
+/// Leaves the lease, lapsed, and directories for the next overlay.
 fn empty(scratch: &Scratch, form: Form) -> io::Result<()> {
     let upper = scratch.upper();
     if !is_as_new(&upper, form)? {
@@ -49,8 +49,8 @@ fn empty(scratch: &Scratch, form: Form) -> io::Result<()> {
     }
     // Each mount makes it, and marks it as not for another one.
     remove_directory(&scratch.path().join("work").join("work"))?;
-    let lease = scratch.path().join(LEASE);
-    File::options().write(true).open(lease)?.set_len(0)
+    // The next container stands most likely on the same: a file that is emptied and written again is put on the disk at once.
+    fs::rename(scratch.path().join(LEASE), scratch.path().join(LAPSED))
 }
 
 /// Whether nothing was written to a directory but a mode, owner and time, which the next container gives it anyway.
