@@ -129,6 +129,16 @@ impl Program {
         self.functions.get(name).copied()
     }
 
+    /// The name under which a function, or what makes the state of a class, prints.
+    pub(crate) fn printing(&self, name: &str) -> Option<&'static str> {
+        let enters = self.functions().filter_map(|function| function.class);
+        let mut names = self
+            .functions()
+            .chain(enters.map(|class| &class.enter))
+            .map(|function| function.name);
+        names.find(|known| *known == name)
+    }
+
     /// The image a function runs in.
     pub fn image_of(&self, function: &FunctionSpec) -> Image {
         function

@@ -81,7 +81,7 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     let world = World::new();
     // Without a body, `main` deploys.
     let ended = world.program(&[]).run().good();
-    let words = "`kept` is deployed with 5 functions (process ";
+    let words = "`kept` is deployed with 6 functions (process ";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     for word in [
         "warning: `know` cannot be called: the secret `IMAGE_TESTS_OF_DEPLOYED` is missing",
@@ -101,7 +101,10 @@ fn what_is_deployed_is_called_by_all_runs_until_it_is_stopped() {
     assert!(said.contains("│ call 1"), "{said}");
     assert_eq!(world.call(&["count"]).0, 2);
     for number in 8..10 {
-        assert_eq!(world.call(&["Counter.next", "[7]"]).0, number);
+        let (next, said) = world.call(&["Counter.next", "[7]"]);
+        assert_eq!(next, number);
+        // Who waits for the state hears what is printed while it is made.
+        assert_eq!(said.contains("│ starting at 7"), number == 8, "{said}");
     }
     let ended = world.program(&["call", "fail"]).run();
     assert_eq!(
@@ -229,6 +232,68 @@ fn a_supervisor_that_was_killed_leaves_nothing_and_calls_go_on_without_it() {
 }
 
 #[test]
+fn a_call_with_retries_is_made_again_where_its_supervisor_was_killed_but_not_where_it_was_stopped()
+{
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let pid = world.deploy();
+    let mut lingering = world.program(&["call", "linger"]).start();
+    lingering.until("│ lingering");
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let ended = lingering.end().good();
+    assert_eq!(ended.json(), 7);
+    assert_eq!(ended.stderr.matches("│ lingering").count(), 2);
+    assert_nothing_left(&ended);
+
+    world.deploy();
+    let mut lingering = world.program(&["call", "linger"]).start();
+    lingering.until("│ lingering");
+    world.program(&["stop", "kept"]).run().good();
+    let ended = lingering.end().with(1, &["error: `linger` was cancelled"]);
+    assert_eq!(ended.stderr.matches("│ lingering").count(), 1);
+    assert_nothing_left(&ended);
+}
+
+#[test]
+fn calls_that_were_not_begun_go_on_elsewhere_where_their_supervisor_was_killed() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let observed = |arguments: &[&str]| {
+        let program = Path::new(env!("CARGO_BIN_EXE_observed"));
+        world.of(program, arguments).env("IMAGE_TESTS_TOKEN", "")
+    };
+    let report = observed(&["deploy", "--json"]).run().good().json();
+    let pid = i32::try_from(report["pid"].as_i64().unwrap()).unwrap();
+    let mut counting = observed(&[]).env("OBSERVED_DOES", "count off").start();
+    counting.until("│ counted 9");
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let ended = counting.end().good();
+    let outcomes: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(outcomes.len(), 40, "{}", ended.stderr);
+    let lost = outcomes.iter().filter(|line| **line != "Ok(())").count();
+    // That one or those which it had heard of.
+    assert!((1..10).contains(&lost), "{outcomes:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|line| ["Ok(())", "Err(Engine)"].contains(line))
+    );
+    for number in 0..40 {
+        let counted = format!("│ counted {number}\n");
+        assert!(
+            ended.stderr.matches(&counted).count() <= 1,
+            "{}",
+            ended.stderr
+        );
+    }
+    assert_nothing_left(&ended);
+}
+
+#[test]
 fn a_supervisor_that_cannot_be_started_is_told_and_leaves_nothing() {
     // All stores of a daemon have the same layers, and this one must not be there.
     let is_embedded = engine() && engine_name() == "embedded";
@@ -294,7 +359,7 @@ fn what_is_served_is_always_the_program_as_it_is_now() {
     let path = world.0.path().join("deployed");
     copy_program(env!("CARGO_BIN_EXE_deployed"), &path);
     let mut serving = world.of(&path, &["serve"]).start();
-    serving.until("serving `kept` with 5 functions");
+    serving.until("serving `kept` with 6 functions");
     let (first, said) = world.call(&["count"]);
     assert_eq!(first, 1);
     assert!(said.contains("calls go to `kept`"), "{said}");
@@ -328,11 +393,11 @@ fn who_serves_as_the_second_takes_the_place_of_the_first_and_both_say_so() {
         serving.env("IMAGE_TESTS_OF_DEPLOYED", "four").start()
     };
     let mut first = serve();
-    first.until("serving `kept` with 5 functions\n");
+    first.until("serving `kept` with 6 functions\n");
     let mut ticking = world.program(&["call", "tick"]).start();
     ticking.until("│ tick 1");
     let mut second = serve();
-    second.until("serving `kept` with 5 functions, in place of process ");
+    second.until("serving `kept` with 6 functions, in place of process ");
     first.until("another process keeps `kept` running now: this one ends when its calls have");
     assert_eq!(world.call(&["know"]).0, 4);
     // It still makes the calls that it has.

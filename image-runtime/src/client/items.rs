@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use super::call::{block_on, decoded, not_encoded};
 use super::future::Anywhere;
 use super::inbox::{Delivery, Receiver};
-use super::job::Wishes;
+use super::job::{Wanting, Wishes};
 use super::route::Route;
 use super::{CallError, Callee};
 use crate::protocol::payload::Way;
@@ -105,7 +105,7 @@ impl<T> Items<T> {
                     let route = ready!(Pin::new(route).poll(context))?;
                     let receiver = Receiver::default();
                     let arguments = std::mem::take(arguments);
-                    route.submit(arguments, &receiver, 0, true);
+                    route.submit(Wanting::alone(arguments, &receiver, true));
                     self.state = State::Running(route, receiver);
                 }
                 State::Running(route, receiver) => match ready!(receiver.poll(context)).1 {

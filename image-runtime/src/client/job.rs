@@ -57,6 +57,30 @@ pub(super) struct Target {
     pub(super) nested: Nested,
 }
 
+/// A call that is wanted.
+#[derive(Debug)]
+pub(super) struct Wanting {
+    /// Encoded.
+    pub(super) arguments: Vec<u8>,
+    pub(super) inbox: Arc<Inbox>,
+    /// Which of the inbox's calls it is.
+    pub(super) number: u64,
+    /// Whether the function makes a stream.
+    pub(super) is_stream: bool,
+}
+
+impl Wanting {
+    /// The only one of its inbox.
+    pub(super) fn alone(arguments: Vec<u8>, receiver: &Receiver, is_stream: bool) -> Self {
+        Self {
+            arguments,
+            inbox: receiver.inbox(),
+            number: 0,
+            is_stream,
+        }
+    }
+}
+
 /// One call.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -84,7 +108,7 @@ impl Target {
     /// Makes a call, and waits for its encoded result.
     pub(super) async fn call(self: Arc<Self>, arguments: Vec<u8>) -> Result<Vec<u8>, CallError> {
         let receiver = Receiver::default();
-        let mut job = Job::new(&self, arguments, &receiver, 0, false);
+        let mut job = Job::new(&self, Wanting::alone(arguments, &receiver, false));
         // Waiting for the answer on this thread is quicker than being told of it by another.
         let Some(mut worker) = self.pool.take_idle() else {
             Pool::submit(job);
@@ -141,19 +165,13 @@ impl Target {
 }
 
 impl Job {
-    pub(super) fn new(
-        target: &Arc<Target>,
-        arguments: Vec<u8>,
-        receiver: &Receiver,
-        number: u64,
-        is_stream: bool,
-    ) -> Self {
+    pub(super) fn new(target: &Arc<Target>, call: Wanting) -> Self {
         Self {
             target: Arc::clone(target),
-            arguments,
-            inbox: receiver.inbox(),
-            number,
-            is_stream,
+            arguments: call.arguments,
+            inbox: call.inbox,
+            number: call.number,
+            is_stream: call.is_stream,
             failures: 0,
             since: Instant::now(),
             span: span_of(target.function),
@@ -169,6 +187,11 @@ impl Job {
         if self.target.pool.timings.is_some() {
             self.sent = Some((self.since.elapsed(), monotonic()));
         }
+    }
+
+    /// Notes the container whose state it waits for.
+    pub(super) fn waits_for(&self, container: &str) {
+        self.inbox.goes_to(short_name(container));
     }
 
     /// Notes when the worker worked on it, where calls are timed.

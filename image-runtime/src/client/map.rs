@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt};
 use super::call::{block_on, decoded, not_encoded};
 use super::future::Anywhere;
 use super::inbox::{Delivery, Receiver};
-use super::job::Wishes;
+use super::job::{Wanting, Wishes};
 use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
 use crate::protocol::How;
@@ -215,7 +215,12 @@ impl<'a, T> Map<'a, T> {
                 self.bytes += arguments.len();
                 self.open += 1;
                 self.slots.insert(number, Slot::Open(arguments.len()));
-                route.submit(arguments, &self.receiver, number, false);
+                route.submit(Wanting {
+                    arguments,
+                    inbox: self.receiver.inbox(),
+                    number,
+                    is_stream: false,
+                });
             }
             Err(error) => {
                 self.open += 1;

@@ -13,6 +13,7 @@ mod items;
 mod job;
 mod limits;
 mod map;
+mod onward;
 mod outside;
 mod pool;
 mod route;

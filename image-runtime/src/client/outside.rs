@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 use super::call::not_encoded;
-use super::inbox::{Delivery, Inbox, Receiver};
-use super::job::Wishes;
+use super::inbox::{Delivery, Inbox};
+use super::job::{Wanting, Wishes};
+use super::onward::Onward;
+use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
 use crate::event::{Event, Events};
 use crate::protocol::{self, By, Fault, Header, How, Kind, Room, value};
@@ -22,11 +24,30 @@ pub(super) struct Outside {
     asking: Arc<Asking>,
     /// Who is told what functions print.
     events: Events,
-    /// Who makes the calls, for people.
-    name: &'static str,
+    /// Who makes the calls.
+    maker: Maker,
     state: Mutex<State>,
     /// The last number that was given to something.
     number: AtomicU64,
+}
+
+/// Who makes calls for this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// The host of the container that this process is in. It ends this process, too, when it ends.
+    Host,
+    /// Calls go on without it.
+    Supervisor,
+}
+
+impl Maker {
+    /// For people.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Host => "the host of this container",
+            Self::Supervisor => "the supervisor",
+        }
+    }
 }
 
 #[derive(Default)]
@@ -46,6 +67,8 @@ struct Call {
     inbox: Arc<Inbox>,
     /// Which of the inbox's calls it is.
     number: u64,
+    /// Where it is made again, and with which arguments, if it has no end here.
+    again: Option<(Arc<Onward>, Vec<u8>)>,
 }
 
 /// A function that calls are made of.
@@ -54,6 +77,10 @@ pub(super) struct Wanted {
     id: u64,
     function: &'static FunctionSpec,
     room: OnceLock<Room>,
+    /// Where its calls go that cannot be made here any more.
+    onward: Option<Arc<Onward>>,
+    /// Where those go that may have been begun.
+    again: Option<Arc<Onward>>,
 }
 
 /// The thread that hears what comes: with it all that is under way ends.
@@ -69,7 +96,7 @@ impl Outside {
     /// The host of this process, for a call of a function.
     pub(super) fn get(function: &FunctionSpec) -> Result<Arc<Self>, CallError> {
         static OUTSIDE: OnceLock<Option<Arc<Outside>>> = OnceLock::new();
-        let host = |asking| Self::open(asking, Events::silent(), "the host of this container");
+        let host = |asking| Self::open(asking, Events::silent(), Maker::Host);
         let outside = OUTSIDE.get_or_init(|| worker::asking().map(host));
         outside.clone().ok_or_else(|| {
             let text = format!(
@@ -81,11 +108,11 @@ impl Outside {
         })
     }
 
-    pub(super) fn open(asking: Arc<Asking>, events: Events, name: &'static str) -> Arc<Self> {
+    pub(super) fn open(asking: Arc<Asking>, events: Events, maker: Maker) -> Arc<Self> {
         let outside = Arc::new(Self {
             asking,
             events,
-            name,
+            maker,
             state: Mutex::default(),
             number: AtomicU64::new(0),
         });
@@ -135,11 +162,14 @@ impl Outside {
         };
         let head = value::encode(&head).map_err(|reason| not_encoded(function, &reason))?;
         let length = u32::try_from(head.len()).expect("names are short");
+        let goes_on = self.maker == Maker::Supervisor;
         let wanted = Wanted {
             outside: Arc::clone(self),
             id: self.next(),
             function,
             room: OnceLock::new(),
+            onward: goes_on.then(|| Onward::as_they_are(callee, wishes)),
+            again: goes_on.then(|| Onward::again(callee, wishes)).flatten(),
         };
         let ready = matches!(wishes.how, How::Many).then(|| {
             let (sender, ready) = oneshot::channel();
@@ -202,24 +232,36 @@ impl Outside {
             (parts.next(), parts.next(), parts.next())
             && let Some(function) = Program::get()
                 .ok()
-                .and_then(|program| program.function(function))
+                .and_then(|program| program.printing(function))
         {
             self.events.tell(Event::FunctionOutput {
-                function: function.name,
+                function,
                 container: container.to_owned(),
                 line: line.to_owned(),
             });
         }
     }
 
-    /// Nothing more is heard: whatever is under way has no result.
+    /// Nothing more is heard: whatever is under way has no result here.
     fn close(&self) {
         let mut state = self.state();
         state.is_broken = true;
         state.preparing.clear();
-        for (_, call) in state.calls.drain() {
-            let end = Delivery::End(Err(self.gone(call.name)));
-            call.inbox.put(call.number, end);
+        let calls = std::mem::take(&mut state.calls);
+        drop(state);
+        for (_, call) in calls {
+            match call.again {
+                Some((onward, arguments)) => onward.make(Wanting {
+                    arguments,
+                    inbox: call.inbox,
+                    number: call.number,
+                    is_stream: false,
+                }),
+                None => {
+                    let end = Delivery::End(Err(self.gone(call.name)));
+                    call.inbox.put(call.number, end);
+                }
+            }
         }
     }
 
@@ -227,18 +269,22 @@ impl Outside {
         let text = format!(
             "`{function}` has no result: {} makes no more calls for it\n  \
              help: it has ended, and whether the call was made to its end is not known: make it again if it may be made twice",
-            self.name
+            self.maker.name()
         );
         CallError::new(CallErrorKind::Engine, text)
     }
 
     fn unclear(&self, reason: &str) -> CallError {
-        let text = format!("{} cannot be understood: {reason}", self.name);
+        let text = format!("{} cannot be understood: {reason}", self.maker.name());
         CallError::new(CallErrorKind::Engine, text)
     }
 
     fn tell(&self, kind: Kind, number: u64, parts: &[&[u8]]) -> Result<(), TellError> {
-        self.asking.tell(kind, number, parts)
+        let told = self.asking.tell(kind, number, parts);
+        if let Err(TellError::Io(_)) = told {
+            self.state().is_broken = true;
+        }
+        told
     }
 
     fn next(&self) -> u64 {
@@ -261,45 +307,64 @@ impl Wanted {
     }
 
     /// Makes a call whose answers arrive with a number.
-    pub(super) fn submit(
-        &self,
-        arguments: Vec<u8>,
-        receiver: &Receiver,
-        number: u64,
-        is_stream: bool,
-    ) {
-        let call = Call {
+    pub(super) fn submit(&self, call: Wanting) {
+        let again = self.again.as_ref().filter(|_| !call.is_stream);
+        let under_way = Call {
             wanted: self.id,
             name: self.function.name,
-            inbox: receiver.inbox(),
-            number,
+            inbox: Arc::clone(&call.inbox),
+            number: call.number,
+            again: again.map(|again| (Arc::clone(again), call.arguments.clone())),
         };
         let id = self.outside.next();
         {
             let mut state = self.outside.state();
             if state.is_broken {
-                let end = Delivery::End(Err(self.outside.gone(call.name)));
-                return call.inbox.put(number, end);
+                drop(state);
+                return self.cannot_make(call, self.outside.gone(self.function.name));
             }
-            state.calls.insert(id, call);
+            state.calls.insert(id, under_way);
         }
-        let kind = match is_stream {
+        let kind = match call.is_stream {
             true => Kind::Stream,
             false => Kind::Queue,
         };
         let told = self
             .outside
-            .tell(kind, id, &[&self.id.to_be_bytes(), &arguments]);
-        if let Err(error) = told
-            && let Some(call) = self.outside.state().calls.remove(&id)
-        {
-            call.inbox
-                .put(number, Delivery::End(Err(self.unheard(&error))));
+            .tell(kind, id, &[&self.id.to_be_bytes(), &call.arguments]);
+        if let Err(error) = told {
+            // Where it is under way no more, it goes on already.
+            let under_way = self.outside.state().calls.remove(&id);
+            match (under_way, error) {
+                (None, _) => {}
+                (Some(_), TellError::Io(_)) => {
+                    self.cannot_make(call, self.outside.gone(self.function.name));
+                }
+                (Some(_), error @ TellError::Frame(_)) => {
+                    let end = Delivery::End(Err(self.unheard(&error)));
+                    call.inbox.put(call.number, end);
+                }
+            }
         }
+    }
+
+    /// Nobody has begun the call.
+    fn cannot_make(&self, call: Wanting, error: CallError) {
+        match &self.onward {
+            Some(onward) => Arc::clone(onward).make(call),
+            None => call.inbox.put(call.number, Delivery::End(Err(error))),
+        }
+    }
+
+    /// Where its calls go on, once they do.
+    fn next_routes(&self) -> impl Iterator<Item = &Route> {
+        let onward = [&self.onward, &self.again].into_iter().flatten();
+        onward.filter_map(|onward| onward.route())
     }
 
     /// Ends the calls that nobody waits for, and asks for more items where some were taken.
     pub(super) fn look_up(&self) {
+        self.next_routes().for_each(Route::look_up);
         let (mut ended, mut taken) = (Vec::new(), Vec::new());
         self.outside.state().calls.retain(|id, call| {
             if call.wanted != self.id {
@@ -323,6 +388,7 @@ impl Wanted {
 
     /// Somebody waits for the call.
     pub(super) fn is_awaited(&self) {
+        self.next_routes().for_each(Route::is_awaited);
         let _ = self.outside.tell(Kind::Await, self.id, &[]);
     }
 
@@ -355,6 +421,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::task::{Context, Wake, Waker};
 
+    use super::super::inbox::Receiver;
     use super::*;
 
     struct Unkind;
@@ -369,7 +436,7 @@ mod tests {
     fn calls_end_with_whoever_hears_of_their_ends() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let asking = Arc::new(Asking::new(ours));
-        let outside = Outside::open(asking, Events::silent(), "the host");
+        let outside = Outside::open(asking, Events::silent(), Maker::Host);
         let [first, second] = [Receiver::default(), Receiver::default()];
         for (id, receiver) in [(1, &first), (2, &second)] {
             let call = Call {
@@ -377,6 +444,7 @@ mod tests {
                 name: "f",
                 inbox: receiver.inbox(),
                 number: 0,
+                again: None,
             };
             outside.state().calls.insert(id, call);
         }
@@ -387,7 +455,7 @@ mod tests {
         let ended = super::super::call::block_on(second.end(|| {}));
         let text = ended.unwrap_err().to_string();
         assert!(
-            text.contains("the host makes no more calls for it"),
+            text.contains("the host of this container makes no more calls for it"),
             "{text}"
         );
     }

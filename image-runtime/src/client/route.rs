@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::inbox::Receiver;
-use super::job::{Job, Target, Wishes};
+use super::job::{Job, Target, Wanting, Wishes};
 use super::outside::{Outside, Wanted};
 use super::pool::Pool;
 use super::{CallError, Callee, Host, supervisor};
@@ -25,14 +25,20 @@ pub(super) enum Route {
 impl Route {
     /// Makes a function ready to be called.
     pub(super) async fn find(callee: &Callee, wishes: Wishes) -> Result<Self, CallError> {
-        let outside = match worker::is_serving() {
-            true => Some(Outside::get(callee.function)?),
-            false => supervisor::find(callee.function).await?,
-        };
-        Ok(match outside {
-            Some(outside) => Self::Outside(Arc::new(outside.want(callee, &wishes).await?)),
-            None => Self::Pool(Host::get().await?.target(callee, wishes).await?),
-        })
+        if worker::is_serving() {
+            let host = Outside::get(callee.function)?;
+            return Ok(Self::Outside(Arc::new(host.want(callee, &wishes).await?)));
+        }
+        while let Some(supervisor) = supervisor::find(callee.function).await? {
+            match supervisor.want(callee, &wishes).await {
+                Ok(wanted) => return Ok(Self::Outside(Arc::new(wanted))),
+                // It has ended since it was found.
+                Err(_) if supervisor.is_broken() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let target = Host::get().await?.target(callee, wishes).await?;
+        Ok(Self::Pool(target))
     }
 
     /// Makes a call, and waits for its encoded result.
@@ -41,25 +47,17 @@ impl Route {
             Self::Pool(target) => target.call(arguments).await,
             Self::Outside(wanted) => {
                 let receiver = Receiver::default();
-                wanted.submit(arguments, &receiver, 0, false);
+                wanted.submit(Wanting::alone(arguments, &receiver, false));
                 receiver.end(|| wanted.look_up()).await
             }
         }
     }
 
     /// Makes a call whose answers arrive with a number.
-    pub(super) fn submit(
-        &self,
-        arguments: Vec<u8>,
-        receiver: &Receiver,
-        number: u64,
-        is_stream: bool,
-    ) {
+    pub(super) fn submit(&self, call: Wanting) {
         match self {
-            Self::Pool(target) => {
-                Pool::submit(Job::new(target, arguments, receiver, number, is_stream));
-            }
-            Self::Outside(wanted) => wanted.submit(arguments, receiver, number, is_stream),
+            Self::Pool(target) => Pool::submit(Job::new(target, call)),
+            Self::Outside(wanted) => wanted.submit(call),
         }
     }
 

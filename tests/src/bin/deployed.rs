@@ -38,12 +38,21 @@ fn know() -> usize {
     std::env::var("IMAGE_TESTS_OF_DEPLOYED").map_or(0, |secret| secret.len())
 }
 
+/// Takes its time, and may be made again.
+#[app::function(retries(max = 1, initial_delay = "10ms"))]
+fn linger() -> u32 {
+    println!("lingering");
+    std::thread::sleep(Duration::from_secs(2));
+    7
+}
+
 struct Counter(u32);
 
 #[app::cls]
 impl Counter {
     #[enter]
     fn new(start: u32) -> Self {
+        println!("starting at {start}");
         Self(start)
     }
 

@@ -68,6 +68,13 @@ fn nap() {
     std::thread::sleep(Duration::from_millis(500));
 }
 
+/// One after the other.
+#[app::function(image = NOTHING, max_containers = 1)]
+fn count_off(number: u32) {
+    println!("counted {number}");
+    std::thread::sleep(Duration::from_millis(50));
+}
+
 /// Fails every other time.
 #[app::function(image = NOTHING, max_containers = 1, retries(max = 1, initial_delay = "300ms"))]
 fn fail_at_first() -> Result<(), String> {
@@ -173,6 +180,12 @@ async fn main() {
                 .collect();
             for call in calls {
                 call.get().await.expect("saying works");
+            }
+        }
+        Ok("count off") => {
+            for counted in count_off::map(0..40).collect().await {
+                let outcome = counted.map_err(|error| error.kind());
+                println!("{outcome:?}");
             }
         }
         Ok("jump") => {

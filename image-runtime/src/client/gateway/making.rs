@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::super::CallError;
 use super::super::inbox::{Delivery, Receiver};
-use super::super::job::{Job, Target};
+use super::super::job::{Job, Target, Wanting};
 use super::super::pool::Pool;
 use super::Answers;
 use super::nesting::NESTING;
@@ -27,7 +27,10 @@ impl Sent {
         receiver: Receiver,
         is_stream: bool,
     ) -> Self {
-        Pool::submit(Job::new(&target, arguments, &receiver, 0, is_stream));
+        Pool::submit(Job::new(
+            &target,
+            Wanting::alone(arguments, &receiver, is_stream),
+        ));
         Self {
             target,
             receiver,

@@ -70,6 +70,7 @@ impl Pool {
             return Ok(worker);
         };
         let mut tell = self.output_of(enter.name(), worker.name());
+        let container = worker.name().to_owned();
         let entered = {
             // What it calls is as deep as the deepest of those that wait for it, which is the first.
             let nested = match self.lock().queue.front() {
@@ -82,7 +83,7 @@ impl Pool {
             loop {
                 let mut rung = pin!(self.entering.notified());
                 rung.as_mut().enable();
-                let wake = match self.look_at_waiting(enter, begun) {
+                let wake = match self.look_at_waiting(enter, &container, begun) {
                     Ok(wake) => wake,
                     Err(error) => break Err(error),
                 };
@@ -106,11 +107,12 @@ impl Pool {
         Ok(worker)
     }
 
-    /// Ends the calls that have waited for longer than they may run, where nothing but this state can serve them. Answers when to look
-    /// again; an error where the state is to be made no further.
+    /// Ends the calls that have waited for longer than they may run, where nothing but this state can serve them; those that wait on hear what
+    /// is printed meanwhile. Answers when to look again; an error where the state is to be made no further.
     fn look_at_waiting(
         &self,
         enter: &Enter,
+        container: &str,
         begun: Instant,
     ) -> Result<Option<Instant>, Option<CallError>> {
         let now = Instant::now();
@@ -126,6 +128,7 @@ impl Pool {
         let is_wanted = {
             let mut state = self.lock();
             state.queue.retain(|job| !job.is_abandoned());
+            state.queue.iter().for_each(|job| job.waits_for(container));
             if state.lanes.len() + state.direct == 0 {
                 (late, next) = state.take_late(begun, now);
             }

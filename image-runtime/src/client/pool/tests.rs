@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::inbox::Receiver;
-use super::super::job::{Nested, Target};
+use super::super::job::{Nested, Target, Wanting};
 use super::super::{CallError, CallErrorKind};
 use super::*;
 use crate::build::BuildOptions;
@@ -131,7 +131,10 @@ async fn a_call_that_is_lost_on_its_way_ends() {
         nested: Nested::default(),
     });
     let receiver = Receiver::default();
-    drop(Job::new(&target, Vec::new(), &receiver, 0, false));
+    drop(Job::new(
+        &target,
+        Wanting::alone(Vec::new(), &receiver, false),
+    ));
     let error = receiver.end(|| {}).await.unwrap_err();
     assert!(
         error.to_string().contains("this program panicked"),
@@ -170,7 +173,7 @@ async fn what_is_to_be_made_once_more_is_taken_with_what_waits() {
         nested: Nested::default(),
     });
     let receiver = Receiver::default();
-    let job = Job::new(&target, Vec::new(), &receiver, 0, false);
+    let job = Job::new(&target, Wanting::alone(Vec::new(), &receiver, false));
     job.end(Err(CallError::new(CallErrorKind::Died, "the first time")));
     let waiting = pools.take_waiting(|name| name == "f");
     assert_eq!(waiting.len(), 1);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::host::Supervised;
-use super::super::outside::Outside;
+use super::super::outside::{Maker, Outside};
 use super::super::{CallError, CallErrorKind, Host, chain};
 use super::keep::{Ready, VARIABLE, serve};
 use super::{Greeting, Role};
@@ -114,7 +114,7 @@ async fn look_for(supervised: Supervised) -> Result<Option<Arc<Outside>>, CallEr
     let outside = Outside::open(
         Arc::new(Asking::new(found.stream)),
         events,
-        "the supervisor",
+        Maker::Supervisor,
     );
     *known = Known::Somebody(Arc::clone(&outside));
     Ok(Some(outside))
