@@ -64,7 +64,8 @@ impl Daemon {
         self.fit_cpus(spec.limits.cpus, &mut body).await?;
         let guard = Guard::create(self, &spec.purpose, body)
             .await
-            .map_err(self.failed_on(spec.layer, doing()))?;
+            .map_err(self.failed_on(spec.layer, doing()))
+            .map_err(|error| without_our_files(error, &spec.mounts, &self.address))?;
         all_kept(guard.warnings())?;
         // Before the start, so that no output and no early end is missed.
         let options = AttachContainerOptionsBuilder::new()
@@ -138,6 +139,29 @@ fn without_toolkit(error: EngineError, gpus: &[Gpu]) -> EngineError {
                  `nvidia-ctk runtime configure --runtime=docker`, and start the daemon again"
             ),
         },
+        other => other,
+    }
+}
+
+/// A daemon that says that a file is not there which is there sees other files.
+fn without_our_files(error: EngineError, mounts: &[Mount], address: &str) -> EngineError {
+    let mut sources = mounts.iter().filter_map(|mount| match mount {
+        Mount::Local { source, .. } => Some(source),
+        Mount::Cache { .. } | Mount::Volume { .. } => None,
+    });
+    match error {
+        EngineError::Refused { doing, said }
+            if sources
+                .any(|source| said.contains(&*source.to_string_lossy()) && source.exists()) =>
+        {
+            EngineError::Refused {
+                doing,
+                said: format!(
+                    "{said}\n  help: the daemon at {address} does not see the files of this machine: it runs on another one, in a virtual \
+                     machine or in a container; use one that runs here, or none: `IMAGE_ENGINE=embedded`"
+                ),
+            }
+        }
         other => other,
     }
 }
