@@ -131,7 +131,8 @@ impl<T: Serialize + DeserializeOwned> Argument for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of an annotated function: it does not implement serde's `Serialize` and `Deserialize`",
     label = "cannot be sent back from the container",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type; for a type of another crate, look for its `serde` feature"
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to the type; for a type of another crate, look for its `serde` feature",
+    note = "a `Result` under another name, as an alias gives it one, is taken for a value: write `Result<…>`"
 )]
 pub trait Output: Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
