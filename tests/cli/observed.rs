@@ -295,7 +295,7 @@ fn what_functions_printed_can_be_read_when_their_program_has_ended() {
     let ended = world.program(&["logs", "nope"]).run().with(1, &[]);
     insta::assert_snapshot!(ended.stderr, @r"
     error: nothing is kept of a function or container `nope`
-      help: this program has `Reluctant`, `Reluctant.ready`, `also`, `catch`, `count_off`, `end`, `fail_at_first`, `hold`, `leave`, `nap`, `say`, `tell`, `want`
+      help: this program has 13 such names: `functions` lists them
       help: `logs` without a name shows all that is
     ");
     for nonsense in ["soon", "-1m", "10", "+2h", "--follow"] {
