@@ -76,6 +76,7 @@ on_every_engine! {
         a_program_that_does_not_exist_is_an_error
         a_start_that_is_given_up_leaves_no_container
         removing_ends_the_process_and_can_be_repeated
+        links_of_a_layer_lead_nowhere_outside
         a_container_sees_nothing_of_those_before_it
         files_of_this_machine_are_seen_inside
         without_network_there_is_only_the_loopback

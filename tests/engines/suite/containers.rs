@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use image_runtime::engine::{EngineError, Limits, MOUNT_ROOT, Mount};
 
 use crate::bench::{Bench, idle, shell, within};
-use crate::tree::file;
+use crate::tree::{directory, file, link};
 
 pub(crate) async fn the_process_gets_exactly_its_arguments(bench: &Bench) {
     let mut spec = shell(
@@ -195,6 +195,59 @@ pub(crate) async fn a_start_that_is_given_up_leaves_no_container(bench: &Bench) 
         }
     }
     bench.until_removed(&layer).await;
+}
+
+pub(crate) async fn links_of_a_layer_lead_nowhere_outside(bench: &Bench) {
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(outside.path().join("there")).unwrap();
+    fs::write(outside.path().join("given"), "from here").unwrap();
+    let up = format!("../../../../../../..{}", outside.path().display());
+    let links = [
+        directory("real"),
+        link("inside", "../../../../real"),
+        link("new", &up),
+        link("there", &format!("{up}/there")),
+    ];
+    let layer = bench.layer(Some(bench.system().await), links).await;
+    let layer = layer.unwrap();
+    let start = async |target: &str| {
+        let mut spec = shell(layer, "ls /real");
+        spec.mounts = vec![Mount::Local {
+            source: outside.path().join("given"),
+            target: target.to_owned(),
+            read_only: true,
+        }];
+        bench.engine.start(&spec).await
+    };
+    // Engines may refuse or show it somewhere inside: nothing is made outside.
+    for target in ["/new/made/file", "/new/file", "/there/file"] {
+        if let Ok(container) = start(target).await {
+            container.wait().await.unwrap();
+            container.remove().await.unwrap();
+        }
+    }
+    let listed = fs::read_dir(outside.path()).unwrap();
+    let mut names: Vec<_> = listed.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["given", "there"]);
+    let listed = fs::read_dir(outside.path().join("there")).unwrap();
+    assert_eq!(listed.count(), 0);
+    // One that leads to a place inside is followed.
+    let mut spec = shell(layer, "cat /real/file; echo; cat /inside/file");
+    spec.mounts = vec![Mount::Local {
+        source: outside.path().join("given"),
+        target: "/inside/file".to_owned(),
+        read_only: true,
+    }];
+    assert_eq!(bench.run(&spec).await.1, ["from here", "from here"]);
+    // And so is one that is the place.
+    spec.mounts = vec![Mount::Local {
+        source: outside.path().to_owned(),
+        target: "/inside".to_owned(),
+        read_only: true,
+    }];
+    spec.argv = shell(layer, "cat /real/given").argv;
+    assert_eq!(bench.run(&spec).await.1, ["from here"]);
 }
 
 pub(crate) async fn files_of_this_machine_are_seen_inside(bench: &Bench) {

@@ -48,6 +48,10 @@ pub(crate) fn steps(
     steps.mount(why, ["", root, root], MS_BIND | MS_REC, "", false)?;
     steps.add(why, Act::Enter(text(root)?));
     steps.add(why, Act::Pivot);
+    // In a user namespace `/proc` is given to who sees one already.
+    if !own.users {
+        steps.leave_old_root();
+    }
     for mount in &config.mounts {
         if mount.kind.as_deref() == Some("cgroup") {
             steps.show_cgroups(&groups)?;
@@ -63,7 +67,9 @@ pub(crate) fn steps(
     for device in linux.devices.iter().flatten() {
         steps.bind(&shown(device)?)?;
     }
-    steps.add("leaving the old root", Act::LeaveOldRoot);
+    if own.users {
+        steps.leave_old_root();
+    }
     name(&mut steps, config)?;
     if own.network {
         steps.add("switching the loopback device on", Act::Loopback);

@@ -143,7 +143,7 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
         // It came as far as it can.
         Err(SandboxError::Program { .. }) => Ok(()),
         Err(SandboxError::Step { doing, error }) => Err(fault(doing, error)),
-        Err(error @ SandboxError::Nul { .. }) => Err(preparing(io::Error::other(error))),
+        Err(error) => Err(preparing(io::Error::other(error))),
         Ok(_) => Err(preparing(io::Error::other("nothing was executed"))),
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Birth {
 #[derive(Debug)]
 pub(super) struct Stillbirth {
     pub(super) doing: &'static str,
+    /// Where in the container something of the machine was to be shown, where that failed.
+    pub(super) place: Option<String>,
     /// Whether it was the program itself that could not be executed.
     pub(super) is_program: bool,
     pub(super) error: io::Error,
@@ -62,6 +64,7 @@ pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
     };
     let starting = |error| Stillbirth {
         doing: "starting a process",
+        place: None,
         is_program: false,
         error,
     };
@@ -134,6 +137,7 @@ fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<Owne
     };
     let pidfd = born.map_err(|error| Stillbirth {
         doing: super::BIRTH,
+        place: None,
         is_program: false,
         error,
     })?;
@@ -143,6 +147,7 @@ fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<Owne
     let _ = reap(&pidfd, 0);
     Err(Stillbirth {
         doing: birth.script.steps[step].why,
+        place: birth.script.steps[step].place(),
         is_program: step + 1 == birth.script.steps.len(),
         error: io::Error::from_raw_os_error(errno),
     })

@@ -48,8 +48,12 @@ pub(super) const STACKING: &str = "stacking the layers";
 pub(super) const MAPPING: &str = "becoming root in a user namespace";
 /// The step that needs a `/proc` of which nothing is hidden.
 pub(super) const PROC: &str = "mounting /proc";
-/// The step that an image fails at whose `/proc` or `/sys` is a link: what is hidden there would be looked for elsewhere.
-pub const ORDINARY: &str = "finding `/proc` and `/sys` of the image, which must be directories";
+/// The step that an image fails at whose `/proc`, `/sys` or `/dev` is a link: what is hidden there would be looked for elsewhere.
+pub const ORDINARY: &str =
+    "finding `/proc`, `/sys` and `/dev` of the image, which must be directories";
+/// The steps that make places in the image for what is shown of the machine, and show it.
+pub(super) const PLACING: &str = "making mount points";
+pub(super) const SHOWING: &str = "showing files of the machine";
 /// The first step that needs the rights of root.
 pub(super) const APART: &str = "keeping mounts to itself";
 /// The step that needs the right to make namespaces.
@@ -104,6 +108,17 @@ pub enum SandboxError {
         /// What the system said.
         error: io::Error,
     },
+    /// Something of the machine cannot be shown where it is to be.
+    #[error(
+        "nothing can be shown at `{place}`: {error}\n  help: the image must have nothing there or the same, a directory for a directory or a \
+         volume, and a file for a file"
+    )]
+    Place {
+        /// The path in the container.
+        place: String,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The program is not there, or is none.
     #[error("`{program}` cannot be executed: {error}")]
     Program {
@@ -148,7 +163,10 @@ impl Sandbox {
             steps.map_user()?;
         }
         steps.mount_root(&self.root)?;
-        steps.mount_system(self.form, self.network)?;
+        steps.mount_kernels_own(self.form, self.network)?;
+        // From here on no link of the image leads out of it.
+        steps.leave_old_root();
+        steps.mount_devices(self.form)?;
         steps.show_cgroups(&cgroups)?;
         steps.count_processes()?;
         steps.show_devices()?;
@@ -156,7 +174,6 @@ impl Sandbox {
         for bind in &self.binds {
             steps.bind(bind)?;
         }
-        steps.add("leaving the old root", Act::LeaveOldRoot);
         steps.hide(self.form != Form::Root && self.network, !cgroups.is_empty())?;
         steps.add("naming the host", Act::HostName(text(&self.host_name)?));
         if !self.network {

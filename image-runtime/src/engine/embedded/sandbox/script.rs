@@ -16,6 +16,8 @@ use std::ptr::null;
 
 use libc::{c_int, c_ulong};
 
+use super::{PLACING, SHOWING};
+
 pub(super) use self::perform::{die_with, perform};
 
 /// A file descriptor that a step stores for later ones.
@@ -26,6 +28,20 @@ pub(super) type Slot = usize;
 pub(super) struct Step {
     pub(super) why: &'static str,
     pub(super) act: Act,
+}
+
+impl Step {
+    /// Where something of the machine is to be shown, if this is about that.
+    pub(super) fn place(&self) -> Option<String> {
+        match &self.act {
+            Act::Attach { target: place, .. } | Act::Directory(place) | Act::File(place)
+                if [PLACING, SHOWING].contains(&self.why) =>
+            {
+                Some(place.to_string_lossy().into_owned())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A system call, or a few that belong together.
@@ -66,7 +82,7 @@ pub enum Act {
     /// A private copy of a mount, for [`Act::Attach`]: of the machine where the path is relative, which is looked up from the old
     /// root; of the container otherwise.
     Copy { source: CString, slot: Slot },
-    /// Puts a mount in its place.
+    /// Puts a mount in its place, where a link leads.
     Attach {
         slot: Slot,
         target: CString,
@@ -82,7 +98,8 @@ pub enum Act {
     File(CString),
     /// Makes a symbolic link.
     Link { target: CString, path: CString },
-    /// Makes the current directory the root. The old root stays within reach of [`Act::Copy`] until [`Act::LeaveOldRoot`].
+    /// Makes the current directory the root. The old root stays within reach of [`Act::Copy`] until [`Act::LeaveOldRoot`], and of every
+    /// path with a `..` too many: until then, only paths that cannot be links are used.
     Pivot,
     /// Forgets the old root.
     LeaveOldRoot,

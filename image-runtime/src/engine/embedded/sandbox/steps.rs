@@ -22,6 +22,8 @@ const MOST_PROCESSES: &str = "32768";
 #[derive(Debug, Default)]
 pub struct Steps {
     steps: Vec<Step>,
+    /// Those that take something of the machine, while it can still be reached: right after [`Act::Pivot`].
+    taking: Vec<Step>,
     slots: usize,
     /// What must be open until the program runs.
     kept: Vec<OwnedFd>,
@@ -99,6 +101,11 @@ impl Steps {
         Ok(())
     }
 
+    /// Leaves the root that was before, so that no path leads there: `..` of the new root does until then.
+    pub fn leave_old_root(&mut self) {
+        self.add("leaving the old root", Act::LeaveOldRoot);
+    }
+
     /// Enters the working directory, which is made if it is not there.
     ///
     /// # Errors
@@ -168,7 +175,12 @@ impl Steps {
     ///
     /// # Errors
     /// See [`SandboxError`]; nothing runs then.
-    pub async fn start(self, start: Start) -> Result<Process, SandboxError> {
+    pub async fn start(mut self, start: Start) -> Result<Process, SandboxError> {
+        let is_pivot = |step: &Step| matches!(step.act, Act::Pivot);
+        let pivot = self.steps.iter().position(is_pivot);
+        let taken = pivot.map_or(0, |pivot| pivot + 1);
+        self.steps.splice(taken..taken, self.taking);
+
         let program = start.argv.first().cloned().unwrap_or_default();
         let argv = start.argv.iter().map(|word| text(word));
         let argv = argv.collect::<Result<_, _>>()?;
@@ -190,13 +202,14 @@ impl Steps {
         launch(birth).await.map_err(|stillbirth| {
             let Stillbirth {
                 doing,
+                place,
                 is_program,
                 error,
             } = stillbirth;
-            if is_program {
-                SandboxError::Program { program, error }
-            } else {
-                SandboxError::Step { doing, error }
+            match place {
+                _ if is_program => SandboxError::Program { program, error },
+                Some(place) => SandboxError::Place { place, error },
+                None => SandboxError::Step { doing, error },
             }
         })
     }

@@ -12,7 +12,8 @@ const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 const OPEN_TREE_CLONE: u32 = 1;
-const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
+const MOVE_MOUNT_T_SYMLINKS: u32 = 0x10;
 
 /// `struct mount_attr` of the kernel.
 #[repr(C)]
@@ -111,7 +112,7 @@ pub(super) unsafe fn attach(mount: RawFd, target: &CStr, flags: c_ulong) -> c_lo
             empty,
             libc::AT_FDCWD,
             target.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH,
+            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS,
         );
         if moved < 0 || !is_late {
             return moved;

@@ -56,16 +56,17 @@ impl Steps {
         Ok(())
     }
 
-    pub(in super::super) fn mount_system(
+    /// Mounts `/proc` and `/sys`. Comes before the old root is left: in a user namespace the kernel gives these only to who sees all of
+    /// them already.
+    pub(in super::super) fn mount_kernels_own(
         &mut self,
         form: Form,
         network: bool,
     ) -> Result<(), SandboxError> {
         let strict = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-        for directory in ["/proc", "/sys"] {
+        for directory in ["/proc", "/sys", "/dev"] {
             self.add(ORDINARY, Act::MountPoint(text(directory)?));
         }
-        self.add("making mount points", Act::Directory(text("/dev")?));
         self.mount(PROC, ["proc", "proc", "/proc"], strict, "", false)?;
         if form != Form::Root && network {
             // Only who owns the network may mount one of its own.
@@ -79,6 +80,10 @@ impl Steps {
             let words = ["sysfs", "sysfs", "/sys"];
             self.mount("mounting /sys", words, read_only, "", false)?;
         }
+        Ok(())
+    }
+
+    pub(in super::super) fn mount_devices(&mut self, form: Form) -> Result<(), SandboxError> {
         // Device files in it are bound one by one; others that are made there do not work.
         let quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
         let sized = "mode=755,size=64m";

@@ -4,8 +4,8 @@ use std::io;
 
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT};
 
-use super::super::{Act, Bind, SandboxError, Text};
-use super::{Steps, ancestors, text};
+use super::super::{Act, Bind, PLACING, SHOWING, SandboxError, Text};
+use super::{Step, Steps, ancestors, text};
 use crate::engine::embedded::cgroup::{Entrance, SHOWN};
 
 /// Devices of the machine that every container has.
@@ -103,7 +103,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Shows something of the machine. Comes before the old root is left.
+    /// Shows something of the machine, in a place that is made if need be.
     ///
     /// # Errors
     /// It is not there; see also [`Self::mount`].
@@ -119,7 +119,7 @@ impl Steps {
         })?;
         let is_device = bind.target.starts_with("/dev/") && !source.is_file() && !source.is_dir();
         for path in ancestors(parent(&bind.target)) {
-            self.add("making mount points", Act::Directory(text(path)?));
+            self.add(PLACING, Act::Directory(text(path)?));
         }
         let target = text(&bind.target)?;
         let place = if source.is_dir() {
@@ -127,7 +127,7 @@ impl Steps {
         } else {
             Act::File(target)
         };
-        self.add("making mount points", place);
+        self.add(PLACING, place);
         let relative = source.strip_prefix("/").unwrap_or(&source);
         let slot = self.slots;
         self.slots += 1;
@@ -135,7 +135,10 @@ impl Steps {
             path if path.is_empty() => text(".")?,
             path => text(&path)?,
         };
-        self.add("copying a mount of the machine", Act::Copy { source, slot });
+        self.taking.push(Step {
+            why: "copying a mount of the machine",
+            act: Act::Copy { source, slot },
+        });
         let mut flags = MS_NOSUID;
         if !is_device {
             flags |= MS_NODEV;
@@ -145,7 +148,7 @@ impl Steps {
         }
         let target = text(&bind.target)?;
         self.add(
-            "showing files of the machine",
+            SHOWING,
             Act::Attach {
                 slot,
                 target,
