@@ -53,6 +53,17 @@ fn a_read_only_store_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_store_where_nothing_can_be_executed_is_told_before_anything_is_done() {
+    let Some(world) = world() else { return };
+    let mount = "mount -t tmpfs -o noexec,nosuid,nodev none $store; program";
+    for work in ["call made", "doctor"] {
+        let output = script(&world, &format!("{mount} {work}"));
+        fails_with(&output, &["is mounted `noexec`", "set `IMAGE_STORE`"]);
+    }
+    left::nothing(&world);
+}
+
+#[test]
 fn a_store_of_somebody_else_is_an_error_that_says_whose_it_is() {
     let Some(world) = world() else { return };
     world.answers();

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use image_runtime::engine::Mount;
+
 use crate::bench::{self, new_identity, shell, within};
 use crate::registry::Registry;
 use crate::suite::exporting::Kept;
-use crate::tree::{Item, Tree, directory, file, small_system};
+use crate::tree::{Item, Tree, directory, file, link, small_system};
 
 const MANY: usize = 300;
 
@@ -36,6 +38,31 @@ async fn hundreds_of_layers_are_stacked_where_the_kernel_can() {
                     "{error}"
                 );
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_shown_in_its_place_is_told_with_the_place() {
+    bench::on("embedded", "what_cannot_be_shown", async |bench| {
+        let items = [file("file", ""), link("nowhere", "missing/place")];
+        let layer = bench.layer(Some(bench.system().await), items).await;
+        let folder = tempfile::tempdir().unwrap();
+        for place in ["/file", "/nowhere", "/file/below"] {
+            let mut spec = shell(*layer.as_ref().unwrap(), "");
+            spec.mounts.push(Mount::Local {
+                source: folder.path().to_owned(),
+                target: place.to_owned(),
+                read_only: true,
+            });
+            let error = bench.engine.start(&spec).await.map(drop).unwrap_err();
+            let error = error.to_string();
+            let words = format!("nothing can be shown at `{place}`: ");
+            assert!(
+                error.contains(&words) && error.contains("help: "),
+                "{error}"
+            );
         }
     })
     .await;

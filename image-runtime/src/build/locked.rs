@@ -221,6 +221,7 @@ impl Builder {
     /// # Errors
     /// Why images could not be built: of each. Or that it cannot be found out what they hold.
     pub async fn lock(&self, images: &[Image]) -> Result<String, Vec<BuildError>> {
+        let _kept = self.store.keep_downloads().await;
         let mut lost = 0;
         loop {
             let (mut prepared, mut faults) = (Vec::new(), Vec::new());

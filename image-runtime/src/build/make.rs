@@ -44,6 +44,7 @@ impl Builder {
         images: &[Image],
     ) -> Vec<Result<(Looked, Built), BuildError>> {
         let begin = Instant::now();
+        let _kept = self.store.keep_downloads().await;
         let looked = images.iter().map(|image| self.prepare_and_look(*image));
         let looked = join_all(looked).await;
         let mut layers = BTreeSet::new();

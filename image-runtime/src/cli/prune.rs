@@ -25,6 +25,8 @@ struct Report {
     run_folders: usize,
     logs: usize,
     store_bytes: u64,
+    /// Whether downloads stay because something is built.
+    downloads_in_use: bool,
     /// Bytes of the layers that are left, where that was limited.
     kept_bytes: Option<u64>,
 }
@@ -69,10 +71,10 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
     if arguments.all {
         store.forget_uses_except(&shelf.identities());
         report.caches = host.engine.remove_caches().await.map_err(failed)?;
-        report.store_bytes = host
-            .store
-            .remove_caches()
-            .map_err(|error| Fault::failed(&error))?;
+        let removed = host.store.remove_caches();
+        let removed = removed.map_err(|error| Fault::failed(&error))?;
+        report.store_bytes = removed.unwrap_or_default();
+        report.downloads_in_use = removed.is_none();
     }
     printer.report(&report, || {
         let mut text = format!(
@@ -93,6 +95,9 @@ pub(super) async fn run(arguments: &Prune, printer: &Printer) -> Result<(), Faul
         }
         if old_in_use > 0 {
             text += &format!("; kept {} in use", counted(old_in_use, "layer"));
+        }
+        if report.downloads_in_use {
+            text += "; kept downloads, which a build may need";
         }
         if let Some(kept) = report.kept_bytes {
             text += &format!("; {} of layers are left", format::size(kept));

@@ -13,6 +13,12 @@ pub enum StoreError {
         "there is no place for the local store: no home directory is known\n  help: set `IMAGE_STORE` to a directory that can be written to"
     )]
     NoPlace,
+    /// Its path cannot be written down everywhere it has to be.
+    #[error("the store cannot be in `{}`: the path is not UTF-8\n  help: set `IMAGE_STORE` to a directory whose path is", path.display())]
+    NoText {
+        /// The path.
+        path: PathBuf,
+    },
     /// `IMAGE_STORE_LIMIT` is no size.
     #[error("`IMAGE_STORE_LIMIT` is `{text}`, but {expected}")]
     Limit {

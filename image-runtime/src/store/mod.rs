@@ -17,7 +17,8 @@ mod temporary;
 mod usage;
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -86,6 +87,9 @@ impl Store {
     pub fn at(root: &Path) -> Result<Self, StoreError> {
         let root = std::path::absolute(root)
             .map_err(|source| StoreError::io("use the store", root, source))?;
+        if root.to_str().is_none() {
+            return Err(StoreError::NoText { path: root });
+        }
         let store = Self {
             bucket: root.join(BUCKET),
             data: root.clone(),
@@ -95,7 +99,8 @@ impl Store {
                 StoreError::io("make the store's folder", folder.path(), source)
             })?;
         }
-        let tag = root.join("CACHEDIR.TAG");
+        // Not above it, where volumes and secrets may lie, too.
+        let tag = store.bucket.join("CACHEDIR.TAG");
         if !tag.exists() {
             fs::write(&tag, CACHEDIR_TAG)
                 .map_err(|source| StoreError::io("write", &tag, source))?;
@@ -168,11 +173,41 @@ impl Store {
         self.folder("uses")
     }
 
-    /// Removes what can be downloaded, read or asked for again. Answers how many bytes that freed.
+    /// Keeps downloads where they are, for as long as the file is open. Nothing where they cannot be kept, as in a store that is only read.
+    pub async fn keep_downloads(&self) -> Option<File> {
+        let file = self.kept_downloads().ok()?;
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => return Some(file),
+                // They are being removed.
+                Err(TryLockError::WouldBlock) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(TryLockError::Error(_)) => return None,
+            }
+        }
+    }
+
+    /// Locked by those who keep downloads.
+    fn kept_downloads(&self) -> io::Result<File> {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        options.open(self.bucket.join("downloads.lock"))
+    }
+
+    /// Removes what can be downloaded, read or asked for again. Answers how many bytes that freed; nothing where somebody
+    /// [keeps](Self::keep_downloads) them.
     ///
     /// # Errors
     /// A file cannot be removed.
-    pub fn remove_caches(&self) -> Result<u64, StoreError> {
+    pub fn remove_caches(&self) -> Result<Option<u64>, StoreError> {
+        let locking = |source| StoreError::io("lock the downloads in", self.path(), source);
+        let lock = self.kept_downloads().map_err(locking)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(locking(source)),
+        }
         let mut freed = 0;
         for folder in [self.downloads(), self.trees(), self.bases()] {
             let entries = fs::read_dir(folder.path())
@@ -183,7 +218,7 @@ impl Store {
                     .map_err(|source| StoreError::io("remove", &entry.path(), source))?;
             }
         }
-        Ok(freed)
+        Ok(Some(freed))
     }
 
     /// Locks of GPUs. Its files stay.
@@ -402,7 +437,7 @@ mod tests {
         let store = Store::at(root.path()).unwrap();
         assert!(store.path().ends_with("v1"));
         assert!(
-            fs::read_to_string(root.path().join("CACHEDIR.TAG"))
+            fs::read_to_string(store.path().join("CACHEDIR.TAG"))
                 .unwrap()
                 .starts_with("Signature: 8a477f597d28d172789f06886806bc55")
         );
@@ -429,10 +464,32 @@ mod tests {
         for folder in store.folders() {
             folder.write("x", b"1").unwrap();
         }
-        assert_eq!(store.remove_caches().unwrap(), 3);
+        assert_eq!(store.remove_caches().unwrap(), Some(3));
         let left = store.folders().map(|folder| folder.join("x").exists());
         assert_eq!(left[..3], [false; 3]);
         assert_eq!(left[3..], [true; 10]);
+    }
+
+    #[tokio::test]
+    async fn downloads_stay_as_long_as_somebody_keeps_them() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        store.downloads().write("x", b"1").unwrap();
+        let kept = [store.keep_downloads().await, store.keep_downloads().await];
+        for keeping in kept {
+            assert_eq!(store.remove_caches().unwrap(), None);
+            drop(keeping.unwrap());
+        }
+        assert_eq!(store.remove_caches().unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_told() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"/tmp/image-runtime-\xff"));
+        let error = Store::at(path).unwrap_err().to_string();
+        assert!(error.contains("is not UTF-8\n  help: "), "{error}");
+        assert!(!path.exists());
     }
 
     #[test]

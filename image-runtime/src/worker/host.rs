@@ -348,7 +348,7 @@ impl Worker {
             },
             Ok(Err(error)) => CallFailure::Lost(error),
             Err(_) => CallFailure::Connection(io::Error::other(
-                "the worker closed it but goes on running",
+                "the worker closed it but goes on running\n  help: a function must neither close the files of its process nor become another program by `exec`; start one instead",
             )),
         }
     }

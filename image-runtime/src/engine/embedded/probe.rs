@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use rustix::fs::XattrFlags;
+use rustix::fs::{StatVfsMountFlags, XattrFlags};
 
 use super::form::Form;
 use super::layers::{Layers, Scratch};
@@ -26,6 +26,7 @@ const OTHER_ENGINE: &str = "use `IMAGE_ENGINE=docker`";
 /// # Errors
 /// [`EngineError::Unsupported`]: nothing can be started here, why, and what to do.
 pub(super) async fn probe(store: &Store) -> Result<(Layers, bool), EngineError> {
+    can_execute(store)?;
     let mut first: Option<Fault> = None;
     for form in Form::possible() {
         let users = match form {
@@ -53,6 +54,23 @@ pub(super) async fn probe(store: &Store) -> Result<(Layers, bool), EngineError> 
     }
     let fault = first.expect("there is a form to try, and none worked");
     Err(fault.unsupported())
+}
+
+/// Programs of layers are executed where they lie.
+fn can_execute(store: &Store) -> Result<(), EngineError> {
+    let about = rustix::fs::statvfs(store.path());
+    match about.is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
+        false => Ok(()),
+        true => Err(EngineError::Unsupported {
+            product: "the embedded engine".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            reason: format!(
+                "the file system of the store `{}` is mounted `noexec`",
+                store.path().display()
+            ),
+            help: "set `IMAGE_STORE` to a directory where programs can be executed".to_owned(),
+        }),
+    }
 }
 
 /// As whom containers run, and why, for `doctor`.
