@@ -187,7 +187,10 @@ pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Engi
         } else if let Some(lacking) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Lacking::while_doing(*lacking, doing)
         } else {
-            let said = error.to_string();
+            let mut said = error.to_string();
+            if said.contains("Too many open files") {
+                said += "\n  help: allow this program more of them: `ulimit -n 1024`";
+            }
             EngineError::Refused { doing, said }
         }
     }

@@ -271,6 +271,12 @@ impl Store {
     pub fn sweep(&self) -> usize {
         self.locks().sweep();
         temporary::sweep(&self.tmp());
+        for folder in self.left_by_passing() {
+            // Others are left to whoever has the engine that their layers are removed with.
+            if !is_blank(folder.path()) {
+                folder.leave();
+            }
+        }
         run::sweep(&self.run())
     }
 
@@ -311,6 +317,14 @@ impl Store {
         ]
         .map(|name| self.folder(name))
     }
+}
+
+/// Whether no file in a folder holds anything.
+fn is_blank(folder: &Path) -> bool {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .map(|file| file.metadata())
+        .all(|about| about.is_ok_and(|about| about.len() == 0))
 }
 
 /// How much all layers may take: `IMAGE_STORE_LIMIT`, where it is set.
@@ -468,6 +482,22 @@ mod tests {
         let left = store.folders().map(|folder| folder.join("x").exists());
         assert_eq!(left[..3], [false; 3]);
         assert_eq!(left[3..], [true; 10]);
+    }
+
+    #[test]
+    fn what_runs_that_leave_nothing_have_left_goes_unless_it_names_layers() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(root.path()).unwrap();
+        for text in ["", "a layer\n"] {
+            let folder = store.passing().unwrap();
+            fs::write(folder.path().join("layers"), text).unwrap();
+            folder.leave();
+        }
+        store.sweep();
+        let left = store.left_by_passing();
+        assert_eq!(left.len(), 1);
+        let text = fs::read_to_string(left[0].path().join("layers")).unwrap();
+        assert_eq!(text, "a layer\n");
     }
 
     #[tokio::test]
