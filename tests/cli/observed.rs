@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
+use image_runtime::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -163,6 +164,28 @@ fn a_container_that_is_stopped_before_it_is_ready_leaves_its_calls_to_another() 
     assert_eq!(ended.stdout, "ready at last\n");
     assert_nothing_left(&ended);
     forget().good();
+}
+
+#[test]
+fn downloads_stay_while_something_is_built() {
+    if !engine() {
+        return;
+    }
+    let world = World::new();
+    let store = Store::at(world.0.path()).unwrap();
+    store.downloads().write("there", b"1").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let kept = runtime.block_on(store.keep_downloads()).unwrap();
+    let pruned = world.program(&["prune", "--all"]).run().good();
+    let words = "kept downloads, which a build may need";
+    assert!(pruned.stderr.contains(words), "{}", pruned.stderr);
+    let report = world.program(&["prune", "--all", "--json"]).run().good();
+    assert_eq!(report.json()["downloads_in_use"], true);
+    assert!(store.downloads().path().join("there").exists());
+    drop(kept);
+    let report = world.program(&["prune", "--all", "--json"]).run().good();
+    assert_eq!(report.json()["downloads_in_use"], false);
+    assert!(!store.downloads().path().join("there").exists());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_runtime::{CallError, CallErrorKind, app};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::NOTHING;
+use crate::{DEBIAN, NOTHING};
 
 #[app::function(image = NOTHING)]
 fn fail_with_chain() -> anyhow::Result<u8> {
@@ -65,6 +65,14 @@ fn panic_while_panicking() {
 fn exit(code: i32) {
     println!("leaving with {code}");
     std::process::exit(code);
+}
+
+/// Leaves its process to another program.
+#[app::function(image = DEBIAN)]
+fn become_another() -> String {
+    use std::os::unix::process::CommandExt as _;
+    let error = std::process::Command::new("/bin/sleep").arg("1000").exec();
+    error.to_string()
 }
 
 #[app::function(image = NOTHING)]
@@ -193,6 +201,15 @@ async fn a_worker_that_ends_tells_how_and_what_it_printed_last() {
     assert_error!(exit::remote(0), Died, ["exit code 0"]);
     assert_error!(abort::remote(), Died, ["SIGABRT", "last words"]);
     assert_error!(kill_self::remote(), Died, ["SIGKILL"]);
+}
+
+#[app::test]
+async fn a_worker_that_becomes_another_program_is_told_with_what_to_do() {
+    assert_error!(
+        become_another::remote(),
+        Engine,
+        ["goes on running", "help: ", "`exec`"]
+    );
 }
 
 #[app::test]

@@ -35,6 +35,7 @@ impl Builder {
     /// # Errors
     /// As [`Builder::plan`].
     pub async fn explain(&self, image: Image) -> Result<Vec<Explained>, BuildError> {
+        let _kept = self.store.keep_downloads().await;
         let prepared = self.prepare(image).await?;
         let folder = self.store.builds();
         let before: Option<Record> = folder.read_record(&self.build_file(image, &prepared.name));

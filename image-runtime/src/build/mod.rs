@@ -232,6 +232,7 @@ impl Builder {
     /// # Errors
     /// The base is not known and cannot be found out, or local files cannot be read.
     pub async fn plan(&self, image: Image) -> Result<Plan, BuildError> {
+        let _kept = self.store.keep_downloads().await;
         Ok(self.prepare(image).await?.plan)
     }
 }

@@ -26,6 +26,7 @@ impl Builder {
     /// # Errors
     /// As [`Builder::plan`].
     pub async fn render(&self, image: Image) -> Result<String, BuildError> {
+        let _kept = self.store.keep_downloads().await;
         let prepared = self.prepare(image).await?;
         let mut roots = Vec::new();
         prepared.local_roots(&mut roots);

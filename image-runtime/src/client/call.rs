@@ -11,7 +11,7 @@ use super::route::Route;
 use super::{CallError, Callee};
 use crate::protocol::How;
 use crate::protocol::payload::{self, Way};
-use crate::spec::FunctionSpec;
+use crate::spec::{FunctionSpec, Retries};
 
 /// A call of an annotated function: `.await` it, or use [`.blocking()`](Self::blocking) without a runtime.
 ///
@@ -55,7 +55,7 @@ impl<T> Call<T> {
     /// How often a call that failed is made again, instead of what the function's `retries` keyword says: each time after a
     /// second. See [`FunctionOptions::retries`](crate::spec::FunctionOptions::retries) for what is retried.
     pub fn retries(mut self, times: u32) -> Self {
-        self.wishes.retries = Some(times);
+        self.wishes.retries = Some(Retries::times(times));
         self
     }
 

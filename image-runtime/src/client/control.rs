@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::future::runtime;
 use super::pool::Leaving;
-use super::supervisor::Role;
+use super::supervisor::{Role, dismiss_all};
 use super::{CallError, Host};
 use crate::engine::is_running;
 use crate::store::{RunDir, Store, socket_in};
@@ -200,12 +200,16 @@ async fn stop(
     let is_stopped = |idle: &Arc<Member>| members.iter().any(|member| Arc::ptr_eq(member, idle));
     let leaving = host.pools.take_leaving(is_stopped);
     members.retain(|member| !leaving.iter().any(|leaving| leaving.is(member)));
-    let stop = Stop { by, everywhere };
+    let stop = Stop {
+        by: by.clone(),
+        everywhere,
+    };
     // An engine that fails says so to whoever the container belongs to.
     let ending = members.iter().map(|member| member.end(stop.clone()));
     let leaving = leaving.into_iter().map(Leaving::leave);
     join(join_all(ending), join_all(leaving)).await;
     if ends {
+        dismiss_all(&by).await;
         std::process::exit(0);
     }
     told

@@ -216,6 +216,11 @@ impl CallError {
         Self::new(CallErrorKind::Cancelled, text)
     }
 
+    pub(super) fn dismissed(function: &str, by: &str) -> Self {
+        let text = format!("`{function}` was cancelled: {by} ended the process that made it");
+        Self::new(CallErrorKind::Cancelled, text)
+    }
+
     pub(super) fn failure(function: &str, failure: &CallFailure) -> Self {
         match failure {
             CallFailure::Failed(failure) => Self::failed(function, failure.clone()),

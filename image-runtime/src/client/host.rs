@@ -22,7 +22,7 @@ use crate::gpu::{self, Gpus};
 use crate::plan::Explained;
 use crate::registry::Program;
 use crate::secrets::{self, Mask};
-use crate::spec::{FunctionOptions, FunctionSpec, Image, Retries};
+use crate::spec::{FunctionOptions, FunctionSpec, Image};
 use crate::store::{self, Bytes, Log, Store};
 use crate::worker::{Launcher, Reaper, Worker, WorkerSpec};
 
@@ -296,7 +296,7 @@ impl Host {
             function,
             pool: self.pools.of(callee, found, key)?,
             timeout: wishes.timeout.or(options.timeout),
-            retries: wishes.retries.map(Retries::times).or(options.retries),
+            retries: wishes.retries.or(options.retries),
             nested: wishes.nested,
         }))
     }

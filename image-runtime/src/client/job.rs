@@ -18,7 +18,7 @@ use crate::worker::{self, CallFailure, Current, monotonic, short_name};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wishes {
     pub(super) timeout: Option<Duration>,
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Option<Retries>,
     pub(super) how: How,
     /// In a container, the call whose function calls.
     pub(super) by: Option<Current>,

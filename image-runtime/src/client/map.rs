@@ -17,6 +17,7 @@ use super::route::Route;
 use super::{CallError, CallErrorKind, Callee};
 use crate::protocol::How;
 use crate::protocol::payload::Way;
+use crate::spec::Retries;
 
 /// How many bytes of arguments and results may be under way, as long as every container has something to do.
 const MOST_BYTES: usize = 64 << 20;
@@ -121,7 +122,7 @@ impl<'a, T> Map<'a, T> {
 
     /// How often each call that failed is made again, instead of what the function's `retries` keyword says.
     pub fn retries(mut self, times: u32) -> Self {
-        self.wishes.retries = Some(times);
+        self.wishes.retries = Some(Retries::times(times));
         self
     }
 

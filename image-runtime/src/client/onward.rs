@@ -1,7 +1,6 @@
 //! Calls whose supervisor has ended go on where the next call of their function would go: to another supervisor, or to a pool of this process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tracing::warn;
@@ -19,61 +18,74 @@ use crate::spec::Retries;
 pub(super) struct Onward {
     callee: Callee,
     wishes: Wishes,
-    /// After how long.
-    delay: Duration,
-    /// Found for the first of them.
-    route: OnceCell<Route>,
+    /// Of calls that may have been begun.
+    retries: Option<Retries>,
+    /// For calls that nobody has begun, once one of them went on.
+    unbegun: OnceCell<Route>,
+    /// For those that may have been, with one try less.
+    begun: OnceCell<Route>,
 }
 
 impl Onward {
-    /// For calls that nobody has begun.
-    pub(super) fn as_they_are(callee: &Callee, wishes: &Wishes) -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new(callee: &Callee, wishes: &Wishes) -> Self {
+        let options = Program::get().map(|program| program.options_of(callee.function));
+        let retries = options.ok().and_then(|options| options.retries);
+        Self {
             callee: callee.clone(),
             wishes: *wishes,
-            delay: Duration::ZERO,
-            route: OnceCell::new(),
-        })
+            retries: wishes.retries.or(retries),
+            unbegun: OnceCell::new(),
+            begun: OnceCell::new(),
+        }
     }
 
-    /// For calls that may have been begun, with one try less; nothing where they are not to be made again.
-    pub(super) fn again(callee: &Callee, wishes: &Wishes) -> Option<Arc<Self>> {
-        let options = Program::get().ok()?.options_of(callee.function);
-        let retries = wishes.retries.map(Retries::times).or(options.retries)?;
-        let left = retries.max.checked_sub(1)?;
-        let wishes = Wishes {
-            retries: Some(left),
-            ..*wishes
-        };
-        Some(Arc::new(Self {
-            callee: callee.clone(),
-            wishes,
-            delay: retries.delay(0),
-            route: OnceCell::new(),
-        }))
+    /// Whether calls that may have been begun go on.
+    pub(super) fn begins_again(&self) -> bool {
+        self.retries.is_some_and(|retries| retries.max > 0)
     }
 
-    /// Makes a call there.
-    pub(super) fn make(self: Arc<Self>, call: Wanting) {
+    /// Makes a call that nobody has begun.
+    pub(super) fn make(self: &Arc<Self>, call: Wanting) {
+        let this = Arc::clone(self);
+        runtime().spawn(async move { this.submit(call, &this.unbegun, this.wishes).await });
+    }
+
+    /// Makes a call that may have been begun once more.
+    pub(super) fn make_again(self: &Arc<Self>, call: Wanting) {
+        let this = Arc::clone(self);
         runtime().spawn(async move {
-            tokio::time::sleep(self.delay).await;
-            if call.inbox.is_closed() {
-                return;
-            }
-            warn!(
-                function = self.callee.function.name,
-                "made elsewhere: the supervisor has ended"
-            );
-            let find = || Route::find(&self.callee, self.wishes);
-            match self.route.get_or_try_init(find).await {
-                Ok(route) => route.submit(call),
-                Err(error) => call.inbox.put(call.number, Delivery::End(Err(error))),
-            }
+            let Some(retries) = this.retries else { return };
+            tokio::time::sleep(retries.delay(0)).await;
+            let wishes = Wishes {
+                retries: Some(Retries {
+                    max: retries.max.saturating_sub(1),
+                    ..retries
+                }),
+                ..this.wishes
+            };
+            this.submit(call, &this.begun, wishes).await;
         });
     }
 
-    /// The way, once one was found.
-    pub(super) fn route(&self) -> Option<&Route> {
-        self.route.get()
+    async fn submit(&self, call: Wanting, route: &OnceCell<Route>, wishes: Wishes) {
+        if call.inbox.is_closed() {
+            return;
+        }
+        let function = self.callee.function.name;
+        warn!(function, "made elsewhere: the supervisor has ended");
+        match route
+            .get_or_try_init(|| Route::find(&self.callee, wishes))
+            .await
+        {
+            Ok(route) => route.submit(call),
+            Err(error) => call.inbox.put(call.number, Delivery::End(Err(error))),
+        }
+    }
+
+    /// The ways that were found.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        [&self.unbegun, &self.begun]
+            .into_iter()
+            .filter_map(OnceCell::get)
     }
 }

@@ -55,8 +55,10 @@ struct State {
     calls: HashMap<u64, Call>,
     /// Those who wait to hear that a function can be called.
     preparing: HashMap<u64, oneshot::Sender<Result<Room, CallError>>>,
-    /// Whether nothing more is heard.
+    /// Whether nothing more is made there.
     is_broken: bool,
+    /// Who ended it, where that was said.
+    ended_by: Option<String>,
 }
 
 /// A call without an end.
@@ -77,10 +79,8 @@ pub(super) struct Wanted {
     id: u64,
     function: &'static FunctionSpec,
     room: OnceLock<Room>,
-    /// Where its calls go that cannot be made here any more.
+    /// Where its calls go on that have no end here.
     onward: Option<Arc<Onward>>,
-    /// Where those go that may have been begun.
-    again: Option<Arc<Onward>>,
 }
 
 /// The thread that hears what comes: with it all that is under way ends.
@@ -168,8 +168,7 @@ impl Outside {
             id: self.next(),
             function,
             room: OnceLock::new(),
-            onward: goes_on.then(|| Onward::as_they_are(callee, wishes)),
-            again: goes_on.then(|| Onward::again(callee, wishes)).flatten(),
+            onward: goes_on.then(|| Arc::new(Onward::new(callee, wishes))),
         };
         let ready = matches!(wishes.how, How::Many).then(|| {
             let (sender, ready) = oneshot::channel();
@@ -197,6 +196,11 @@ impl Outside {
         }
         let mut state = self.state();
         match header.kind {
+            Kind::Leave => {
+                state.is_broken = true;
+                state.ended_by = Some(String::from_utf8_lossy(&body).into_owned());
+                self.asking.hang_up();
+            }
             Kind::Ready => {
                 if let Some(sender) = state.preparing.remove(&number) {
                     let ready = value::decode::<Result<Room, Fault>>(&body)
@@ -248,20 +252,23 @@ impl Outside {
         state.is_broken = true;
         state.preparing.clear();
         let calls = std::mem::take(&mut state.calls);
+        let ended_by = state.ended_by.clone();
         drop(state);
         for (_, call) in calls {
-            match call.again {
-                Some((onward, arguments)) => onward.make(Wanting {
-                    arguments,
-                    inbox: call.inbox,
-                    number: call.number,
-                    is_stream: false,
-                }),
-                None => {
-                    let end = Delivery::End(Err(self.gone(call.name)));
-                    call.inbox.put(call.number, end);
+            let error = match (ended_by.as_deref(), call.again) {
+                (None, Some((onward, arguments))) => {
+                    onward.make_again(Wanting {
+                        arguments,
+                        inbox: call.inbox,
+                        number: call.number,
+                        is_stream: false,
+                    });
+                    continue;
                 }
-            }
+                (None, None) => self.gone(call.name),
+                (Some(by), _) => CallError::dismissed(call.name, by),
+            };
+            call.inbox.put(call.number, Delivery::End(Err(error)));
         }
     }
 
@@ -308,7 +315,8 @@ impl Wanted {
 
     /// Makes a call whose answers arrive with a number.
     pub(super) fn submit(&self, call: Wanting) {
-        let again = self.again.as_ref().filter(|_| !call.is_stream);
+        let onward = self.onward.as_ref();
+        let again = onward.filter(|onward| onward.begins_again() && !call.is_stream);
         let under_way = Call {
             wanted: self.id,
             name: self.function.name,
@@ -351,15 +359,14 @@ impl Wanted {
     /// Nobody has begun the call.
     fn cannot_make(&self, call: Wanting, error: CallError) {
         match &self.onward {
-            Some(onward) => Arc::clone(onward).make(call),
+            Some(onward) => onward.make(call),
             None => call.inbox.put(call.number, Delivery::End(Err(error))),
         }
     }
 
     /// Where its calls go on, once they do.
     fn next_routes(&self) -> impl Iterator<Item = &Route> {
-        let onward = [&self.onward, &self.again].into_iter().flatten();
-        onward.filter_map(|onward| onward.route())
+        self.onward.iter().flat_map(|onward| onward.routes())
     }
 
     /// Ends the calls that nobody waits for, and asks for more items where some were taken.
@@ -417,7 +424,7 @@ impl std::fmt::Debug for Wanted {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
     use std::task::{Context, Wake, Waker};
 
@@ -458,5 +465,31 @@ mod tests {
             text.contains("the host of this container makes no more calls for it"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn who_is_told_that_nothing_more_is_made_hangs_up_and_its_calls_are_cancelled() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let asking = Arc::new(Asking::new(ours));
+        let outside = Outside::open(asking, Events::silent(), Maker::Supervisor);
+        let receiver = Receiver::default();
+        let call = Call {
+            wanted: 1,
+            name: "f",
+            inbox: receiver.inbox(),
+            number: 0,
+            again: None,
+        };
+        outside.state().calls.insert(1, call);
+        let frame = protocol::encode(Kind::Leave, 0, &[b"somebody"]).unwrap();
+        theirs.write_all(&frame).unwrap();
+        // It has heard it.
+        assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+        assert!(outside.is_broken());
+        drop(theirs);
+        let error = super::super::call::block_on(receiver.end(|| {})).unwrap_err();
+        assert_eq!(error.kind(), CallErrorKind::Cancelled);
+        let text = "`f` was cancelled: somebody ended";
+        assert!(error.to_string().starts_with(text), "{error}");
     }
 }

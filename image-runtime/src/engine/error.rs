@@ -256,3 +256,20 @@ fn make_room(place: &Option<PathBuf>) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_open_files_are_told_with_what_to_do() {
+        let error = io::Error::other(io::Error::from_raw_os_error(libc::EMFILE));
+        let text = failed("starting")(error).to_string();
+        assert!(
+            text.starts_with("starting failed: Too many open files")
+                && text.contains("\n  help: ")
+                && text.contains("`ulimit -n"),
+            "{text}"
+        );
+    }
+}

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec::Retries;
+
 /// The version of the protocol. Both sides must speak the same.
 pub const VERSION: u32 = 5;
 
@@ -69,7 +71,8 @@ pub enum Kind {
     /// Supervisor to asking process: a function that it called printed a line. The body is the function's name, a zero byte, the short
     /// name of its container, a zero byte, and the line.
     Printed = 23,
-    /// Asking process to supervisor: another takes its place.
+    /// Asking process to supervisor: another takes its place. Supervisor to asking process: it is ended, and what has no end yet is
+    /// cancelled; the body says by whom.
     Leave = 24,
     /// Host to worker: run a [`Session`]. It ends with a [`Kind::Ran`].
     Session = 32,
@@ -144,7 +147,7 @@ pub struct Hello {
 }
 
 /// A function that a process wants to call which cannot run it itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wanted {
     /// Its name.
     pub function: String,
@@ -153,7 +156,7 @@ pub struct Wanted {
     /// How long it may run, over what its keywords say.
     pub timeout: Option<Duration>,
     /// How often it is called again when it fails, over what its keywords say.
-    pub retries: Option<u32>,
+    pub retries: Option<Retries>,
     /// The call whose function asks.
     pub by: Option<By>,
     /// How many calls follow.

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Failure;
 use super::{ClassSpec, Gpu, ImageRef, Place, PythonSpec, Secret, Volume};
 
@@ -84,7 +86,7 @@ pub struct FunctionOptions {
 }
 
 /// How often a failed call is made again, and after how long.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retries {
     /// How often at most; the first time does not count.
     pub max: u32,

@@ -8,17 +8,18 @@
 mod age;
 mod bucket;
 mod bytes;
+mod caches;
 mod error;
 mod lock;
 mod logs;
+mod passing;
 mod run;
 mod socket;
 mod temporary;
 mod usage;
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -173,54 +174,6 @@ impl Store {
         self.folder("uses")
     }
 
-    /// Keeps downloads where they are, for as long as the file is open. Nothing where they cannot be kept, as in a store that is only read.
-    pub async fn keep_downloads(&self) -> Option<File> {
-        let file = self.kept_downloads().ok()?;
-        loop {
-            match file.try_lock_shared() {
-                Ok(()) => return Some(file),
-                // They are being removed.
-                Err(TryLockError::WouldBlock) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                Err(TryLockError::Error(_)) => return None,
-            }
-        }
-    }
-
-    /// Locked by those who keep downloads.
-    fn kept_downloads(&self) -> io::Result<File> {
-        let mut options = File::options();
-        options.write(true).create(true).truncate(false);
-        options.open(self.bucket.join("downloads.lock"))
-    }
-
-    /// Removes what can be downloaded, read or asked for again. Answers how many bytes that freed; nothing where somebody
-    /// [keeps](Self::keep_downloads) them.
-    ///
-    /// # Errors
-    /// A file cannot be removed.
-    pub fn remove_caches(&self) -> Result<Option<u64>, StoreError> {
-        let locking = |source| StoreError::io("lock the downloads in", self.path(), source);
-        let lock = self.kept_downloads().map_err(locking)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(locking(source)),
-        }
-        let mut freed = 0;
-        for folder in [self.downloads(), self.trees(), self.bases()] {
-            let entries = fs::read_dir(folder.path())
-                .map_err(|source| StoreError::io("read", folder.path(), source))?;
-            for entry in entries.flatten() {
-                freed += entry.metadata().map_or(0, |metadata| metadata.len());
-                fs::remove_file(entry.path())
-                    .map_err(|source| StoreError::io("remove", &entry.path(), source))?;
-            }
-        }
-        Ok(Some(freed))
-    }
-
     /// Locks of GPUs. Its files stay.
     pub(crate) fn gpus(&self) -> Folder {
         self.folder("gpus")
@@ -239,24 +192,6 @@ impl Store {
         RunDir::create(&self.run())
     }
 
-    /// Makes a folder for a run that leaves no layers.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn passing(&self) -> Result<RunDir, StoreError> {
-        RunDir::create(&self.passing_runs())
-    }
-
-    /// The folders of such runs that were killed.
-    pub fn left_by_passing(&self) -> Vec<RunDir> {
-        RunDir::abandoned(&self.passing_runs())
-    }
-
-    /// Where the folders of all such runs are.
-    pub fn passing_runs(&self) -> PathBuf {
-        self.bucket.join("passing")
-    }
-
     /// A temporary file that can be renamed to anywhere in the store; removed when dropped.
     ///
     /// # Errors
@@ -271,12 +206,7 @@ impl Store {
     pub fn sweep(&self) -> usize {
         self.locks().sweep();
         temporary::sweep(&self.tmp());
-        for folder in self.left_by_passing() {
-            // Others are left to whoever has the engine that their layers are removed with.
-            if !is_blank(folder.path()) {
-                folder.leave();
-            }
-        }
+        self.sweep_blank_passing();
         run::sweep(&self.run())
     }
 
@@ -317,14 +247,6 @@ impl Store {
         ]
         .map(|name| self.folder(name))
     }
-}
-
-/// Whether no file in a folder holds anything.
-fn is_blank(folder: &Path) -> bool {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files
-        .map(|file| file.metadata())
-        .all(|about| about.is_ok_and(|about| about.len() == 0))
 }
 
 /// How much all layers may take: `IMAGE_STORE_LIMIT`, where it is set.
@@ -472,52 +394,11 @@ mod tests {
     }
 
     #[test]
-    fn caches_are_what_can_be_had_again_and_no_more() {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::at(root.path()).unwrap();
-        for folder in store.folders() {
-            folder.write("x", b"1").unwrap();
-        }
-        assert_eq!(store.remove_caches().unwrap(), Some(3));
-        let left = store.folders().map(|folder| folder.join("x").exists());
-        assert_eq!(left[..3], [false; 3]);
-        assert_eq!(left[3..], [true; 10]);
-    }
-
-    #[test]
-    fn what_runs_that_leave_nothing_have_left_goes_unless_it_names_layers() {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::at(root.path()).unwrap();
-        for text in ["", "a layer\n"] {
-            let folder = store.passing().unwrap();
-            fs::write(folder.path().join("layers"), text).unwrap();
-            folder.leave();
-        }
-        store.sweep();
-        let left = store.left_by_passing();
-        assert_eq!(left.len(), 1);
-        let text = fs::read_to_string(left[0].path().join("layers")).unwrap();
-        assert_eq!(text, "a layer\n");
-    }
-
-    #[tokio::test]
-    async fn downloads_stay_as_long_as_somebody_keeps_them() {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::at(root.path()).unwrap();
-        store.downloads().write("x", b"1").unwrap();
-        let kept = [store.keep_downloads().await, store.keep_downloads().await];
-        for keeping in kept {
-            assert_eq!(store.remove_caches().unwrap(), None);
-            drop(keeping.unwrap());
-        }
-        assert_eq!(store.remove_caches().unwrap(), Some(1));
-    }
-
-    #[test]
     fn a_path_that_is_no_text_is_told() {
         use std::os::unix::ffi::OsStrExt as _;
-        let path = Path::new(std::ffi::OsStr::from_bytes(b"/tmp/image-runtime-\xff"));
-        let error = Store::at(path).unwrap_err().to_string();
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+        let error = Store::at(&path).unwrap_err().to_string();
         assert!(error.contains("is not UTF-8\n  help: "), "{error}");
         assert!(!path.exists());
     }

@@ -2,6 +2,7 @@
 //! before one of its functions asks; or the one to a supervisor.
 
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -57,6 +58,13 @@ impl Asking {
         let frame = protocol::encode(kind, number, parts)?;
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(socket.write_all(&frame)?)
+    }
+
+    /// Asks for nothing more. What is on its way here is heard.
+    pub(crate) fn hang_up(&self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        // A host that is gone needs not be told.
+        let _ = socket.shutdown(Shutdown::Write);
     }
 
     /// Hears frames until the host is gone.

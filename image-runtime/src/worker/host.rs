@@ -348,7 +348,8 @@ impl Worker {
             },
             Ok(Err(error)) => CallFailure::Lost(error),
             Err(_) => CallFailure::Connection(io::Error::other(
-                "the worker closed it but goes on running\n  help: a function must neither close the files of its process nor become another program by `exec`; start one instead",
+                "the worker closed it but goes on running\n  help: a function must neither close the files of its process \
+                 nor become another program by `exec`: it can start one",
             )),
         }
     }

@@ -47,7 +47,7 @@ pub(crate) fn steps(
     steps.mount(why, ["", "none", "/"], MS_REC | MS_PRIVATE, "", false)?;
     steps.mount(why, ["", root, root], MS_BIND | MS_REC, "", false)?;
     steps.add(why, Act::Enter(text(root)?));
-    steps.add(why, Act::Pivot);
+    steps.change_root();
     // In a user namespace `/proc` is given to who sees one already.
     if !own.users {
         steps.leave_old_root();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::super::gateway::Answers;
 use super::super::inbox::Inbox;
@@ -46,6 +47,23 @@ impl Listener {
             let body = [function, container, line].join("\0");
             self.answers.send(Kind::Printed, 0, body.as_bytes());
         }
+    }
+}
+
+/// How long a process that is served may take to hear that no more is.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tells all processes that are served who ends this one, and waits until they have heard it: what they have under way is cancelled, and
+/// not lost.
+pub(in super::super) async fn dismiss_all(by: &str) {
+    let listeners = lock(&LISTENERS).clone();
+    for listener in listeners.iter().filter_map(Weak::upgrade) {
+        listener.answers.send(Kind::Leave, 0, by.as_bytes());
+    }
+    let begun = Instant::now();
+    // They hang up.
+    while listeners.iter().any(|there| there.strong_count() > 0) && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -22,8 +22,10 @@ const MOST_PROCESSES: &str = "32768";
 #[derive(Debug, Default)]
 pub struct Steps {
     steps: Vec<Step>,
-    /// Those that take something of the machine, while it can still be reached: right after [`Act::Pivot`].
+    /// Those that take something of the machine, while it can still be reached.
     taking: Vec<Step>,
+    /// Where they come: right after [`Act::Pivot`].
+    takes_at: usize,
     slots: usize,
     /// What must be open until the program runs.
     kept: Vec<OwnedFd>,
@@ -101,6 +103,12 @@ impl Steps {
         Ok(())
     }
 
+    /// Makes the current directory the root. What is taken of the machine is taken right then.
+    pub fn change_root(&mut self) {
+        self.add("changing the root", Act::Pivot);
+        self.takes_at = self.steps.len();
+    }
+
     /// Leaves the root that was before, so that no path leads there: `..` of the new root does until then.
     pub fn leave_old_root(&mut self) {
         self.add("leaving the old root", Act::LeaveOldRoot);
@@ -176,11 +184,7 @@ impl Steps {
     /// # Errors
     /// See [`SandboxError`]; nothing runs then.
     pub async fn start(mut self, start: Start) -> Result<Process, SandboxError> {
-        let is_pivot = |step: &Step| matches!(step.act, Act::Pivot);
-        let pivot = self.steps.iter().position(is_pivot);
-        let taken = pivot.map_or(0, |pivot| pivot + 1);
-        self.steps.splice(taken..taken, self.taking);
-
+        self.steps.splice(self.takes_at..self.takes_at, self.taking);
         let program = start.argv.first().cloned().unwrap_or_default();
         let argv = start.argv.iter().map(|word| text(word));
         let argv = argv.collect::<Result<_, _>>()?;

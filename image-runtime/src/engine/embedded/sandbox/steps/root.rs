@@ -21,7 +21,7 @@ impl Steps {
             Options::Each(options) => self.stack_each(options, &root.target)?,
         }
         self.add("entering the root", Act::Enter(text(&root.target)?));
-        self.add("changing the root", Act::Pivot);
+        self.change_root();
         Ok(())
     }
 
