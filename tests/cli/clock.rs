@@ -89,7 +89,8 @@ fn no_call_ends_early_or_late_where_the_clock_jumps() {
     let Some(world) = World::new() else { return };
     let (reader, writer) = std::io::pipe().unwrap();
     let program = world.program(&[]).env("OBSERVED_DOES", "jump");
-    let program = program.stdin(reader).start();
+    let mut program = program.stdin(reader).start();
+    program.until("all calls ended");
     // What is idle is ended although the clock went back; one container waits for calls for a minute.
     world.until(1);
     for seconds in [-TEN_YEARS, TEN_YEARS, -6 * TEN_YEARS] {

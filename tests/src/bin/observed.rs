@@ -191,6 +191,7 @@ async fn main() {
         Ok("jump") => {
             let clock = std::env::var("OBSERVED_CLOCK").expect("it is said");
             calls_while_the_clock_jumps(&clock);
+            eprintln!("all calls ended");
             // It waits for a line that never comes.
             std::io::stdin()
                 .read_line(&mut String::new())
