@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use image_runtime::engine::docker::DockerEngine;
-use image_runtime::engine::{ContainerSpec, EngineError, MOUNT_ROOT, Mount};
+use image_runtime::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount};
 use serde_json::{Value, json};
 
 use crate::bench::{self, Bench, idle, shell};
@@ -101,7 +101,7 @@ async fn a_daemon_that_sees_other_files_is_told_apart() {
         spec.mounts.push(Mount::Local {
             source: here.clone().into(),
             target: format!("{MOUNT_ROOT}/here"),
-            read_only: true,
+            access: Access::Read,
         });
         let error = bench.engine.start(&spec).await.map(drop).unwrap_err();
         assert_says(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use image_runtime::engine::Mount;
+use image_runtime::engine::{Access, Mount};
 
 use crate::bench::{self, new_identity, shell, within};
 use crate::registry::Registry;
@@ -54,7 +54,7 @@ async fn what_cannot_be_shown_in_its_place_is_told_with_the_place() {
             spec.mounts.push(Mount::Local {
                 source: folder.path().to_owned(),
                 target: place.to_owned(),
-                read_only: true,
+                access: Access::Read,
             });
             let error = bench.engine.start(&spec).await.map(drop).unwrap_err();
             let error = error.to_string();

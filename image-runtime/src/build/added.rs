@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::laid_out::LaidOut;
 use super::{BuildError, Builder};
 use crate::context::{ContextError, Tree};
-use crate::engine::Mount;
+use crate::engine::{Access, Mount};
 use crate::plan::{Chain, ChainStep, Part};
 use crate::spec::Step;
 use crate::store::{RunDir, StoreError};
@@ -52,7 +52,7 @@ impl Builder {
                     Some(folder) if ignore.is_none() => format!("{folder}/{name}"),
                     _ => target.to_owned(),
                 },
-                read_only: true,
+                access: Access::Read,
             });
         }
         Ok(mounts)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Builder, Prepared, conda};
 use crate::digest::LayerId;
-use crate::engine::{EngineError, Mount};
+use crate::engine::{Access, EngineError, Mount};
 use crate::plan::{Action, Contents, Holdings};
 use crate::protocol::Command;
 use crate::secrets::Mask;
@@ -111,7 +111,7 @@ impl Builder {
         let mount = Mount::Local {
             source: shared.clone(),
             target: ANSWER.to_owned(),
-            read_only: false,
+            access: Access::Returned,
         };
         let layer = &image.plan.layers[index];
         let (none, commands, mounts) = (Mask::default(), vec![command], vec![mount]);

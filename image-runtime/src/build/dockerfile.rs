@@ -14,7 +14,7 @@ use super::steps::new_layer;
 use super::{BuildError, Builder, Prepared};
 use crate::context::{Context, Taken, Tree, copied};
 use crate::digest::{Digest, Encoder, LayerId};
-use crate::engine::{EngineError, FileSource, Mount};
+use crate::engine::{Access, EngineError, FileSource, Mount};
 use crate::plan::{Action, Chain, CopySpec, MountSpec, Part, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::Mask;
@@ -425,7 +425,7 @@ impl Builder {
         let mount = Mount::Local {
             source: shared.clone(),
             target: PACKED.to_owned(),
-            read_only: false,
+            access: Access::Returned,
         };
         let worker = self
             .run_in(

@@ -10,7 +10,7 @@ use super::dockerfile::literally;
 use super::laid_out::LaidOut;
 use super::{BuildError, Builder, Prepared};
 use crate::digest::{Digest, LayerId};
-use crate::engine::{EngineError, FileSource, MOUNT_ROOT, Mount};
+use crate::engine::{Access, EngineError, FileSource, MOUNT_ROOT, Mount};
 use crate::plan::{Action, MountSpec, PlannedLayer};
 use crate::protocol::Command;
 use crate::secrets::Values;
@@ -172,7 +172,10 @@ impl Builder {
                     Mount::Local {
                         source,
                         target: place,
-                        read_only: mount.is_bind() && !mount.is_set,
+                        access: match mount.is_bind() && !mount.is_set {
+                            true => Access::Read,
+                            false => Access::Passing,
+                        },
                     }
                 }
             };

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::Mount;
+use crate::engine::{Access, Mount};
 
 /// Variables that name proxies. Programs read them in either case.
 const PROXIES: [&str; 8] = [
@@ -60,7 +60,7 @@ impl Network {
             mounts.push(Mount::Local {
                 source: bundle,
                 target: CERTIFICATES_INSIDE.into(),
-                read_only: true,
+                access: Access::Read,
             });
         }
         Self { env, mounts }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::BuildError;
 use super::pip::{self, FILES, Installation, Variables};
+use crate::engine::Access;
 use crate::plan::{Action, PlannedLayer, PythonPackage, normalized};
 use crate::protocol::Command;
 use crate::secrets::Values;
@@ -52,7 +53,7 @@ pub(super) fn install(
         .iter()
         .map(|(name, text)| (*name, text.as_str()))
         .collect();
-    let mut installation = Installation::with_files(store, &texts, true)?;
+    let mut installation = Installation::with_files(store, &texts, Access::Read)?;
     installation.commands = commands;
     Ok(installation)
 }
@@ -79,7 +80,7 @@ pub(super) fn ask_for_hashes(
         .iter()
         .map(|package| format!("{}\n", requirement(package, layer)))
         .collect();
-    let mut installation = Installation::with_files(store, &[(PINNED, &text)], false)?;
+    let mut installation = Installation::with_files(store, &[(PINNED, &text)], Access::Returned)?;
     let mut compile = pip::uv_pip("compile");
     compile
         .argv
@@ -286,7 +287,7 @@ mod tests {
         let store = Store::at(folder.path()).unwrap();
         let text = "a-b[c]==1 ; python_version > '3' \\\n    --hash=sha256:a \\\n    --hash=sha256:b\n\
                     c @ https://h/c.whl \\\n    --hash=sha256:c\nd @ git+https://h/d@0\n";
-        let installation = Installation::with_files(&store, &[(HASHED, text)], true).unwrap();
+        let installation = Installation::with_files(&store, &[(HASHED, text)], Access::Read).unwrap();
         let found = hashes(&installation);
         assert_eq!(found["a-b"], ["sha256:a", "sha256:b"]);
         assert_eq!(found["c"], ["sha256:c"]);

@@ -2,7 +2,7 @@
 
 use super::BuildError;
 use super::steps::{command, shell};
-use crate::engine::Mount;
+use crate::engine::{Access, Mount};
 use crate::plan::{Config, Pip, PlannedLayer, Sync};
 use crate::protocol::Command;
 use crate::secrets::Values;
@@ -34,12 +34,12 @@ impl Installation {
     pub(super) fn with_files(
         store: &Store,
         texts: &[(&str, &str)],
-        read_only: bool,
+        access: Access,
     ) -> Result<Self, StoreError> {
         let files = written(store, texts)?;
         Ok(Self {
             commands: Vec::new(),
-            mounts: vec![mount(&files, read_only)],
+            mounts: vec![mount(&files, access)],
             files: Some(files),
         })
     }
@@ -94,7 +94,7 @@ pub(super) fn install(
     }
     Ok(Installation {
         commands: vec![install],
-        mounts: files.iter().map(|folder| mount(folder, true)).collect(),
+        mounts: files.iter().map(|folder| mount(folder, Access::Read)).collect(),
         files,
     })
 }
@@ -154,7 +154,7 @@ pub(super) fn sync(sync: &Sync, store: &Store) -> Result<Installation, BuildErro
     install.env = environment();
     Ok(Installation {
         commands: vec![install],
-        mounts: vec![mount(&folder, false)],
+        mounts: vec![mount(&folder, Access::Passing)],
         files: Some(folder),
     })
 }
@@ -216,7 +216,7 @@ pub(super) fn mounts(program: std::path::PathBuf) -> Vec<Mount> {
         Mount::Local {
             source: program,
             target: UV.into(),
-            read_only: true,
+            access: Access::Read,
         },
         Mount::Cache {
             name: "uv".into(),
@@ -253,11 +253,11 @@ fn written(store: &Store, texts: &[(&str, &str)]) -> Result<RunDir, StoreError> 
     Ok(folder)
 }
 
-fn mount(folder: &RunDir, read_only: bool) -> Mount {
+fn mount(folder: &RunDir, access: Access) -> Mount {
     Mount::Local {
         source: folder.path().to_owned(),
         target: FILES.into(),
-        read_only,
+        access,
     }
 }
 

@@ -8,7 +8,7 @@ use super::network::Network;
 use super::{BuildError, Builder, Prepared, apt, conda, pins, pip};
 use crate::base::{python, uv};
 use crate::digest::LayerId;
-use crate::engine::{Limits, Mount, NewLayer};
+use crate::engine::{Access, Limits, Mount, NewLayer};
 use crate::event::{Event, Work};
 use crate::plan::{Action, FunctionRun, PlannedLayer};
 use crate::protocol::{Command, RunOutcome};
@@ -169,7 +169,7 @@ impl Builder {
             mounts.push(Mount::Local {
                 source: file,
                 target: SCRIPT.into(),
-                read_only: true,
+                access: Access::Read,
             });
             command.argv = vec![SCRIPT.into()];
         }

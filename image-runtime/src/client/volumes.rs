@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::{CallError, CallErrorKind};
-use crate::engine::Mount;
+use crate::engine::{Access, Mount};
 use crate::spec::volume::Place;
 use crate::spec::{FunctionSpec, Volumes};
 
@@ -45,7 +45,7 @@ pub(super) fn mounts(function: &FunctionSpec, volumes: &Volumes) -> Result<Vec<M
                 Mount::Local {
                     source,
                     target,
-                    read_only: false,
+                    access: Access::Live,
                 }
             }
         })

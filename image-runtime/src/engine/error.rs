@@ -114,6 +114,19 @@ pub enum EngineError {
         /// What the attempt said.
         said: String,
     },
+    /// The engine sees other files than this machine's, and a copy of them does not do.
+    #[error(
+        "`{}` cannot be shown to a container: the daemon at {address} does not see the files of this machine\n  help: it runs on another \
+         one, in a virtual machine or in a container; `Volume::from_name` keeps files where the daemon is, a file can be copied into the \
+         image, and `IMAGE_ENGINE=embedded` needs no daemon",
+        path.display()
+    )]
+    Elsewhere {
+        /// What cannot be shown.
+        path: PathBuf,
+        /// Where the daemon is reached.
+        address: String,
+    },
     /// A limit of a container makes no sense, or cannot be kept on this machine.
     #[error("the `{limit}` limit cannot be kept: {reason}\n  help: {help}")]
     Limit {

@@ -19,9 +19,13 @@ mod unfinished;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
 
 pub use error::{EngineError, Lacking};
 pub use files::{Entry, EntryKind, FileSink, FileSource, NoFiles};
@@ -133,8 +137,20 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         progress: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<Vec<PackedLayer>, EngineError>;
 
-    /// Starts a process in a new container.
+    /// Starts a process in a new container. Where the engine sees other files than this machine's and one of the mounts is
+    /// [`Access::Live`], that is [`EngineError::Elsewhere`].
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;
+
+    /// Starts a process and holds on to its standard input and output.
+    async fn start_attached(
+        &self,
+        spec: &ContainerSpec,
+    ) -> Result<(Box<dyn Container>, Attached), EngineError> {
+        Err(EngineError::Refused {
+            doing: format!("starting a container for `{}`", spec.purpose),
+            said: "its containers see this machine's files and need no other way".to_owned(),
+        })
+    }
 
     /// Removes what owners that no longer live left behind: containers, half-made layers.
     async fn sweep(&self) -> Result<Swept, EngineError>;
@@ -172,7 +188,8 @@ pub trait Container: Send + Sync + std::fmt::Debug {
     /// an engine may end it.
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError>;
 
-    /// Ends the process if it runs, and removes everything of the container. Doing it twice is no error.
+    /// Ends the process if it runs, and removes everything of the container; what mounts say that is [`Access::Returned`] is here then.
+    /// Doing it twice is no error.
     async fn remove(&self) -> Result<(), EngineError>;
 }
 
@@ -268,8 +285,8 @@ pub enum Mount {
         source: PathBuf,
         /// Its absolute path inside.
         target: String,
-        /// Whether the process cannot write to it.
-        read_only: bool,
+        /// What the process does with it.
+        access: Access,
     },
     /// A directory that is kept between builds and shared by them.
     Cache {
@@ -285,6 +302,47 @@ pub enum Mount {
         /// Its absolute path inside.
         target: String,
     },
+}
+
+impl Mount {
+    /// Its absolute path inside.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Local { target, .. }
+            | Self::Cache { target, .. }
+            | Self::Volume { target, .. } => target,
+        }
+    }
+}
+
+/// What a process does with a [`Mount::Local`]. Where an engine sees other files than this machine's, that decides whether a copy will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// It reads. What is there never changes as long as it has that name.
+    Fixed,
+    /// It reads.
+    Read,
+    /// What it writes is of no use to anybody later.
+    Passing,
+    /// The files that it writes at the top of the directory are read here when the container is gone.
+    Returned,
+    /// Both sides see at once what the other one writes.
+    Live,
+}
+
+impl Access {
+    /// Whether the process cannot write.
+    pub fn is_read_only(self) -> bool {
+        matches!(self, Self::Fixed | Self::Read)
+    }
+}
+
+/// The standard input and output of a process. Its input ends when this value is dropped.
+pub struct Attached {
+    /// What it reads.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+    /// What it writes.
+    pub output: mpsc::Receiver<Bytes>,
 }
 
 /// Where mounts go. `/dev` is a file system of its own in every container, so mount points made there stay in no layer.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bundle::BundleError;
+use super::inside;
 use crate::engine::{EngineError, Exit};
 use crate::protocol::FrameError;
 use crate::secrets::Mask;
@@ -67,6 +68,15 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether a container cannot reach the sockets of this machine.
+    pub(super) fn is_apart(&self) -> bool {
+        match self {
+            Self::Engine(error) => matches!(error, EngineError::Elsewhere { .. }),
+            Self::Ended { exit, .. } => exit.code == i64::from(inside::ALONE),
+            _ => false,
+        }
+    }
+
     /// The error without what a mask hides.
     pub(super) fn hiding(mut self, mask: &Mask) -> Self {
         if let Self::Ended { last_lines, .. } = &mut self {

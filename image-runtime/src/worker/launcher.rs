@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,12 @@ use super::inside;
 use super::line::Line;
 use super::meeting::{Meeting, Meetings, hand_over};
 use super::output::Output;
+use super::relay::{Ends, relay};
 use super::roster::{Member, Roster, short_name};
 use crate::digest::LayerId;
-use crate::engine::{Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount};
+use crate::engine::{
+    Access, Attached, Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount,
+};
 use crate::gpu::Gpu;
 use crate::protocol::{self, Hello, Kind, value};
 use crate::secrets::Mask;
@@ -69,6 +73,8 @@ pub struct Launcher {
     meetings: Meetings,
     /// Done once a worker has started.
     swept: Once,
+    /// Whether containers cannot reach the sockets of this machine; it is found out by the first one.
+    is_apart: AtomicBool,
     /// Whether workers tell when they work on what.
     is_timed: bool,
     /// The containers that there are.
@@ -85,6 +91,7 @@ impl Launcher {
             bundle: OnceCell::new(),
             meetings: Meetings::default(),
             swept: Once::new(),
+            is_apart: AtomicBool::new(false),
             is_timed: false,
             roster: Arc::default(),
         }
@@ -125,31 +132,18 @@ impl Launcher {
         span: Span,
     ) -> Result<Worker, StartError> {
         let bundle = self.bundle.get_or_try_init(|| self.make_bundle()).await?;
-        let meeting = self.meetings.begin(&self.store)?;
-        let output = Output::new().map_err(StartError::Pipes)?;
-
         // The worker may load the driver itself, and looks nowhere else.
         let more = (!spec.gpus.is_empty()).then_some(DRIVER_LIBRARIES);
         let mut argv = bundle.argv(inside::BUNDLE, more);
         argv.extend_from_slice(&self.arguments);
-        let mut mounts = vec![
-            Mount::Local {
-                source: bundle.directory().to_owned(),
-                target: inside::BUNDLE.into(),
-                read_only: true,
-            },
-            Mount::Local {
-                source: meeting.directory().to_owned(),
-                target: inside::RUN.into(),
-                read_only: false,
-            },
-        ];
+        let mut mounts = vec![Mount::Local {
+            source: bundle.directory().to_owned(),
+            target: inside::BUNDLE.into(),
+            access: Access::Fixed,
+        }];
         mounts.extend(spec.mounts);
-        let memory = spec.limits.memory;
-        let begun = Instant::now();
-        let container = self
-            .engine
-            .start(&ContainerSpec {
+        let mut starting = Starting {
+            container: ContainerSpec {
                 layer: spec.layer,
                 argv,
                 env: spec.env,
@@ -159,25 +153,58 @@ impl Launcher {
                 network: spec.network,
                 limits: spec.limits,
                 gpus: spec.gpus,
-                purpose: spec.purpose.clone(),
-            })
-            .await?;
+                purpose: spec.purpose,
+            },
+            mask: spec.mask,
+            build: bundle.build_id(),
+            span,
+        };
+        if !self.is_apart.load(Ordering::Relaxed) {
+            let meeting = self.meetings.begin(&self.store)?;
+            starting.container.mounts.push(Mount::Local {
+                source: meeting.directory().to_owned(),
+                target: inside::RUN.into(),
+                access: Access::Live,
+            });
+            match self.start_by(Way::Meeting(meeting), &starting).await {
+                Err(error) if error.is_apart() => self.is_apart.store(true, Ordering::Relaxed),
+                other => return other,
+            }
+            starting.container.mounts.pop();
+        }
+        self.start_by(Way::Attached, &starting).await
+    }
+
+    async fn start_by(&self, way: Way, starting: &Starting<'_>) -> Result<Worker, StartError> {
+        let output = Output::new().map_err(StartError::Pipes)?;
+        let spec = &starting.container;
+        let memory = spec.limits.memory;
+        let begun = Instant::now();
+        let (container, way) = match way {
+            Way::Meeting(meeting) => (self.engine.start(spec).await?, Met::At(meeting)),
+            Way::Attached => {
+                let (container, attached) = self.engine.start_attached(spec).await?;
+                (container, Met::Over(attached))
+            }
+        };
         let start = begun.elapsed();
         let container: Arc<dyn Container> = Arc::from(container);
-        let member = Member::new(container, spec.layer, spec.limits, spec.purpose);
+        let member = Member::new(container, spec.layer, spec.limits, spec.purpose.clone());
         let listed = self.roster.list(member);
         let container = listed.member().container();
-        span.record("container", short_name(container.name()));
+        starting
+            .span
+            .record("container", short_name(container.name()));
         let agreed = agree(
-            &meeting,
+            way,
             &output,
             &**container,
-            bundle.build_id(),
+            starting.build,
             memory,
             self.is_timed,
         )
         .await;
-        match agreed.map_err(|error| error.hiding(&spec.mask)) {
+        match agreed.map_err(|error| error.hiding(&starting.mask)) {
             Ok(sockets) => {
                 self.swept.call_once(|| sweep(&self.engine, &self.store));
                 let times = StartTimes {
@@ -185,9 +212,8 @@ impl Launcher {
                     handshake: begun.elapsed() - start,
                     is_timed: self.is_timed,
                 };
-                Ok(Worker::new(
-                    listed, sockets, output, spec.mask, memory, times,
-                ))
+                let mask = starting.mask.clone();
+                Ok(Worker::new(listed, sockets, output, mask, memory, times))
             }
             Err(error) => {
                 let stopped = listed.member().stop().cloned();
@@ -223,9 +249,57 @@ fn sweep(engine: &Arc<dyn Engine>, store: &Arc<Store>) {
     });
 }
 
+/// A container about to be started.
+struct Starting<'a> {
+    container: ContainerSpec,
+    mask: Mask,
+    build: &'a str,
+    span: Span,
+}
+
+/// How host and worker are to find each other.
+enum Way {
+    Meeting(Meeting),
+    Attached,
+}
+
+/// Where they do.
+enum Met {
+    At(Meeting),
+    Over(Attached),
+}
+
+impl Met {
+    /// The host's ends of the worker's two sockets: the one it answers on, and the one it asks on.
+    async fn sockets(self, output: &Output) -> io::Result<(UnixStream, UnixStream)> {
+        let [stdout, stderr] = output.ends();
+        match self {
+            Self::At(meeting) => {
+                let (line, _) = meeting.listener.accept().await?;
+                let (asking, theirs) = std::os::unix::net::UnixStream::pair()?;
+                hand_over(&line, [stdout, stderr, theirs.as_fd()])?;
+                asking.set_nonblocking(true)?;
+                Ok((line, UnixStream::from_std(asking)?))
+            }
+            Self::Over(attached) => {
+                let (line, their_line) = UnixStream::pair()?;
+                let (asking, their_asking) = UnixStream::pair()?;
+                let ends = Ends {
+                    line: their_line,
+                    asking: their_asking,
+                    stdout: stdout.try_clone_to_owned()?,
+                    stderr: stderr.try_clone_to_owned()?,
+                };
+                relay(attached, ends)?;
+                Ok((line, asking))
+            }
+        }
+    }
+}
+
 /// Waits for the worker's hello, or for the container's end.
 async fn agree(
-    meeting: &Meeting,
+    way: Met,
     output: &Output,
     container: &dyn Container,
     build: &str,
@@ -234,7 +308,7 @@ async fn agree(
 ) -> Result<(Line, UnixStream), StartError> {
     let accepted = tokio::select! {
         biased;
-        accepted = hello(meeting, output, build, is_timed) => accepted,
+        accepted = hello(way, output, build, is_timed) => accepted,
         exit = container.wait() => Err(StartError::Ended { exit: exit?, last_lines: container.last_output(), memory }),
         () = tokio::time::sleep(HELLO_LIMIT) => Err(StartError::Silent),
     };
@@ -256,20 +330,14 @@ async fn agree(
 
 /// The worker's two sockets: the one it answers on, and the one it asks on.
 async fn hello(
-    meeting: &Meeting,
+    way: Met,
     output: &Output,
     build: &str,
     is_timed: bool,
 ) -> Result<(Line, UnixStream), StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
-    let (socket, _) = meeting.listener.accept().await.map_err(broken)?;
-    let (asking, theirs) = std::os::unix::net::UnixStream::pair().map_err(broken)?;
-    let [stdout, stderr] = output.ends();
-    hand_over(&socket, [stdout, stderr, theirs.as_fd()]).map_err(broken)?;
-    drop(theirs);
-    asking.set_nonblocking(true).map_err(broken)?;
-    let asking = UnixStream::from_std(asking).map_err(broken)?;
-    let line = Line::new(socket).map_err(broken)?;
+    let (line, asking) = way.sockets(output).await.map_err(broken)?;
+    let line = Line::new(line).map_err(broken)?;
     let ours = Hello {
         version: protocol::VERSION,
         build: build.to_owned(),

@@ -21,6 +21,7 @@ mod output;
 mod pack;
 pub(crate) mod python;
 mod reaper;
+mod relay;
 mod roster;
 mod serve;
 mod session;
@@ -57,6 +58,8 @@ mod inside {
     pub(super) const RUN: &str = "/dev/image-runtime/run";
     /// The socket that the host listens on.
     pub(super) const SOCKET: &str = "/dev/image-runtime/run/socket";
+    /// How a process ends that finds no host.
+    pub(super) const ALONE: u8 = 68;
     /// The executable.
     pub(super) const EXECUTABLE: &str = "/dev/image-runtime/worker/worker";
 }

@@ -64,10 +64,7 @@ impl Output {
     /// Makes the pipes.
     pub(super) fn new() -> io::Result<Self> {
         let stream = || {
-            let (pipe, end) = pipe_with(PipeFlags::CLOEXEC)?;
-            fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
-            // The image's user need not be ours, and may open `/dev/stdout`.
-            fchmod(&end, Mode::from_raw_mode(0o666))?;
+            let (pipe, end) = pipe()?;
             Ok::<_, io::Error>(Stream {
                 pipe: Arc::new(Receiver::from_owned_fd(pipe)?),
                 end,
@@ -202,6 +199,15 @@ impl Output {
         self.last_lines.push_back(line.clone());
         tell(line);
     }
+}
+
+/// A pipe for what a worker prints: its reading end, which never blocks, and the other one.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (pipe, end) = pipe_with(PipeFlags::CLOEXEC)?;
+    fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+    // The image's user need not be ours, and may open `/dev/stdout`.
+    fchmod(&end, Mode::from_raw_mode(0o666))?;
+    Ok((pipe, end))
 }
 
 /// Reads what is in a pipe, behind what was read before.

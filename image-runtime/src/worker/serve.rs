@@ -15,12 +15,14 @@ use super::invoke::Functions;
 use super::meeting::take_over;
 use super::session::Session;
 use super::spin::Spin;
-use super::{asking, bundle, commands, inside, supervise};
+use super::{asking, bundle, commands, inside, relay, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, memory, value};
 
-/// Whether this process is a worker: somebody put the socket there for it.
+/// Whether this process is a worker: somebody put the socket there for it, or it is the program that a container begins with.
 pub fn is_worker() -> bool {
     Path::new(inside::SOCKET).exists()
+        || Path::new(relay::SOCKET).exists()
+        || (std::process::id() == 1 && Path::new(inside::EXECUTABLE).exists())
 }
 
 /// Many small calls that were sent together are read together.
@@ -40,20 +42,32 @@ pub fn serve() -> ! {
     {
         std::process::exit(code);
     }
-    let code = match answer_until_the_end() {
-        Ok(()) => 0,
+    SERVING.store(true, Ordering::Relaxed);
+    let code = match find_host() {
+        Ok(socket) => match answer_until_the_end(socket) {
+            Ok(()) => 0,
+            Err(error) => {
+                supervise::complain(&error);
+                1
+            }
+        },
         Err(error) => {
             supervise::complain(&error);
-            1
+            inside::ALONE.into()
         }
     };
     std::process::exit(code)
 }
 
-fn answer_until_the_end() -> io::Result<()> {
-    SERVING.store(true, Ordering::Relaxed);
-    // Once both have agreed, the host removes what they met by.
-    let mut socket = UnixStream::connect(inside::SOCKET)?;
+/// Once both have agreed, the host removes what they met by.
+fn find_host() -> io::Result<UnixStream> {
+    UnixStream::connect(inside::SOCKET).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => UnixStream::connect(relay::SOCKET),
+        _ => Err(error),
+    })
+}
+
+fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
     let [stdout, stderr, asking] = take_over(&socket)?;
     agree(&mut socket)?;
     asking::open(asking.into());

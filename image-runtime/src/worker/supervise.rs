@@ -9,16 +9,14 @@ use std::process::{Child, Command, ExitStatus};
 
 use rustix::process::{WaitOptions, getppid, wait};
 
+use super::relay::Relay;
+
 /// Makes an ordinary process that is the worker, and waits for it. Answers the exit code to end with; in the worker itself,
 /// nothing.
 pub(super) fn supervise() -> Option<i32> {
-    let child = match is_alone() {
-        true => split(),
-        false => start_again().map(|child| Some(child.id())),
-    };
-    let ended = match child {
+    let ended = match begin() {
         Ok(None) => return None,
-        Ok(Some(child)) => reap_until_end_of(child),
+        Ok(Some((child, relay))) => watch_over(child, relay),
         Err(error) => Err(error),
     };
     Some(match ended {
@@ -30,6 +28,26 @@ pub(super) fn supervise() -> Option<i32> {
             1
         }
     })
+}
+
+/// Makes the worker's process, and answers its number; nothing in that process itself. Where the host is out of its sight, it is for the
+/// relay to talk to.
+fn begin() -> io::Result<Option<(u32, Option<Relay>)>> {
+    let relay = Relay::open()?;
+    let child = match is_alone() {
+        true => split()?,
+        false => Some(start_again()?.id()),
+    };
+    Ok(child.map(|child| (child, relay)))
+}
+
+fn watch_over(child: u32, relay: Option<Relay>) -> io::Result<ExitStatus> {
+    let relaying = relay.map(Relay::begin).transpose()?;
+    let status = reap_until_end_of(child)?;
+    if let Some(relaying) = relaying {
+        relaying.end()?;
+    }
+    Ok(status)
 }
 
 /// Whether this process has but one thread: only then its copy is whole. A test has more.

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use image_runtime::engine::{EngineError, Limits, MOUNT_ROOT, Mount};
+use image_runtime::engine::{Access, EngineError, Limits, MOUNT_ROOT, Mount};
 
 use crate::bench::{Bench, idle, shell, within};
 use crate::tree::{directory, file, link};
@@ -215,7 +215,7 @@ pub(crate) async fn links_of_a_layer_lead_nowhere_outside(bench: &Bench) {
         spec.mounts = vec![Mount::Local {
             source: outside.path().join("given"),
             target: target.to_owned(),
-            read_only: true,
+            access: Access::Read,
         }];
         bench.engine.start(&spec).await
     };
@@ -237,14 +237,14 @@ pub(crate) async fn links_of_a_layer_lead_nowhere_outside(bench: &Bench) {
     spec.mounts = vec![Mount::Local {
         source: outside.path().join("given"),
         target: "/inside/file".to_owned(),
-        read_only: true,
+        access: Access::Read,
     }];
     assert_eq!(bench.run(&spec).await.1, ["from here", "from here"]);
     // And so is one that is the place.
     spec.mounts = vec![Mount::Local {
         source: outside.path().to_owned(),
         target: "/inside".to_owned(),
-        read_only: true,
+        access: Access::Read,
     }];
     spec.argv = shell(layer, "cat /real/given").argv;
     assert_eq!(bench.run(&spec).await.1, ["from here"]);
@@ -253,20 +253,24 @@ pub(crate) async fn links_of_a_layer_lead_nowhere_outside(bench: &Bench) {
 pub(crate) async fn files_of_this_machine_are_seen_inside(bench: &Bench) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("given"), "from here").unwrap();
-    let mount = |name: &str, read_only| Mount::Local {
+    let mount = |name: &str, access| Mount::Local {
         source: folder.path().to_owned(),
         target: format!("{MOUNT_ROOT}/{name}"),
-        read_only,
+        access,
     };
     let one_file = Mount::Local {
         source: folder.path().join("given"),
         target: format!("{MOUNT_ROOT}/one-file"),
-        read_only: true,
+        access: Access::Read,
     };
     let command = "cd /dev/image-runtime; cat one-file; echo; cat writable/given; echo; \
                    (echo x > readable/new) 2> /dev/null || echo refused; echo from inside > writable/new";
     let mut spec = shell(bench.system().await, command);
-    spec.mounts = vec![mount("writable", false), mount("readable", true), one_file];
+    spec.mounts = vec![
+        mount("writable", Access::Returned),
+        mount("readable", Access::Read),
+        one_file,
+    ];
     let (exit, lines) = bench.run(&spec).await;
     assert_eq!(exit.code, 0, "{lines:?}");
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Layers made of what a process wrote.
 
-use image_runtime::engine::{ContainerSpec, EngineError, MOUNT_ROOT, Mount};
+use image_runtime::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount};
 
 use crate::bench::{Bench, idle, shell};
 use crate::tree::{directory, file};
@@ -39,7 +39,7 @@ pub(crate) async fn nothing_of_mounts_is_kept(bench: &Bench) {
         Mount::Local {
             source: folder.path().to_owned(),
             target: format!("{MOUNT_ROOT}/local"),
-            read_only: false,
+            access: Access::Live,
         },
         Mount::Cache {
             name: CACHE.to_owned(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::steps::{command, hold};
 use super::{BuildError, Builder, Prepared};
 use crate::digest::{Encoder, LayerId};
-use crate::engine::Mount;
+use crate::engine::{Access, Mount};
 use crate::event::Work;
 use crate::plan::{Action, CONDA_PREFIX, Chain, Conda, DEFAULT_CONDA, DEFAULT_UV, PlannedLayer};
 use crate::protocol::Command;
@@ -244,7 +244,7 @@ fn channels(conda: &Conda, layer: &PlannedLayer) -> Result<(Vec<Channel>, Vec<Mo
             mounts.push(Mount::Local {
                 source,
                 target: target.clone(),
-                read_only: true,
+                access: Access::Read,
             });
             format!("file://{target}")
         };

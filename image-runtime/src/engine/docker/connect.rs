@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::address::{Address, Surroundings};
+use super::elsewhere::Elsewhere;
 use super::{Daemon, ENGINE};
 use crate::engine::EngineError;
 
@@ -107,6 +108,7 @@ async fn open(address: &Address) -> Result<Daemon, EngineError> {
         docker,
         address: address.to_string(),
         server,
+        elsewhere: Elsewhere::default(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Starts containers and follows them to their end.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,15 +15,16 @@ use bollard::query_parameters::{
     AttachContainerOptionsBuilder, EventsOptionsBuilder, StartContainerOptions,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::time::timeout;
 
+use super::elsewhere::{Returned, Sent};
 use super::guard::{Guard, marks};
 use super::volumes::VOLUME_PREFIX;
 use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
 use crate::engine::{
-    Container, ContainerSpec, EngineError, Exit, KILLED, Lacking, Limits, Mount, NewLayer,
+    Attached, Container, ContainerSpec, EngineError, Exit, KILLED, Lacking, Limits, Mount, NewLayer,
     REST_OF_OUTPUT,
 };
 use crate::gpu::Gpu;
@@ -33,6 +34,9 @@ const CACHE_PREFIX: &str = "image-runtime-cache-";
 
 /// How long the word of the end and the word of its cause may lie apart.
 const SOON: Duration = Duration::from_secs(1);
+
+/// So many pieces of output are kept for who is behind in reading them.
+const PIECES_AHEAD: usize = 8;
 
 /// A container of a daemon.
 #[derive(Clone, Debug)]
@@ -48,28 +52,45 @@ struct Running {
     reading: watch::Receiver<()>,
     exit: OnceCell<Exit>,
     removed_by_us: AtomicBool,
+    /// What is to come here when it is gone.
+    returned: Mutex<Option<Returned>>,
 }
 
 impl Daemon {
+    /// Starts a container. Only where it is to be talked to does what it is attached to have an input that is open.
     pub(super) async fn start_container(
         self: &Arc<Self>,
         spec: &ContainerSpec,
-    ) -> Result<DockerContainer, EngineError> {
+        is_talked_to: bool,
+    ) -> Result<(DockerContainer, Attached), EngineError> {
         let doing = || format!("starting a container for `{}`", spec.purpose);
         spec.limits.check()?;
         let missing = || Lacking::missing(spec.layer).while_doing(doing());
         let image = self.find_layer(&spec.layer).await?.ok_or_else(missing)?;
         let docker = &self.docker;
-        let mut body = create_body(spec, &image);
+        let sent = match self.elsewhere.is_known() {
+            true => Some(self.send(spec, &image).await?),
+            false => None,
+        };
+        let mut body = create_body(spec, &image, sent.as_ref());
+        if is_talked_to {
+            body.attach_stdin = Some(true);
+            body.open_stdin = Some(true);
+            body.stdin_once = Some(true);
+        }
         self.fit_cpus(spec.limits.cpus, &mut body).await?;
-        let guard = Guard::create(self, &spec.purpose, body)
-            .await
-            .map_err(self.failed_on(spec.layer, doing()))
-            .map_err(|error| without_our_files(error, &spec.mounts, &self.address))?;
+        let created = Guard::create(self, &spec.purpose, body).await;
+        let guard = match created.map_err(self.failed_on(spec.layer, doing())) {
+            Err(error) if sent.is_none() && self.elsewhere.finds_out(&error, &spec.mounts) => {
+                return Box::pin(self.start_container(spec, is_talked_to)).await;
+            }
+            other => other?,
+        };
         all_kept(guard.warnings())?;
         // Before the start, so that no output and no early end is missed.
         let options = AttachContainerOptionsBuilder::new()
             .stream(true)
+            .stdin(is_talked_to)
             .stdout(true)
             .stderr(true);
         let attached = docker
@@ -90,8 +111,10 @@ impl Daemon {
             reading,
             exit: OnceCell::new(),
             removed_by_us: AtomicBool::new(false),
+            returned: Mutex::new(sent.and_then(Sent::returned)),
         }));
         let running = Arc::clone(&container.0);
+        let (said, output) = mpsc::channel(PIECES_AHEAD);
         tokio::spawn(async move {
             let mut output = attached.output;
             while let Some(Ok(piece)) = output.next().await {
@@ -99,14 +122,20 @@ impl Daemon {
                     LogOutput::StdErr { .. } => Output::Stderr,
                     _ => Output::Stdout,
                 };
-                running.tail.push(from, piece.as_ref());
+                if is_talked_to && from == Output::Stdout {
+                    // Who talks to it may have ended.
+                    let _ = said.send(piece.into_bytes()).await;
+                } else {
+                    running.tail.push(from, piece.as_ref());
+                }
             }
             drop(read);
         });
         // A daemon tells of the past only for a while, so somebody listens from the beginning.
         let running = Arc::clone(&container.0);
         tokio::spawn(async move { running.exit().await.map(|_| ()) });
-        Ok(container)
+        let input = attached.input;
+        Ok((container, Attached { input, output }))
     }
 }
 
@@ -143,30 +172,11 @@ fn without_toolkit(error: EngineError, gpus: &[Gpu]) -> EngineError {
     }
 }
 
-/// A daemon that says that a file is not there which is there sees other files.
-fn without_our_files(error: EngineError, mounts: &[Mount], address: &str) -> EngineError {
-    let mut sources = mounts.iter().filter_map(|mount| match mount {
-        Mount::Local { source, .. } => Some(source),
-        Mount::Cache { .. } | Mount::Volume { .. } => None,
-    });
-    match error {
-        EngineError::Refused { doing, said }
-            if sources
-                .any(|source| said.contains(&*source.to_string_lossy()) && source.exists()) =>
-        {
-            EngineError::Refused {
-                doing,
-                said: format!(
-                    "{said}\n  help: the daemon at {address} does not see the files of this machine: it runs on another one, in a virtual \
-                     machine or in a container; use one that runs here, or none: `IMAGE_ENGINE=embedded`"
-                ),
-            }
-        }
-        other => other,
-    }
-}
-
-fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBody {
+fn create_body(
+    spec: &ContainerSpec,
+    image: &ImageInspect,
+    sent: Option<&Sent>,
+) -> ContainerCreateBody {
     let below = image.config.as_ref();
     let inherited = below
         .and_then(|config| config.env.as_deref())
@@ -201,7 +211,8 @@ fn create_body(spec: &ContainerSpec, image: &ImageInspect) -> ContainerCreateBod
                 typ: Some("none".to_owned()),
                 config: None,
             }),
-            mounts: Some(spec.mounts.iter().map(mount).collect()),
+            mounts: Some(mounts(spec, sent)),
+            volumes_from: sent.map(|sent| sent.volumes_from.clone()),
             device_requests: gpus(&spec.gpus),
             ..limited(&spec.limits)
         }),
@@ -271,17 +282,24 @@ fn environment(spec: &ContainerSpec, inherited: &[String]) -> Vec<String> {
         .collect()
 }
 
+fn mounts(spec: &ContainerSpec, sent: Option<&Sent>) -> Vec<DockerMount> {
+    let is_seen = |mount: &&Mount| sent.is_none() || !matches!(mount, Mount::Local { .. });
+    let own = spec.mounts.iter().filter(is_seen).map(mount);
+    own.chain(sent.into_iter().flat_map(|sent| sent.mounts.clone()))
+        .collect()
+}
+
 fn mount(mount: &Mount) -> DockerMount {
     match mount {
         Mount::Local {
             source,
             target,
-            read_only,
+            access,
         } => DockerMount {
             typ: Some(MountType::BIND),
             source: Some(source.to_string_lossy().into_owned()),
             target: Some(target.clone()),
-            read_only: Some(*read_only),
+            read_only: Some(access.is_read_only()),
             ..DockerMount::default()
         },
         Mount::Cache { name, target } => kept(CACHE_PREFIX, CACHE_LABEL, name, target),
@@ -290,7 +308,7 @@ fn mount(mount: &Mount) -> DockerMount {
 }
 
 /// A volume of the daemon, which makes it where it is missing.
-fn kept(prefix: &str, label: &str, name: &str, target: &str) -> DockerMount {
+pub(super) fn kept(prefix: &str, label: &str, name: &str, target: &str) -> DockerMount {
     DockerMount {
         typ: Some(MountType::VOLUME),
         source: Some(format!("{prefix}{name}")),
@@ -383,7 +401,13 @@ impl Container for DockerContainer {
 
     async fn remove(&self) -> Result<(), EngineError> {
         self.0.removed_by_us.store(true, Ordering::Relaxed);
-        self.0.daemon.remove_container(&self.0.name).await
+        let removed = self.0.daemon.remove_container(&self.0.name).await;
+        let returned = self.0.returned.lock();
+        let returned = returned.unwrap_or_else(PoisonError::into_inner).take();
+        match returned {
+            Some(returned) => removed.and(self.0.daemon.bring_back(returned).await),
+            None => removed,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod archive;
 mod build;
 mod connect;
 mod container;
+mod elsewhere;
 mod error;
 mod export;
 mod guard;
@@ -22,9 +23,10 @@ use bollard::Docker;
 
 use self::address::Surroundings;
 use self::connect::Server;
+use self::elsewhere::Elsewhere;
 pub(super) use self::left::sweep_left;
 use super::{
-    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
+    Attached, Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
     NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::LayerId;
@@ -41,6 +43,7 @@ const OWNER_LABEL: &str = "image-runtime.owner";
 const PURPOSE_LABEL: &str = "image-runtime.purpose";
 const CACHE_LABEL: &str = "image-runtime.cache";
 const VOLUME_LABEL: &str = "image-runtime.volume";
+const SENT_LABEL: &str = "image-runtime.sent";
 
 /// The engine of a Docker or Podman daemon. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,6 +55,7 @@ struct Daemon {
     docker: Docker,
     address: String,
     server: Server,
+    elsewhere: Elsewhere,
 }
 
 impl DockerEngine {
@@ -190,7 +194,16 @@ impl Engine for DockerEngine {
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
-        Ok(Box::new(self.0.start_container(spec).await?))
+        let (container, _) = self.0.start_container(spec, false).await?;
+        Ok(Box::new(container))
+    }
+
+    async fn start_attached(
+        &self,
+        spec: &ContainerSpec,
+    ) -> Result<(Box<dyn Container>, Attached), EngineError> {
+        let (container, attached) = self.0.start_container(spec, true).await?;
+        Ok((Box::new(container), attached))
     }
 
     async fn sweep(&self) -> Result<Swept, EngineError> {

@@ -123,8 +123,8 @@ impl EmbeddedEngine {
             Mount::Local {
                 source,
                 target,
-                read_only,
-            } => (source.clone(), target, *read_only),
+                access,
+            } => (source.clone(), target, access.is_read_only()),
             Mount::Cache { name, target } => (self.layers.cache(name), target, false),
             Mount::Volume { name, target } => (self.layers.volume(name), target, false),
         };

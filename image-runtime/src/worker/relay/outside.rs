@@ -1,0 +1,125 @@
+//! The relay in the host.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use bytes::{Buf as _, BytesMut};
+use rustix::fs::{OFlags, fcntl_setfl};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, pipe};
+use tokio::sync::mpsc;
+
+use super::{Channel, HEAD, PIECE};
+use crate::engine::Attached;
+
+/// What a worker would have.
+pub(in crate::worker) struct Ends {
+    pub(in crate::worker) line: UnixStream,
+    pub(in crate::worker) asking: UnixStream,
+    pub(in crate::worker) stdout: OwnedFd,
+    pub(in crate::worker) stderr: OwnedFd,
+}
+
+/// Relays, in the background, until one side is gone.
+pub(in crate::worker) fn relay(attached: Attached, ends: Ends) -> io::Result<()> {
+    let Attached { mut input, output } = attached;
+    let (line, to_line) = ends.line.into_split();
+    let (asking, to_asking) = ends.asking.into_split();
+    let incoming = Incoming {
+        output,
+        pieces: BytesMut::new(),
+        line: to_line,
+        asking: to_asking,
+        stdout: sender(ends.stdout)?,
+        stderr: sender(ends.stderr)?,
+    };
+    tokio::spawn(async move {
+        let outgoing = async {
+            let (frames, mut next) = mpsc::channel::<Vec<u8>>(1);
+            let reading = async {
+                let asking = read(Channel::Asking, asking, frames.clone());
+                // A host that has closed the line wants nothing more.
+                tokio::select! {
+                    () = read(Channel::Line, line, frames) => {}
+                    () = async { asking.await; std::future::pending().await } => {}
+                }
+            };
+            let writing = async {
+                while let Some(frame) = next.recv().await {
+                    input.write_all(&frame).await?;
+                    input.flush().await?;
+                }
+                io::Result::Ok(())
+            };
+            tokio::select! {
+                () = reading => {}
+                _ = writing => {}
+            }
+        };
+        tokio::select! {
+            () = outgoing => {}
+            // Its end is heard as that of the line.
+            _ = incoming.run() => {}
+        }
+        // Whoever does not hear of it is gone.
+        let _ = input.shutdown().await;
+    });
+    Ok(())
+}
+
+fn sender(end: OwnedFd) -> io::Result<pipe::Sender> {
+    fcntl_setfl(&end, OFlags::NONBLOCK)?;
+    pipe::Sender::from_owned_fd(end)
+}
+
+/// Makes frames of what comes from a socket, until it ends.
+async fn read(channel: Channel, mut from: OwnedReadHalf, to: mpsc::Sender<Vec<u8>>) {
+    let mut piece = vec![0; PIECE];
+    while let Ok(length) = from.read(&mut piece).await {
+        if to.send(channel.frame(&piece[..length])).await.is_err() || length == 0 {
+            break;
+        }
+    }
+}
+
+/// What comes from the container.
+struct Incoming {
+    output: mpsc::Receiver<bytes::Bytes>,
+    pieces: BytesMut,
+    line: OwnedWriteHalf,
+    asking: OwnedWriteHalf,
+    stdout: pipe::Sender,
+    stderr: pipe::Sender,
+}
+
+impl Incoming {
+    async fn run(mut self) -> io::Result<()> {
+        loop {
+            let Some(head) = self.pieces.first_chunk::<HEAD>().copied() else {
+                match self.output.recv().await {
+                    Some(more) => self.pieces.extend_from_slice(&more),
+                    None => return Ok(()),
+                }
+                continue;
+            };
+            let (channel, length) = Channel::of(head)?;
+            while self.pieces.len() < HEAD + length {
+                match self.output.recv().await {
+                    Some(more) => self.pieces.extend_from_slice(&more),
+                    None => return Ok(()),
+                }
+            }
+            self.pieces.advance(HEAD);
+            let piece = self.pieces.split_to(length);
+            match channel {
+                Channel::Line if length == 0 => self.line.shutdown().await?,
+                Channel::Line => self.line.write_all(&piece).await?,
+                Channel::Asking if length == 0 => self.asking.shutdown().await?,
+                Channel::Asking => self.asking.write_all(&piece).await?,
+                Channel::Stdout => self.stdout.write_all(&piece).await?,
+                Channel::Stderr => self.stderr.write_all(&piece).await?,
+            }
+        }
+    }
+}
