@@ -1,11 +1,9 @@
 //! `image.lock`: written by `lock`, kept to by `--locked`.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use image_runtime::digest::Digest;
+use tests::served::Served;
 
 use crate::support::{Program, engine, program};
 
@@ -13,41 +11,6 @@ use crate::support::{Program, engine, program};
 fn locked(lock: &Path, store: &Path, arguments: &[&str]) -> Program {
     let program = program(env!("CARGO_BIN_EXE_locked"), arguments);
     program.env("IMAGE_LOCK", lock).env("IMAGE_STORE", store)
-}
-
-/// A server of a file whose text changes, and of `fixed`.
-struct Served(Arc<Mutex<&'static str>>);
-
-impl Served {
-    /// Serves until the program ends.
-    fn at(place: &str) -> Self {
-        let listener = TcpListener::bind(place).expect("the port is free");
-        let text = Arc::new(Mutex::new(""));
-        let served = Arc::clone(&text);
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
-                let asked = head.next().unwrap_or_default();
-                // What is not read when it is closed would reset it.
-                head.find(String::is_empty);
-                drop(head);
-                let body = match asked.contains("/fixed") {
-                    true => "fixed",
-                    false => *served.lock().unwrap(),
-                };
-                let length = body.len();
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                );
-            }
-        });
-        Self(text)
-    }
-
-    fn holds(&self, text: &'static str) {
-        *self.0.lock().unwrap() = text;
-    }
 }
 
 fn store(name: &str) -> tempfile::TempDir {
@@ -200,6 +163,7 @@ fn what_an_address_holds_is_locked_and_another_file_in_its_place_is_refused() {
         return;
     }
     let served = Served::at("127.0.0.1:47832");
+    served.holds("/fixed", "fixed");
     let (first, second) = (store("address-first"), store("address-second"));
     let lock = first.path().join("image.lock");
     let added = |store: &tempfile::TempDir, arguments: &[&str]| {
@@ -210,7 +174,7 @@ fn what_an_address_holds_is_locked_and_another_file_in_its_place_is_refused() {
     };
     let run = |store: &tempfile::TempDir, arguments: &[&str]| added(store, arguments).run();
     let sum = |text: &str| format!("sha256 = \"{}\"", Digest::of(text.as_bytes()));
-    served.holds("one");
+    served.holds("/file", "one");
     assert_eq!(
         run(&first, &["lock", "--json"]).good().json()["changed"],
         true
@@ -224,7 +188,7 @@ fn what_an_address_holds_is_locked_and_another_file_in_its_place_is_refused() {
     );
     assert!(one.contains(&sum("one")), "{one}");
 
-    served.holds("two");
+    served.holds("/file", "two");
     std::fs::write(&lock, one.replace(&sum("one"), &sum("never"))).unwrap();
     run(&second, &["build", "--locked"]).with(
         1,
@@ -241,9 +205,9 @@ fn what_an_address_holds_is_locked_and_another_file_in_its_place_is_refused() {
         run(&first, &["lock", "--json"]).good().json()["changed"],
         false
     );
-    served.holds("one");
+    served.holds("/file", "one");
     run(&second, &["build", "--locked"]).good();
-    served.holds("two");
+    served.holds("/file", "two");
     let call = added(&second, &["call", "added"]).env("IMAGE_LOCKED", "1");
     assert_eq!(call.run().good().stdout.trim(), "\"one\"");
 

@@ -1,7 +1,6 @@
 //! Standalone Pythons in images without glibc.
 
-use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fs::{self, File};
 
 use serde_json::json;
 
@@ -15,10 +14,9 @@ fn musl(arguments: &[&str], mirror: &str) -> Program {
     program(env!("CARGO_BIN_EXE_musl"), arguments).env("IMAGE_PYTHON_MIRROR", mirror)
 }
 
-/// A registry with an image that has busybox and musl, and nothing else; for one test at a time, since there is one address.
-fn registry_with_busybox() -> Option<(Registry, MutexGuard<'static, ()>)> {
-    static ADDRESS: Mutex<()> = Mutex::new(());
-    let alone = ADDRESS.lock().unwrap_or_else(PoisonError::into_inner);
+/// A registry with an image that has busybox and musl, and nothing else.
+fn registry_with_busybox() -> Option<(Registry, File)> {
+    let alone = tests::take_address(HOST);
     let registry = Registry::start_at(HOST.to_owned(), None)?;
     let reference = format!("{HOST}/team/busybox:1");
     musl(&["push", "BUSYBOX", &reference], "").run().good();

@@ -29,6 +29,7 @@ fn a_private_image_is_pulled_with_the_login_of_its_secret() {
     if !engine() {
         return;
     }
+    let _alone = tests::take_address(HOST);
     let Some(_registry) = Registry::start_at(HOST.to_owned(), Some(USERS)) else {
         return;
     };

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use image_runtime::{Image, app, image};
+use tests::served::Served;
 
 use crate::DEBIAN;
 
@@ -58,7 +59,7 @@ async fn a_dockerfile_is_built_and_a_function_runs_in_it() {
     );
     assert_eq!(
         run("ls /srv/src /srv/src/bin; stat -c %u /srv/src/lib.rs").await,
-        "/srv/src:\nbin\ndaemon.rs\nlib.rs\n\n/srv/src/bin:\nplain.rs\n0"
+        "/srv/src:\nbin\ndaemon.rs\nlib.rs\nserved.rs\n\n/srv/src/bin:\nplain.rs\n0"
     );
 }
 
@@ -157,32 +158,12 @@ fn in_fetched(line: &str) -> String {
     sh(line)
 }
 
-/// Serves until the program ends.
-fn serve() {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:47831").expect("the port is free");
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
-            let line = head.next().unwrap_or_default();
-            // What is not read when it is closed would reset it.
-            head.find(String::is_empty);
-            drop(head);
-            let path = line.split(' ').nth(1).unwrap_or_default();
-            let found = SERVED.iter().find(|(known, _)| *known == path);
-            let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", *body));
-            let _ = write!(
-                stream,
-                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
-        }
-    });
-}
-
 #[app::test]
 async fn what_is_added_from_an_address_is_its_file_with_owner_and_mode() {
-    serve();
+    let served = Served::at("127.0.0.1:47831");
+    for (path, text) in SERVED {
+        served.holds(path, text);
+    }
     let run = async |line: &str| in_fetched::remote(line).await.unwrap();
     assert_eq!(
         run("cat /fetched/one.txt /second; stat -c %u:%g:%a /fetched/one.txt /second").await,

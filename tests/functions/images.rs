@@ -129,7 +129,10 @@ async fn what_runs_while_building_has_the_home_of_its_user_unless_the_image_says
 #[app::test]
 async fn copied_files_are_where_they_were_copied_to() {
     let run = async |line: &str| in_configured::remote(line).await.unwrap();
-    assert_eq!(run("ls /srv/src").await, "bin\ndaemon.rs\nlib.rs");
+    assert_eq!(
+        run("ls /srv/src").await,
+        "bin\ndaemon.rs\nlib.rs\nserved.rs"
+    );
     assert_eq!(run("stat -c %u:%g /srv/src/lib.rs").await, "0:0");
     assert_eq!(
         run("head -2 /etc/copied/Cargo.toml | tail -1").await,

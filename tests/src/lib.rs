@@ -1,7 +1,9 @@
 //! Support of the tests.
 
 pub mod daemon;
+pub mod served;
 
+use std::fs::File;
 use std::io::Write;
 
 /// Answers whether a container engine can be used, by `answers`. See [`have`].
@@ -37,6 +39,18 @@ pub fn is_for(needed: &str, has: bool) -> bool {
         say_not_run(needed);
     }
     has
+}
+
+/// Takes an address of this machine that definitions name: one test at a time has it, in whatever process, until this is dropped.
+///
+/// # Panics
+/// Where no file can be locked.
+#[must_use]
+pub fn take_address(address: &str) -> File {
+    let name = format!("image-runtime-tests-{}.lock", address.replace(':', "-"));
+    let lock = File::create(std::env::temp_dir().join(name)).expect("a file can be made");
+    lock.lock().expect("a file can be locked");
+    lock
 }
 
 fn say_not_run(needed: &str) {
