@@ -238,7 +238,7 @@ fn a_local_file_that_is_gone_since_compiling_is_told_with_the_step() {
     let ended = changing(&["build", "THERE"]).run();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).display().to_string();
     insta::assert_snapshot!(ended.with(1, &[]).stderr.replace(&root, "[tests]"), @r"
-    error: tests/src/bin/changing.rs:31: `copy_local_file` cannot read its files: `[tests]/cli/data/there.txt` does not exist: it was there when this program was compiled
+    error: tests/src/bin/changing.rs:32: `copy_local_file` cannot read its files: `[tests]/cli/data/there.txt` does not exist: it was there when this program was compiled
       help: put it back, or change the step that copies it
     ");
     drop(away);
@@ -252,6 +252,8 @@ fn a_file_that_changes_while_it_is_read_makes_no_layer() {
         return;
     }
     let mut files = Changing::take();
+    // What comes before the directory is there then.
+    files.build(&["COPIED"]);
     let stop = AtomicBool::new(false);
     fs::write(files.path(), vec![b'x'; 32 << 20]).unwrap();
     let ended = std::thread::scope(|scope| {

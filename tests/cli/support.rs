@@ -45,7 +45,7 @@ pub(crate) fn subject(arguments: &[&str]) -> Program {
 
 /// The program whose images change.
 pub(crate) fn changing(arguments: &[&str]) -> Program {
-    program(env!("CARGO_BIN_EXE_changing"), arguments)
+    program(env!("CARGO_BIN_EXE_changing"), arguments).env("IMAGE_TESTS_SLOW", "at once")
 }
 
 /// The program that forgot something.

@@ -20,12 +20,13 @@ const FORCED: Image = image!(
         .copy_local_file("cli/data/first.txt", "/forced", force_build = true)
         .copy_local_file("cli/data/first.txt", "/after")
 );
-/// Its command ends when the time in the copied file has come.
+/// Its command never ends where its secret, which makes no other layer, says so.
 const SLOW: Image = image!(
     debian_slim()
         .copy_local_dir("cli/data/changing", "/changing")
         .run_commands(
-            "echo started; while [ $(date +%s) -lt $(cat /changing/generated) ]; do sleep 0.1; done"
+            "echo started; while [ \"$IMAGE_TESTS_SLOW\" = forever ]; do sleep 0.1; done",
+            secrets = [Secret::from_env("IMAGE_TESTS_SLOW")]
         )
 );
 const THERE: Image = image!(scratch().copy_local_file("cli/data/there.txt", "/there"));
