@@ -1,7 +1,8 @@
 //! Tests that each have a process of their own, as those of nextest, share containers.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,18 +28,42 @@ async fn one_of_many() {
     if std::env::var_os("IMAGE_TESTS_SHARED").is_some() {
         let count = count::remote().await.expect("it works");
         println!("counted {count}");
+        // Containers stay while one that shares them is there.
+        if std::env::var_os("IMAGE_TESTS_STAYS").is_some() {
+            let read = std::io::stdin().read_line(&mut String::new());
+            read.expect("the input ends");
+        }
     }
 }
 
-/// What the test above says in a process of nextest.
-fn counted(store: &Path, secret: &str) -> String {
-    let ended = Command::new(std::env::current_exe().unwrap())
+/// The test above in a process of nextest.
+fn process(store: &Path, secret: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["shared::one_of_many", "--exact", "--nocapture"])
         .env("NEXTEST", "1")
         .env("IMAGE_STORE", store)
-        .env("IMAGE_TESTS_SHARED", secret)
-        .output()
+        .env("IMAGE_TESTS_SHARED", secret);
+    command
+}
+
+/// One that stays until its input ends, when it has said what it counted.
+fn staying(store: &Path, secret: &str, count: u32) -> Child {
+    let mut child = process(store, secret)
+        .env("IMAGE_TESTS_STAYS", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    assert!(lines.any(|line| line.ends_with(&format!("counted {count}"))));
+    child
+}
+
+/// What it says.
+fn counted(store: &Path, secret: &str) -> String {
+    let ended = process(store, secret).output().unwrap();
     let said = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{said}");
     let count = said.lines().find_map(|line| line.strip_prefix("counted "));
@@ -53,11 +78,14 @@ fn tests_of_one_build_share_containers_where_they_have_the_same_secrets() {
         return;
     }
     let store = tempfile::tempdir().unwrap();
-    for number in 1..4 {
+    let mut staying = staying(store.path(), "one value", 1);
+    for number in 2..4 {
         assert_eq!(counted(store.path(), "one value"), number.to_string());
     }
     assert_eq!(counted(store.path(), "other value"), "1");
     assert_eq!(counted(store.path(), "one value"), "4");
+    drop(staying.stdin.take());
+    assert!(staying.wait().unwrap().success());
     // Whoever keeps the containers goes when nobody has come for a while, and takes all with it.
     let run = store.path().join("v1/run");
     let begun = Instant::now();
