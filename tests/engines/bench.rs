@@ -227,6 +227,14 @@ impl Bench {
     }
 }
 
+/// Until this is dropped, no other case removes what dead programs left, in whatever process.
+pub(crate) fn lock_sweeping() -> File {
+    let lock = std::env::temp_dir().join("image-runtime-tests-sweeping.lock");
+    let lock = File::create(lock).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
 /// A container that runs a shell command as root, without network.
 pub(crate) fn shell(layer: LayerId, command: &str) -> ContainerSpec {
     ContainerSpec {

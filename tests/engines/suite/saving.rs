@@ -2,7 +2,7 @@
 
 use image_runtime::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount};
 
-use crate::bench::{Bench, idle, shell};
+use crate::bench::{Bench, idle, lock_sweeping, shell};
 use crate::tree::{directory, file};
 
 /// The one cache of all runs of the suite.
@@ -134,7 +134,9 @@ pub(crate) async fn volumes_stay_until_they_are_removed(bench: &Bench) {
         "{refused}"
     );
     container.remove().await.unwrap();
+    let alone = lock_sweeping();
     bench.engine.sweep().await.unwrap();
+    drop(alone);
     assert_eq!(run("cat /srv/volume/x").await, ["x"]);
     assert_eq!(names().await, 1);
     assert!(bench.engine.remove_volume(&name).await.unwrap());

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use image_runtime::engine::EngineError;
 
-use crate::bench::{Bench, connect, idle};
+use crate::bench::{Bench, connect, idle, lock_sweeping};
 use crate::tree::file;
 
 /// Names the engine and the layer in a process that starts a container and is then killed.
@@ -13,6 +13,7 @@ const ABANDON: &str = "IMAGE_TESTS_ABANDON";
 
 pub(crate) async fn containers_of_the_living_stay(bench: &Bench) {
     let container = bench.start_idle(&idle(bench.system().await, "")).await;
+    let _alone = lock_sweeping();
     bench.engine.sweep().await.unwrap();
     let waiting = tokio::time::timeout(std::time::Duration::from_millis(500), container.wait());
     assert!(waiting.await.is_err(), "it was removed");
@@ -38,6 +39,7 @@ pub(crate) async fn containers_of_the_dead_go(bench: &Bench) {
         .map_while(Result::ok)
         .find(|line| line.contains("started"))
         .unwrap();
+    let _alone = lock_sweeping();
     let in_use = |result| matches!(result, Err(EngineError::InUse { .. }));
 
     bench.engine.sweep().await.unwrap();
