@@ -18,7 +18,7 @@ fn mark_later(name: &str) {
 
 struct Starter;
 
-#[app::cls(image = NOTHING, timeout = "1s")]
+#[app::cls(image = NOTHING, timeout = "3s")]
 impl Starter {
     #[enter]
     fn new(mark: String) -> Self {

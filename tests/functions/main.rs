@@ -12,6 +12,7 @@ mod gpus;
 mod images;
 mod limits;
 mod many;
+mod marks;
 mod mounted;
 mod nested;
 mod output;

@@ -1,7 +1,9 @@
 //! Functions that give many values: items as they are made, until nobody wants more.
 
-use std::path::Path;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::iter;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 use image_runtime::{CallErrorKind, app};
@@ -13,26 +15,63 @@ fn count_to(to: u32) -> impl Iterator<Item = u32> {
     0..to
 }
 
-/// Counts up without end, and notes how far it is; or tells only what it noted.
-#[app::function(image = NOTHING, max_containers = 1, concurrency = 2)]
-fn count_up(name: &str, tell: bool) -> impl Iterator<Item = u32> + use<> {
-    let path = Path::new("/dev/shm").join(name);
-    let mut next = 0..;
-    let mut told = false;
-    std::iter::from_fn(move || {
-        if tell {
-            let noted = std::fs::read_to_string(&path).ok()?.parse().ok();
-            return noted.filter(|_| !std::mem::replace(&mut told, true));
-        }
-        let number = next.next()?;
-        std::fs::write(&path, number.to_string()).expect("there is room");
-        Some(number)
-    })
+/// How many items were made of the streams of a container, by their names, and whether those were dropped.
+static MADE: Mutex<BTreeMap<String, (u32, bool)>> = Mutex::new(BTreeMap::new());
+
+/// Counts up without end.
+struct Counting {
+    name: String,
+    next: u32,
 }
 
-async fn made(name: &str) -> u32 {
-    let items = count_up::stream(name, true).try_collect().await;
+impl Counting {
+    fn note(&self, is_dropped: bool) {
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        made.insert(self.name.clone(), (self.next, is_dropped));
+    }
+}
+
+impl Iterator for Counting {
+    type Item = (u32, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next += 1;
+        self.note(false);
+        Some((self.next, false))
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.note(true);
+    }
+}
+
+/// Counts up, or only tells how far that is.
+#[app::function(image = NOTHING, max_containers = 1, concurrency = 2)]
+fn count_up(name: String, tell: bool) -> impl Iterator<Item = (u32, bool)> {
+    let items: Box<dyn Iterator<Item = _> + Send> = match tell {
+        true => {
+            let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+            // Where there is nothing, it has ended with its container.
+            Box::new(iter::once(made.get(&name).copied().unwrap_or((0, true))))
+        }
+        false => Box::new(Counting { name, next: 0 }),
+    };
+    items
+}
+
+async fn made(name: &str) -> (u32, bool) {
+    let items = count_up::stream(name.to_owned(), true).try_collect().await;
     items.expect("it runs beside the other")[0]
+}
+
+async fn until_dropped(name: &str) {
+    let begun = Instant::now();
+    while !made(name).await.1 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[app::function(image = NOTHING)]
@@ -76,25 +115,28 @@ async fn an_item_arrives_before_the_next_is_made() {
 
 #[app::test]
 async fn a_stream_makes_few_items_ahead_and_stops_when_it_is_dropped() {
-    let mut items = count_up::stream("ahead", false);
-    for number in 0..30 {
+    let mut items = count_up::stream("ahead".to_owned(), false);
+    for number in 1..=30 {
         let item = items.next().await.expect("it is endless");
-        assert_eq!(item.expect("it works"), number);
+        assert_eq!(item.expect("it works"), (number, false));
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let ahead = made("ahead").await;
-    assert!((30..60).contains(&ahead), "{ahead}");
+    // It comes to rest where nobody takes more.
+    let mut ahead = 0;
+    loop {
+        let now = made("ahead").await.0;
+        assert!((30..=60).contains(&now), "{now}");
+        if std::mem::replace(&mut ahead, now) == now {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     // Where it waits for nobody, and where it is at work.
     drop(items);
-    let mut at_work = count_up::stream("at-work", false);
+    until_dropped("ahead").await;
+    let mut at_work = count_up::stream("at-work".to_owned(), false);
     assert!(at_work.next().await.is_some());
     drop(at_work);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    for name in ["ahead", "at-work"] {
-        let then = made(name).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(made(name).await, then);
-    }
+    until_dropped("at-work").await;
 }
 
 #[app::function(image = NOTHING)]
