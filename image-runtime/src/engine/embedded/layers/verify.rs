@@ -46,22 +46,40 @@ impl Layers {
 
     /// What is wrong with a layer, and its title; nothing where it is whole, or gone since.
     fn examine(&self, place: &Path) -> Option<(String, Vec<String>)> {
-        let record = match read_record(place) {
-            Some(record) if self.directory(&record.id) == place => record,
-            _ => return wreck(place),
-        };
-        let mut faults = changes(place, &record);
-        if !faults.is_empty()
-            && fs::rename(place.join(RECORD), place.join(DAMAGED)).is_err()
-            && place.exists()
-        {
-            faults.push("it cannot be marked, and is used as it is".to_owned());
+        loop {
+            let record = self.record_at(place);
+            let mut faults = match &record {
+                Some(record) => changes(place, record),
+                None => Vec::new(),
+            };
+            let is_whole = record.is_some() && faults.is_empty();
+            // What was looked at may be partly of another layer that a build has put into its place meanwhile; it does so under
+            // this lock. Where nothing can be locked, nothing can be built.
+            let _lock = (!is_whole).then(|| self.lock(true));
+            let made = |record: &Option<Record>| record.as_ref().map(|record| record.created);
+            if !is_whole && made(&self.record_at(place)) != made(&record) {
+                continue;
+            }
+            let Some(record) = record else {
+                return wreck(place);
+            };
+            if !faults.is_empty()
+                && fs::rename(place.join(RECORD), place.join(DAMAGED)).is_err()
+                && place.exists()
+            {
+                faults.push("it cannot be marked, and is used as it is".to_owned());
+            }
+            // One that is there and damaged is told of by itself.
+            let is_gone = |below: &LayerId| !self.directory(below).exists();
+            let gone = record.parent.filter(is_gone);
+            faults.extend(gone.map(|below| format!("layer {} below it is gone", below.short())));
+            return (!faults.is_empty() && place.exists()).then_some((record.title, faults));
         }
-        // One that is there and damaged is told of by itself.
-        let is_gone = |below: &LayerId| !self.directory(below).exists();
-        let gone = record.parent.filter(is_gone);
-        faults.extend(gone.map(|below| format!("layer {} below it is gone", below.short())));
-        (!faults.is_empty() && place.exists()).then_some((record.title, faults))
+    }
+
+    /// The record of the layer in a place, if it is of one that belongs there.
+    fn record_at(&self, place: &Path) -> Option<Record> {
+        read_record(place).filter(|record| self.directory(&record.id) == place)
     }
 }
 
