@@ -76,9 +76,10 @@ fn ps_shows_what_runs_and_nothing_of_programs_that_have_ended() {
     idle = idle.stdin(reader);
     let mut idle = idle.start();
     idle.until("│ hello");
+    // What has printed its line may still be busy.
     let seen = world.until(|seen| {
-        let is = |state| seen.iter().any(|one| one["state"] == state);
-        is("idle") && is("busy")
+        let count = |state| seen.iter().filter(|one| one["state"] == state).count();
+        count("idle") == 2 && count("busy") == 1
     });
     for (function, image, state, pid) in [
         ("hold", "NOTHING", "busy", busy.pid()),
