@@ -238,7 +238,8 @@ fn end_when_idle(mark: &str) -> u8 {
         let held = File::open(Path::new("/marks").join(mark)).expect("it is there");
         held.lock().expect("nobody else has it");
         let holding = Command::new("sleep").arg("1000").stdin(held).spawn();
-        holding.expect("it is in the image");
+        let mut holding = holding.expect("it is in the image");
+        std::thread::spawn(move || holding.wait());
         let mark = mark.to_owned();
         std::thread::spawn(move || {
             marks::wait_until(&mark, false);
