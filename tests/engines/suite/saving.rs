@@ -39,7 +39,7 @@ pub(crate) async fn nothing_of_mounts_is_kept(bench: &Bench) {
         Mount::Local {
             source: folder.path().to_owned(),
             target: format!("{MOUNT_ROOT}/local"),
-            access: Access::Live,
+            access: Access::Returned,
         },
         Mount::Cache {
             name: CACHE.to_owned(),

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::{Channel, HEAD, PIECE, SOCKET};
+use super::{BEGIN, Channel, HEAD, PIECE, SOCKET};
 use crate::worker::meeting::hand_over;
 use crate::worker::{inside, output};
 
@@ -20,7 +20,11 @@ use crate::worker::{inside, output};
 const IN_A_ROW: usize = 16 * PIECE;
 
 /// A relay that awaits its worker.
-pub(in crate::worker) struct Relay(UnixListener);
+pub(in crate::worker) struct Relay {
+    listener: UnixListener,
+    /// From the host, and to it.
+    host: [File; 2],
+}
 
 /// A relay at work.
 pub(in crate::worker) struct Relaying {
@@ -35,7 +39,15 @@ impl Relay {
         if Path::new(inside::SOCKET).exists() {
             return Ok(None);
         }
-        Ok(Some(Self(UnixListener::bind(SOCKET)?)))
+        let listener = UnixListener::bind(SOCKET)?;
+        let host = [
+            File::from(rustix::stdio::stdin().try_clone_to_owned()?),
+            File::from(rustix::stdio::stdout().try_clone_to_owned()?),
+        ];
+        // Whatever else this process or its children print must not come between.
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+        Ok(Some(Self { listener, host }))
     }
 
     /// Relays what comes from the worker and for it.
@@ -48,13 +60,18 @@ impl Relay {
     }
 
     fn run(self, ended: PipeReader) -> io::Result<()> {
-        let mut watched = [self.0.as_fd(), ended.as_fd()]
+        let Self {
+            listener,
+            host: [from, mut to],
+        } = self;
+        to.write_all(BEGIN)?;
+        let mut watched = [listener.as_fd(), ended.as_fd()]
             .map(|watched| PollFd::from_borrowed_fd(watched, PollFlags::IN));
         wait(&mut watched)?;
         if watched[0].revents().is_empty() {
             return Ok(());
         }
-        let (line, _) = self.0.accept()?;
+        let (line, _) = listener.accept()?;
         fs::remove_file(SOCKET)?;
         let (asking, theirs) = UnixStream::pair()?;
         let (stdout, stderr) = (output::pipe()?, output::pipe()?);
@@ -63,11 +80,11 @@ impl Relay {
         let sockets = [line.try_clone()?, asking.try_clone()?];
         std::thread::Builder::new()
             .name("image-runtime-relay-in".to_owned())
-            .spawn(move || pass_on(io::stdin(), &sockets))?;
+            .spawn(move || pass_on(from, &sockets))?;
         Outgoing {
             sockets: [Some(line), Some(asking)],
             printed: [stdout.0, stderr.0],
-            to: File::from(rustix::stdio::stdout().try_clone_to_owned()?),
+            to,
         }
         .run(&ended)
     }

@@ -2,6 +2,9 @@
 //! its container. The first process of the container is the relay `inside`, and the worker's host to the worker; in the host, `outside` is
 //! the worker to it.
 //!
+//! What a program prints before it finds out that it is a worker, as the harness of tests does, goes the same way. So the relay inside
+//! begins with [`BEGIN`]; from there on, there is nothing but
+//!
 //! ```text
 //! channel: u8    length: u32, little endian    so many bytes; none where the channel ends
 //! ```
@@ -16,6 +19,9 @@ pub(super) use outside::{Ends, relay};
 
 /// Where the relay inside awaits the worker: in memory, and seen in this container only.
 pub(super) const SOCKET: &str = "/dev/shm/image-runtime-socket";
+
+/// What was printed before it is not for the relay.
+const BEGIN: &[u8] = b"\0image-runtime relay\n";
 
 /// As many bytes are relayed at once.
 const PIECE: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, pipe};
 use tokio::sync::mpsc;
 
-use super::{Channel, HEAD, PIECE};
+use super::{BEGIN, Channel, HEAD, PIECE};
 use crate::engine::Attached;
 
 /// What a worker would have.
@@ -94,20 +94,38 @@ struct Incoming {
 }
 
 impl Incoming {
+    /// Receives more; answers whether there was more.
+    async fn more(&mut self) -> bool {
+        let more = self.output.recv().await;
+        self.pieces.extend_from_slice(more.as_deref().unwrap_or_default());
+        more.is_some()
+    }
+
     async fn run(mut self) -> io::Result<()> {
         loop {
+            let begin = self.pieces.windows(BEGIN.len()).position(|piece| piece == BEGIN);
+            if let Some(begin) = begin {
+                self.pieces.advance(begin + BEGIN.len());
+                break;
+            }
+            // Of what was printed before, the end may be its beginning.
+            let before = self.pieces.len().saturating_sub(BEGIN.len());
+            self.pieces.advance(before);
+            if !self.more().await {
+                return Ok(());
+            }
+        }
+        loop {
             let Some(head) = self.pieces.first_chunk::<HEAD>().copied() else {
-                match self.output.recv().await {
-                    Some(more) => self.pieces.extend_from_slice(&more),
-                    None => return Ok(()),
+                if !self.more().await {
+                    return Ok(());
                 }
                 continue;
             };
             let (channel, length) = Channel::of(head)?;
             while self.pieces.len() < HEAD + length {
-                match self.output.recv().await {
-                    Some(more) => self.pieces.extend_from_slice(&more),
-                    None => return Ok(()),
+                if !self.more().await {
+                    return Ok(());
                 }
             }
             self.pieces.advance(HEAD);
