@@ -11,6 +11,7 @@ mod caches;
 mod clock;
 mod conda;
 mod deploy;
+mod elsewhere;
 mod explain;
 mod export;
 mod face;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use image_runtime::engine::docker::DockerEngine;
-use image_runtime::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount};
+use image_runtime::engine::{ContainerSpec, EngineError};
 use serde_json::{Value, json};
 
 use crate::bench::{self, Bench, idle, shell};
@@ -90,31 +90,6 @@ fn a_socket_without_permission_is_an_error_that_names_the_group() {
         "{error:?}"
     );
     assert_says(&error, &["ermission denied", "usermod -aG docker"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_that_sees_other_files_is_told_apart() {
-    bench::on("docker", "a_daemon_that_sees_other_files", async |bench| {
-        // Each process has its own.
-        let here = format!("/proc/self/task/{}", rustix::thread::gettid());
-        let mut spec = idle(bench.system().await, "");
-        spec.mounts.push(Mount::Local {
-            source: here.clone().into(),
-            target: format!("{MOUNT_ROOT}/here"),
-            // It cannot be sent.
-            access: Access::Live,
-        });
-        let error = bench.engine.start(&spec).await.map(drop).unwrap_err();
-        assert_says(
-            &error,
-            &[
-                &here,
-                "does not see the files of this machine",
-                "IMAGE_ENGINE=embedded",
-            ],
-        );
-    })
-    .await;
 }
 
 /// A socket where one request gets a fixed answer.

@@ -14,12 +14,18 @@ use tempfile::TempDir;
 /// How long a daemon may take to come up. One that was killed first ends the containers that it finds.
 const UP: Duration = Duration::from_secs(60);
 
+/// Mounts nothing over its arguments up to `--`, and becomes the program that the others name.
+const HIDE: &str =
+    "while [ \"$1\" != -- ]; do mount -t tmpfs none \"$1\"; shift; done; shift; exec \"$@\"";
+
 /// A daemon whose disk is a file system in memory of a fixed size.
 #[derive(Debug)]
 pub struct Daemon {
     /// Nothing while it is killed.
     process: Option<Child>,
     disk: Disk,
+    /// What it sees nothing of.
+    hidden: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -41,6 +47,14 @@ impl Daemon {
     /// # Errors
     /// Says why none can be started.
     pub fn start(megabytes: u32) -> Result<Self, String> {
+        Self::elsewhere(megabytes, &[])
+    }
+
+    /// The same, and it sees nothing of what is in some directories, as one on another machine.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn elsewhere(megabytes: u32, hidden: &[&Path]) -> Result<Self, String> {
         if !geteuid().is_root() {
             return Err("only root can start a daemon".to_owned());
         }
@@ -56,6 +70,7 @@ impl Daemon {
         let mut daemon = Self {
             process: None,
             disk,
+            hidden: hidden.iter().map(|path| path.to_path_buf()).collect(),
         };
         daemon.start_again()?;
         Ok(daemon)
@@ -72,8 +87,14 @@ impl Daemon {
         let written = fs::write(&settings, "{}").and_then(|()| fs::File::create(&log));
         let written = written.map_err(|error| error.to_string())?;
         // Any daemon removes the bridge `docker0` of its network, and the machine's has to keep its own.
-        let process = Command::new("unshare")
-            .args(["--net", "dockerd", "--config-file"])
+        let mut command = Command::new("unshare");
+        command.arg("--net");
+        if !self.hidden.is_empty() {
+            command.args(["--mount", "sh", "-ec", HIDE, "sh"]);
+            command.args(&self.hidden).arg("--");
+        }
+        let process = command
+            .args(["dockerd", "--config-file"])
             .arg(settings)
             .args([
                 "--bridge=none",

@@ -287,7 +287,8 @@ mod tests {
         let store = Store::at(folder.path()).unwrap();
         let text = "a-b[c]==1 ; python_version > '3' \\\n    --hash=sha256:a \\\n    --hash=sha256:b\n\
                     c @ https://h/c.whl \\\n    --hash=sha256:c\nd @ git+https://h/d@0\n";
-        let installation = Installation::with_files(&store, &[(HASHED, text)], Access::Read).unwrap();
+        let installation =
+            Installation::with_files(&store, &[(HASHED, text)], Access::Read).unwrap();
         let found = hashes(&installation);
         assert_eq!(found["a-b"], ["sha256:a", "sha256:b"]);
         assert_eq!(found["c"], ["sha256:c"]);

@@ -94,7 +94,10 @@ pub(super) fn install(
     }
     Ok(Installation {
         commands: vec![install],
-        mounts: files.iter().map(|folder| mount(folder, Access::Read)).collect(),
+        mounts: files
+            .iter()
+            .map(|folder| mount(folder, Access::Read))
+            .collect(),
         files,
     })
 }

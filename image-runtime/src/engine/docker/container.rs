@@ -1,8 +1,8 @@
 //! Starts containers and follows them to their end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,8 +24,8 @@ use super::volumes::VOLUME_PREFIX;
 use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
 use crate::engine::tail::{Output, Tail};
 use crate::engine::{
-    Attached, Container, ContainerSpec, EngineError, Exit, KILLED, Lacking, Limits, Mount, NewLayer,
-    REST_OF_OUTPUT,
+    Attached, Container, ContainerSpec, EngineError, Exit, KILLED, Lacking, Limits, Mount,
+    NewLayer, REST_OF_OUTPUT,
 };
 use crate::gpu::Gpu;
 
@@ -284,9 +284,7 @@ fn environment(spec: &ContainerSpec, inherited: &[String]) -> Vec<String> {
 
 fn mounts(spec: &ContainerSpec, sent: Option<&Sent>) -> Vec<DockerMount> {
     let is_seen = |mount: &&Mount| sent.is_none() || !matches!(mount, Mount::Local { .. });
-    let own = spec.mounts.iter().filter(is_seen).map(mount);
-    own.chain(sent.into_iter().flat_map(|sent| sent.mounts.clone()))
-        .collect()
+    spec.mounts.iter().filter(is_seen).map(mount).collect()
 }
 
 fn mount(mount: &Mount) -> DockerMount {
@@ -302,20 +300,26 @@ fn mount(mount: &Mount) -> DockerMount {
             read_only: Some(access.is_read_only()),
             ..DockerMount::default()
         },
-        Mount::Cache { name, target } => kept(CACHE_PREFIX, CACHE_LABEL, name, target),
-        Mount::Volume { name, target } => kept(VOLUME_PREFIX, VOLUME_LABEL, name, target),
+        Mount::Cache { name, target } => {
+            kept(format!("{CACHE_PREFIX}{name}"), (CACHE_LABEL, name), target)
+        }
+        Mount::Volume { name, target } => kept(
+            format!("{VOLUME_PREFIX}{name}"),
+            (VOLUME_LABEL, name),
+            target,
+        ),
     }
 }
 
 /// A volume of the daemon, which makes it where it is missing.
-pub(super) fn kept(prefix: &str, label: &str, name: &str, target: &str) -> DockerMount {
+pub(super) fn kept(name: String, (label, value): (&str, &str), target: &str) -> DockerMount {
     DockerMount {
         typ: Some(MountType::VOLUME),
-        source: Some(format!("{prefix}{name}")),
+        source: Some(name),
         target: Some(target.to_owned()),
         volume_options: Some(MountVolumeOptions {
             no_copy: Some(true),
-            labels: Some(HashMap::from([(label.to_owned(), name.to_owned())])),
+            labels: Some(HashMap::from([(label.to_owned(), value.to_owned())])),
             ..MountVolumeOptions::default()
         }),
         ..DockerMount::default()

@@ -3,16 +3,18 @@
 //! container itself would be in the layer that is made of it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, ImageInspect, Mount as DockerMount, MountTmpfsOptions,
-    MountType, MountVolumeOptions,
+    ContainerCreateBody, HostConfig, ImageInspect, Mount as DockerMount, MountType,
+    MountVolumeOptions,
 };
 use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptionsBuilder,
@@ -26,6 +28,7 @@ use super::archive::write;
 use super::container::kept;
 use super::error::optional;
 use super::guard::{Guard, marks};
+use super::volumes::seconds_now;
 use super::{Daemon, SENT_LABEL};
 use crate::digest::Digest;
 use crate::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount, on_thread};
@@ -34,6 +37,9 @@ const SENDING: &str = "sending files to the daemon";
 
 /// Before the name of a volume with what never changes.
 const SENT_PREFIX: &str = "image-runtime-sent-";
+
+/// How long it stays that no container has: each edit of a program makes another one.
+pub(super) const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// What is put last into such a volume.
 const WHOLE: &str = ".image-runtime-whole";
@@ -87,8 +93,6 @@ fn locals(mounts: &[Mount]) -> impl Iterator<Item = Local<'_>> {
 /// What was sent for one container.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Mounts of its own.
-    pub(super) mounts: Vec<DockerMount>,
     /// The containers whose volumes it has, and how, as Docker writes it.
     pub(super) volumes_from: Vec<String>,
     carriers: Vec<Guard>,
@@ -132,12 +136,9 @@ impl Daemon {
                     address: self.address.clone(),
                 });
             }
-            match local.access {
-                Access::Fixed | Access::Read => read.push(local),
-                Access::Passing if is_empty(local.source)? => {
-                    sent.mounts.push(in_memory(local.target, metadata.mode()));
-                }
-                _ => written.push(local),
+            match local.access.is_read_only() {
+                true => read.push(local),
+                false => written.push(local),
             }
         }
         let targets: Vec<_> = spec.mounts.iter().map(Mount::target).collect();
@@ -148,7 +149,9 @@ impl Daemon {
             let carrier = self.carry(spec, image, &locals, &targets).await?;
             sent.volumes_from.push(format!("{}:{how}", carrier.name()));
             sent.carriers.push(carrier);
-            let returned = locals.iter().filter(|local| local.access == Access::Returned);
+            let returned = locals
+                .iter()
+                .filter(|local| local.access == Access::Returned);
             let returned = returned.map(|local| (local.target.to_owned(), local.source.to_owned()));
             sent.returned.extend(returned);
         }
@@ -169,8 +172,9 @@ impl Daemon {
             .filter(|local| !is_file(local))
             .map(|local| match local.access {
                 Access::Fixed => {
-                    let name = Digest::of(local.source.to_string_lossy().as_bytes()).to_string();
-                    kept(SENT_PREFIX, SENT_LABEL, &name, local.target)
+                    let name = Digest::of(local.source.to_string_lossy().as_bytes());
+                    let (name, now) = (format!("{SENT_PREFIX}{name}"), seconds_now().to_string());
+                    kept(name, (SENT_LABEL, &now), local.target)
                 }
                 _ => unnamed(local.target),
             })
@@ -225,7 +229,10 @@ impl Daemon {
                 if files.iter().any(|(_, file)| file == place) {
                     continue;
                 }
-                for directory in place.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+                for directory in place
+                    .ancestors()
+                    .filter(|path| !path.as_os_str().is_empty())
+                {
                     append_empty(tar, directory)?;
                 }
             }
@@ -238,8 +245,13 @@ impl Daemon {
 
     async fn put_directory(&self, carrier: &str, local: Local<'_>) -> Result<(), EngineError> {
         let source = local.source.to_owned();
-        self.put(carrier, local.target, move |tar| {
-            tar.append_dir_all(".", &source)
+        let target = Path::new(local.target);
+        let above = target.parent().unwrap_or(target).to_string_lossy();
+        let name = PathBuf::from(target.file_name().unwrap_or_default());
+        // By its name and not by `.`, of which Docker does not take over mode and owner.
+        self.put(carrier, &above, move |tar| {
+            tar.append_dir(&name, &source)?;
+            append_content(tar, &source, &name, &mut HashMap::new())
         })
         .await
     }
@@ -331,15 +343,6 @@ impl Daemon {
     }
 }
 
-fn is_empty(source: &Path) -> Result<bool, EngineError> {
-    let entries = fs::read_dir(source);
-    let mut entries = match entries {
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(false),
-        other => other.map_err(EngineError::Files)?,
-    };
-    Ok(entries.next().is_none())
-}
-
 /// A volume that goes with the last container that has it.
 fn unnamed(target: &str) -> DockerMount {
     DockerMount {
@@ -349,18 +352,6 @@ fn unnamed(target: &str) -> DockerMount {
             no_copy: Some(true),
             labels: Some(HashMap::new()),
             ..MountVolumeOptions::default()
-        }),
-        ..DockerMount::default()
-    }
-}
-
-fn in_memory(target: &str, mode: u32) -> DockerMount {
-    DockerMount {
-        typ: Some(MountType::TMPFS),
-        target: Some(target.to_owned()),
-        tmpfs_options: Some(MountTmpfsOptions {
-            mode: Some(i64::from(mode & 0o7777)),
-            ..MountTmpfsOptions::default()
         }),
         ..DockerMount::default()
     }
@@ -378,6 +369,42 @@ fn append_empty<W: io::Write>(tar: &mut tar::Builder<W>, directory: &Path) -> io
     header.set_mode(0o755);
     header.set_size(0);
     tar.append_data(&mut header, directory, io::empty())
+}
+
+/// Appends all that is in a directory. Names of the same file stay names of one, which `append_dir_all` knows nothing of; nobody
+/// reaches a socket through a copy.
+fn append_content<W: io::Write>(
+    tar: &mut tar::Builder<W>,
+    directory: &Path,
+    inside: &Path,
+    known: &mut HashMap<(u64, u64), PathBuf>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let (path, inside) = (entry.path(), inside.join(entry.file_name()));
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            tar.append_dir(&inside, &path)?;
+            append_content(tar, &path, &inside, known)?;
+        } else if metadata.is_file() && metadata.nlink() > 1 {
+            match known.entry((metadata.dev(), metadata.ino())) {
+                Occupied(first) => {
+                    let mut header = tar::Header::new_gnu();
+                    header.set_metadata(&metadata);
+                    header.set_entry_type(tar::EntryType::Link);
+                    header.set_size(0);
+                    tar.append_link(&mut header, &inside, first.get())?;
+                }
+                Vacant(vacant) => {
+                    tar.append_path_with_name(&path, &inside)?;
+                    vacant.insert(inside);
+                }
+            }
+        } else if !metadata.file_type().is_socket() {
+            tar.append_path_with_name(&path, &inside)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the files at the top of a directory that was packed, and nothing else: what is in the archive is a container's.

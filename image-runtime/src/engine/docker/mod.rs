@@ -26,8 +26,8 @@ use self::connect::Server;
 use self::elsewhere::Elsewhere;
 pub(super) use self::left::sweep_left;
 use super::{
-    Attached, Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
-    NewLayer, PackedLayer, Swept, VolumeInfo,
+    Attached, Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo,
+    LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::LayerId;
 use crate::secrets::Login;
@@ -43,6 +43,7 @@ const OWNER_LABEL: &str = "image-runtime.owner";
 const PURPOSE_LABEL: &str = "image-runtime.purpose";
 const CACHE_LABEL: &str = "image-runtime.cache";
 const VOLUME_LABEL: &str = "image-runtime.volume";
+/// When it was sent, in seconds since 1970.
 const SENT_LABEL: &str = "image-runtime.sent";
 
 /// The engine of a Docker or Podman daemon. Cheap to clone.
@@ -207,7 +208,11 @@ impl Engine for DockerEngine {
     }
 
     async fn sweep(&self) -> Result<Swept, EngineError> {
-        self.0.sweep_containers().await
+        let swept = self.0.sweep_containers().await?;
+        if self.0.elsewhere.is_known() {
+            self.0.remove_sent(elsewhere::KEPT).await?;
+        }
+        Ok(swept)
     }
 
     async fn remove_caches(&self) -> Result<usize, EngineError> {

@@ -1,16 +1,23 @@
 //! What a daemon keeps in volumes: caches of build steps, and the volumes of functions.
 
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
 
 use bollard::models::Volume;
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use super::error::status;
-use super::{CACHE_LABEL, Daemon, VOLUME_LABEL};
+use super::{CACHE_LABEL, Daemon, SENT_LABEL, VOLUME_LABEL};
 use crate::engine::{EngineError, VolumeInfo};
 
 /// Before the name of a volume of functions.
 pub(super) const VOLUME_PREFIX: &str = "image-runtime-volume-";
+
+/// Seconds since 1970.
+pub(super) fn seconds_now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
 
 impl Daemon {
     /// Those that carry a label.
@@ -23,19 +30,36 @@ impl Daemon {
     }
 
     pub(super) async fn remove_caches(&self) -> Result<usize, EngineError> {
+        self.remove_sent(Duration::ZERO).await?;
         let mut removed = 0;
         for volume in self.labelled(CACHE_LABEL, "listing caches").await? {
-            let gone = self
-                .docker
-                .remove_volume(&volume.name, None::<RemoveVolumeOptions>);
-            match gone.await {
-                Ok(()) => removed += 1,
-                // Gone already, or used by a build that runs.
-                Err(error) if matches!(status(&error), Some(404 | 409)) => {}
-                Err(error) => return Err(self.failed("removing a cache")(error)),
-            }
+            removed += usize::from(self.remove_unused(&volume).await?);
         }
         Ok(removed)
+    }
+
+    /// Removes what was sent that no container has and that has been there for so long.
+    pub(super) async fn remove_sent(&self, age: Duration) -> Result<(), EngineError> {
+        for volume in self.labelled(SENT_LABEL, "listing what was sent").await? {
+            let sent = volume.labels.get(SENT_LABEL).and_then(|at| at.parse().ok());
+            let since = seconds_now().saturating_sub(sent.unwrap_or_default());
+            if since >= age.as_secs() {
+                self.remove_unused(&volume).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers whether it was removed: it may be gone already, or in use.
+    async fn remove_unused(&self, volume: &Volume) -> Result<bool, EngineError> {
+        let gone = self
+            .docker
+            .remove_volume(&volume.name, None::<RemoveVolumeOptions>);
+        match gone.await {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(status(&error), Some(404 | 409)) => Ok(false),
+            Err(error) => Err(self.failed("removing a volume")(error)),
+        }
     }
 
     pub(super) async fn list_volumes(&self) -> Result<Vec<VolumeInfo>, EngineError> {

@@ -143,7 +143,9 @@ impl Outgoing {
                 .map(|watched| PollFd::from_borrowed_fd(watched, PollFlags::IN))
                 .collect();
             wait(&mut watched)?;
-            let is_over = watched.last().is_some_and(|ended| !ended.revents().is_empty());
+            let is_over = watched
+                .last()
+                .is_some_and(|ended| !ended.revents().is_empty());
             // What was printed before something was said goes before it.
             let said = [self.said(0)?, self.said(1)?];
             let mut is_quiet = self.pass_printed()?;

@@ -97,13 +97,17 @@ impl Incoming {
     /// Receives more; answers whether there was more.
     async fn more(&mut self) -> bool {
         let more = self.output.recv().await;
-        self.pieces.extend_from_slice(more.as_deref().unwrap_or_default());
+        self.pieces
+            .extend_from_slice(more.as_deref().unwrap_or_default());
         more.is_some()
     }
 
     async fn run(mut self) -> io::Result<()> {
         loop {
-            let begin = self.pieces.windows(BEGIN.len()).position(|piece| piece == BEGIN);
+            let begin = self
+                .pieces
+                .windows(BEGIN.len())
+                .position(|piece| piece == BEGIN);
             if let Some(begin) = begin {
                 self.pieces.advance(begin + BEGIN.len());
                 break;
