@@ -294,14 +294,15 @@ impl Worker {
         let printed = output.printed();
         let answered = {
             let exchange = async {
-                match line.tell(&frame).await {
+                let answer = match line.tell(&frame).await {
                     Ok(()) => line.answer(printed.ends()).await,
-                    Err(error) if kind == Kind::Call && is_end(&error) => {
-                        return Err(CallFailure::Unheard);
-                    }
                     Err(error) => Err(error),
-                }
-                .map_err(CallFailure::Connection)
+                };
+                answer.map_err(|error| match kind == Kind::Call && is_end(&error) {
+                    // A call begins once it has been read to its end.
+                    true => CallFailure::Unheard,
+                    false => CallFailure::Connection(error),
+                })
             };
             tokio::select! {
                 biased;
@@ -355,7 +356,7 @@ impl Worker {
     }
 }
 
-/// Whether the other side is gone.
+/// Whether the other side is gone and has not read to the end what it was told: where it has, there is no error.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -286,6 +286,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_question_that_nobody_read_is_told_from_one_that_was_read() {
+        for reads in [false, true] {
+            let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+            let mut line = Line::new(ours).unwrap();
+            let asked = Header::new(Kind::Call, 1, 0).unwrap().to_bytes();
+            line.tell(&[&asked]).await.unwrap();
+            let mut theirs = theirs.into_std().unwrap();
+            if reads {
+                theirs.read_exact(&mut [0; HEADER_LENGTH]).unwrap();
+            }
+            drop(theirs);
+            let (_open, never_printed) = (io::pipe().unwrap(), io::pipe().unwrap().0);
+            let beside = [never_printed.as_fd(), never_printed.as_fd()];
+            match line.answer(beside).await {
+                Ok((answer, _)) => assert!(reads && answer.is_none()),
+                Err(error) => {
+                    assert!(!reads);
+                    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn others_have_their_turns_while_a_large_frame_goes() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
         let line = Line::new(ours).unwrap();

@@ -94,7 +94,7 @@ impl Relaying {
     /// Relays what is left when the worker has ended.
     pub(in crate::worker) fn end(self) -> io::Result<()> {
         drop(self.lives);
-        self.thread.join().unwrap_or_else(|_| Ok(()))
+        self.thread.join().unwrap_or(Ok(()))
     }
 }
 

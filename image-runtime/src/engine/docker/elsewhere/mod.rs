@@ -2,12 +2,12 @@
 //! are to see of them is sent into volumes. It goes there through another container, a carrier, which is never started: what is put into a
 //! container itself would be in the layer that is made of it.
 
+mod files;
+
 use std::collections::HashMap;
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,11 +20,11 @@ use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptionsBuilder,
     UploadToContainerOptionsBuilder,
 };
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::archive::write;
+use self::files::{Files, Pieces, unpack};
+use super::archive::{Pipe, write};
 use super::container::kept;
 use super::error::optional;
 use super::guard::{Guard, marks};
@@ -224,21 +224,19 @@ impl Daemon {
         files: Vec<(PathBuf, PathBuf)>,
         places: Vec<PathBuf>,
     ) -> Result<(), EngineError> {
-        self.put(carrier, MOUNT_ROOT, move |tar| {
-            for place in &places {
-                if files.iter().any(|(_, file)| file == place) {
-                    continue;
-                }
-                for directory in place
-                    .ancestors()
-                    .filter(|path| !path.as_os_str().is_empty())
-                {
-                    append_empty(tar, directory)?;
+        self.put(carrier, MOUNT_ROOT, move |archive| {
+            let is_file = |place: &&PathBuf| files.iter().any(|(_, file)| file == *place);
+            for place in places.iter().filter(|place| !is_file(place)) {
+                let mut above: Vec<_> = place.ancestors().collect();
+                // The last one is the root itself.
+                above.pop();
+                for directory in above.into_iter().rev() {
+                    archive.put_empty_directory(directory)?;
                 }
             }
             files
                 .iter()
-                .try_for_each(|(source, target)| tar.append_path_with_name(source, target))
+                .try_for_each(|(source, target)| archive.put(target, source))
         })
         .await
     }
@@ -249,11 +247,8 @@ impl Daemon {
         let above = target.parent().unwrap_or(target).to_string_lossy();
         let name = PathBuf::from(target.file_name().unwrap_or_default());
         // By its name and not by `.`, of which Docker does not take over mode and owner.
-        self.put(carrier, &above, move |tar| {
-            tar.append_dir(&name, &source)?;
-            append_content(tar, &source, &name, &mut HashMap::new())
-        })
-        .await
+        self.put(carrier, &above, move |archive| archive.put(&name, &source))
+            .await
     }
 
     /// Puts what never changes where nobody has put it. One at a time does so here; other machines have other names for it.
@@ -276,11 +271,8 @@ impl Daemon {
             return Ok(());
         }
         self.put_directory(carrier, local).await?;
-        self.put(carrier, local.target, |tar| {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(0);
-            header.set_mode(0o444);
-            tar.append_data(&mut header, WHOLE, io::empty())
+        self.put(carrier, local.target, |archive| {
+            archive.put_empty_file(WHOLE)
         })
         .await
     }
@@ -289,17 +281,12 @@ impl Daemon {
         &self,
         carrier: &str,
         target: &str,
-        fill: impl FnOnce(&mut tar::Builder<&mut super::archive::Pipe>) -> io::Result<()>
-        + Send
-        + 'static,
+        fill: impl FnOnce(&mut Files<&mut Pipe>) -> io::Result<()> + Send + 'static,
     ) -> Result<(), EngineError> {
         let (archive, packing) = write(|pipe| {
-            let mut tar = tar::Builder::new(pipe);
-            tar.follow_symlinks(false);
-            // Docker knows no sparse files.
-            tar.sparse(false);
-            fill(&mut tar)?;
-            tar.finish()
+            let mut files = Files::new(pipe);
+            fill(&mut files)?;
+            files.finish()
         });
         let options = UploadToContainerOptionsBuilder::new().path(target).build();
         let body = bollard::body_try_stream(archive);
@@ -361,94 +348,4 @@ fn unnamed(target: &str) -> DockerMount {
 fn below_root(target: &str) -> PathBuf {
     let path = Path::new(target);
     path.strip_prefix(MOUNT_ROOT).unwrap_or(path).to_owned()
-}
-
-fn append_empty<W: io::Write>(tar: &mut tar::Builder<W>, directory: &Path) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Directory);
-    header.set_mode(0o755);
-    header.set_size(0);
-    tar.append_data(&mut header, directory, io::empty())
-}
-
-/// Appends all that is in a directory. Names of the same file stay names of one, which `append_dir_all` knows nothing of; nobody
-/// reaches a socket through a copy.
-fn append_content<W: io::Write>(
-    tar: &mut tar::Builder<W>,
-    directory: &Path,
-    inside: &Path,
-    known: &mut HashMap<(u64, u64), PathBuf>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let (path, inside) = (entry.path(), inside.join(entry.file_name()));
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() {
-            tar.append_dir(&inside, &path)?;
-            append_content(tar, &path, &inside, known)?;
-        } else if metadata.is_file() && metadata.nlink() > 1 {
-            match known.entry((metadata.dev(), metadata.ino())) {
-                Occupied(first) => {
-                    let mut header = tar::Header::new_gnu();
-                    header.set_metadata(&metadata);
-                    header.set_entry_type(tar::EntryType::Link);
-                    header.set_size(0);
-                    tar.append_link(&mut header, &inside, first.get())?;
-                }
-                Vacant(vacant) => {
-                    tar.append_path_with_name(&path, &inside)?;
-                    vacant.insert(inside);
-                }
-            }
-        } else if !metadata.file_type().is_socket() {
-            tar.append_path_with_name(&path, &inside)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes the files at the top of a directory that was packed, and nothing else: what is in the archive is a container's.
-fn unpack(archive: impl Read, to: &Path) -> io::Result<()> {
-    let mut archive = tar::Archive::new(archive);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        if entry.header().entry_type() != tar::EntryType::Regular {
-            continue;
-        }
-        let path = entry.path()?.into_owned();
-        let parts: Vec<_> = path.components().collect();
-        if let [_, Component::Normal(name)] = parts[..] {
-            io::copy(&mut entry, &mut File::create(to.join(name))?)?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads what comes in pieces.
-struct Pieces {
-    pieces: mpsc::Receiver<Bytes>,
-    piece: Bytes,
-}
-
-impl Pieces {
-    fn new(pieces: mpsc::Receiver<Bytes>) -> Self {
-        Self {
-            pieces,
-            piece: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.piece = piece,
-                None => return Ok(0),
-            }
-        }
-        let taken = self.piece.split_to(buffer.len().min(self.piece.len()));
-        buffer[..taken.len()].copy_from_slice(&taken);
-        Ok(taken.len())
-    }
 }
