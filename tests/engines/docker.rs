@@ -128,6 +128,18 @@ async fn what_is_no_daemon_is_not_taken_for_one() {
     assert_says(&error, &["not Docker or Podman"]);
 }
 
+#[tokio::test]
+async fn a_daemon_that_wants_tls_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    answering(
+        &socket,
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+    );
+    let error = connect(&socket).await.unwrap_err();
+    assert_says(&error, &["wants TLS", "ssh -NL", "DOCKER_HOST"]);
+}
+
 /// Runs a case on the machine's daemon.
 async fn on_docker(name: &str, case: impl AsyncFnOnce(&Bench)) {
     bench::on("docker", &format!("docker::{name}"), case).await;

@@ -26,9 +26,22 @@ impl Address {
                 let port = if host.contains(':') { "" } else { ":2375" };
                 Ok(Self::Tcp(format!("{host}{port}")))
             }
-            _ => Err("only `unix://`, `tcp://` and `http://` addresses are known".to_owned()),
+            Some(("ssh", host)) => Err(format!(
+                "{KNOWN}; {}",
+                by_ssh(host.split('/').next().unwrap_or_default())
+            )),
+            _ => Err(KNOWN.to_owned()),
         }
     }
+}
+
+const KNOWN: &str = "only `unix://`, `tcp://` and `http://` addresses are known";
+
+/// How a daemon of another machine is reached.
+pub(super) fn by_ssh(host: &str) -> String {
+    format!(
+        "`ssh -NL /tmp/docker.sock:/var/run/docker.sock {host}` brings its socket here, and `DOCKER_HOST=unix:///tmp/docker.sock` uses that"
+    )
 }
 
 impl fmt::Display for Address {
@@ -148,6 +161,12 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn for_an_address_of_ssh_it_is_said_what_to_do() {
+        let error = Address::parse("ssh://me@box/run/docker.sock").unwrap_err();
+        assert!(error.contains("docker.sock me@box`"), "{error}");
     }
 
     fn with_context(name: &str, host: &str) -> (tempfile::TempDir, Surroundings) {

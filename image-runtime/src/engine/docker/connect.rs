@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::address::{Address, Surroundings};
+use super::address::{Address, Surroundings, by_ssh};
 use super::elsewhere::Elsewhere;
 use super::{Daemon, ENGINE};
 use crate::engine::EngineError;
@@ -147,6 +147,13 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Serv
     stream.write_all(request).await?;
     let mut answer = String::new();
     stream.take(16 * 1024).read_to_string(&mut answer).await?;
+    // As servers written in Go say it.
+    if answer.contains("HTTP request to an HTTPS server") {
+        let instead = by_ssh("HOST");
+        return Err(io::Error::other(format!(
+            "it wants TLS, which is not supported; {instead}"
+        )));
+    }
     read_answer(&answer).ok_or_else(|| io::Error::other("what answers is not Docker or Podman"))
 }
 
