@@ -121,6 +121,7 @@ async fn what_a_daemon_does_not_see_is_sent_to_it() {
             fs::create_dir(path(name)).unwrap();
         }
         fs::write(path("file"), "a file").unwrap();
+        symlink("file", path("linked")).unwrap();
         fs::write(path("read/one"), "one").unwrap();
         fs::set_permissions(path("read/one"), PermissionsExt::from_mode(0o640)).unwrap();
         fs::hard_link(path("read/one"), path("read/deep/same")).unwrap();
@@ -137,6 +138,7 @@ async fn what_a_daemon_does_not_see_is_sent_to_it() {
         let script = "cat file; echo; cat /read/link; echo; stat -c %a /read/one; stat -c %a empty; \
                       [ /read/one -ef /read/deep/same ] && echo same; [ -e /read/socket ] || echo no socket; \
                       (echo x > /read/new) 2> /dev/null || echo refused; echo x > passing/new; cat passing/given; echo; \
+                      cat linked; echo; echo x > linked; \
                       echo x > cache/x; echo after > returned/given; mkdir returned/deep; echo x > returned/deep/x; echo new > returned/new";
         let mut spec = shell(bench.system().await, &format!("cd {MOUNT_ROOT}; {script}"));
         let below = |name: &str| format!("{MOUNT_ROOT}/{name}");
@@ -146,6 +148,7 @@ async fn what_a_daemon_does_not_see_is_sent_to_it() {
             mount("passing", &below("passing"), Access::Passing),
             mount("returned", &below("returned"), Access::Returned),
             mount("empty", &below("empty"), Access::Passing),
+            mount("linked", &below("linked"), Access::Passing),
             Mount::Cache {
                 name: "tests".to_owned(),
                 target: below("cache"),
@@ -154,7 +157,7 @@ async fn what_a_daemon_does_not_see_is_sent_to_it() {
         let (exit, lines) = bench.run(&spec).await;
         assert_eq!(exit.code, 0, "{lines:?}");
         let expected = [
-            "a file", "one", "640", "1777", "same", "no socket", "refused", "given",
+            "a file", "one", "640", "1777", "same", "no socket", "refused", "given", "a file",
         ];
         assert_eq!(lines, expected);
         // Here there is what was to come back, and nothing else is changed.

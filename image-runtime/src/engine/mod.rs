@@ -141,6 +141,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// [`Access::Live`], that is [`EngineError::Elsewhere`].
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;
 
+    /// Whether there is [`start_attached`](Self::start_attached): containers may be where no socket of this machine is.
+    fn can_attach(&self) -> bool {
+        false
+    }
+
     /// Starts a process and holds on to its standard input and output.
     async fn start_attached(
         &self,
@@ -148,7 +153,7 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     ) -> Result<(Box<dyn Container>, Attached), EngineError> {
         Err(EngineError::Refused {
             doing: format!("starting a container for `{}`", spec.purpose),
-            said: "its containers see this machine's files and need no other way".to_owned(),
+            said: format!("`{}` cannot be talked to in that way", self.name()),
         })
     }
 
@@ -337,9 +342,9 @@ impl Access {
     }
 }
 
-/// The standard input and output of a process. Its input ends when this value is dropped.
+/// The standard input and output of a process.
 pub struct Attached {
-    /// What it reads.
+    /// What it reads. It ends by `shutdown`.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     /// What it writes.
     pub output: mpsc::Receiver<Bytes>,

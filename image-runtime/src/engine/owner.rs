@@ -45,6 +45,11 @@ impl Owner {
         }
     }
 
+    /// Which start of which machine it belongs to.
+    pub(crate) fn boot(&self) -> &str {
+        &self.boot
+    }
+
     /// As it stands in a label.
     pub(crate) fn to_label(&self) -> String {
         format!(

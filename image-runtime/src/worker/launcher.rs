@@ -167,12 +167,14 @@ impl Launcher {
                 access: Access::Live,
             });
             match self.start_by(Way::Meeting(meeting), &starting).await {
-                Err(error) if error.is_apart() => self.is_apart.store(true, Ordering::Relaxed),
+                Err(error) if self.engine.can_attach() && error.is_apart() => {}
                 other => return other,
             }
             starting.container.mounts.pop();
         }
-        self.start_by(Way::Attached, &starting).await
+        let worker = self.start_by(Way::Attached, &starting).await?;
+        self.is_apart.store(true, Ordering::Relaxed);
+        Ok(worker)
     }
 
     async fn start_by(&self, way: Way, starting: &Starting<'_>) -> Result<Worker, StartError> {

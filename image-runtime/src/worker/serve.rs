@@ -18,11 +18,11 @@ use super::spin::Spin;
 use super::{asking, bundle, commands, inside, relay, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, memory, value};
 
-/// Whether this process is a worker: somebody put the socket there for it, or it is the program that a container begins with.
+/// Whether this process is a worker: its program was put there, where only root puts anything, and it is what a container begins with, or
+/// somebody awaits it.
 pub fn is_worker() -> bool {
-    Path::new(inside::SOCKET).exists()
-        || Path::new(relay::SOCKET).exists()
-        || (std::process::id() == 1 && Path::new(inside::EXECUTABLE).exists())
+    let is = |path| Path::new(path).exists();
+    is(inside::EXECUTABLE) && (std::process::id() == 1 || is(inside::SOCKET) || is(relay::SOCKET))
 }
 
 /// Many small calls that were sent together are read together.

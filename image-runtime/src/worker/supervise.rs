@@ -44,8 +44,10 @@ fn begin() -> io::Result<Option<(u32, Option<Relay>)>> {
 fn watch_over(child: u32, relay: Option<Relay>) -> io::Result<ExitStatus> {
     let relaying = relay.map(Relay::begin).transpose()?;
     let status = reap_until_end_of(child)?;
-    if let Some(relaying) = relaying {
-        relaying.end()?;
+    if let Some(relaying) = relaying
+        && let Err(error) = relaying.end()
+    {
+        complain(&error);
     }
     Ok(status)
 }

@@ -123,8 +123,10 @@ impl Daemon {
                     _ => Output::Stdout,
                 };
                 if is_talked_to && from == Output::Stdout {
-                    // Who talks to it may have ended.
-                    let _ = said.send(piece.into_bytes()).await;
+                    // With who talks to it, what it reads is to end, too.
+                    if said.send(piece.into_bytes()).await.is_err() {
+                        break;
+                    }
                 } else {
                     running.tail.push(from, piece.as_ref());
                 }

@@ -199,6 +199,10 @@ impl Engine for DockerEngine {
         Ok(Box::new(container))
     }
 
+    fn can_attach(&self) -> bool {
+        true
+    }
+
     async fn start_attached(
         &self,
         spec: &ContainerSpec,

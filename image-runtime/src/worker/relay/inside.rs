@@ -34,9 +34,9 @@ pub(in crate::worker) struct Relaying {
 }
 
 impl Relay {
-    /// Makes one where the host has put no socket.
+    /// Makes one where the host has mounted no place to meet.
     pub(in crate::worker) fn open() -> io::Result<Option<Self>> {
-        if Path::new(inside::SOCKET).exists() {
+        if Path::new(inside::RUN).exists() {
             return Ok(None);
         }
         let listener = UnixListener::bind(SOCKET)?;
@@ -148,10 +148,10 @@ impl Outgoing {
                 .is_some_and(|ended| !ended.revents().is_empty());
             // What was printed before something was said goes before it.
             let said = [self.said(0)?, self.said(1)?];
-            let mut is_quiet = self.pass_printed()?;
+            let is_quiet = said.iter().all(Option::is_none);
+            self.pass_printed()?;
             for (index, said) in said.into_iter().enumerate() {
                 if let Some(said) = said {
-                    is_quiet = false;
                     let channel = [Channel::Line, Channel::Asking][index];
                     self.to.write_all(&channel.frame(&said))?;
                     if said.is_empty() {
@@ -159,6 +159,7 @@ impl Outgoing {
                     }
                 }
             }
+            // What the worker has started may print for ever.
             if is_over && is_quiet {
                 return Ok(());
             }
@@ -183,9 +184,8 @@ impl Outgoing {
         }
     }
 
-    /// Passes on what was printed; answers whether there was nothing.
-    fn pass_printed(&mut self) -> io::Result<bool> {
-        let mut is_quiet = true;
+    /// Passes on what was printed: all that is in the pipes now.
+    fn pass_printed(&mut self) -> io::Result<()> {
         for (index, channel) in [Channel::Stdout, Channel::Stderr].into_iter().enumerate() {
             let mut passed = 0;
             let mut piece = [0; PIECE];
@@ -193,7 +193,6 @@ impl Outgoing {
                 match rustix::io::read(&self.printed[index], &mut piece) {
                     Ok(0) | Err(Errno::WOULDBLOCK) => break,
                     Ok(length) => {
-                        is_quiet = false;
                         passed += length;
                         self.to.write_all(&channel.frame(&piece[..length]))?;
                     }
@@ -202,7 +201,7 @@ impl Outgoing {
                 }
             }
         }
-        Ok(is_quiet)
+        Ok(())
     }
 }
 

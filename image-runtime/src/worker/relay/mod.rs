@@ -2,6 +2,8 @@
 //! its container. The first process of the container is the relay `inside`, and the worker's host to the worker; in the host, `outside` is
 //! the worker to it.
 //!
+//! The relay inside reads a question before the worker does: one that a worker has not read when it ends fails as one that it has.
+//!
 //! What a program prints before it finds out that it is a worker, as the harness of tests does, goes the same way. So the relay inside
 //! begins with [`BEGIN`]; from there on, there is nothing but
 //!

@@ -76,7 +76,9 @@ fn sender(end: OwnedFd) -> io::Result<pipe::Sender> {
 /// Makes frames of what comes from a socket, until it ends.
 async fn read(channel: Channel, mut from: OwnedReadHalf, to: mpsc::Sender<Vec<u8>>) {
     let mut piece = vec![0; PIECE];
-    while let Ok(length) = from.read(&mut piece).await {
+    loop {
+        // An error is an end, too.
+        let length = from.read(&mut piece).await.unwrap_or_default();
         if to.send(channel.frame(&piece[..length])).await.is_err() || length == 0 {
             break;
         }
@@ -94,6 +96,17 @@ struct Incoming {
 }
 
 impl Incoming {
+    async fn pass_on(&mut self, channel: Channel, piece: &[u8]) -> io::Result<()> {
+        match channel {
+            Channel::Line if piece.is_empty() => self.line.shutdown().await,
+            Channel::Line => self.line.write_all(piece).await,
+            Channel::Asking if piece.is_empty() => self.asking.shutdown().await,
+            Channel::Asking => self.asking.write_all(piece).await,
+            Channel::Stdout => self.stdout.write_all(piece).await,
+            Channel::Stderr => self.stderr.write_all(piece).await,
+        }
+    }
+
     /// Receives more; answers whether there was more.
     async fn more(&mut self) -> bool {
         let more = self.output.recv().await;
@@ -134,13 +147,10 @@ impl Incoming {
             }
             self.pieces.advance(HEAD);
             let piece = self.pieces.split_to(length);
-            match channel {
-                Channel::Line if length == 0 => self.line.shutdown().await?,
-                Channel::Line => self.line.write_all(&piece).await?,
-                Channel::Asking if length == 0 => self.asking.shutdown().await?,
-                Channel::Asking => self.asking.write_all(&piece).await?,
-                Channel::Stdout => self.stdout.write_all(&piece).await?,
-                Channel::Stderr => self.stderr.write_all(&piece).await?,
+            let passed = self.pass_on(channel, &piece).await;
+            // A host that hears no more of the others may go on with the line.
+            if channel == Channel::Line {
+                passed?;
             }
         }
     }

@@ -30,12 +30,33 @@ impl<W: Write> Files<W> {
         }
     }
 
-    /// Puts a file, or a directory with all that is in it.
+    /// Puts a file, or a directory with all that is in it. Only the source itself may be a link, which is followed.
     pub(super) fn put(&mut self, name: &Path, source: &Path) -> io::Result<()> {
+        let real = fs::canonicalize(source).map_err(|error| AtPath::wrap(source, error))?;
+        self.put_below(name, &real)
+    }
+
+    /// Puts what is in a directory.
+    pub(super) fn put_content(&mut self, source: &Path) -> io::Result<()> {
+        let wrap = |error| AtPath::wrap(source, error);
+        for entry in fs::read_dir(source).map_err(wrap)? {
+            let entry = entry.map_err(wrap)?;
+            self.put_below(Path::new(&entry.file_name()), &entry.path())?;
+        }
+        Ok(())
+    }
+
+    /// Puts a directory, and nothing in it.
+    pub(super) fn put_directory(&mut self, name: &Path, source: &Path) -> io::Result<()> {
+        let put = self.tar.append_dir(name, source);
+        put.map_err(|error| AtPath::wrap(source, error))
+    }
+
+    fn put_below(&mut self, name: &Path, source: &Path) -> io::Result<()> {
         self.put_one(name, source)
             .map_err(|error| match error.get_ref() {
                 Some(inner) if inner.is::<AtPath>() => error,
-                _ => io::Error::new(error.kind(), AtPath(source.to_owned(), error)),
+                _ => AtPath::wrap(source, error),
             })
     }
 
@@ -45,7 +66,7 @@ impl<W: Write> Files<W> {
             self.tar.append_dir(name, source)?;
             for entry in fs::read_dir(source)? {
                 let entry = entry?;
-                self.put(&name.join(entry.file_name()), &entry.path())?;
+                self.put_below(&name.join(entry.file_name()), &entry.path())?;
             }
             return Ok(());
         }
@@ -105,6 +126,12 @@ impl<W: Write> Files<W> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot send `{}`: {}", .0.display(), .1)]
 struct AtPath(PathBuf, io::Error);
+
+impl AtPath {
+    fn wrap(path: &Path, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Self(path.to_owned(), error))
+    }
+}
 
 /// Takes the files at the top of a directory that was packed, and nothing else: what is in the archive is a container's.
 pub(super) fn unpack(archive: impl Read, to: &Path) -> io::Result<()> {

@@ -7,6 +7,7 @@ mod files;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 use futures_util::StreamExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use self::files::{Files, Pieces, unpack};
 use super::archive::{Pipe, write};
@@ -31,7 +32,7 @@ use super::guard::{Guard, marks};
 use super::volumes::seconds_now;
 use super::{Daemon, SENT_LABEL};
 use crate::digest::Digest;
-use crate::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount, on_thread};
+use crate::engine::{Access, ContainerSpec, EngineError, MOUNT_ROOT, Mount, Owner, on_thread};
 
 const SENDING: &str = "sending files to the daemon";
 
@@ -58,8 +59,12 @@ impl Elsewhere {
         let EngineError::Refused { said, .. } = error else {
             return false;
         };
-        let is_missed = locals(mounts)
-            .any(|local| said.contains(&*local.source.to_string_lossy()) && local.source.exists());
+        let words = said.to_lowercase();
+        let is_missing = words.contains("does not exist") || words.contains("no such file");
+        let is_named = |local: Local<'_>| {
+            said.contains(&*local.source.to_string_lossy()) && local.source.exists()
+        };
+        let is_missed = is_missing && locals(mounts).any(is_named);
         if is_missed {
             self.0.store(true, Ordering::Relaxed);
         }
@@ -73,6 +78,12 @@ struct Local<'a> {
     source: &'a Path,
     target: &'a str,
     access: Access,
+}
+
+impl Local<'_> {
+    fn is_file(&self) -> bool {
+        self.source.is_file()
+    }
 }
 
 fn locals(mounts: &[Mount]) -> impl Iterator<Item = Local<'_>> {
@@ -141,6 +152,10 @@ impl Daemon {
                 false => written.push(local),
             }
         }
+        // All files lie in one volume.
+        if written.iter().any(Local::is_file) {
+            written.extend(read.extract_if(.., |local| local.is_file()));
+        }
         let targets: Vec<_> = spec.mounts.iter().map(Mount::target).collect();
         for (locals, how) in [(read, "ro"), (written, "rw")] {
             if locals.is_empty() {
@@ -166,20 +181,18 @@ impl Daemon {
         locals: &[Local<'_>],
         targets: &[&str],
     ) -> Result<Guard, EngineError> {
-        let is_file = |local: &Local<'_>| local.source.is_file();
-        let mut mounts: Vec<_> = locals
+        let (files, directories): (Vec<_>, Vec<_>) =
+            locals.iter().copied().partition(Local::is_file);
+        let mut mounts: Vec<_> = directories
             .iter()
-            .filter(|local| !is_file(local))
             .map(|local| match local.access {
                 Access::Fixed => {
-                    let name = Digest::of(local.source.to_string_lossy().as_bytes());
-                    let (name, now) = (format!("{SENT_PREFIX}{name}"), seconds_now().to_string());
-                    kept(name, (SENT_LABEL, &now), local.target)
+                    let now = seconds_now().to_string();
+                    kept(name_of(local.source), (SENT_LABEL, &now), local.target)
                 }
                 _ => unnamed(local.target),
             })
             .collect();
-        let files: Vec<_> = locals.iter().copied().filter(is_file).collect();
         if !files.is_empty() {
             mounts.push(unnamed(MOUNT_ROOT));
         }
@@ -208,10 +221,10 @@ impl Daemon {
                 .collect();
             self.put_files(carrier.name(), files, places).await?;
         }
-        for local in locals.iter().filter(|local| !is_file(local)) {
+        for local in directories {
             match local.access {
-                Access::Fixed => self.put_once(carrier.name(), *local).await?,
-                _ => self.put_directory(carrier.name(), *local).await?,
+                Access::Fixed => self.put_once(carrier.name(), local).await?,
+                _ => self.put_directory(carrier.name(), local).await?,
             }
         }
         Ok(carrier)
@@ -243,16 +256,29 @@ impl Daemon {
 
     async fn put_directory(&self, carrier: &str, local: Local<'_>) -> Result<(), EngineError> {
         let source = local.source.to_owned();
+        self.put(carrier, local.target, move |archive| {
+            archive.put_content(&source)
+        })
+        .await?;
+        let metadata = fs::metadata(local.source).map_err(EngineError::Files)?;
+        if (metadata.mode() & 0o7777, metadata.uid(), metadata.gid()) == (0o755, 0, 0) {
+            return Ok(());
+        }
+        // As one that is in the directory above: Docker leaves mode and owner of the one that an archive is put into.
         let target = Path::new(local.target);
         let above = target.parent().unwrap_or(target).to_string_lossy();
         let name = PathBuf::from(target.file_name().unwrap_or_default());
-        // By its name and not by `.`, of which Docker does not take over mode and owner.
-        self.put(carrier, &above, move |archive| archive.put(&name, &source))
-            .await
+        let source = local.source.to_owned();
+        self.put(carrier, &above, move |archive| {
+            archive.put_directory(&name, &source)
+        })
+        .await
     }
 
     /// Puts what never changes where nobody has put it. One at a time does so here; other machines have other names for it.
     async fn put_once(&self, carrier: &str, local: Local<'_>) -> Result<(), EngineError> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+        let _turn = ONE_AT_A_TIME.lock().await;
         let source = local.source.to_owned();
         let locked = on_thread(move || {
             let directory = File::open(source)?;
@@ -328,6 +354,14 @@ impl Daemon {
         received.map_err(self.failed("bringing files back from the daemon"))?;
         unpacked.map_err(EngineError::Files)
     }
+}
+
+/// The name of the volume of what never changes. Machines that were copied from one another have the same paths.
+fn name_of(source: &Path) -> String {
+    let source = source.to_string_lossy();
+    let machine = Owner::this_process();
+    let name = Digest::of(format!("{} {source}", machine.boot()).as_bytes());
+    format!("{SENT_PREFIX}{name}")
 }
 
 /// A volume that goes with the last container that has it.
