@@ -2,21 +2,17 @@
 //! attached to containers.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use image_runtime::{Image, app, image};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tests::daemon::Daemon;
+use tests::daemon::{Daemon, View};
 
-use crate::support::{Program, program};
+use crate::support::{GONE, Program, program};
 
 const NOTHING: Image = image!(scratch());
-
-/// How soon nothing must be left of a program that ended.
-const GONE: Duration = Duration::from_secs(10);
 
 #[app::function(image = NOTHING)]
 fn twice(bytes: Vec<u8>) -> Vec<u8> {
@@ -64,9 +60,9 @@ struct World {
 
 impl World {
     /// Nothing where no daemon can be started.
-    fn new() -> Option<Self> {
+    fn new(view: View) -> Option<Self> {
         let store = tempfile::tempdir().unwrap();
-        match Daemon::elsewhere(800, &[store.path()]) {
+        match Daemon::elsewhere(800, store.path(), view) {
             Ok(daemon) => Some(Self { daemon, store }),
             Err(reason) => {
                 tests::have(&format!("a Docker daemon of its own: {reason}"), false);
@@ -112,7 +108,9 @@ impl World {
 
 #[test]
 fn programs_are_sent_once_and_nothing_else_stays() {
-    let Some(world) = World::new() else { return };
+    let Some(world) = World::new(View::Nothing) else {
+        return;
+    };
     for word in ["once", "and again"] {
         let said = world.program(&["call", "say", &format!("\"{word}\"")]);
         said.run().good().with(0, &[&format!("│ {word}\n")]);
@@ -138,6 +136,17 @@ fn programs_are_sent_once_and_nothing_else_stays() {
     world.is_empty();
 }
 
+#[test]
+fn a_daemon_that_sees_files_and_no_sockets_is_sent_nothing() {
+    let Some(world) = World::new(View::Files) else {
+        return;
+    };
+    let said = world.program(&["call", "say", "\"heard\""]).run().good();
+    said.with(0, &["│ heard\n"]);
+    world.is_empty();
+    assert_eq!(world.volumes().len(), 0);
+}
+
 /// The harness of tests prints before a process knows that it is a worker, and has threads.
 fn calls_of_tests(world: &World) {
     let ended = Command::new(std::env::current_exe().unwrap())
@@ -154,5 +163,4 @@ fn calls_of_tests(world: &World) {
     for line in said_before_the_end {
         assert!(said.contains(line), "`{line}` is not in:\n{said}");
     }
-    assert!(!Path::new("/dev/shm/image-runtime-socket").exists());
 }

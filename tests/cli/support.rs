@@ -16,7 +16,7 @@ use image_runtime::store::Store;
 use serde_json::Value;
 
 /// How soon nothing must be left of a program that ended.
-const GONE: Duration = Duration::from_secs(10);
+pub(crate) const GONE: Duration = Duration::from_secs(10);
 
 /// A program to run.
 pub(crate) struct Program(Command);

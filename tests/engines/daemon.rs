@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use image_runtime::engine::docker::DockerEngine;
 use image_runtime::engine::{Access, Engine, EngineError, FileSink, MOUNT_ROOT, Mount};
-use tests::daemon::Daemon;
+use tests::daemon::{Daemon, View};
 
 use crate::bench::{self, Bench, idle, not_run, shell};
 use crate::suite::exporting::Kept;
@@ -110,7 +110,7 @@ async fn a_daemon_that_goes_away_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_daemon_does_not_see_is_sent_to_it() {
     let here = tempfile::tempdir().unwrap();
-    let daemon = match Daemon::elsewhere(300, &[here.path()]) {
+    let daemon = match Daemon::elsewhere(300, here.path(), View::Nothing) {
         Ok(daemon) => daemon,
         Err(reason) => return not_run("what_a_daemon_does_not_see", &reason),
     };

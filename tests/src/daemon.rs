@@ -14,9 +14,17 @@ use tempfile::TempDir;
 /// How long a daemon may take to come up. One that was killed first ends the containers that it finds.
 const UP: Duration = Duration::from_secs(60);
 
-/// Mounts nothing over its arguments up to `--`, and becomes the program that the others name.
-const HIDE: &str =
-    "while [ \"$1\" != -- ]; do mount -t tmpfs none \"$1\"; shift; done; shift; exec \"$@\"";
+/// Mounts a file system of a type, with options, over a directory; then it becomes the program that its other arguments name.
+const BEHIND: &str = "mount -t \"$1\" -o \"$2\" none \"$3\"; shift 3; exec \"$@\"";
+
+/// What a daemon sees of a directory of this machine.
+#[derive(Clone, Copy, Debug)]
+pub enum View {
+    /// Nothing, as one on another machine.
+    Nothing,
+    /// Its files, and sockets that nobody can connect to, as one in a virtual machine.
+    Files,
+}
 
 /// A daemon whose disk is a file system in memory of a fixed size.
 #[derive(Debug)]
@@ -24,8 +32,8 @@ pub struct Daemon {
     /// Nothing while it is killed.
     process: Option<Child>,
     disk: Disk,
-    /// What it sees nothing of.
-    hidden: Vec<PathBuf>,
+    /// What is mounted where it alone sees it: type, options, place.
+    mount: Option<[String; 3]>,
 }
 
 #[derive(Debug)]
@@ -47,30 +55,40 @@ impl Daemon {
     /// # Errors
     /// Says why none can be started.
     pub fn start(megabytes: u32) -> Result<Self, String> {
-        Self::elsewhere(megabytes, &[])
+        Self::start_with(megabytes, None)
     }
 
-    /// The same, and it sees nothing of what is in some directories, as one on another machine.
+    /// The same, with its own view of a directory.
     ///
     /// # Errors
     /// As [`Daemon::start`].
-    pub fn elsewhere(megabytes: u32, hidden: &[&Path]) -> Result<Self, String> {
+    pub fn elsewhere(megabytes: u32, directory: &Path, view: View) -> Result<Self, String> {
+        let place = directory.display().to_string();
+        let (kind, options) = match view {
+            View::Nothing => ("tmpfs", "size=1m".to_owned()),
+            // Another inode than the one that is listened on.
+            View::Files => ("overlay", format!("lowerdir={place}:/sys")),
+        };
+        Self::start_with(megabytes, Some([kind.to_owned(), options, place]))
+    }
+
+    fn start_with(megabytes: u32, mount: Option<[String; 3]>) -> Result<Self, String> {
         if !geteuid().is_root() {
             return Err("only root can start a daemon".to_owned());
         }
         let disk = Disk(tempfile::tempdir().map_err(|error| error.to_string())?);
         let size = format!("size={megabytes}m");
-        let mount = Command::new("mount")
+        let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "none"])
             .arg(disk.0.path())
             .status();
-        if !mount.is_ok_and(|status| status.success()) {
+        if !mounted.is_ok_and(|status| status.success()) {
             return Err("no file system of its own can be mounted".to_owned());
         }
         let mut daemon = Self {
             process: None,
             disk,
-            hidden: hidden.iter().map(|path| path.to_path_buf()).collect(),
+            mount,
         };
         daemon.start_again()?;
         Ok(daemon)
@@ -89,9 +107,9 @@ impl Daemon {
         // Any daemon removes the bridge `docker0` of its network, and the machine's has to keep its own.
         let mut command = Command::new("unshare");
         command.arg("--net");
-        if !self.hidden.is_empty() {
-            command.args(["--mount", "sh", "-ec", HIDE, "sh"]);
-            command.args(&self.hidden).arg("--");
+        if let Some(mount) = &self.mount {
+            command.args(["--mount", "sh", "-ec", BEHIND, "sh"]);
+            command.args(mount);
         }
         let process = command
             .args(["dockerd", "--config-file"])

@@ -15,7 +15,7 @@ pub(super) const VOLUME_PREFIX: &str = "image-runtime-volume-";
 
 /// Seconds since 1970.
 pub(super) fn seconds_now() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = SystemTime::UNIX_EPOCH.elapsed();
     now.unwrap_or_default().as_secs()
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread::JoinHandle;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -171,12 +172,9 @@ impl Outgoing {
         let Some(socket) = &self.sockets[index] else {
             return Ok(None);
         };
-        let mut piece = vec![0; PIECE];
-        match recv(socket, &mut piece[..], RecvFlags::DONTWAIT) {
-            Ok((length, _)) => {
-                piece.truncate(length);
-                Ok(Some(piece))
-            }
+        let mut piece = Vec::with_capacity(PIECE);
+        match recv(socket, spare_capacity(&mut piece), RecvFlags::DONTWAIT) {
+            Ok(_) => Ok(Some(piece)),
             Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
             // A worker that is killed may leave unread what it was told.
             Err(Errno::CONNRESET) => Ok(Some(Vec::new())),
@@ -188,13 +186,14 @@ impl Outgoing {
     fn pass_printed(&mut self) -> io::Result<()> {
         for (index, channel) in [Channel::Stdout, Channel::Stderr].into_iter().enumerate() {
             let mut passed = 0;
-            let mut piece = [0; PIECE];
+            let mut piece = Vec::with_capacity(PIECE);
             while passed < IN_A_ROW {
-                match rustix::io::read(&self.printed[index], &mut piece) {
+                piece.clear();
+                match rustix::io::read(&self.printed[index], spare_capacity(&mut piece)) {
                     Ok(0) | Err(Errno::WOULDBLOCK) => break,
                     Ok(length) => {
                         passed += length;
-                        self.to.write_all(&channel.frame(&piece[..length]))?;
+                        self.to.write_all(&channel.frame(&piece))?;
                     }
                     Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),

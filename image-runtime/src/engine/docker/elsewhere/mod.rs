@@ -4,7 +4,6 @@
 
 mod files;
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -371,7 +370,6 @@ fn unnamed(target: &str) -> DockerMount {
         target: Some(target.to_owned()),
         volume_options: Some(MountVolumeOptions {
             no_copy: Some(true),
-            labels: Some(HashMap::new()),
             ..MountVolumeOptions::default()
         }),
         ..DockerMount::default()
