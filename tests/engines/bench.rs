@@ -22,6 +22,7 @@ use crate::tree::{Item, Tree, small_system};
 /// An engine for one case.
 pub(crate) struct Bench {
     pub(crate) engine: Arc<dyn Engine>,
+    system: OnceCell<LayerId>,
     layers: Mutex<Vec<LayerId>>,
 }
 
@@ -48,6 +49,7 @@ pub(crate) async fn on(engine: &str, case: &str, body: impl AsyncFnOnce(&Bench))
 pub(crate) async fn run(engine: Arc<dyn Engine>, body: impl AsyncFnOnce(&Bench)) {
     let bench = Bench {
         engine,
+        system: OnceCell::new(),
         layers: Mutex::default(),
     };
     let outcome = AssertUnwindSafe(body(&bench)).catch_unwind().await;
@@ -86,13 +88,7 @@ pub(crate) fn new_identity() -> LayerId {
 impl Bench {
     /// The layer of the small root file system. It stays: the next run of the suite finds it.
     pub(crate) async fn system(&self) -> LayerId {
-        static ON_DOCKER: OnceCell<LayerId> = OnceCell::const_new();
-        static ELSEWHERE: OnceCell<LayerId> = OnceCell::const_new();
-        let made = match self.engine.name() {
-            "docker" => &ON_DOCKER,
-            _ => &ELSEWHERE,
-        };
-        *made.get_or_init(|| self.make_system()).await
+        *self.system.get_or_init(|| self.make_system()).await
     }
 
     async fn make_system(&self) -> LayerId {
