@@ -18,6 +18,7 @@ mod tail;
 mod unfinished;
 
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -141,12 +142,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// [`Access::Live`], that is [`EngineError::Elsewhere`].
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;
 
-    /// Whether there is [`start_attached`](Self::start_attached): containers may be where no socket of this machine is.
-    fn can_attach(&self) -> bool {
-        false
+    /// Where there is [`start_attached`](Self::start_attached).
+    fn attaching(&self) -> Attaching {
+        Attaching::Never
     }
 
-    /// Starts a process and holds on to its standard input and output.
+    /// Starts a process and holds on to its standard input and output, or to a socket that is its standard input.
     async fn start_attached(
         &self,
         spec: &ContainerSpec,
@@ -342,12 +343,28 @@ impl Access {
     }
 }
 
-/// The standard input and output of a process.
-pub struct Attached {
-    /// What it reads. It ends by `shutdown`.
-    pub input: Pin<Box<dyn AsyncWrite + Send>>,
-    /// What it writes.
-    pub output: mpsc::Receiver<Bytes>,
+/// Where an engine can start a process and hold on to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attaching {
+    /// Nowhere.
+    Never,
+    /// Wherever there are containers. It is no more than to do without it where they see no socket of this machine.
+    Apart,
+    /// Wherever there are containers, and it is less.
+    Always,
+}
+
+/// What a process is held on to by.
+pub enum Attached {
+    /// The other end of a socket that is its standard input. It never blocks.
+    Socket(UnixStream),
+    /// Its standard input and output.
+    Streams {
+        /// What it reads. It ends by `shutdown`.
+        input: Pin<Box<dyn AsyncWrite + Send>>,
+        /// What it writes.
+        output: mpsc::Receiver<Bytes>,
+    },
 }
 
 /// Where mounts go. `/dev` is a file system of its own in every container, so mount points made there stay in no layer.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::net;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use super::relay::{Ends, relay};
 use super::roster::{Member, Roster, short_name};
 use crate::digest::LayerId;
 use crate::engine::{
-    Access, Attached, Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount,
+    Access, Attached, Attaching, Container, ContainerSpec, DRIVER_LIBRARIES, Engine, Limits, Mount,
 };
 use crate::gpu::Gpu;
 use crate::protocol::{self, Hello, Kind, value};
@@ -73,8 +74,8 @@ pub struct Launcher {
     meetings: Meetings,
     /// Done once a worker has started.
     swept: Once,
-    /// Whether containers cannot reach the sockets of this machine; it is found out by the first one.
-    is_apart: AtomicBool,
+    /// Whether workers are attached to, and not met; that containers cannot reach the sockets of this machine is found out by the first.
+    is_attached: AtomicBool,
     /// Whether workers tell when they work on what.
     is_timed: bool,
     /// The containers that there are.
@@ -84,6 +85,7 @@ pub struct Launcher {
 impl Launcher {
     /// A launcher of this program. `arguments` bring it to [`super::serve`].
     pub fn new(engine: Arc<dyn Engine>, store: Arc<Store>, arguments: Vec<String>) -> Self {
+        let attaching = engine.attaching();
         Self {
             engine,
             store,
@@ -91,7 +93,7 @@ impl Launcher {
             bundle: OnceCell::new(),
             meetings: Meetings::default(),
             swept: Once::new(),
-            is_apart: AtomicBool::new(false),
+            is_attached: AtomicBool::new(attaching == Attaching::Always),
             is_timed: false,
             roster: Arc::default(),
         }
@@ -159,7 +161,7 @@ impl Launcher {
             build: bundle.build_id(),
             span,
         };
-        if !self.is_apart.load(Ordering::Relaxed) {
+        if !self.is_attached.load(Ordering::Relaxed) {
             let meeting = self.meetings.begin(&self.store)?;
             starting.container.mounts.push(Mount::Local {
                 source: meeting.directory().to_owned(),
@@ -167,13 +169,13 @@ impl Launcher {
                 access: Access::Live,
             });
             match self.start_by(Way::Meeting(meeting), &starting).await {
-                Err(error) if self.engine.can_attach() && error.is_apart() => {}
+                Err(error) if error.is_apart() && self.engine.attaching() == Attaching::Apart => {}
                 other => return other,
             }
             starting.container.mounts.pop();
         }
         let worker = self.start_by(Way::Attached, &starting).await?;
-        self.is_apart.store(true, Ordering::Relaxed);
+        self.is_attached.store(true, Ordering::Relaxed);
         Ok(worker)
     }
 
@@ -273,17 +275,15 @@ enum Met {
 
 impl Met {
     /// The host's ends of the worker's two sockets: the one it answers on, and the one it asks on.
-    async fn sockets(self, output: &Output) -> io::Result<(UnixStream, UnixStream)> {
+    async fn sockets(self, output: &Output) -> io::Result<(net::UnixStream, UnixStream)> {
         let [stdout, stderr] = output.ends();
-        match self {
-            Self::At(meeting) => {
-                let (line, _) = meeting.listener.accept().await?;
-                let (asking, theirs) = std::os::unix::net::UnixStream::pair()?;
-                hand_over(&line, [stdout, stderr, theirs.as_fd()])?;
-                asking.set_nonblocking(true)?;
-                Ok((line, UnixStream::from_std(asking)?))
-            }
-            Self::Over(attached) => {
+        let line = match self {
+            Self::At(meeting) => meeting.listener.accept().await?.0.into_std()?,
+            Self::Over(Attached::Socket(line)) => line,
+            Self::Over(Attached::Streams {
+                input,
+                output: said,
+            }) => {
                 let (line, their_line) = UnixStream::pair()?;
                 let (asking, their_asking) = UnixStream::pair()?;
                 let ends = Ends {
@@ -292,10 +292,14 @@ impl Met {
                     stdout: stdout.try_clone_to_owned()?,
                     stderr: stderr.try_clone_to_owned()?,
                 };
-                relay(attached, ends)?;
-                Ok((line, asking))
+                relay(input, said, ends)?;
+                return Ok((line.into_std()?, asking));
             }
-        }
+        };
+        let (asking, theirs) = net::UnixStream::pair()?;
+        hand_over(&line, [stdout, stderr, theirs.as_fd()])?;
+        asking.set_nonblocking(true)?;
+        Ok((line, UnixStream::from_std(asking)?))
     }
 }
 
@@ -339,7 +343,7 @@ async fn hello(
 ) -> Result<(Line, UnixStream), StartError> {
     let broken = |error: io::Error| StartError::Protocol(error.to_string());
     let (line, asking) = way.sockets(output).await.map_err(broken)?;
-    let line = Line::new(line).map_err(broken)?;
+    let line = Line::new(line);
     let ours = Hello {
         version: protocol::VERSION,
         build: build.to_owned(),

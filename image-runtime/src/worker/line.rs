@@ -46,14 +46,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(socket: tokio::net::UnixStream) -> io::Result<Self> {
-        // It stays one that never blocks.
-        let socket = socket.into_std()?;
-        Ok(Self {
+    /// Of a socket that never blocks.
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self {
             socket,
             soon: 1,
             spin: Spin::default(),
-        })
+        }
     }
 
     /// Whether nothing was heard from the other side, not even its end.
@@ -252,12 +251,16 @@ mod tests {
     use super::*;
     use crate::protocol::Kind;
 
+    /// A line, and a worker's end of it.
+    fn line() -> (Line, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Line::new(ours), theirs)
+    }
+
     #[tokio::test]
     async fn an_answer_is_not_alone_after_something_was_written_beside_it() {
-        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let mut line = Line::new(ours).unwrap();
-        let mut theirs = theirs.into_std().unwrap();
-        theirs.set_nonblocking(false).unwrap();
+        let (mut line, mut theirs) = line();
         let (mut printed, mut print) = io::pipe().unwrap();
         let (never_printed, _open) = io::pipe().unwrap();
         let rounds = 1000;
@@ -288,11 +291,9 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_nobody_read_is_told_from_one_that_was_read() {
         for reads in [false, true] {
-            let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-            let mut line = Line::new(ours).unwrap();
+            let (mut line, mut theirs) = line();
             let asked = Header::new(Kind::Call, 1, 0).unwrap().to_bytes();
             line.tell(&[&asked]).await.unwrap();
-            let mut theirs = theirs.into_std().unwrap();
             if reads {
                 theirs.read_exact(&mut [0; HEADER_LENGTH]).unwrap();
             }
@@ -311,10 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn others_have_their_turns_while_a_large_frame_goes() {
-        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let line = Line::new(ours).unwrap();
-        let mut theirs = theirs.into_std().unwrap();
-        theirs.set_nonblocking(false).unwrap();
+        let (line, mut theirs) = line();
         let frame = vec![7; 64 << 20];
         let length = frame.len();
         let reader = std::thread::spawn(move || {

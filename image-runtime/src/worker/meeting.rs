@@ -1,12 +1,14 @@
-//! Where a host and a worker find each other: a directory that both see, with a socket in it. Once they have, it is not needed any more.
+//! How a host and a worker find each other. A worker whose first process was made by the host, or by a relay in its container, is given a
+//! socket as its standard input. Elsewhere they meet in a directory that both see, with a socket in it, which is not needed any more once
+//! they have.
 //!
-//! To make and remove files on a disk is much of what a start costs, so there are few: workers that start at the same time have one
-//! private directory in common, and pipes and another socket are handed over through the socket.
+//! To make and remove files on a disk takes long, so there are few: workers that start at the same time have one private directory in
+//! common, and pipes and another socket are handed over through the socket.
 
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,6 +103,35 @@ fn listen(directory: &Path) -> io::Result<UnixListener> {
     })
 }
 
+/// Whether the standard input of this process is a socket that it was given to meet its host.
+pub(super) fn is_given() -> bool {
+    is_from_above(rustix::stdio::stdin())
+}
+
+/// Whether a file is a socket whose other end was made outside of this container, or by its first process: what functions start may have
+/// others.
+fn is_from_above(file: BorrowedFd<'_>) -> bool {
+    let mut peer = libc::ucred {
+        pid: -1,
+        uid: 0,
+        gid: 0,
+    };
+    let mut length = size_of_val(&peer) as libc::socklen_t;
+    #[expect(unsafe_code, reason = "rustix takes no process 0 for one")]
+    // SAFETY: the kernel writes no more than `length` bytes, which is the room that there is.
+    let answered = unsafe {
+        libc::getsockopt(
+            file.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    // Processes that this one does not see have no number.
+    answered == 0 && matches!(peer.pid, 0 | 1)
+}
+
 /// Hands open files to the other side of a socket.
 ///
 /// # Errors
@@ -161,6 +192,13 @@ mod tests {
         drop(host);
         let gone = take_over(&worker).unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn only_a_socket_from_above_is_one_to_the_host() {
+        let (socket, _other) = UnixStream::pair().unwrap();
+        let (pipe, _end) = io::pipe().unwrap();
+        assert!(!is_from_above(socket.as_fd()) && !is_from_above(pipe.as_fd()));
     }
 
     #[tokio::test]

@@ -12,17 +12,17 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::crew::Crew;
 use super::current::Ticket;
 use super::invoke::Functions;
-use super::meeting::take_over;
+use super::meeting::{is_given, take_over};
 use super::session::Session;
 use super::spin::Spin;
-use super::{asking, bundle, commands, inside, relay, supervise};
+use super::{asking, bundle, commands, inside, supervise};
 use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, memory, value};
 
 /// Whether this process is a worker: its program was put there, where only root puts anything, and it is what a container begins with, or
 /// somebody awaits it.
 pub fn is_worker() -> bool {
     let is = |path| Path::new(path).exists();
-    is(inside::EXECUTABLE) && (std::process::id() == 1 || is(inside::SOCKET) || is(relay::SOCKET))
+    is(inside::EXECUTABLE) && (std::process::id() == 1 || is(inside::SOCKET) || is_given())
 }
 
 /// Many small calls that were sent together are read together.
@@ -59,12 +59,12 @@ pub fn serve() -> ! {
     std::process::exit(code)
 }
 
-/// Once both have agreed, the host removes what they met by.
+/// Where they meet somewhere, the host removes it once both have agreed.
 fn find_host() -> io::Result<UnixStream> {
-    UnixStream::connect(inside::SOCKET).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => UnixStream::connect(relay::SOCKET),
-        _ => Err(error),
-    })
+    match is_given() {
+        true => Ok(rustix::stdio::stdin().try_clone_to_owned()?.into()),
+        false => UnixStream::connect(inside::SOCKET),
+    }
 }
 
 fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
@@ -73,7 +73,6 @@ fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
     asking::open(asking.into());
     redirect_output(&stdout, &stderr)?;
     end_with(&socket)?;
-
     let crew = Crew::new(Functions::new(), socket.try_clone()?);
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
     let mut session = None;

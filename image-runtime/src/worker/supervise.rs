@@ -2,6 +2,7 @@
 //! orphan, so it does nothing but make the worker proper, reap, and end as the worker ended.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
@@ -38,7 +39,12 @@ fn begin() -> io::Result<Option<(u32, Option<Relay>)>> {
         true => split()?,
         false => Some(start_again()?.id()),
     };
-    Ok(child.map(|child| (child, relay)))
+    let Some(child) = child else {
+        return Ok(None);
+    };
+    // A socket that is the worker's standard input ends with the worker.
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(Some((child, relay)))
 }
 
 fn watch_over(child: u32, relay: Option<Relay>) -> io::Result<ExitStatus> {

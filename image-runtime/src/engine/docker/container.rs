@@ -137,7 +137,7 @@ impl Daemon {
         let running = Arc::clone(&container.0);
         tokio::spawn(async move { running.exit().await.map(|_| ()) });
         let input = attached.input;
-        Ok((container, Attached { input, output }))
+        Ok((container, Attached::Streams { input, output }))
     }
 }
 

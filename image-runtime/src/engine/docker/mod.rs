@@ -26,8 +26,8 @@ use self::connect::Server;
 use self::elsewhere::Elsewhere;
 pub(super) use self::left::sweep_left;
 use super::{
-    Attached, Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo,
-    LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
+    Attached, Attaching, Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource,
+    LayerInfo, LayerSink, NewLayer, PackedLayer, Swept, VolumeInfo,
 };
 use crate::digest::LayerId;
 use crate::secrets::Login;
@@ -199,8 +199,8 @@ impl Engine for DockerEngine {
         Ok(Box::new(container))
     }
 
-    fn can_attach(&self) -> bool {
-        true
+    fn attaching(&self) -> Attaching {
+        Attaching::Apart
     }
 
     async fn start_attached(

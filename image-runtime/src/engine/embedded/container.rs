@@ -38,24 +38,23 @@ struct Running {
 }
 
 impl EmbeddedContainer {
-    /// Starts a process. What it writes goes to `scratch`.
+    /// Starts a process that reads `input`. What it writes goes to the scratch.
     pub(super) async fn start(
-        layers: &Layers,
-        scratch: Scratch,
-        cgroup: Cgroup,
+        (layers, scratch, cgroup): (&Layers, Scratch, Cgroup),
         sandbox: Sandbox,
+        input: OwnedFd,
         purpose: &str,
     ) -> Result<Self, SandboxError> {
         let piping = |error| SandboxError::Step {
             doing: "opening its output",
             error,
         };
-        let (read, write) = pipes().map_err(piping)?;
+        let (read, [out, err]) = pipes().map_err(piping)?;
         let entrances = cgroup.entrances().map_err(|error| SandboxError::Step {
             doing: "opening its cgroup",
             error,
         })?;
-        let process = sandbox.start(entrances, write).await?;
+        let process = sandbox.start(entrances, [input, out, err]).await?;
         let tail = Arc::new(Tail::default());
         let (read_all, reading) = watch::channel(());
         for (from, pipe) in [Output::Stdout, Output::Stderr].into_iter().zip(read) {

@@ -21,7 +21,10 @@ mod seccomp;
 mod user;
 mod users;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -37,8 +40,8 @@ use self::sandbox::{Bind, Sandbox};
 use self::user::Identity;
 use super::error::failed;
 use super::{
-    Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource, LayerInfo, LayerSink,
-    Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo, on_thread,
+    Attached, Attaching, Container, ContainerSpec, Engine, EngineError, EngineInfo, FileSource,
+    LayerInfo, LayerSink, Mount, NewLayer, PackedLayer, Swept, Verified, VolumeInfo, on_thread,
 };
 use crate::base::oci;
 use crate::digest::LayerId;
@@ -116,6 +119,28 @@ impl EmbeddedEngine {
             users: self.layers.namespace()?,
         };
         Ok((scratch, sandbox))
+    }
+
+    /// Starts a process with this standard input.
+    async fn start_reading(
+        &self,
+        input: OwnedFd,
+        spec: &ContainerSpec,
+    ) -> Result<Box<dyn Container>, EngineError> {
+        let doing = format!("starting a container for `{}`", spec.purpose);
+        let engine = self.clone();
+        let wanted = spec.clone();
+        let prepare = self.layers.on_thread(move || engine.prepare(&wanted));
+        let prepared = prepare.await;
+        let (scratch, sandbox) = prepared
+            .map_err(failed(doing.clone()))
+            .map_err(|error| error.on_disk_of(self.layers.path()))?;
+        let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
+        let place = (&self.layers, scratch, cgroup);
+        let container = EmbeddedContainer::start(place, sandbox, input, &spec.purpose).await;
+        container
+            .map(|container| Box::new(container) as _)
+            .map_err(|error| failed(doing)(io::Error::other(error)))
     }
 
     fn bind(&self, mount: &Mount) -> Bind {
@@ -257,20 +282,26 @@ impl Engine for EmbeddedEngine {
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError> {
-        let doing = format!("starting a container for `{}`", spec.purpose);
-        let engine = self.clone();
-        let wanted = spec.clone();
-        let prepare = self.layers.on_thread(move || engine.prepare(&wanted));
-        let prepared = prepare.await;
-        let (scratch, sandbox) = prepared
-            .map_err(failed(doing.clone()))
-            .map_err(|error| error.on_disk_of(self.layers.path()))?;
-        let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;
-        let container =
-            EmbeddedContainer::start(&self.layers, scratch, cgroup, sandbox, &spec.purpose).await;
-        container
-            .map(|container| Box::new(container) as _)
-            .map_err(|error| failed(doing)(io::Error::other(error)))
+        let input = File::open("/dev/null").map_err(failed("opening `/dev/null`"))?;
+        self.start_reading(input.into(), spec).await
+    }
+
+    fn attaching(&self) -> Attaching {
+        Attaching::Always
+    }
+
+    async fn start_attached(
+        &self,
+        spec: &ContainerSpec,
+    ) -> Result<(Box<dyn Container>, Attached), EngineError> {
+        let pair = || {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            io::Result::Ok((ours, theirs))
+        };
+        let (ours, theirs) = pair().map_err(failed("making a socket"))?;
+        let container = self.start_reading(theirs.into(), spec).await?;
+        Ok((container, Attached::Socket(ours)))
     }
 
     async fn sweep(&self) -> Result<Swept, EngineError> {

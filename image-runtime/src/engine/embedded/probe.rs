@@ -1,7 +1,7 @@
 //! Finds out whether this engine can work here, and as whom, by starting a container of nothing: it must come as far as its
 //! program, which is none.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
 
@@ -155,9 +155,10 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
     let scratch = layers.lease(&[], &[]).map_err(preparing)?;
     let sandbox = of_nothing(layers, &scratch, volatile).map_err(preparing)?;
     can_hide(&scratch, form).map_err(|error| fault(STACKING, error))?;
-    let (_, out) = io::pipe().map_err(preparing)?;
-    let err = out.try_clone().map_err(preparing)?;
-    match sandbox.start(Vec::new(), [out.into(), err.into()]).await {
+    let nothing = File::open("/dev/null").map_err(preparing)?;
+    let same = || nothing.try_clone().map_err(preparing);
+    let stdio = [same()?.into(), same()?.into(), nothing.into()];
+    match sandbox.start(Vec::new(), stdio).await {
         // It came as far as it can.
         Err(SandboxError::Program { .. }) => Ok(()),
         Err(SandboxError::Step { doing, error }) => Err(fault(doing, error)),

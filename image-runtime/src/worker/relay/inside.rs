@@ -1,10 +1,10 @@
 //! The relay in the container.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -13,16 +13,17 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::{BEGIN, Channel, HEAD, PIECE, SOCKET};
-use crate::worker::meeting::hand_over;
+use super::{BEGIN, Channel, HEAD, PIECE};
+use crate::worker::meeting::{hand_over, is_given};
 use crate::worker::{inside, output};
 
 /// So much of what is printed is passed on before anything else has its turn: more than can be in a pipe.
 const IN_A_ROW: usize = 16 * PIECE;
 
-/// A relay that awaits its worker.
+/// A relay for a worker to be.
 pub(in crate::worker) struct Relay {
-    listener: UnixListener,
+    /// To the worker.
+    line: UnixStream,
     /// From the host, and to it.
     host: [File; 2],
 }
@@ -35,20 +36,20 @@ pub(in crate::worker) struct Relaying {
 }
 
 impl Relay {
-    /// Makes one where the host has mounted no place to meet.
+    /// Makes one where this process was given no socket to the host, and the host has mounted no place to meet. Its worker is given one.
     pub(in crate::worker) fn open() -> io::Result<Option<Self>> {
-        if Path::new(inside::RUN).exists() {
+        if is_given() || Path::new(inside::RUN).exists() {
             return Ok(None);
         }
-        let listener = UnixListener::bind(SOCKET)?;
+        let (line, theirs) = UnixStream::pair()?;
         let host = [
             File::from(rustix::stdio::stdin().try_clone_to_owned()?),
             File::from(rustix::stdio::stdout().try_clone_to_owned()?),
         ];
         // Whatever else this process or its children print must not come between.
-        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        rustix::stdio::dup2_stdin(theirs)?;
         rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-        Ok(Some(Self { listener, host }))
+        Ok(Some(Self { line, host }))
     }
 
     /// Relays what comes from the worker and for it.
@@ -62,18 +63,10 @@ impl Relay {
 
     fn run(self, ended: PipeReader) -> io::Result<()> {
         let Self {
-            listener,
+            line,
             host: [from, mut to],
         } = self;
         to.write_all(BEGIN)?;
-        let mut watched = [listener.as_fd(), ended.as_fd()]
-            .map(|watched| PollFd::from_borrowed_fd(watched, PollFlags::IN));
-        wait(&mut watched)?;
-        if watched[0].revents().is_empty() {
-            return Ok(());
-        }
-        let (line, _) = listener.accept()?;
-        fs::remove_file(SOCKET)?;
         let (asking, theirs) = UnixStream::pair()?;
         let (stdout, stderr) = (output::pipe()?, output::pipe()?);
         hand_over(&line, [stdout.1.as_fd(), stderr.1.as_fd(), theirs.as_fd()])?;

@@ -19,9 +19,6 @@ use std::io;
 pub(super) use inside::Relay;
 pub(super) use outside::{Ends, relay};
 
-/// Where the relay inside awaits the worker: in memory, and seen in this container only.
-pub(super) const SOCKET: &str = "/dev/shm/image-runtime-socket";
-
 /// What was printed before it is not for the relay.
 const BEGIN: &[u8] = b"\0image-runtime relay\n";
 

@@ -2,16 +2,16 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use rustix::fs::{OFlags, fcntl_setfl};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, pipe};
 use tokio::sync::mpsc;
 
 use super::{BEGIN, Channel, HEAD, PIECE};
-use crate::engine::Attached;
 
 /// What a worker would have.
 pub(in crate::worker) struct Ends {
@@ -22,8 +22,11 @@ pub(in crate::worker) struct Ends {
 }
 
 /// Relays, in the background, until one side is gone.
-pub(in crate::worker) fn relay(attached: Attached, ends: Ends) -> io::Result<()> {
-    let Attached { mut input, output } = attached;
+pub(in crate::worker) fn relay(
+    mut input: Pin<Box<dyn AsyncWrite + Send>>,
+    output: mpsc::Receiver<Bytes>,
+    ends: Ends,
+) -> io::Result<()> {
     let (line, to_line) = ends.line.into_split();
     let (asking, to_asking) = ends.asking.into_split();
     let incoming = Incoming {
@@ -87,7 +90,7 @@ async fn read(channel: Channel, mut from: OwnedReadHalf, to: mpsc::Sender<Vec<u8
 
 /// What comes from the container.
 struct Incoming {
-    output: mpsc::Receiver<bytes::Bytes>,
+    output: mpsc::Receiver<Bytes>,
     pieces: BytesMut,
     line: OwnedWriteHalf,
     asking: OwnedWriteHalf,

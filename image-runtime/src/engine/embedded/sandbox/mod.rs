@@ -14,8 +14,6 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::OFlags;
-
 pub(super) use self::errand::errand;
 pub use self::launch::Process;
 pub(super) use self::namespace::user_namespace;
@@ -136,27 +134,24 @@ pub enum SandboxError {
 }
 
 impl Sandbox {
-    /// Starts the process, in these cgroups, with this standard output and standard error.
+    /// Starts the process, in these cgroups, with this standard input, output and error.
     ///
     /// # Errors
     /// See [`SandboxError`]; nothing runs then.
     pub(super) async fn start(
         self,
         cgroups: Vec<Entrance>,
-        output: [OwnedFd; 2],
+        stdio: [OwnedFd; 3],
     ) -> Result<Process, SandboxError> {
-        let (steps, start) = self.prepare(cgroups, output)?;
+        let (steps, start) = self.prepare(cgroups, stdio)?;
         steps.start(start).await
     }
 
     fn prepare(
         self,
         cgroups: Vec<Entrance>,
-        [out, err]: [OwnedFd; 2],
+        stdio: [OwnedFd; 3],
     ) -> Result<(Steps, Start), SandboxError> {
-        let input = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, 0.into());
-        let input = input.map_err(|error| setting_up(error.into()))?;
-
         let mut steps = Steps::default();
         steps.enter_cgroups(&cgroups);
         if self.form == Form::User {
@@ -181,7 +176,7 @@ impl Sandbox {
         }
         steps.enter_workdir(&self.workdir)?;
         steps.become_user(&self.identity, self.form, CAPABILITIES);
-        steps.finish(cgroups, [input, out, err], self.form)?;
+        steps.finish(cgroups, stdio, self.form)?;
         let start = Start {
             argv: self.argv,
             env: self.env,
