@@ -45,7 +45,8 @@ pub fn serve() -> ! {
     SERVING.store(true, Ordering::Relaxed);
     let code = match find_host() {
         Ok(socket) => match answer_until_the_end(socket) {
-            Ok(()) => 0,
+            // Whatever functions do in other threads.
+            Ok(()) => supervise::exit_at_once(0),
             Err(error) => {
                 supervise::complain(&error);
                 1
@@ -72,8 +73,8 @@ fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
     agree(&mut socket)?;
     asking::open(asking.into());
     redirect_output(&stdout, &stderr)?;
-    end_with(&socket)?;
     let crew = Crew::new(Functions::new(), socket.try_clone()?);
+    let mut watch = Some(socket.try_clone()?);
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
     let mut session = None;
     let mut nested = 0;
@@ -95,6 +96,14 @@ fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
         let Some((header, body)) = read_frame(&mut socket)? else {
             return Ok(());
         };
+        // What others do does not keep this thread from reading on.
+        let is_done_here = matches!(
+            header.kind,
+            Kind::Call | Kind::Enter | Kind::Exit | Kind::Run | Kind::Session
+        );
+        if is_done_here && let Some(socket) = watch.take() {
+            end_with(socket)?;
+        }
         let ticket = Ticket {
             number: header.number,
             nested: std::mem::take(&mut nested),
@@ -175,9 +184,8 @@ fn redirect_output(out: &OwnedFd, err: &OwnedFd) -> io::Result<()> {
     Ok(rustix::stdio::dup2_stderr(err)?)
 }
 
-/// Ends this process as soon as the host closes the socket, whatever a function is doing.
-fn end_with(socket: &UnixStream) -> io::Result<()> {
-    let socket = socket.try_clone()?;
+/// Ends this process as soon as the host closes the socket, whatever this thread does.
+fn end_with(socket: UnixStream) -> io::Result<()> {
     std::thread::Builder::new()
         .name("image-runtime-host-watch".into())
         .spawn(move || {
