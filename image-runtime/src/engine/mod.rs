@@ -142,7 +142,7 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// [`Access::Live`], that is [`EngineError::Elsewhere`].
     async fn start(&self, spec: &ContainerSpec) -> Result<Box<dyn Container>, EngineError>;
 
-    /// Where there is [`start_attached`](Self::start_attached).
+    /// When to use [`start_attached`](Self::start_attached).
     fn attaching(&self) -> Attaching {
         Attaching::Never
     }
@@ -343,14 +343,14 @@ impl Access {
     }
 }
 
-/// Where an engine can start a process and hold on to it.
+/// When to start a process and hold on to it, in place of meeting it at a socket that both see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attaching {
-    /// Nowhere.
+    /// Never: the engine cannot.
     Never,
-    /// Wherever there are containers. It is no more than to do without it where they see no socket of this machine.
+    /// Where containers see no socket of this machine.
     Apart,
-    /// Wherever there are containers, and it is less.
+    /// Always: it takes less.
     Always,
 }
 

@@ -357,7 +357,7 @@ impl Worker {
 }
 
 /// Whether the other side is gone and has not read to the end what it was told: where it has, there is no error.
-fn is_end(error: &io::Error) -> bool {
+pub(super) fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset

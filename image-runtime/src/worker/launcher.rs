@@ -1,4 +1,4 @@
-//! Starts workers: a container, a socket that its process finds, an agreement that both are the same build.
+//! Starts workers: a container, a socket that its process is given or finds, an agreement that both are the same build.
 
 use std::io;
 use std::os::fd::AsFd as _;

@@ -1,6 +1,6 @@
-//! How a host and a worker find each other. A worker whose first process was made by the host, or by a relay in its container, is given a
-//! socket as its standard input. Elsewhere they meet in a directory that both see, with a socket in it, which is not needed any more once
-//! they have.
+//! How a host and a worker find each other. Where the host made the first process of the container, or where that one is a relay, the worker
+//! is given a socket as its standard input. Elsewhere they meet in a directory that both see, with a socket in it, which is not needed any
+//! more once they have.
 //!
 //! To make and remove files on a disk takes long, so there are few: workers that start at the same time have one private directory in
 //! common, and pipes and another socket are handed over through the socket.
@@ -8,14 +8,15 @@
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use rustix::net::sockopt::socket_domain;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use tokio::net::UnixListener;
@@ -103,33 +104,13 @@ fn listen(directory: &Path) -> io::Result<UnixListener> {
     })
 }
 
-/// Whether the standard input of this process is a socket that it was given to meet its host.
+/// Whether the standard input of this process is such a socket, if it is a worker.
 pub(super) fn is_given() -> bool {
-    is_from_above(rustix::stdio::stdin())
+    is_unix_socket(rustix::stdio::stdin())
 }
 
-/// Whether a file is a socket whose other end was made outside of this container, or by its first process: what functions start may have
-/// others.
-fn is_from_above(file: BorrowedFd<'_>) -> bool {
-    let mut peer = libc::ucred {
-        pid: -1,
-        uid: 0,
-        gid: 0,
-    };
-    let mut length = size_of_val(&peer) as libc::socklen_t;
-    #[expect(unsafe_code, reason = "rustix takes no process 0 for one")]
-    // SAFETY: the kernel writes no more than `length` bytes, which is the room that there is.
-    let answered = unsafe {
-        libc::getsockopt(
-            file.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut peer).cast(),
-            &raw mut length,
-        )
-    };
-    // Processes that this one does not see have no number.
-    answered == 0 && matches!(peer.pid, 0 | 1)
+fn is_unix_socket(file: impl AsFd) -> bool {
+    socket_domain(file).is_ok_and(|family| family == AddressFamily::UNIX)
 }
 
 /// Hands open files to the other side of a socket.
@@ -195,10 +176,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_socket_from_above_is_one_to_the_host() {
+    fn a_pipe_and_a_connection_of_a_daemon_are_no_socket_to_a_host() {
         let (socket, _other) = UnixStream::pair().unwrap();
-        let (pipe, _end) = io::pipe().unwrap();
-        assert!(!is_from_above(socket.as_fd()) && !is_from_above(pipe.as_fd()));
+        assert!(is_unix_socket(socket));
+        // A daemon may attach containers by either.
+        assert!(!is_unix_socket(io::pipe().unwrap().0));
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listening.local_addr().unwrap();
+        assert!(!is_unix_socket(
+            std::net::TcpStream::connect(address).unwrap()
+        ));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::crew::Crew;
 use super::current::Ticket;
+use super::host::is_end;
 use super::invoke::Functions;
 use super::meeting::{is_given, take_over};
 use super::session::Session;
@@ -22,7 +23,10 @@ use crate::protocol::{self, HEADER_LENGTH, Header, Hello, Kind, memory, value};
 /// somebody awaits it.
 pub fn is_worker() -> bool {
     let is = |path| Path::new(path).exists();
-    is(inside::EXECUTABLE) && (std::process::id() == 1 || is(inside::SOCKET) || is_given())
+    is(inside::EXECUTABLE)
+        && (std::process::id() == 1
+            || is(inside::SOCKET)
+            || is_given() && supervise::is_supervised().unwrap_or_default())
 }
 
 /// Many small calls that were sent together are read together.
@@ -45,8 +49,8 @@ pub fn serve() -> ! {
     SERVING.store(true, Ordering::Relaxed);
     let code = match find_host() {
         Ok(socket) => match answer_until_the_end(socket) {
-            // Whatever functions do in other threads.
-            Ok(()) => supervise::exit_at_once(0),
+            Ok(()) => 0,
+            Err(error) if is_end(&error) => 0,
             Err(error) => {
                 supervise::complain(&error);
                 1
@@ -57,10 +61,11 @@ pub fn serve() -> ! {
             inside::ALONE.into()
         }
     };
-    std::process::exit(code)
+    // Whatever functions do in other threads.
+    supervise::exit_at_once(code)
 }
 
-/// Where they meet somewhere, the host removes it once both have agreed.
+/// Where both meet somewhere, the host removes it then.
 fn find_host() -> io::Result<UnixStream> {
     match is_given() {
         true => Ok(rustix::stdio::stdin().try_clone_to_owned()?.into()),
@@ -73,11 +78,12 @@ fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
     agree(&mut socket)?;
     asking::open(asking.into());
     redirect_output(&stdout, &stderr)?;
+
     let crew = Crew::new(Functions::new(), socket.try_clone()?);
-    let mut watch = Some(socket.try_clone()?);
     let mut socket = BufReader::with_capacity(READ_AT_ONCE, socket);
     let mut session = None;
     let mut nested = 0;
+    let mut is_watched = false;
     let mut spin = Spin::default();
     loop {
         if socket.buffer().is_empty() {
@@ -96,13 +102,14 @@ fn answer_until_the_end(mut socket: UnixStream) -> io::Result<()> {
         let Some((header, body)) = read_frame(&mut socket)? else {
             return Ok(());
         };
-        // What others do does not keep this thread from reading on.
+        // What is done in other threads does not keep this one from reading on.
         let is_done_here = matches!(
             header.kind,
             Kind::Call | Kind::Enter | Kind::Exit | Kind::Run | Kind::Session
         );
-        if is_done_here && let Some(socket) = watch.take() {
-            end_with(socket)?;
+        if is_done_here && !is_watched {
+            // Where there is no room for a thread, this one hears of the host's end when it has done what it is asked for.
+            is_watched = end_with(socket.get_ref()).is_ok();
         }
         let ticket = Ticket {
             number: header.number,
@@ -185,7 +192,8 @@ fn redirect_output(out: &OwnedFd, err: &OwnedFd) -> io::Result<()> {
 }
 
 /// Ends this process as soon as the host closes the socket, whatever this thread does.
-fn end_with(socket: UnixStream) -> io::Result<()> {
+fn end_with(socket: &UnixStream) -> io::Result<()> {
+    let socket = socket.try_clone()?;
     std::thread::Builder::new()
         .name("image-runtime-host-watch".into())
         .spawn(move || {

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
@@ -119,12 +119,16 @@ pub(super) fn at_its_terminal(command: &mut Command) {
     }
 }
 
-/// Ends every process of the container but its first one and this one. Does nothing in a process whose parent is not
-/// such a supervisor: elsewhere the same system call would reach processes of others.
+/// Whether the parent of this process is such a supervisor.
+pub(super) fn is_supervised() -> io::Result<bool> {
+    Ok(getppid().is_some_and(|parent| parent.is_init())
+        && std::fs::read("/proc/1/cmdline")? == std::fs::read("/proc/self/cmdline")?)
+}
+
+/// Ends every process of the container but its first one and this one. Does nothing in a process that is not supervised: elsewhere the
+/// same system call would reach processes of others.
 pub(super) fn end_everything_else() -> io::Result<()> {
-    let supervised = getppid().is_some_and(|parent| parent.is_init())
-        && std::fs::read("/proc/1/cmdline")? == std::fs::read("/proc/self/cmdline")?;
-    if supervised {
+    if is_supervised()? {
         #[expect(unsafe_code, reason = "no safe crate offers kill(-1)")]
         // SAFETY: takes no pointers. That nothing is there to be ended is no failure, so the result does not matter.
         unsafe {
@@ -160,6 +164,7 @@ pub(super) fn let_go() {
 
 /// Tells why the worker cannot go on. The host shows the last lines of a container that died.
 pub(super) fn complain(error: &io::Error) {
-    // Nobody is left to tell where this fails.
-    let _ = writeln!(io::stderr().lock(), "image-runtime worker: {error}");
+    // Not by the handle that functions have, who may hold its lock for ever. Nobody is left to tell where this fails.
+    let line = format!("image-runtime worker: {error}\n");
+    let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
 }

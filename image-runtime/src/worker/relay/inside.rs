@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::{BEGIN, Channel, HEAD, PIECE};
+use crate::worker::host::is_end;
 use crate::worker::meeting::{hand_over, is_given};
 use crate::worker::{inside, output};
 
@@ -69,7 +70,11 @@ impl Relay {
         to.write_all(BEGIN)?;
         let (asking, theirs) = UnixStream::pair()?;
         let (stdout, stderr) = (output::pipe()?, output::pipe()?);
-        hand_over(&line, [stdout.1.as_fd(), stderr.1.as_fd(), theirs.as_fd()])?;
+        match hand_over(&line, [stdout.1.as_fd(), stderr.1.as_fd(), theirs.as_fd()]) {
+            // The worker has ended already.
+            Err(error) if is_end(&error) => return Ok(()),
+            handed_over => handed_over?,
+        }
         drop(theirs);
         let sockets = [line.try_clone()?, asking.try_clone()?];
         std::thread::Builder::new()
