@@ -219,24 +219,29 @@ impl Drop for Daemon {
         self.end(Signal::TERM);
         // What kept a container while no `containerd` ran may wait for one for ever.
         let shims = self.disk.0.path().join("run/containerd/containerd.sock");
-        for pid in named(&shims.display().to_string()) {
+        let shims = shims.display().to_string();
+        // So may a container that was made and not started.
+        let inits = self.disk.0.path().join("run/runtime-runc");
+        let inits = format!("_LIBCONTAINER_STATEDIR={}/", inits.display());
+        let left = with("cmdline", |argument| argument == shims)
+            .chain(with("environ", |variable| variable.starts_with(&inits)));
+        for pid in left {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 }
 
-/// The processes that have a word among their arguments.
-fn named(word: &str) -> Vec<Pid> {
+/// The processes that have such a word in that file of theirs.
+fn with(file: &str, is_it: impl Fn(&str) -> bool) -> impl Iterator<Item = Pid> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|process| {
-            let pid = Pid::from_raw(process.file_name().to_str()?.parse().ok()?)?;
-            let line = fs::read_to_string(process.path().join("cmdline")).ok()?;
-            line.split('\0')
-                .any(|argument| argument == word)
-                .then_some(pid)
-        })
-        .collect()
+    processes.filter_map(move |process| {
+        let pid = Pid::from_raw(process.file_name().to_str()?.parse().ok()?)?;
+        let words = fs::read(process.path().join(file)).ok()?;
+        String::from_utf8_lossy(&words)
+            .split('\0')
+            .any(&is_it)
+            .then_some(pid)
+    })
 }
 
 /// Whether a process runs that is called `containerd`.
