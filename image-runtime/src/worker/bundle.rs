@@ -18,7 +18,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use self::elf::Elf;
 use self::taken::{Stamp, Taken};
 use crate::store::{self, StoreError};
 
@@ -172,7 +171,7 @@ impl Bundle {
 /// # Errors
 /// [`BundleError`]: the file cannot be read or is no executable.
 pub fn build_id(executable: &Path) -> Result<String, BundleError> {
-    if let Some(id) = Elf::read(executable)?.build_id {
+    if let Some(id) = elf::build_id(executable)? {
         return Ok(id.iter().map(|byte| format!("{byte:02x}")).collect());
     }
     let metadata = fs::metadata(executable).map_err(BundleError::at(executable))?;

@@ -26,24 +26,49 @@ pub(super) struct Elf {
     pub(super) rpath: Vec<String>,
     /// Where its own libraries are looked for.
     pub(super) runpath: Vec<String>,
-    /// What the linker wrote to tell builds apart.
-    pub(super) build_id: Option<Vec<u8>>,
 }
 
 impl Elf {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self, BundleError> {
-        let file = File::open(path).map_err(BundleError::at(path))?;
-        let data = ReadCache::new(file);
-        let not_elf = |reason: String| BundleError::NotElf {
-            path: path.to_owned(),
-            reason,
+        let data = open(path)?;
+        let read = match is_of_64_bits(&data) {
+            Ok(true) => read::<FileHeader64<Endianness>, _>(&data),
+            Ok(false) => read::<FileHeader32<Endianness>, _>(&data),
+            Err(reason) => Err(reason),
         };
-        match FileKind::parse(&data).map_err(said).map_err(not_elf)? {
-            FileKind::Elf32 => read::<FileHeader32<Endianness>, _>(&data).map_err(not_elf),
-            FileKind::Elf64 => read::<FileHeader64<Endianness>, _>(&data).map_err(not_elf),
-            _ => Err(not_elf("it is of another format".to_owned())),
-        }
+        read.map_err(not_elf(path))
+    }
+}
+
+/// What the linker wrote into a file to tell builds apart. Every worker asks this when it starts, so no more is read than it takes.
+pub(super) fn build_id(path: &Path) -> Result<Option<Vec<u8>>, BundleError> {
+    let data = open(path)?;
+    let noted = match is_of_64_bits(&data) {
+        Ok(true) => noted::<FileHeader64<Endianness>, _>(&data),
+        Ok(false) => noted::<FileHeader32<Endianness>, _>(&data),
+        Err(reason) => Err(reason),
+    };
+    noted.map_err(not_elf(path))
+}
+
+fn open(path: &Path) -> Result<ReadCache<File>, BundleError> {
+    let file = File::open(path).map_err(BundleError::at(path))?;
+    Ok(ReadCache::new(file))
+}
+
+fn is_of_64_bits(data: &ReadCache<File>) -> Result<bool, String> {
+    match FileKind::parse(data).map_err(said)? {
+        FileKind::Elf32 => Ok(false),
+        FileKind::Elf64 => Ok(true),
+        _ => Err("it is of another format".to_owned()),
+    }
+}
+
+fn not_elf(path: &Path) -> impl FnOnce(String) -> BundleError {
+    |reason| BundleError::NotElf {
+        path: path.to_owned(),
+        reason,
     }
 }
 
@@ -66,13 +91,6 @@ where
     for segment in segments {
         if let Some(interpreter) = segment.interpreter(endian, data).map_err(said)? {
             read.interpreter = Some(text(interpreter));
-        }
-        if let Some(mut notes) = segment.notes(endian, data).map_err(said)? {
-            while let Some(note) = notes.next().map_err(said)? {
-                if note.name() == ELF_NOTE_GNU && note.n_type(endian) == NT_GNU_BUILD_ID {
-                    read.build_id = Some(note.desc().to_vec());
-                }
-            }
         }
         let Some(entries) = segment.dynamic(endian, data).map_err(said)? else {
             continue;
@@ -116,6 +134,26 @@ where
         }
     }
     Ok(read)
+}
+
+fn noted<'data, H, R>(data: R) -> Result<Option<Vec<u8>>, String>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let header = H::parse(data).map_err(said)?;
+    let endian = header.endian().map_err(said)?;
+    for segment in header.program_headers(endian, data).map_err(said)? {
+        let Some(mut notes) = segment.notes(endian, data).map_err(said)? else {
+            continue;
+        };
+        while let Some(note) = notes.next().map_err(said)? {
+            if note.name() == ELF_NOTE_GNU && note.n_type(endian) == NT_GNU_BUILD_ID {
+                return Ok(Some(note.desc().to_vec()));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn text(bytes: &[u8]) -> String {
