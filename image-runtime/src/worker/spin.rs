@@ -1,4 +1,4 @@
-//! Waiting for the other side without going to sleep, for about as long as two sleeps and wakes take, where it answered soon last time.
+//! Waiting for the other side without going to sleep, for about as long as two sleeps and wakes take, where it answered soon the last times.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -12,6 +12,9 @@ const LONGEST: Duration = Duration::from_micros(50);
 /// What took no longer may come in less, if nobody sleeps.
 const SOON: Duration = Duration::from_micros(200);
 
+/// So many answers in a row that came soon let the next be waited for without sleep. A worker that is there for one call waits twice.
+const HABIT: u32 = 2;
+
 /// So many waits are without it after one that was in vain: the kernel may have put the other side on this core, to run when this one
 /// sleeps, which is as quick where nobody waits in this way.
 const REST: u32 = 100;
@@ -23,7 +26,8 @@ static IS_POSSIBLE: LazyLock<bool> =
 /// How one side waits for the other.
 #[derive(Debug, Default)]
 pub(super) struct Spin {
-    was_soon: bool,
+    /// How many came soon in a row.
+    soon: u32,
     rest: u32,
 }
 
@@ -36,11 +40,11 @@ pub(super) struct Begun {
 }
 
 impl Spin {
-    /// Begins to wait for the first of these: without sleep at first, if it came soon last time. The others are looked at on the way.
+    /// Begins to wait for the first of these: without sleep at first, if it came soon the last times. The others are looked at on the way.
     pub(super) fn begin(&self, watched: &mut [PollFd<'_>]) -> Begun {
         let at = Instant::now();
         let mut has_come = false;
-        let spins = self.was_soon && self.rest == 0 && *IS_POSSIBLE;
+        let spins = self.soon >= HABIT && self.rest == 0 && *IS_POSSIBLE;
         if spins {
             let at_once = Timespec::default();
             loop {
@@ -61,7 +65,10 @@ impl Spin {
 
     /// Something came, after a wait that began then. With a sleep it came later for that alone.
     pub(super) fn end(&mut self, begun: &Begun) {
-        self.was_soon = begun.at.elapsed() < SOON;
+        self.soon = match begun.at.elapsed() < SOON {
+            true => self.soon.saturating_add(1),
+            false => 0,
+        };
         self.rest = match begun.was_in_vain {
             true => REST,
             false => self.rest.saturating_sub(1),
@@ -83,7 +90,7 @@ mod tests {
         let (mut one, two) = UnixStream::pair().unwrap();
         let mut watched = [PollFd::new(&two, PollFlags::IN)];
         let mut spin = Spin {
-            was_soon: true,
+            soon: HABIT,
             rest: 0,
         };
         let begun = spin.begin(&mut watched);
@@ -93,12 +100,12 @@ mod tests {
             ..begun
         });
         for _ in 0..REST {
-            spin.was_soon = true;
+            spin.soon = HABIT;
             let begun = spin.begin(&mut watched);
             assert!(!begun.was_in_vain);
             spin.end(&begun);
         }
-        spin.was_soon = true;
+        spin.soon = HABIT;
         one.write_all(b"x").unwrap();
         assert_eq!(spin.begin(&mut watched).has_come, *IS_POSSIBLE);
     }
