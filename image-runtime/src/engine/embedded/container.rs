@@ -177,7 +177,7 @@ impl Container for EmbeddedContainer {
 
     async fn save(&self, new: &NewLayer) -> Result<(), EngineError> {
         let doing = format!("saving `{}`", new.title);
-        let scratch = self.0.take_scratch().ok_or_else(|| EngineError::Refused {
+        let mut scratch = self.0.take_scratch().ok_or_else(|| EngineError::Refused {
             doing: doing.clone(),
             said: "nothing is left of the container".to_owned(),
         })?;
@@ -187,7 +187,10 @@ impl Container for EmbeddedContainer {
         let replaced = self
             .0
             .layers
-            .on_thread(move || layers.publish(&scratch, &new))
+            .on_thread(move || {
+                scratch.unmount()?;
+                layers.publish(&scratch, &new)
+            })
             .await
             .map_err(failed(doing))
             .map_err(|error| error.on_disk_of(self.0.layers.path()))?;

@@ -12,6 +12,7 @@
 //! lock                           shared by those that take a lease, exclusive for who removes
 //! ```
 
+mod mounted;
 mod publish;
 mod record;
 mod scratch;

@@ -80,9 +80,8 @@ impl EmbeddedEngine {
     /// All that a container needs but its process. Blocks.
     fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Scratch, Sandbox)> {
         let stack = self.layers.stack(&spec.layer)?;
-        let scratch = self.layers.lease(&stack, &spec.mounts)?;
-        self.layers
-            .prepare(&scratch, &self.layers.files(&spec.layer))?;
+        let mut scratch = self.layers.lease(&stack, &spec.mounts)?;
+        let root = self.layers.root(&mut scratch, &stack, self.volatile)?;
         let identity = Identity::of(
             &spec.user,
             &self.layers.read(&stack, "etc/passwd").unwrap_or_default(),
@@ -106,7 +105,7 @@ impl EmbeddedEngine {
         }
         binds.extend(spec.mounts.iter().map(|mount| self.bind(mount)));
         let sandbox = Sandbox {
-            root: self.layers.overlay(&stack, &scratch, self.volatile)?,
+            root,
             argv: spec.argv.clone(),
             env,
             workdir: spec.workdir.clone(),

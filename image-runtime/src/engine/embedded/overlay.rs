@@ -22,10 +22,19 @@ pub(super) struct Overlay {
     pub(super) directory: PathBuf,
     /// Where the mount goes, from there.
     pub(super) target: String,
+    /// Topmost first.
+    pub(super) layers: Vec<String>,
+    /// What is written, and what the kernel needs beside it.
+    pub(super) places: [(&'static str, String); 2],
+    pub(super) settings: Settings,
+    /// All of it, as a container's process tells it.
     pub(super) options: Options,
 }
 
-/// What the mount is told, a key with a value or a key alone each.
+/// A key with a value or a key alone each.
+type Settings = Vec<(&'static str, Option<&'static str>)>;
+
+/// What the mount is told.
 #[derive(Clone, Debug)]
 pub(super) enum Options {
     /// At once, by `mount`: one system call.
@@ -48,25 +57,31 @@ impl Overlay {
     ) -> io::Result<Self> {
         let layers: Vec<_> = layers.into_iter().collect();
         let set = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
-        let mut rest = vec![
-            set("upperdir", &format!("{scratch}/upper")),
-            set("workdir", &format!("{scratch}/work")),
-            set("index", "off"),
+        let places = [
+            ("upperdir", format!("{scratch}/upper")),
+            ("workdir", format!("{scratch}/work")),
         ];
+        let mut settings: Settings = vec![("index", Some("off"))];
         match form {
             // What a distribution switches on would make layers that cannot be stacked anew.
-            Form::Root => rest.extend([set("metacopy", "off"), set("redirect_dir", "off")]),
+            Form::Root => {
+                settings.extend([("metacopy", Some("off")), ("redirect_dir", Some("off"))])
+            }
             // Both are off with it, and may not be named.
-            Form::Range | Form::User => rest.push(("userxattr".to_owned(), None)),
+            Form::Range | Form::User => settings.push(("userxattr", None)),
         }
         if volatile {
-            rest.push(("volatile".to_owned(), None));
+            settings.push(("volatile", None));
         }
+        let shown = places.iter().map(|(key, path)| set(key, path));
+        let told = settings.iter();
+        let told = told.map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)));
+        let rest: Vec<_> = shown.chain(told).collect();
         let page = page(&layers, &rest);
         let options = if page.len() <= LONGEST {
             Options::Page(page)
         } else if kernel::is_at_least(APPENDING) && layers.len() <= MOST {
-            let layers = layers.iter().map(|layer| set("lowerdir+", layer));
+            let layers = layers.iter().map(|layer| set(LAYER, layer));
             Options::Each(layers.chain(rest).collect())
         } else {
             return Err(too_many(&layers, &rest));
@@ -74,10 +89,16 @@ impl Overlay {
         Ok(Self {
             directory: directory.to_owned(),
             target: ROOT.to_owned(),
+            layers,
+            places,
+            settings,
             options,
         })
     }
 }
+
+/// The key of a layer that is told by itself, topmost first.
+pub(super) const LAYER: &str = "lowerdir+";
 
 /// The Linux that takes layers one by one.
 const APPENDING: (u32, u32) = (6, 8);

@@ -9,7 +9,7 @@ use rustix::fs::{StatVfsMountFlags, XattrFlags};
 
 use super::form::Form;
 use super::layers::{Layers, Scratch};
-use super::sandbox::{APART, BIRTH, MAPPING, PROC, STACKING, Sandbox, SandboxError};
+use super::sandbox::{APART, BIRTH, MAPPING, PROC, Root, STACKING, Sandbox, SandboxError};
 use super::user::Identity;
 use super::users::Users;
 use crate::engine::EngineError;
@@ -177,7 +177,7 @@ fn can_hide(scratch: &Scratch, form: Form) -> io::Result<()> {
 fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<Sandbox> {
     layers.prepare(scratch, &layers.path().join("skeleton"))?;
     Ok(Sandbox {
-        root: layers.overlay(&[], scratch, volatile)?,
+        root: Root::Overlay(layers.overlay(&[], scratch, volatile)?),
         // A directory cannot be executed.
         argv: vec!["/".to_owned()],
         env: Vec::new(),

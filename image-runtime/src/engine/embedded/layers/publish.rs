@@ -51,7 +51,7 @@ impl Layers {
             title: new.title.clone(),
             created: SystemTime::now(),
             parent_created: new.parent.and_then(|parent| {
-                let stood_on = scratch.stands_on;
+                let stood_on = scratch.stands_on.map(|(_, created)| created);
                 stood_on.or_else(|| self.created(&parent))
             }),
         };

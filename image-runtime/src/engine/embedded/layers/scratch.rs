@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::mounted::{Mounted, StandsOn};
 use super::record::RECORD;
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
 use crate::engine::{Lacking, Mount};
-use crate::store::{RunDir, StoreError, random_id};
+use crate::store::{RunDir, StoreError, random_id, remove_directory};
 
 /// Which layers a container stands on, and which caches it uses.
 pub(super) const LEASE: &str = "lease";
@@ -29,6 +30,7 @@ impl Layers {
             run: Some(run),
             kind,
             stands_on: None,
+            mounted: None,
             users: self.users.clone(),
         })
     }
@@ -84,10 +86,6 @@ impl Layers {
         stack: &[LayerId],
         mounts: &[Mount],
     ) -> io::Result<Scratch> {
-        let mut scratch = match self.spares.take() {
-            Some(spare) => spare.renamed()?,
-            None => self.scratch("containers").map_err(io::Error::other)?,
-        };
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
@@ -98,6 +96,13 @@ impl Layers {
             }))
             .collect();
         let _lock = self.lock(false)?;
+        let top = stack.first();
+        let stands_on = top.and_then(|top| Some((*top, self.created(top)?)));
+        let mut scratch = match self.spares.take(stands_on) {
+            Some(spare) => spare.renamed()?,
+            None => self.scratch("containers").map_err(io::Error::other)?,
+        };
+        scratch.stands_on = stands_on;
         for mount in mounts {
             match mount {
                 Mount::Local { .. } => {}
@@ -115,7 +120,6 @@ impl Layers {
                 return Err(Lacking::new(*layer, "was removed meanwhile").into());
             }
         }
-        scratch.stands_on = stack.first().and_then(|top| self.created(top));
         Ok(scratch)
     }
 
@@ -153,8 +157,9 @@ pub(in crate::engine::embedded) struct Scratch {
     run: Option<RunDir>,
     id: String,
     pub(super) kind: &'static str,
-    /// When the topmost layer below it was made.
-    pub(super) stands_on: Option<SystemTime>,
+    pub(super) stands_on: StandsOn,
+    /// Its overlay, where that is mounted already.
+    pub(super) mounted: Option<Mounted>,
     /// Who owns what lies in it.
     users: Option<Arc<Users>>,
 }
@@ -183,6 +188,22 @@ impl Scratch {
         self.run().id()
     }
 
+    /// Ends the mount of its overlay, which leaves what was written.
+    ///
+    /// # Errors
+    /// What the kernel made for that mount alone cannot be removed.
+    pub(in crate::engine::embedded) fn unmount(&mut self) -> io::Result<()> {
+        if self.mounted.take().is_some() {
+            self.forget_mount()?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a mount has left beside what was written: it marks the place as not for another one.
+    pub(super) fn forget_mount(&self) -> io::Result<()> {
+        remove_directory(&self.path().join("work").join("work"))
+    }
+
     /// The same place for something else.
     fn renamed(mut self) -> io::Result<Self> {
         self.id = random_id()?;
@@ -199,6 +220,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        self.mounted = None;
         // What cannot be removed now is swept later.
         if let Some(run) = self.run.take() {
             let _ = inside(self.users.as_deref(), || drop(run));

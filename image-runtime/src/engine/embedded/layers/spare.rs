@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::mounted::StandsOn;
 use super::scratch::{LAPSED, LEASE};
 use super::{Form, Layers, Scratch, inside};
 use crate::store::remove_directory;
@@ -22,33 +23,52 @@ impl Spares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take(&self) -> Option<Scratch> {
-        self.list().pop()
+    /// One with the mount of that, if there is such a one, and else one without any.
+    pub(super) fn take(&self, stands_on: StandsOn) -> Option<Scratch> {
+        let mut list = self.list();
+        let is_mounted = |scratch: &Scratch| {
+            let mounted = scratch.mounted.as_ref();
+            mounted.is_some_and(|mounted| mounted.stands_on == stands_on)
+        };
+        let found = list.iter().rposition(is_mounted);
+        let found = found.or_else(|| list.iter().rposition(|spare| spare.mounted.is_none()));
+        if let Some(found) = found {
+            return Some(list.swap_remove(found));
+        }
+        let mut other = list.pop()?;
+        drop(list);
+        other.unmount().ok()?;
+        Some(other)
     }
 }
 
 impl Layers {
     /// Removes what a container wrote and the layers it stood on from its place, which is then there for another one. Blocks.
-    pub(in crate::engine::embedded) fn take_back(&self, scratch: Scratch) {
+    pub(in crate::engine::embedded) fn take_back(&self, mut scratch: Scratch) {
         if self.spares.list().len() >= MOST {
             return;
         }
         // Where anything of it would stay, it goes as a whole.
-        let emptied = inside(self.users.as_deref(), || empty(&scratch, self.form));
+        let emptied = inside(self.users.as_deref(), || empty(&mut scratch, self.form));
         if matches!(emptied, Ok(Ok(()))) {
             self.spares.list().push(scratch);
         }
     }
 }
 
-/// Leaves the lease, lapsed, and directories for the next overlay.
-fn empty(scratch: &Scratch, form: Form) -> io::Result<()> {
+/// Leaves the lease, lapsed, and directories for the next overlay, or that overlay.
+fn empty(scratch: &mut Scratch, form: Form) -> io::Result<()> {
     let upper = scratch.upper();
-    if !is_as_new(&upper, form)? {
+    let is_as_new = is_as_new(&upper, form)?;
+    let mounted = scratch.mounted.as_ref();
+    let stays = is_as_new && mounted.map_or(Ok(false), |mounted| mounted.is_untouched(&upper))?;
+    if !stays {
+        scratch.mounted = None;
+        scratch.forget_mount()?;
+    }
+    if !is_as_new {
         remove_directory(&upper)?;
     }
-    // Each mount makes it, and marks it as not for another one.
-    remove_directory(&scratch.path().join("work").join("work"))?;
     // The next container stands most likely on the same: a file that is emptied and written again is put on the disk at once.
     fs::rename(scratch.path().join(LEASE), scratch.path().join(LAPSED))
 }

@@ -78,10 +78,19 @@ pub(super) struct Text {
     pub(super) text: String,
 }
 
+/// What a container sees as its root.
+#[derive(Debug)]
+pub(super) enum Root {
+    /// Its process mounts it.
+    Overlay(Overlay),
+    /// It is mounted, and its process puts it there.
+    Mount { mount: OwnedFd, at: PathBuf },
+}
+
 /// A container to be.
 #[derive(Debug)]
 pub(super) struct Sandbox {
-    pub(super) root: Overlay,
+    pub(super) root: Root,
     pub(super) argv: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) workdir: String,
@@ -157,7 +166,7 @@ impl Sandbox {
         if self.form == Form::User {
             steps.map_user()?;
         }
-        steps.mount_root(&self.root)?;
+        steps.mount_root(self.root)?;
         steps.mount_kernels_own(self.form, self.network)?;
         // From here on no link of the image leads out of it.
         steps.leave_old_root();

@@ -5,10 +5,10 @@ mod root;
 mod show;
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 use super::launch::{Birth, Process, Stillbirth, launch};
-use super::script::{Act, Program, Script, Step};
+use super::script::{Act, Program, Script, Slot, Step};
 use super::{Form, Identity, MAPPING, SandboxError, Start, setting_up};
 use crate::engine::embedded::cgroup::Entrance;
 use crate::engine::embedded::{kernel, seccomp};
@@ -26,7 +26,8 @@ pub struct Steps {
     taking: Vec<Step>,
     /// Where they come: right after [`Act::Pivot`].
     takes_at: usize,
-    slots: usize,
+    /// What slots hold at first.
+    slots: Vec<RawFd>,
     /// What must be open until the program runs.
     kept: Vec<OwnedFd>,
 }
@@ -35,6 +36,19 @@ impl Steps {
     /// Adds one.
     pub fn add(&mut self, why: &'static str, act: Act) {
         self.steps.push(Step { why, act });
+    }
+
+    /// A slot for a step to fill.
+    fn slot(&mut self) -> Slot {
+        self.slots.push(-1);
+        self.slots.len() - 1
+    }
+
+    /// A slot that holds this.
+    fn slot_of(&mut self, fd: OwnedFd) -> Slot {
+        self.slots.push(fd.as_raw_fd());
+        self.kept.push(fd);
+        self.slots.len() - 1
     }
 
     /// Adds a mount. A target that is not there is no fault of an `optional` one.
@@ -160,10 +174,13 @@ impl Steps {
         let mut numbers = [0; 4];
         for (number, fd) in numbers.iter_mut().zip([stdin, stdout, stderr, myself]) {
             // Out of the way of the three numbers that they are to have.
-            let moved = rustix::io::fcntl_dupfd_cloexec(&fd, 3);
-            let moved = moved.map_err(|error| setting_up(error.into()))?;
-            *number = moved.as_raw_fd();
-            self.kept.push(moved);
+            let fd = match fd.as_raw_fd() {
+                0..3 => rustix::io::fcntl_dupfd_cloexec(&fd, 3)
+                    .map_err(|error| setting_up(error.into()))?,
+                _ => fd,
+            };
+            *number = fd.as_raw_fd();
+            self.kept.push(fd);
         }
         let [stdin, stdout, stderr, myself] = numbers;
         self.add("giving up privileges", Act::NoNewPrivileges);
@@ -194,7 +211,7 @@ impl Steps {
         let birth = Birth {
             script: Script {
                 steps: self.steps,
-                slots: vec![-1; self.slots],
+                slots: self.slots,
                 program: Program::new(argv, env),
                 failed: None,
             },

@@ -43,11 +43,13 @@ impl Steps {
         sys_is_of_machine: bool,
         shows_cgroups: bool,
     ) -> Result<(), SandboxError> {
-        let more = HIDDEN_OF_MACHINE
-            .iter()
-            .filter(|path| sys_is_of_machine && !(shows_cgroups && **path == SHOWN));
-        for path in hidden().iter().chain(more) {
-            self.hide_path(path, Path::new(path).is_dir())?;
+        for (path, is_directory) in hidden() {
+            self.hide_path(path, *is_directory)?;
+        }
+        for path in HIDDEN_OF_MACHINE {
+            if sys_is_of_machine && !(shows_cgroups && path == SHOWN) {
+                self.hide_path(path, true)?;
+            }
         }
         for path in ONLY_READ {
             self.protect_path(path)?;
@@ -80,13 +82,11 @@ impl Steps {
     }
 }
 
-/// Those that this kernel has.
-fn hidden() -> &'static [&'static str] {
-    static HERE: OnceLock<Vec<&str>> = OnceLock::new();
+/// Those that this kernel has, each with whether it is a directory.
+fn hidden() -> &'static [(&'static str, bool)] {
+    static HERE: OnceLock<Vec<(&str, bool)>> = OnceLock::new();
     HERE.get_or_init(|| {
-        HIDDEN
-            .into_iter()
-            .filter(|path| Path::new(path).exists())
-            .collect()
+        let kind = |path: &'static str| Some((path, Path::new(path).metadata().ok()?.is_dir()));
+        HIDDEN.into_iter().filter_map(kind).collect()
     })
 }

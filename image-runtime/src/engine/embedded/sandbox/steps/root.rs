@@ -2,26 +2,53 @@
 
 use libc::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC};
 
-use super::super::{APART, Act, Bind, Form, ORDINARY, PROC, STACKING, SandboxError};
+use super::super::script::Slot;
+use super::super::{APART, Act, Bind, Form, ORDINARY, PROC, Root, STACKING, SandboxError};
 use super::{Steps, text};
 use crate::engine::embedded::overlay::{Options, Overlay};
 
 impl Steps {
     /// The layers become the root.
-    pub(in super::super) fn mount_root(&mut self, root: &Overlay) -> Result<(), SandboxError> {
+    pub(in super::super) fn mount_root(&mut self, root: Root) -> Result<(), SandboxError> {
         let private = MS_REC | MS_PRIVATE;
         self.mount(APART, ["", "none", "/"], private, "", false)?;
-        let directory = root.directory.to_string_lossy();
-        self.add("entering the store", Act::Enter(text(&directory)?));
-        match &root.options {
-            Options::Page(page) => {
-                let words = ["overlay", "overlay", &root.target];
-                self.mount(STACKING, words, MS_NODEV, page, false)?;
+        let target = match root {
+            Root::Overlay(overlay) => {
+                self.stack(&overlay)?;
+                overlay.target
             }
-            Options::Each(options) => self.stack_each(options, &root.target)?,
-        }
-        self.add("entering the root", Act::Enter(text(&root.target)?));
+            Root::Mount { mount, at } => {
+                let target = at.to_string_lossy().into_owned();
+                let slot = self.slot_of(mount);
+                self.attach_root(slot, &target)?;
+                target
+            }
+        };
+        self.add("entering the root", Act::Enter(text(&target)?));
         self.change_root();
+        Ok(())
+    }
+
+    fn stack(&mut self, overlay: &Overlay) -> Result<(), SandboxError> {
+        let directory = overlay.directory.to_string_lossy();
+        self.add("entering the store", Act::Enter(text(&directory)?));
+        match &overlay.options {
+            Options::Page(page) => {
+                let words = ["overlay", "overlay", &overlay.target];
+                self.mount(STACKING, words, MS_NODEV, page, false)
+            }
+            Options::Each(options) => self.stack_each(options, &overlay.target),
+        }
+    }
+
+    fn attach_root(&mut self, slot: Slot, target: &str) -> Result<(), SandboxError> {
+        let attach = Act::Attach {
+            slot,
+            target: text(target)?,
+            flags: MS_NODEV,
+            optional: false,
+        };
+        self.add(STACKING, attach);
         Ok(())
     }
 
@@ -31,8 +58,7 @@ impl Steps {
         options: &[(String, Option<String>)],
         target: &str,
     ) -> Result<(), SandboxError> {
-        let (slot, target) = (self.slots, text(target)?);
-        self.slots += 1;
+        let slot = self.slot();
         self.add(
             STACKING,
             Act::Filesystem {
@@ -46,14 +72,7 @@ impl Steps {
             self.add(STACKING, Act::Configure { slot, key, value });
         }
         self.add(STACKING, Act::Create(slot));
-        let attach = Act::Attach {
-            slot,
-            target,
-            flags: MS_NODEV,
-            optional: false,
-        };
-        self.add(STACKING, attach);
-        Ok(())
+        self.attach_root(slot, target)
     }
 
     /// Mounts `/proc` and `/sys`. Comes before the old root is left: in a user namespace the kernel gives these only to who sees all of

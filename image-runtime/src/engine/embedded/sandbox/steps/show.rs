@@ -1,6 +1,10 @@
 //! What a container sees of the machine, and small files of its own.
 
+use std::ffi::CString;
+use std::fs::FileType;
 use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT};
 
@@ -61,12 +65,8 @@ impl Steps {
     /// # Errors
     /// See [`Self::bind`].
     pub fn show_devices(&mut self) -> Result<(), SandboxError> {
-        for device in DEVICES {
-            self.bind(&Bind {
-                source: format!("/dev/{device}").into(),
-                target: format!("/dev/{device}"),
-                read_only: false,
-            })?;
+        for (device, found) in DEVICES.iter().zip(devices()?) {
+            self.show(found, &format!("/dev/{device}"), false)?;
         }
         for (target, path) in LINKS {
             let (target, path) = (text(target)?, text(path)?);
@@ -89,8 +89,7 @@ impl Steps {
                 text: text(&shown.text)?,
             };
             self.add(why, write);
-            let slot = self.slots;
-            self.slots += 1;
+            let slot = self.slot();
             self.add(why, Act::Copy { source: path, slot });
             let attach = Act::Attach {
                 slot,
@@ -108,45 +107,38 @@ impl Steps {
     /// # Errors
     /// It is not there; see also [`Self::mount`].
     pub fn bind(&mut self, bind: &Bind) -> Result<(), SandboxError> {
-        let resolving = |error| SandboxError::Step {
-            doing: "finding what a container is to see",
-            error,
-        };
-        // Links in the path would be followed inside the container.
-        let source = bind.source.canonicalize().map_err(|error| {
-            let text = format!("`{}`: {error}", bind.source.display());
-            resolving(io::Error::new(error.kind(), text))
-        })?;
-        let is_device = bind.target.starts_with("/dev/") && !source.is_file() && !source.is_dir();
+        let found = Found::at(&bind.source)?;
         for path in ancestors(parent(&bind.target)) {
             self.add(PLACING, Act::Directory(text(path)?));
         }
-        let target = text(&bind.target)?;
-        let place = if source.is_dir() {
-            Act::Directory(target)
-        } else {
-            Act::File(target)
-        };
-        self.add(PLACING, place);
-        let relative = source.strip_prefix("/").unwrap_or(&source);
-        let slot = self.slots;
-        self.slots += 1;
-        let source = match relative.to_string_lossy() {
-            path if path.is_empty() => text(".")?,
-            path => text(&path)?,
-        };
+        self.show(&found, &bind.target, bind.read_only)
+    }
+
+    /// The same in a directory that is there.
+    fn show(&mut self, found: &Found, target: &str, read_only: bool) -> Result<(), SandboxError> {
+        let place = text(target)?;
+        self.add(
+            PLACING,
+            match found.kind.is_dir() {
+                true => Act::Directory(place),
+                false => Act::File(place),
+            },
+        );
+        let slot = self.slot();
+        let source = found.path.clone();
         self.taking.push(Step {
             why: "copying a mount of the machine",
             act: Act::Copy { source, slot },
         });
         let mut flags = MS_NOSUID;
-        if !is_device {
+        let is_device = !found.kind.is_file() && !found.kind.is_dir();
+        if !(target.starts_with("/dev/") && is_device) {
             flags |= MS_NODEV;
         }
-        if bind.read_only {
+        if read_only {
             flags |= MS_RDONLY;
         }
-        let target = text(&bind.target)?;
+        let target = text(target)?;
         self.add(
             SHOWING,
             Act::Attach {
@@ -158,6 +150,48 @@ impl Steps {
         );
         Ok(())
     }
+}
+
+/// Something of the machine.
+#[derive(Debug)]
+struct Found {
+    /// From the root. No part of it is a link, which would be followed inside the container.
+    path: CString,
+    kind: FileType,
+}
+
+impl Found {
+    fn at(path: &Path) -> Result<Self, SandboxError> {
+        let find = || {
+            let path = path.canonicalize()?;
+            let kind = path.symlink_metadata()?.file_type();
+            Ok((path, kind))
+        };
+        let (found, kind) = find().map_err(|error: io::Error| {
+            let text = format!("`{}`: {error}", path.display());
+            SandboxError::Step {
+                doing: "finding what a container is to see",
+                error: io::Error::new(error.kind(), text),
+            }
+        })?;
+        let relative = found.strip_prefix("/").unwrap_or(&found);
+        let path = match relative.to_string_lossy() {
+            path if path.is_empty() => text(".")?,
+            path => text(&path)?,
+        };
+        Ok(Self { path, kind })
+    }
+}
+
+/// Those of [`DEVICES`], looked up once.
+fn devices() -> Result<&'static [Found], SandboxError> {
+    static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    let found = DEVICES.map(|device| Found::at(&Path::new("/dev").join(device)));
+    let found = found.into_iter().collect::<Result<_, _>>()?;
+    Ok(FOUND.get_or_init(|| found))
 }
 
 fn parent(path: &str) -> &str {
