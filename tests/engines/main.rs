@@ -78,6 +78,7 @@ on_every_engine! {
         removing_ends_the_process_and_can_be_repeated
         links_of_a_layer_lead_nowhere_outside
         a_container_sees_nothing_of_those_before_it
+        what_this_program_has_open_cannot_be_reached
         files_of_this_machine_are_seen_inside
         without_network_there_is_only_the_loopback
         several_run_at_once

@@ -167,6 +167,7 @@ pub(crate) async fn a_container_sees_nothing_of_those_before_it(bench: &Bench) {
         "rm -r /tmp",
         "mkdir /left; rm -r /left",
         "chmod 700 /",
+        "touch -d @1000000000 /; ls /",
     ] {
         assert_eq!(
             bench.run(&shell(system, command)).await.0.code,
@@ -177,9 +178,42 @@ pub(crate) async fn a_container_sees_nothing_of_those_before_it(bench: &Bench) {
         names.extend(after.pop());
         assert_eq!(after, before[..before.len() - 1], "{command}");
     }
+    // A layer that is made meanwhile adds what it adds, and nothing to what it stands on.
+    let layer = bench.layer(Some(system), [file("more", "")]).await.unwrap();
+    assert_eq!(bench.sh(layer, "ls /more").await, ["/more"]);
+    let (_, mut after) = bench.run(&shell(system, look)).await;
+    names.extend(after.pop());
+    assert_eq!(after, before[..before.len() - 1]);
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
+}
+
+pub(crate) async fn what_this_program_has_open_cannot_be_reached(bench: &Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ours"), "").unwrap();
+    let open = fs::File::open(folder.path()).unwrap();
+    let links = (3..40).map(|fd| link(&format!("fd{fd}"), &format!("/proc/self/fd/{fd}")));
+    let links = Vec::from_iter(links);
+    let layer = bench.layer(Some(bench.system().await), links).await;
+    let layer = layer.unwrap();
+    for number in 3..40 {
+        for workdir in [format!("/proc/self/fd/{number}"), format!("/fd{number}")] {
+            let mut spec = shell(layer, "ls -A . ..");
+            spec.workdir = workdir;
+            // Engines may refuse it: most of these lead nowhere.
+            let Ok(container) = bench.engine.start(&spec).await else {
+                continue;
+            };
+            container.wait().await.unwrap();
+            let seen = container.last_output();
+            container.remove().await.unwrap();
+            let of_machine =
+                |name: &String| ["ours", "vmlinuz", "boot", "lost+found"].contains(&name.as_str());
+            assert!(!seen.iter().any(of_machine), "{}: {seen:?}", spec.workdir);
+        }
+    }
+    drop(open);
 }
 
 pub(crate) async fn a_start_that_is_given_up_leaves_no_container(bench: &Bench) {

@@ -44,9 +44,24 @@ impl Step {
     }
 }
 
+impl Act {
+    /// What must be open for it.
+    pub(super) fn descriptors(&self) -> &[RawFd] {
+        match self {
+            Self::EnterCgroup(fd) | Self::Tell(fd) | Self::Await(fd) | Self::DieWith(fd) => {
+                std::slice::from_ref(fd)
+            }
+            Self::Stdio(fds) => fds,
+            _ => &[],
+        }
+    }
+}
+
 /// A system call, or a few that belong together.
 #[derive(Debug)]
 pub enum Act {
+    /// Closes all file descriptors but the first three and these, which are in order.
+    Only(Vec<RawFd>),
     /// Writes `0` into a `cgroup.procs`: this process.
     EnterCgroup(RawFd),
     /// Control groups of its own: those that it is in are the topmost that it sees.

@@ -16,6 +16,8 @@ use crate::engine::embedded::{kernel, seccomp};
 /// Processes and threads of one container at a time: one that forks without end stops here.
 const MOST_PROCESSES: &str = "32768";
 
+const CLOSING: &str = "closing what is open (needs Linux 5.9)";
+
 /// What a container's process does before it becomes its program, in order.
 ///
 /// `Sandbox` is what this crate makes of it; the OCI command line of this workspace's tests makes other containers of the same steps.
@@ -191,7 +193,7 @@ impl Steps {
             "loading the seccomp filter",
             Act::Seccomp(seccomp::filter(form)),
         );
-        self.add("closing what is open (needs Linux 5.9)", Act::Clean);
+        self.add(CLOSING, Act::Clean);
         self.add("executing the program", Act::Execute);
         Ok(())
     }
@@ -202,6 +204,7 @@ impl Steps {
     /// See [`SandboxError`]; nothing runs then.
     pub async fn start(mut self, start: Start) -> Result<Process, SandboxError> {
         self.steps.splice(self.takes_at..self.takes_at, self.taking);
+        self.steps.insert(0, only(&self.steps, &self.slots));
         let program = start.argv.first().cloned().unwrap_or_default();
         let argv = start.argv.iter().map(|word| text(word));
         let argv = argv.collect::<Result<_, _>>()?;
@@ -233,6 +236,20 @@ impl Steps {
                 None => SandboxError::Step { doing, error },
             }
         })
+    }
+}
+
+/// Closes all that these steps and slots do not need: paths of an image can lead to what is open, by `/proc/self/fd`, and what this
+/// program has open of other containers would stay with this one for a while.
+fn only(steps: &[Step], slots: &[RawFd]) -> Step {
+    let needed = steps.iter().flat_map(|step| step.act.descriptors());
+    let mut needed: Vec<_> = needed.chain(slots).copied().collect();
+    needed.retain(|fd| *fd >= 0);
+    needed.sort_unstable();
+    needed.dedup();
+    Step {
+        why: CLOSING,
+        act: Act::Only(needed),
     }
 }
 

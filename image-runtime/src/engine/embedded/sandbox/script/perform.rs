@@ -36,6 +36,7 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
     // SAFETY: all pointers come from values that live longer than the call; the numbers are the kernel's own.
     unsafe {
         match act {
+            Act::Only(kept) => close_all_but(kept),
             Act::EnterCgroup(procs) => libc::write(*procs, c"0".as_ptr().cast(), 1) as c_long,
             Act::OwnCgroups => libc::unshare(libc::CLONE_NEWCGROUP).into(),
             Act::Tell(to) => {
@@ -105,6 +106,8 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 {
                     return -1;
                 }
+                libc::close(*old_root);
+                *old_root = NO_ROOT;
                 libc::chdir(c"/".as_ptr()).into()
             }
             Act::HostName(name) => libc::sethostname(name.as_ptr(), name.count_bytes()).into(),
@@ -240,11 +243,27 @@ unsafe fn clean() -> c_long {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::setsid();
-        libc::syscall(
-            libc::SYS_close_range,
-            3 as c_ulong,
-            c_ulong::from(u32::MAX),
-            0,
-        )
     }
+    // SAFETY: as for this function.
+    unsafe { close_all_but(&[]) }
+}
+
+/// See [`Act::Only`].
+unsafe fn close_all_but(kept: &[RawFd]) -> c_long {
+    let mut from: RawFd = 3;
+    for fd in kept {
+        // SAFETY: takes numbers.
+        if *fd > from && unsafe { close_range(from, fd - 1) } < 0 {
+            return -1;
+        }
+        from = from.max(fd + 1);
+    }
+    // SAFETY: takes numbers.
+    unsafe { close_range(from, RawFd::MAX) }
+}
+
+unsafe fn close_range(first: RawFd, last: RawFd) -> c_long {
+    let [first, last] = [first, last].map(c_long::from);
+    // SAFETY: takes numbers.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }
 }
