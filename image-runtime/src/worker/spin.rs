@@ -86,6 +86,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_waits_without_sleep_before_answers_came_soon_twice() {
+        let (_one, two) = UnixStream::pair().unwrap();
+        let mut watched = [PollFd::new(&two, PollFlags::IN)];
+        let mut spin = Spin::default();
+        for may_spin in [false, false, true] {
+            let begun = spin.begin(&mut watched);
+            assert_eq!(begun.was_in_vain, may_spin && *IS_POSSIBLE);
+            spin.end(&begun);
+        }
+    }
+
+    #[test]
     fn after_a_wait_in_vain_there_is_none_without_sleep_for_a_while() {
         let (mut one, two) = UnixStream::pair().unwrap();
         let mut watched = [PollFd::new(&two, PollFlags::IN)];

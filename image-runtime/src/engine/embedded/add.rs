@@ -51,13 +51,13 @@ impl Addition {
             };
             // A lease, so that what is below stays until this is above it.
             let stack = layers.stack(&parent)?;
-            let scratch = layers.lease(&stack, &[])?;
+            let scratch = layers.lease(&stack)?;
             layers.prepare(&scratch, &layers.files(&parent))?;
             let below = stack.iter().map(|layer| layers.files(layer)).collect();
             let written = write(&scratch.upper(), below, layers.form(), files, &given_up);
             Ok((scratch, written))
         })();
-        let (scratch, written) = written.map_err(unwritten)?;
+        let (mut scratch, written) = written.map_err(unwritten)?;
         written.map_err(|error| {
             // Reading does not fail like this: it is the store that is full.
             if is_full(&error) {
@@ -70,7 +70,7 @@ impl Addition {
             return Ok(());
         }
         let doing = format!("storing the files of `{}`", new.title);
-        let published = layers.publish(&scratch, &new);
+        let published = layers.publish(&mut scratch, &new);
         published.map(drop).map_err(failed(doing))
     }
 }

@@ -187,10 +187,7 @@ impl Container for EmbeddedContainer {
         let replaced = self
             .0
             .layers
-            .on_thread(move || {
-                scratch.unmount()?;
-                layers.publish(&scratch, &new)
-            })
+            .on_thread(move || layers.publish(&mut scratch, &new))
             .await
             .map_err(failed(doing))
             .map_err(|error| error.on_disk_of(self.0.layers.path()))?;

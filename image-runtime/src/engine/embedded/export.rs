@@ -52,7 +52,7 @@ pub(super) async fn export(
     let begun = layers.on_thread(move || {
         let stack = of.stack(&id)?;
         // Nothing of it is removed meanwhile, and what is packed has a place.
-        let lease = of.lease(&stack, &[])?;
+        let lease = of.lease(&stack)?;
         let total = stack.iter().map(|layer| of.size(layer)).sum();
         Ok((stack, lease, total))
     });

@@ -5,7 +5,7 @@
 //! layers/<id>/fs, record.json    whole layers; <id> is short, because the kernel takes one page of paths
 //! drafts/<run>/                  layers that are being made
 //! retired/<run>/                 layers on their way out: containers may still stand on them
-//! containers/<run>/              what runs: upper, work, and a lease that names its layers
+//! containers/<run>/              what runs: upper, work, and a lease that names its layers; or, with the lease lapsed, what the next will run in
 //! caches/<name>/                 directories that build steps keep; volumes lie elsewhere (`volumes.rs`)
 //! root/                          where each container mounts its root, in its own view of mounts
 //! skeleton/                      below every layer: the mount points that an image may lack

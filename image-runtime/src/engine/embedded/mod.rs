@@ -78,10 +78,10 @@ impl EmbeddedEngine {
     }
 
     /// All that a container needs but its process. Blocks.
-    fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Scratch, Sandbox)> {
+    fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Sandbox, Scratch)> {
         let stack = self.layers.stack(&spec.layer)?;
-        let mut scratch = self.layers.lease(&stack, &spec.mounts)?;
-        let root = self.layers.root(&mut scratch, &stack, self.volatile)?;
+        let mut scratch = self.layers.lease_to_run(&stack, &spec.mounts)?;
+        let root = self.layers.root_of(&mut scratch, &stack, self.volatile)?;
         let identity = Identity::of(
             &spec.user,
             &self.layers.read(&stack, "etc/passwd").unwrap_or_default(),
@@ -117,7 +117,8 @@ impl EmbeddedEngine {
             form: self.layers.form(),
             users: self.layers.namespace()?,
         };
-        Ok((scratch, sandbox))
+        // In this order they go where nobody wants them any more: the place after what stands on it.
+        Ok((sandbox, scratch))
     }
 
     /// Starts a process with this standard input.
@@ -131,7 +132,7 @@ impl EmbeddedEngine {
         let wanted = spec.clone();
         let prepare = self.layers.on_thread(move || engine.prepare(&wanted));
         let prepared = prepare.await;
-        let (scratch, sandbox) = prepared
+        let (sandbox, scratch) = prepared
             .map_err(failed(doing.clone()))
             .map_err(|error| error.on_disk_of(self.layers.path()))?;
         let cgroup = self.cgroups.create(scratch.id(), &spec.limits)?;

@@ -27,8 +27,6 @@ pub(super) struct Overlay {
     /// What is written, and what the kernel needs beside it.
     pub(super) places: [(&'static str, String); 2],
     pub(super) settings: Settings,
-    /// All of it, as a container's process tells it.
-    pub(super) options: Options,
 }
 
 /// A key with a value or a key alone each.
@@ -56,11 +54,6 @@ impl Overlay {
         volatile: bool,
     ) -> io::Result<Self> {
         let layers: Vec<_> = layers.into_iter().collect();
-        let set = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
-        let places = [
-            ("upperdir", format!("{scratch}/upper")),
-            ("workdir", format!("{scratch}/work")),
-        ];
         let mut settings: Settings = vec![("index", Some("off"))];
         match form {
             // What a distribution switches on would make layers that cannot be stacked anew.
@@ -73,27 +66,75 @@ impl Overlay {
         if volatile {
             settings.push(("volatile", None));
         }
-        let shown = places.iter().map(|(key, path)| set(key, path));
-        let told = settings.iter();
-        let told = told.map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)));
-        let rest: Vec<_> = shown.chain(told).collect();
-        let page = page(&layers, &rest);
-        let options = if page.len() <= LONGEST {
-            Options::Page(page)
-        } else if kernel::is_at_least(APPENDING) && layers.len() <= MOST {
-            let layers = layers.iter().map(|layer| set(LAYER, layer));
-            Options::Each(layers.chain(rest).collect())
-        } else {
-            return Err(too_many(&layers, &rest));
-        };
-        Ok(Self {
+        let overlay = Self {
             directory: directory.to_owned(),
             target: ROOT.to_owned(),
             layers,
-            places,
+            places: [
+                ("upperdir", format!("{scratch}/upper")),
+                ("workdir", format!("{scratch}/work")),
+            ],
             settings,
-            options,
-        })
+        };
+        let is_short = overlay.page(overlay.layers.len()).len() <= LONGEST;
+        let can_append = kernel::is_at_least(APPENDING) && overlay.layers.len() <= MOST;
+        match is_short || can_append {
+            true => Ok(overlay),
+            false => Err(overlay.too_many()),
+        }
+    }
+
+    /// What a container's process tells the kernel.
+    pub(super) fn options(&self) -> Options {
+        let page = self.page(self.layers.len());
+        if page.len() <= LONGEST {
+            return Options::Page(page);
+        }
+        let told = |(key, value): (&str, Option<&str>)| (key.to_owned(), value.map(str::to_owned));
+        let layers = self
+            .layers
+            .iter()
+            .map(|layer| (LAYER, Some(layer.as_str())));
+        Options::Each(layers.chain(self.rest()).map(told).collect())
+    }
+
+    /// What is told besides the layers.
+    fn rest(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let places = self.places.iter();
+        let places = places.map(|(key, path)| (*key, Some(path.as_str())));
+        places.chain(self.settings.iter().copied())
+    }
+
+    /// All that is told at once, of so many layers.
+    fn page(&self, layers: usize) -> String {
+        let mut page = format!("lowerdir={}", self.layers[..layers].join(":"));
+        for (key, value) in self.rest() {
+            page.push(',');
+            page.push_str(key);
+            if let Some(value) = value {
+                page.push('=');
+                page.push_str(value);
+            }
+        }
+        page
+    }
+
+    fn too_many(&self) -> io::Error {
+        // The last one is below every image, and is none of its layers.
+        let (count, most) = (self.layers.len() - 1, MOST - 1);
+        let limit = if kernel::is_at_least(APPENDING) {
+            format!("can stack: it takes {most}")
+        } else {
+            let fit = (0..self.layers.len()).rev();
+            let fit = fit
+                .map(|count| count.saturating_sub(1))
+                .find(|fit| self.page(fit + 1).len() <= LONGEST)
+                .unwrap_or_default();
+            format!("can stack before 6.8: this one takes {fit}, a newer one {most}")
+        };
+        io::Error::other(format!(
+            "{count} layers are more than Linux {limit}\n  help: join steps: each verb of an image is a layer"
+        ))
     }
 }
 
@@ -102,37 +143,6 @@ pub(super) const LAYER: &str = "lowerdir+";
 
 /// The Linux that takes layers one by one.
 const APPENDING: (u32, u32) = (6, 8);
-
-fn page(layers: &[String], rest: &[(String, Option<String>)]) -> String {
-    let mut page = format!("lowerdir={}", layers.join(":"));
-    for (key, value) in rest {
-        page.push(',');
-        page.push_str(key);
-        if let Some(value) = value {
-            page.push('=');
-            page.push_str(value);
-        }
-    }
-    page
-}
-
-fn too_many(layers: &[String], rest: &[(String, Option<String>)]) -> io::Error {
-    // The last one is below every image, and is none of its layers.
-    let (count, most) = (layers.len() - 1, MOST - 1);
-    let limit = if kernel::is_at_least(APPENDING) {
-        format!("can stack: it takes {most}")
-    } else {
-        let fit = (0..layers.len()).rev();
-        let fit = fit
-            .map(|count| count.saturating_sub(1))
-            .find(|fit| page(&layers[..=*fit], rest).len() <= LONGEST)
-            .unwrap_or_default();
-        format!("can stack before 6.8: this one takes {fit}, a newer one {most}")
-    };
-    io::Error::other(format!(
-        "{count} layers are more than Linux {limit}\n  help: join steps: each verb of an image is a layer"
-    ))
-}
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_hundred_and_fifty_layers_fit_into_a_page_of_options() {
-        let Options::Page(page) = stack(150).unwrap().options else {
+        let Options::Page(page) = stack(150).unwrap().options() else {
             panic!("it takes one system call")
         };
         assert!(page.ends_with(
@@ -163,7 +173,7 @@ mod tests {
     fn more_layers_are_told_one_by_one_where_the_kernel_knows_that() {
         match stack(500) {
             Ok(overlay) => {
-                assert!(matches!(overlay.options, Options::Each(each) if each.len() == 506));
+                assert!(matches!(overlay.options(), Options::Each(each) if each.len() == 506));
             }
             Err(error) => assert!(error.to_string().contains("before 6.8: this one takes 1")),
         }

@@ -9,7 +9,7 @@ use rustix::fs::{StatVfsMountFlags, XattrFlags};
 
 use super::form::Form;
 use super::layers::{Layers, Scratch};
-use super::sandbox::{APART, BIRTH, MAPPING, PROC, Root, STACKING, Sandbox, SandboxError};
+use super::sandbox::{APART, BIRTH, MAPPING, PROC, STACKING, Sandbox, SandboxError};
 use super::user::Identity;
 use super::users::Users;
 use crate::engine::EngineError;
@@ -152,8 +152,8 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
     let of = layers.clone();
     let entered = layers.on_thread(move || of.namespace().map(drop)).await;
     entered.map_err(|error| fault(MAPPING, error))?;
-    let scratch = layers.lease(&[], &[]).map_err(preparing)?;
-    let sandbox = of_nothing(layers, &scratch, volatile).map_err(preparing)?;
+    let mut scratch = layers.lease(&[]).map_err(preparing)?;
+    let sandbox = of_nothing(layers, &mut scratch, volatile).map_err(preparing)?;
     can_hide(&scratch, form).map_err(|error| fault(STACKING, error))?;
     let nothing = File::open("/dev/null").map_err(preparing)?;
     let same = || nothing.try_clone().map_err(preparing);
@@ -174,10 +174,9 @@ fn can_hide(scratch: &Scratch, form: Form) -> io::Result<()> {
     Ok(rustix::fs::removexattr(&upper, attribute)?)
 }
 
-fn of_nothing(layers: &Layers, scratch: &Scratch, volatile: bool) -> io::Result<Sandbox> {
-    layers.prepare(scratch, &layers.path().join("skeleton"))?;
+fn of_nothing(layers: &Layers, scratch: &mut Scratch, volatile: bool) -> io::Result<Sandbox> {
     Ok(Sandbox {
-        root: Root::Overlay(layers.overlay(&[], scratch, volatile)?),
+        root: layers.root_of(scratch, &[], volatile)?,
         // A directory cannot be executed.
         argv: vec!["/".to_owned()],
         env: Vec::new(),

@@ -166,7 +166,7 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     if parts.is_empty() {
         let (of, new) = (layers.clone(), arriving.new.clone());
         return layers
-            .on_thread(move || of.publish(&of.empty_draft()?, &new).map(drop))
+            .on_thread(move || of.publish(&mut of.empty_draft()?, &new).map(drop))
             .await;
     }
     let new = parts.into_iter().enumerate();
@@ -191,7 +191,7 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
     let mut unpacked = stream::iter(unpacked).buffered(PARALLEL);
     while let Some(next) = unpacked.next().await {
         let Some(Unpacked {
-            scratch,
+            mut scratch,
             new,
             is_shared,
         }) = next?
@@ -200,8 +200,8 @@ async fn unpack(arriving: &Arriving) -> io::Result<()> {
         };
         let of = layers.clone();
         let publish = move || match is_shared {
-            true => of.publish_shared(&scratch, &new),
-            false => of.publish(&scratch, &new).map(drop),
+            true => of.publish_shared(&mut scratch, &new),
+            false => of.publish(&mut scratch, &new).map(drop),
         };
         layers.on_thread(publish).await?;
     }

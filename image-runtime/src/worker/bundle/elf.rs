@@ -1,4 +1,4 @@
-//! Reads what a program says of its loader and its libraries.
+//! Reads what a program says of its loader, its libraries and its build.
 
 use std::fs::File;
 use std::path::Path;

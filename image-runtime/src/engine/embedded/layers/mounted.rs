@@ -7,9 +7,8 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::SystemTime;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat, syncfs};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_fd,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, open_tree,
@@ -34,63 +33,65 @@ impl Layers {
     ///
     /// # Errors
     /// The file system, or that there are more layers than the kernel can stack.
-    pub(in crate::engine::embedded) fn root(
+    pub(in crate::engine::embedded) fn root_of(
         &self,
         scratch: &mut Scratch,
         stack: &[LayerId],
         volatile: bool,
     ) -> io::Result<Root> {
+        let upper = scratch.upper();
+        let at = self.root.join("root");
         if let Some(mounted) = &scratch.mounted {
-            return self.of_mount(mounted);
+            // It has waited, for as long as this program may run.
+            if mounted.is_untouched(&upper)?
+                && let Ok(mount) = mounted.copy()
+            {
+                return Ok(Root::Mount { mount, at });
+            }
+            scratch.renew()?;
         }
-        let below = stack.first().map(|top| self.files(top));
-        self.prepare(
-            scratch,
-            &below.unwrap_or_else(|| self.root.join("skeleton")),
-        )?;
+        let below = match stack.first() {
+            Some(top) => self.files(top),
+            None => self.root.join("skeleton"),
+        };
+        self.prepare(scratch, &below)?;
         let overlay = self.overlay(stack, scratch, volatile)?;
-        if !can_stay(self.form) {
-            return Ok(Root::Overlay(overlay));
-        }
-        match Mounted::new(&overlay, &scratch.upper(), scratch.stands_on) {
-            Ok(mounted) => self.of_mount(scratch.mounted.insert(mounted)),
-            // The container's process tries it, too, and says what is wrong.
-            Err(_) => {
-                scratch.forget_mount()?;
-                Ok(Root::Overlay(overlay))
+        if can_stay(self.form) {
+            let mounted = Mounted::new(&overlay, &upper);
+            match mounted.and_then(|mounted| Ok((mounted.copy()?, mounted))) {
+                Ok((mount, mounted)) => {
+                    scratch.mounted = Some(mounted);
+                    return Ok(Root::Mount { mount, at });
+                }
+                // The container's process tries it, too, and says what is wrong.
+                Err(_) => scratch.forget_mount()?,
             }
         }
-    }
-
-    fn of_mount(&self, mounted: &Mounted) -> io::Result<Root> {
-        let (mount, at) = (mounted.copy()?, self.root.join("root"));
-        Ok(Root::Mount { mount, at })
+        Ok(Root::Overlay(overlay))
     }
 }
-
-/// The layers that a place stands on: the topmost, and when it was made. All below it are those that it was made on.
-pub(super) type StandsOn = Option<(LayerId, SystemTime)>;
 
 /// A mounted stack, in nobody's view of mounts. It goes with its descriptor.
 #[derive(Debug)]
 pub(super) struct Mounted {
     mount: OwnedFd,
-    pub(super) stands_on: StandsOn,
     /// What was known of the directory that is written to, before anybody could.
     untouched: Known,
 }
 
 impl Mounted {
-    /// Mounts a stack. Blocks.
+    /// Mounts a stack, which is written to in that directory. Blocks.
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub(super) fn new(root: &Overlay, upper: &Path, stands_on: StandsOn) -> io::Result<Self> {
+    fn new(root: &Overlay, upper: &Path) -> io::Result<Self> {
         let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        // What containers and tools read of any overlay.
+        fsconfig_set_string(overlay.as_fd(), "source", "overlay")?;
         let layers = root.layers.iter().map(|layer| (LAYER, layer));
         let places = root.places.iter().map(|(key, path)| (*key, path));
         for (key, path) in layers.chain(places) {
-            // By descriptor: a path would have to be escaped, and could be too long.
+            // By descriptor: a path would have to be escaped.
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let directory = openat(CWD, root.directory.join(path), flags, Mode::empty())?;
             fsconfig_set_fd(overlay.as_fd(), key, directory.as_fd())?;
@@ -109,7 +110,6 @@ impl Mounted {
         )?;
         Ok(Self {
             mount,
-            stands_on,
             untouched: Known::of(upper)?,
         })
     }
@@ -117,8 +117,10 @@ impl Mounted {
     /// The same for a container, which may put it where it wants.
     ///
     /// # Errors
-    /// What the kernel refuses.
-    pub(super) fn copy(&self) -> io::Result<OwnedFd> {
+    /// What the kernel refuses, or that the disk failed since it was mounted: whoever syncs a file on it would be told that for ever.
+    fn copy(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        syncfs(openat(self.mount.as_fd(), ".", flags, Mode::empty())?)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_EMPTY_PATH;
@@ -126,18 +128,20 @@ impl Mounted {
     }
 
     /// Whether nothing happened to the directory that is written to.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
     pub(super) fn is_untouched(&self, upper: &Path) -> io::Result<bool> {
         Ok(Known::of(upper)? == self.untouched)
     }
 }
 
-/// What the kernel says of a directory. Whatever is done to it or in it sets its times of change, which no program can choose.
+/// What the kernel says of a directory. Whatever is done to it or in it changes that, for it keeps a time that no program can choose.
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     mode: u32,
     owners: (u32, u32),
-    modified: (i64, i64),
-    changed: (i64, i64),
+    times: [(i64, i64); 3],
 }
 
 impl Known {
@@ -146,8 +150,11 @@ impl Known {
         Ok(Self {
             mode: metadata.mode(),
             owners: (metadata.uid(), metadata.gid()),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            times: [
+                (metadata.atime(), metadata.atime_nsec()),
+                (metadata.mtime(), metadata.mtime_nsec()),
+                (metadata.ctime(), metadata.ctime_nsec()),
+            ],
         })
     }
 }

@@ -17,7 +17,7 @@ impl Layers {
     /// What the file system says; the layer is then not there, or still the old one.
     pub(in crate::engine::embedded) fn publish(
         &self,
-        scratch: &Scratch,
+        scratch: &mut Scratch,
         new: &NewLayer,
     ) -> io::Result<Option<Scratch>> {
         self.put(scratch, new, true)
@@ -29,7 +29,7 @@ impl Layers {
     /// See [`Self::publish`].
     pub(in crate::engine::embedded) fn publish_shared(
         &self,
-        scratch: &Scratch,
+        scratch: &mut Scratch,
         new: &NewLayer,
     ) -> io::Result<()> {
         self.put(scratch, new, false).map(drop)
@@ -37,10 +37,12 @@ impl Layers {
 
     fn put(
         &self,
-        scratch: &Scratch,
+        scratch: &mut Scratch,
         new: &NewLayer,
         replaces: bool,
     ) -> io::Result<Option<Scratch>> {
+        // Nobody writes there any more.
+        scratch.mounted = None;
         let ready = self.draft().map_err(io::Error::other)?;
         let draft = ready.path().join("layer");
         fs::create_dir(&draft)?;
@@ -51,7 +53,7 @@ impl Layers {
             title: new.title.clone(),
             created: SystemTime::now(),
             parent_created: new.parent.and_then(|parent| {
-                let stood_on = scratch.stands_on.map(|(_, created)| created);
+                let stood_on = scratch.stands_on.first().map(|(_, created)| *created);
                 stood_on.or_else(|| self.created(&parent))
             }),
         };
@@ -77,6 +79,9 @@ impl Layers {
         }
         File::open(self.root.join("layers"))?.sync_all()?;
         drop(lock);
+        if replaced.is_some() {
+            self.spares.clear();
+        }
         Ok(replaced)
     }
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::mounted::{Mounted, StandsOn};
-use super::record::RECORD;
+use super::mounted::Mounted;
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
@@ -18,6 +17,9 @@ use crate::store::{RunDir, StoreError, random_id, remove_directory};
 
 /// Which layers a container stands on, and which caches it uses.
 pub(super) const LEASE: &str = "lease";
+
+/// Layers, topmost first, and when each was made: the same again are the same files.
+pub(super) type StandsOn = Vec<(LayerId, SystemTime)>;
 
 /// What the last container of a place stood on, which is nobody's lease.
 pub(super) const LAPSED: &str = "lapsed";
@@ -29,7 +31,7 @@ impl Layers {
             id: run.id().to_owned(),
             run: Some(run),
             kind,
-            stands_on: None,
+            stands_on: StandsOn::new(),
             mounted: None,
             users: self.users.clone(),
         })
@@ -77,15 +79,29 @@ impl Layers {
         self.root.join("caches").join(name)
     }
 
-    /// A place for a container that stands on a stack. As long as it is there, none of its layers is removed.
+    /// A place on a stack. As long as it is there, none of its layers is removed.
     ///
     /// # Errors
     /// A layer does not exist, or the place cannot be made.
-    pub(in crate::engine::embedded) fn lease(
+    pub(in crate::engine::embedded) fn lease(&self, stack: &[LayerId]) -> io::Result<Scratch> {
+        let mut scratch = self.place(stack, &[], false)?;
+        scratch.unmount()?;
+        Ok(scratch)
+    }
+
+    /// The same for a container that has these mounts. Its stack may be mounted there already.
+    ///
+    /// # Errors
+    /// See [`Self::lease`].
+    pub(in crate::engine::embedded) fn lease_to_run(
         &self,
         stack: &[LayerId],
         mounts: &[Mount],
     ) -> io::Result<Scratch> {
+        self.place(stack, mounts, true)
+    }
+
+    fn place(&self, stack: &[LayerId], mounts: &[Mount], runs: bool) -> io::Result<Scratch> {
         let lease: String = stack
             .iter()
             .map(|layer| format!("{layer}\n"))
@@ -95,14 +111,16 @@ impl Layers {
                 Mount::Volume { name, .. } => Some(format!("{}\n", volume_line(name))),
             }))
             .collect();
-        let _lock = self.lock(false)?;
-        let top = stack.first();
-        let stands_on = top.and_then(|top| Some((*top, self.created(top)?)));
-        let mut scratch = match self.spares.take(stands_on) {
+        let lock = self.lock(false)?;
+        let made = |layer: &LayerId| match self.created(layer) {
+            Some(made) => Ok((*layer, made)),
+            None => Err(Lacking::new(*layer, "was removed meanwhile")),
+        };
+        let stands_on = stack.iter().map(made).collect::<Result<StandsOn, _>>()?;
+        let mut scratch = match self.spares.take(runs.then_some(&stands_on)) {
             Some(spare) => spare.renamed()?,
             None => self.scratch("containers").map_err(io::Error::other)?,
         };
-        scratch.stands_on = stands_on;
         for mount in mounts {
             match mount {
                 Mount::Local { .. } => {}
@@ -115,10 +133,10 @@ impl Layers {
             Ok(last) if last == lease => fs::rename(lapsed, file)?,
             _ => fs::write(file, lease)?,
         }
-        for layer in stack {
-            if !self.directory(layer).join(RECORD).exists() {
-                return Err(Lacking::new(*layer, "was removed meanwhile").into());
-            }
+        drop(lock);
+        if scratch.stands_on != stands_on {
+            scratch.unmount()?;
+            scratch.stands_on = stands_on;
         }
         Ok(scratch)
     }
@@ -157,6 +175,7 @@ pub(in crate::engine::embedded) struct Scratch {
     run: Option<RunDir>,
     id: String,
     pub(super) kind: &'static str,
+    /// The layers below it.
     pub(super) stands_on: StandsOn,
     /// Its overlay, where that is mounted already.
     pub(super) mounted: Option<Mounted>,
@@ -188,20 +207,36 @@ impl Scratch {
         self.run().id()
     }
 
-    /// Ends the mount of its overlay, which leaves what was written.
+    /// Ends the mount of its overlay, if there is one. What was written stays.
     ///
     /// # Errors
     /// What the kernel made for that mount alone cannot be removed.
-    pub(in crate::engine::embedded) fn unmount(&mut self) -> io::Result<()> {
-        if self.mounted.take().is_some() {
-            self.forget_mount()?;
+    pub(super) fn unmount(&mut self) -> io::Result<()> {
+        match self.mounted.take() {
+            Some(_) => self.forget_mount(),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The same, and nothing was written.
+    ///
+    /// # Errors
+    /// What is there cannot be removed.
+    pub(super) fn renew(&mut self) -> io::Result<()> {
+        self.unmount()?;
+        remove_directory(&self.upper())
     }
 
     /// Removes what a mount has left beside what was written: it marks the place as not for another one.
+    ///
+    /// # Errors
+    /// It cannot be removed.
     pub(super) fn forget_mount(&self) -> io::Result<()> {
-        remove_directory(&self.path().join("work").join("work"))
+        match remove_directory(&self.path().join("work").join("work")) {
+            // It had not come that far.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// The same place for something else.

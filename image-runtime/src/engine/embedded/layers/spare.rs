@@ -6,8 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::mounted::StandsOn;
-use super::scratch::{LAPSED, LEASE};
+use super::scratch::{LAPSED, LEASE, StandsOn};
 use super::{Form, Layers, Scratch, inside};
 use crate::store::remove_directory;
 
@@ -23,22 +22,22 @@ impl Spares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One with the mount of that, if there is such a one, and else one without any.
-    pub(super) fn take(&self, stands_on: StandsOn) -> Option<Scratch> {
+    /// One where this is mounted, if there is such a one, and else rather one where nothing is.
+    pub(super) fn take(&self, wanted: Option<&StandsOn>) -> Option<Scratch> {
         let mut list = self.list();
-        let is_mounted = |scratch: &Scratch| {
-            let mounted = scratch.mounted.as_ref();
-            mounted.is_some_and(|mounted| mounted.stands_on == stands_on)
-        };
-        let found = list.iter().rposition(is_mounted);
+        let has_it = |spare: &Scratch| spare.mounted.is_some() && Some(&spare.stands_on) == wanted;
+        let found = list.iter().rposition(has_it);
         let found = found.or_else(|| list.iter().rposition(|spare| spare.mounted.is_none()));
-        if let Some(found) = found {
-            return Some(list.swap_remove(found));
+        match list.is_empty() {
+            true => None,
+            false => Some(list.remove(found.unwrap_or_default())),
         }
-        let mut other = list.pop()?;
-        drop(list);
-        other.unmount().ok()?;
-        Some(other)
+    }
+
+    /// Lets go of all: a mount keeps files of layers that were removed.
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *self.list());
+        drop(all);
     }
 }
 
@@ -60,14 +59,15 @@ impl Layers {
 fn empty(scratch: &mut Scratch, form: Form) -> io::Result<()> {
     let upper = scratch.upper();
     let is_as_new = is_as_new(&upper, form)?;
-    let mounted = scratch.mounted.as_ref();
-    let stays = is_as_new && mounted.map_or(Ok(false), |mounted| mounted.is_untouched(&upper))?;
-    if !stays {
-        scratch.mounted = None;
-        scratch.forget_mount()?;
-    }
-    if !is_as_new {
-        remove_directory(&upper)?;
+    match &scratch.mounted {
+        Some(mounted) if is_as_new && mounted.is_untouched(&upper)? => {}
+        Some(_) => scratch.renew()?,
+        None => {
+            scratch.forget_mount()?;
+            if !is_as_new {
+                remove_directory(&upper)?;
+            }
+        }
     }
     // The next container stands most likely on the same: a file that is emptied and written again is put on the disk at once.
     fs::rename(scratch.path().join(LEASE), scratch.path().join(LAPSED))

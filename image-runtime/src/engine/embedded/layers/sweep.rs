@@ -41,6 +41,7 @@ impl Layers {
         let retired = self.retire(&place)?;
         // Nobody need wait until its files are gone.
         drop(lock);
+        self.spares.clear();
         drop(retired);
         Ok(true)
     }

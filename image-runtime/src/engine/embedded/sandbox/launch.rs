@@ -95,6 +95,7 @@ fn midwives() -> io::Result<Sender<Order>> {
             .spawn(move || {
                 while let Some((mut birth, reply)) = next(&orders) {
                     let born = give_birth(&mut birth, &stacks);
+                    drop(birth);
                     if let Err(Ok(orphan)) = reply.send(born) {
                         // Nobody waits for it any more.
                         let _ = signal(&orphan, libc::SIGKILL);

@@ -32,12 +32,12 @@ impl Steps {
     fn stack(&mut self, overlay: &Overlay) -> Result<(), SandboxError> {
         let directory = overlay.directory.to_string_lossy();
         self.add("entering the store", Act::Enter(text(&directory)?));
-        match &overlay.options {
+        match overlay.options() {
             Options::Page(page) => {
                 let words = ["overlay", "overlay", &overlay.target];
-                self.mount(STACKING, words, MS_NODEV, page, false)
+                self.mount(STACKING, words, MS_NODEV, &page, false)
             }
-            Options::Each(options) => self.stack_each(options, &overlay.target),
+            Options::Each(options) => self.stack_each(&options, &overlay.target),
         }
     }
 
