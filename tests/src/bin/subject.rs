@@ -26,9 +26,13 @@ fn print_lines(count: usize) -> usize {
     count
 }
 
+/// Nothing else can print meanwhile, and yet its container ends with this program.
 #[app::function(image = NOTHING)]
 fn sleep(seconds: u64) {
-    eprintln!("asleep");
+    use std::io::Write as _;
+    let _stdout = std::io::stdout().lock();
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "asleep").expect("somebody reads it");
     std::thread::sleep(std::time::Duration::from_secs(seconds));
 }
 

@@ -1,6 +1,6 @@
 //! Stacks that stay mounted when a container has ended, for the next one on the same layers: to mount an overlay makes and removes six
-//! files, which is much of what a start costs. That next one finds nothing of the last: who has changed anything at all in what
-//! it saw has used the mount up.
+//! files, which is much of what a start costs. That next one finds nothing of the last: who has changed anything in what it saw has used
+//! the mount up.
 
 use std::fs;
 use std::io;
@@ -141,7 +141,7 @@ impl Mounted {
 struct Known {
     mode: u32,
     owners: (u32, u32),
-    times: [(i64, i64); 3],
+    times: [(i64, i64); 2],
 }
 
 impl Known {
@@ -151,7 +151,6 @@ impl Known {
             mode: metadata.mode(),
             owners: (metadata.uid(), metadata.gid()),
             times: [
-                (metadata.atime(), metadata.atime_nsec()),
                 (metadata.mtime(), metadata.mtime_nsec()),
                 (metadata.ctime(), metadata.ctime_nsec()),
             ],
