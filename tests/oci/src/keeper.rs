@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -47,8 +47,8 @@ fn run(options: &Options, id: &str, bundle: &Path, report: &File) -> Result<()> 
     )
     .context("opening the fifo")?;
     let waiting = translate::Waiting {
-        report: report.as_raw_fd(),
-        fifo: fifo.as_raw_fd(),
+        report: report.try_clone()?.into(),
+        fifo,
     };
     let mut told = Vec::new();
     let stdio = take_stdio()?;
@@ -57,7 +57,7 @@ fn run(options: &Options, id: &str, bundle: &Path, report: &File) -> Result<()> 
         bundle,
         groups.entrances()?,
         stdio,
-        &waiting,
+        waiting,
         &mut told,
     )?;
     for line in told {

@@ -14,10 +14,10 @@ use libc::{MS_BIND, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOU
 use crate::config::{Config, Device, Linux, Mapping};
 use crate::{capabilities, mounts};
 
-/// Where the process tells that it was made, and where it waits for `start`: descriptors of this process.
+/// Where the process tells that it was made, and where it waits for `start`.
 pub(crate) struct Waiting {
-    pub(crate) report: i32,
-    pub(crate) fifo: i32,
+    pub(crate) report: OwnedFd,
+    pub(crate) fifo: OwnedFd,
 }
 
 /// All that the container's process does. What of the configuration is not followed is added to `told`.
@@ -26,7 +26,7 @@ pub(crate) fn steps(
     bundle: &Path,
     groups: Vec<Entrance>,
     stdio: [OwnedFd; 3],
-    waiting: &Waiting,
+    waiting: Waiting,
     told: &mut Vec<String>,
 ) -> Result<(Steps, Start)> {
     let (process, linux) = (&config.process, &config.linux);
@@ -264,12 +264,12 @@ fn hide(steps: &mut Steps, linux: &Linux, rootfs: &Path) -> Result<()> {
 }
 
 /// Tells that all is made, and waits until somebody opens the fifo to read. Opening one to write does just that.
-fn wait(steps: &mut Steps, waiting: &Waiting) -> Result<()> {
+fn wait(steps: &mut Steps, waiting: Waiting) -> Result<()> {
     for (why, fd, word) in [
         ("telling that it was made", waiting.report, "created\n"),
         ("waiting for its start", waiting.fifo, "0"),
     ] {
-        let path = text(&format!("/proc/self/fd/{fd}"))?;
+        let path = text(&format!("/proc/self/fd/{}", steps.keep(fd)))?;
         steps.add(
             why,
             Act::Write {

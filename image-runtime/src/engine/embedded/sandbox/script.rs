@@ -44,19 +44,6 @@ impl Step {
     }
 }
 
-impl Act {
-    /// What must be open for it.
-    pub(super) fn descriptors(&self) -> &[RawFd] {
-        match self {
-            Self::EnterCgroup(fd) | Self::Tell(fd) | Self::Await(fd) | Self::DieWith(fd) => {
-                std::slice::from_ref(fd)
-            }
-            Self::Stdio(fds) => fds,
-            _ => &[],
-        }
-    }
-}
-
 /// A system call, or a few that belong together.
 #[derive(Debug)]
 pub enum Act {

@@ -5,7 +5,7 @@ mod root;
 mod show;
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::launch::{Birth, Process, Stillbirth, launch};
 use super::script::{Act, Program, Script, Slot, Step};
@@ -48,9 +48,16 @@ impl Steps {
 
     /// A slot that holds this.
     fn slot_of(&mut self, fd: OwnedFd) -> Slot {
-        self.slots.push(fd.as_raw_fd());
-        self.kept.push(fd);
+        let number = self.keep(fd);
+        self.slots.push(number);
         self.slots.len() - 1
+    }
+
+    /// Lets the process have this until it becomes its program; answers the number.
+    pub fn keep(&mut self, fd: OwnedFd) -> RawFd {
+        let number = fd.as_raw_fd();
+        self.kept.push(fd);
+        number
     }
 
     /// Adds a mount. A target that is not there is no fault of an `optional` one.
@@ -181,8 +188,7 @@ impl Steps {
                     .map_err(|error| setting_up(error.into()))?,
                 _ => fd,
             };
-            *number = fd.as_raw_fd();
-            self.kept.push(fd);
+            *number = self.keep(fd);
         }
         let [stdin, stdout, stderr, myself] = numbers;
         self.add("giving up privileges", Act::NoNewPrivileges);
@@ -204,7 +210,7 @@ impl Steps {
     /// See [`SandboxError`]; nothing runs then.
     pub async fn start(mut self, start: Start) -> Result<Process, SandboxError> {
         self.steps.splice(self.takes_at..self.takes_at, self.taking);
-        self.steps.insert(0, only(&self.steps, &self.slots));
+        self.steps.insert(0, only(&self.kept));
         let program = start.argv.first().cloned().unwrap_or_default();
         let argv = start.argv.iter().map(|word| text(word));
         let argv = argv.collect::<Result<_, _>>()?;
@@ -239,17 +245,14 @@ impl Steps {
     }
 }
 
-/// Closes all that these steps and slots do not need: paths of an image can lead to what is open, by `/proc/self/fd`, and what this
-/// program has open of other containers would stay with this one for a while.
-fn only(steps: &[Step], slots: &[RawFd]) -> Step {
-    let needed = steps.iter().flat_map(|step| step.act.descriptors());
-    let mut needed: Vec<_> = needed.chain(slots).copied().collect();
-    needed.retain(|fd| *fd >= 0);
-    needed.sort_unstable();
-    needed.dedup();
+/// Closes all but what is kept: paths of an image can lead to what is open, by `/proc/self/fd`, and what this program has open of other
+/// containers would stay with this one for a while.
+fn only(kept: &[OwnedFd]) -> Step {
+    let mut kept: Vec<_> = kept.iter().map(AsRawFd::as_raw_fd).collect();
+    kept.sort_unstable();
     Step {
         why: CLOSING,
-        act: Act::Only(needed),
+        act: Act::Only(kept),
     }
 }
 
