@@ -1,6 +1,8 @@
 //! Processes in containers.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -193,11 +195,12 @@ pub(crate) async fn what_this_program_has_open_cannot_be_reached(bench: &Bench) 
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ours"), "").unwrap();
     let open = fs::File::open(folder.path()).unwrap();
-    let links = (3..40).map(|fd| link(&format!("fd{fd}"), &format!("/proc/self/fd/{fd}")));
-    let links = Vec::from_iter(links);
+    let numbers = BTreeSet::from_iter((3..40).chain([open.as_raw_fd()]));
+    let to = |fd: &i32| link(&format!("fd{fd}"), &format!("/proc/self/fd/{fd}"));
+    let links = Vec::from_iter(numbers.iter().map(to));
     let layer = bench.layer(Some(bench.system().await), links).await;
     let layer = layer.unwrap();
-    for number in 3..40 {
+    for number in numbers {
         for workdir in [format!("/proc/self/fd/{number}"), format!("/fd{number}")] {
             let mut spec = shell(layer, "ls -A . ..");
             spec.workdir = workdir;

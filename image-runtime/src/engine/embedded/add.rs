@@ -50,10 +50,9 @@ impl Addition {
                 return Ok((scratch, written));
             };
             // A lease, so that what is below stays until this is above it.
-            let stack = layers.stack(&parent)?;
-            let scratch = layers.lease(&stack)?;
+            let scratch = layers.lease(Some(&parent))?;
             layers.prepare(&scratch, &layers.files(&parent))?;
-            let below = stack.iter().map(|layer| layers.files(layer)).collect();
+            let below = scratch.layers().map(|layer| layers.files(layer)).collect();
             let written = write(&scratch.upper(), below, layers.form(), files, &given_up);
             Ok((scratch, written))
         })();

@@ -50,9 +50,9 @@ pub(super) async fn export(
 ) -> Result<Vec<PackedLayer>, EngineError> {
     let (of, id) = (layers.clone(), *top);
     let begun = layers.on_thread(move || {
-        let stack = of.stack(&id)?;
         // Nothing of it is removed meanwhile, and what is packed has a place.
-        let lease = of.lease(&stack)?;
+        let lease = of.lease(Some(&id))?;
+        let stack: Vec<_> = lease.layers().copied().collect();
         let total = stack.iter().map(|layer| of.size(layer)).sum();
         Ok((stack, lease, total))
     });

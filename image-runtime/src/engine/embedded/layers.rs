@@ -170,15 +170,10 @@ impl Layers {
         &self.root
     }
 
-    /// How a stack is mounted with a place to write.
-    pub(super) fn overlay(
-        &self,
-        stack: &[LayerId],
-        scratch: &Scratch,
-        volatile: bool,
-    ) -> io::Result<Overlay> {
-        let layers = stack
-            .iter()
+    /// How what a place stands on is mounted with that to write into.
+    fn overlay(&self, scratch: &Scratch, volatile: bool) -> io::Result<Overlay> {
+        let layers = scratch
+            .layers()
             .map(|layer| format!("{}/{FILES}", short(layer)))
             .chain(["../skeleton".to_owned()]);
         let scratch = format!("../{}/{}", scratch.kind, scratch.folder());
@@ -199,10 +194,10 @@ impl Layers {
         Ok(lock)
     }
 
-    /// Reads a small file of a stack as a container would see it, links inside the image followed.
-    pub(super) fn read(&self, stack: &[LayerId], path: &str) -> Option<String> {
+    /// Reads a small file of what a place stands on as a container would see it, links inside the image followed.
+    pub(super) fn read(&self, scratch: &Scratch, path: &str) -> Option<String> {
         use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-        stack.iter().find_map(|layer| {
+        scratch.layers().find_map(|layer| {
             let root = File::open(self.files(layer)).ok()?;
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;

@@ -79,13 +79,12 @@ impl EmbeddedEngine {
 
     /// All that a container needs but its process. Blocks.
     fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Sandbox, Scratch)> {
-        let stack = self.layers.stack(&spec.layer)?;
-        let mut scratch = self.layers.lease_to_run(&stack, &spec.mounts)?;
-        let root = self.layers.root_of(&mut scratch, &stack, self.volatile)?;
+        let mut scratch = self.layers.lease_to_run(&spec.layer, &spec.mounts)?;
+        let root = self.layers.root_of(&mut scratch, self.volatile)?;
         let identity = Identity::of(
             &spec.user,
-            &self.layers.read(&stack, "etc/passwd").unwrap_or_default(),
-            &self.layers.read(&stack, "etc/group").unwrap_or_default(),
+            &self.layers.read(&scratch, "etc/passwd").unwrap_or_default(),
+            &self.layers.read(&scratch, "etc/group").unwrap_or_default(),
         )?
         .within(self.layers.form())?;
         let host_name = scratch.id().to_owned();

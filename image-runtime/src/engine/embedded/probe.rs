@@ -152,7 +152,7 @@ async fn attempt(layers: &Layers, volatile: bool) -> Result<(), Fault> {
     let of = layers.clone();
     let entered = layers.on_thread(move || of.namespace().map(drop)).await;
     entered.map_err(|error| fault(MAPPING, error))?;
-    let mut scratch = layers.lease(&[]).map_err(preparing)?;
+    let mut scratch = layers.lease(None).map_err(preparing)?;
     let sandbox = of_nothing(layers, &mut scratch, volatile).map_err(preparing)?;
     can_hide(&scratch, form).map_err(|error| fault(STACKING, error))?;
     let nothing = File::open("/dev/null").map_err(preparing)?;
@@ -176,7 +176,7 @@ fn can_hide(scratch: &Scratch, form: Form) -> io::Result<()> {
 
 fn of_nothing(layers: &Layers, scratch: &mut Scratch, volatile: bool) -> io::Result<Sandbox> {
     Ok(Sandbox {
-        root: layers.root_of(scratch, &[], volatile)?,
+        root: layers.root_of(scratch, volatile)?,
         // A directory cannot be executed.
         argv: vec!["/".to_owned()],
         env: Vec::new(),

@@ -31,45 +31,41 @@ pub(super) struct Elf {
 impl Elf {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self, BundleError> {
-        let data = open(path)?;
-        let read = match is_of_64_bits(&data) {
-            Ok(true) => read::<FileHeader64<Endianness>, _>(&data),
-            Ok(false) => read::<FileHeader32<Endianness>, _>(&data),
-            Err(reason) => Err(reason),
-        };
-        read.map_err(not_elf(path))
+        look(
+            path,
+            |data| read::<FileHeader32<Endianness>, _>(data),
+            |data| read::<FileHeader64<Endianness>, _>(data),
+        )
     }
 }
 
 /// What the linker wrote into a file to tell builds apart. Every worker asks this when it starts, so no more is read than it takes.
 pub(super) fn build_id(path: &Path) -> Result<Option<Vec<u8>>, BundleError> {
-    let data = open(path)?;
-    let noted = match is_of_64_bits(&data) {
-        Ok(true) => noted::<FileHeader64<Endianness>, _>(&data),
-        Ok(false) => noted::<FileHeader32<Endianness>, _>(&data),
+    look(
+        path,
+        |data| noted::<FileHeader32<Endianness>, _>(data),
+        |data| noted::<FileHeader64<Endianness>, _>(data),
+    )
+}
+
+/// Looks into a file, of 32 bits or of 64.
+fn look<T>(
+    path: &Path,
+    of_32: impl FnOnce(&ReadCache<File>) -> Result<T, String>,
+    of_64: impl FnOnce(&ReadCache<File>) -> Result<T, String>,
+) -> Result<T, BundleError> {
+    let file = File::open(path).map_err(BundleError::at(path))?;
+    let data = ReadCache::new(file);
+    let found = match FileKind::parse(&data).map_err(said) {
+        Ok(FileKind::Elf32) => of_32(&data),
+        Ok(FileKind::Elf64) => of_64(&data),
+        Ok(_) => Err("it is of another format".to_owned()),
         Err(reason) => Err(reason),
     };
-    noted.map_err(not_elf(path))
-}
-
-fn open(path: &Path) -> Result<ReadCache<File>, BundleError> {
-    let file = File::open(path).map_err(BundleError::at(path))?;
-    Ok(ReadCache::new(file))
-}
-
-fn is_of_64_bits(data: &ReadCache<File>) -> Result<bool, String> {
-    match FileKind::parse(data).map_err(said)? {
-        FileKind::Elf32 => Ok(false),
-        FileKind::Elf64 => Ok(true),
-        _ => Err("it is of another format".to_owned()),
-    }
-}
-
-fn not_elf(path: &Path) -> impl FnOnce(String) -> BundleError {
-    |reason| BundleError::NotElf {
+    found.map_err(|reason| BundleError::NotElf {
         path: path.to_owned(),
         reason,
-    }
+    })
 }
 
 fn said(error: Error) -> String {

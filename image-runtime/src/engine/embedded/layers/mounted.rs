@@ -15,7 +15,6 @@ use rustix::mount::{
 };
 
 use super::{Form, Layers, Scratch};
-use crate::digest::LayerId;
 use crate::engine::embedded::kernel;
 use crate::engine::embedded::overlay::{LAYER, Overlay};
 use crate::engine::embedded::sandbox::Root;
@@ -29,33 +28,32 @@ fn can_stay(form: Form) -> bool {
 }
 
 impl Layers {
-    /// The root of a container that writes there, over a stack.
+    /// The root of a container that writes there, over what the place stands on.
     ///
     /// # Errors
     /// The file system, or that there are more layers than the kernel can stack.
     pub(in crate::engine::embedded) fn root_of(
         &self,
         scratch: &mut Scratch,
-        stack: &[LayerId],
         volatile: bool,
     ) -> io::Result<Root> {
         let upper = scratch.upper();
         let at = self.root.join("root");
         if let Some(mounted) = &scratch.mounted {
             // It has waited, for as long as this program may run.
-            if mounted.is_untouched(&upper)?
+            if let Ok(true) = mounted.is_untouched(&upper)
                 && let Ok(mount) = mounted.copy()
             {
                 return Ok(Root::Mount { mount, at });
             }
             scratch.renew()?;
         }
-        let below = match stack.first() {
+        let below = match scratch.layers().next() {
             Some(top) => self.files(top),
             None => self.root.join("skeleton"),
         };
         self.prepare(scratch, &below)?;
-        let overlay = self.overlay(stack, scratch, volatile)?;
+        let overlay = self.overlay(scratch, volatile)?;
         if can_stay(self.form) {
             let mounted = Mounted::new(&overlay, &upper);
             match mounted.and_then(|mounted| Ok((mounted.copy()?, mounted))) {

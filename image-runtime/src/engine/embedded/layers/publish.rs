@@ -53,7 +53,7 @@ impl Layers {
             title: new.title.clone(),
             created: SystemTime::now(),
             parent_created: new.parent.and_then(|parent| {
-                let stood_on = scratch.stands_on.first().map(|(_, created)| *created);
+                let stood_on = scratch.stack.first().map(|(_, created)| *created);
                 stood_on.or_else(|| self.created(&parent))
             }),
         };
@@ -66,7 +66,8 @@ impl Layers {
             return Ok(None);
         }
         let mut replaced = None;
-        if place.exists() {
+        let was_there = place.exists();
+        if was_there {
             // Containers that stand on the old one keep it until they end, since it only moves out of sight.
             let old = self.retired()?;
             exchange(&draft, &place, old.path())?;
@@ -79,7 +80,7 @@ impl Layers {
         }
         File::open(self.root.join("layers"))?.sync_all()?;
         drop(lock);
-        if replaced.is_some() {
+        if was_there {
             self.spares.clear();
         }
         Ok(replaced)

@@ -32,8 +32,8 @@ pub(super) struct Record {
     pub(super) parent_created: Option<SystemTime>,
 }
 
-/// A layer and all below it, topmost first.
-pub(in crate::engine::embedded) type Stack = Vec<LayerId>;
+/// A layer and all below it, topmost first, and when each was made: the same again are the same files.
+pub(super) type Stack = Vec<(LayerId, SystemTime)>;
 
 impl Layers {
     pub(super) fn directory(&self, layer: &LayerId) -> PathBuf {
@@ -73,8 +73,8 @@ impl Layers {
     ///
     /// # Errors
     /// One of them does not exist, or was made anew after the one above it was.
-    pub(in crate::engine::embedded) fn stack(&self, top: &LayerId) -> Result<Stack, Lacking> {
-        let mut stack = Vec::new();
+    pub(super) fn stack(&self, top: &LayerId) -> Result<Stack, Lacking> {
+        let mut stack = Stack::new();
         let mut next = Some((*top, None));
         while let Some((layer, created)) = next {
             let lacking = |what| Lacking::new(layer, what);
@@ -91,7 +91,7 @@ impl Layers {
             if stack.len() == HIGHEST {
                 return Err(lacking("stands on too many others"));
             }
-            stack.push(layer);
+            stack.push((layer, record.created));
             next = record.parent.map(|parent| (parent, record.parent_created));
         }
         Ok(stack)

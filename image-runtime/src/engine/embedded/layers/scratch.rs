@@ -9,17 +9,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::mounted::Mounted;
+use super::record::Stack;
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
-use crate::engine::{Lacking, Mount};
+use crate::engine::Mount;
 use crate::store::{RunDir, StoreError, random_id, remove_directory};
 
 /// Which layers a container stands on, and which caches it uses.
 pub(super) const LEASE: &str = "lease";
-
-/// Layers, topmost first, and when each was made: the same again are the same files.
-pub(super) type StandsOn = Vec<(LayerId, SystemTime)>;
 
 /// What the last container of a place stood on, which is nobody's lease.
 pub(super) const LAPSED: &str = "lapsed";
@@ -31,7 +29,7 @@ impl Layers {
             id: run.id().to_owned(),
             run: Some(run),
             kind,
-            stands_on: StandsOn::new(),
+            stack: Stack::new(),
             mounted: None,
             users: self.users.clone(),
         })
@@ -79,12 +77,12 @@ impl Layers {
         self.root.join("caches").join(name)
     }
 
-    /// A place on a stack. As long as it is there, none of its layers is removed.
+    /// A place on a layer and all below it, or on nothing. As long as it is there, none of them is removed.
     ///
     /// # Errors
     /// A layer does not exist, or the place cannot be made.
-    pub(in crate::engine::embedded) fn lease(&self, stack: &[LayerId]) -> io::Result<Scratch> {
-        let mut scratch = self.place(stack, &[], false)?;
+    pub(in crate::engine::embedded) fn lease(&self, top: Option<&LayerId>) -> io::Result<Scratch> {
+        let mut scratch = self.place(top, &[], false)?;
         scratch.unmount()?;
         Ok(scratch)
     }
@@ -95,29 +93,29 @@ impl Layers {
     /// See [`Self::lease`].
     pub(in crate::engine::embedded) fn lease_to_run(
         &self,
-        stack: &[LayerId],
+        top: &LayerId,
         mounts: &[Mount],
     ) -> io::Result<Scratch> {
-        self.place(stack, mounts, true)
+        self.place(Some(top), mounts, true)
     }
 
-    fn place(&self, stack: &[LayerId], mounts: &[Mount], runs: bool) -> io::Result<Scratch> {
+    fn place(&self, top: Option<&LayerId>, mounts: &[Mount], runs: bool) -> io::Result<Scratch> {
+        // Nobody removes a layer between the look at it and the lease.
+        let lock = self.lock(false)?;
+        let stack = match top {
+            Some(top) => self.stack(top)?,
+            None => Stack::new(),
+        };
         let lease: String = stack
             .iter()
-            .map(|layer| format!("{layer}\n"))
+            .map(|(layer, _)| format!("{layer}\n"))
             .chain(mounts.iter().filter_map(|mount| match mount {
                 Mount::Local { .. } => None,
                 Mount::Cache { name, .. } => Some(format!("{}\n", cache_line(name))),
                 Mount::Volume { name, .. } => Some(format!("{}\n", volume_line(name))),
             }))
             .collect();
-        let lock = self.lock(false)?;
-        let made = |layer: &LayerId| match self.created(layer) {
-            Some(made) => Ok((*layer, made)),
-            None => Err(Lacking::new(*layer, "was removed meanwhile")),
-        };
-        let stands_on = stack.iter().map(made).collect::<Result<StandsOn, _>>()?;
-        let mut scratch = match self.spares.take(runs.then_some(&stands_on)) {
+        let mut scratch = match self.spares.take(runs.then_some(&stack)) {
             Some(spare) => spare.renamed()?,
             None => self.scratch("containers").map_err(io::Error::other)?,
         };
@@ -134,9 +132,9 @@ impl Layers {
             _ => fs::write(file, lease)?,
         }
         drop(lock);
-        if scratch.stands_on != stands_on {
+        if scratch.stack != stack {
             scratch.unmount()?;
-            scratch.stands_on = stands_on;
+            scratch.stack = stack;
         }
         Ok(scratch)
     }
@@ -175,8 +173,8 @@ pub(in crate::engine::embedded) struct Scratch {
     run: Option<RunDir>,
     id: String,
     pub(super) kind: &'static str,
-    /// The layers below it.
-    pub(super) stands_on: StandsOn,
+    /// What it stands on.
+    pub(super) stack: Stack,
     /// Its overlay, where that is mounted already.
     pub(super) mounted: Option<Mounted>,
     /// Who owns what lies in it.
@@ -186,6 +184,11 @@ pub(in crate::engine::embedded) struct Scratch {
 impl Scratch {
     fn run(&self) -> &RunDir {
         self.run.as_ref().expect("it is taken when this goes")
+    }
+
+    /// The layers that it stands on, topmost first.
+    pub(in crate::engine::embedded) fn layers(&self) -> impl ExactSizeIterator<Item = &LayerId> {
+        self.stack.iter().map(|(layer, _)| layer)
     }
 
     /// What is written over the layers.
@@ -224,7 +227,7 @@ impl Scratch {
     /// What is there cannot be removed.
     pub(super) fn renew(&mut self) -> io::Result<()> {
         self.unmount()?;
-        remove_directory(&self.upper())
+        remove_if_there(&self.upper())
     }
 
     /// Removes what a mount has left beside what was written: it marks the place as not for another one.
@@ -232,11 +235,7 @@ impl Scratch {
     /// # Errors
     /// It cannot be removed.
     pub(super) fn forget_mount(&self) -> io::Result<()> {
-        match remove_directory(&self.path().join("work").join("work")) {
-            // It had not come that far.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
+        remove_if_there(&self.path().join("work").join("work"))
     }
 
     /// The same place for something else.
@@ -260,6 +259,13 @@ impl Drop for Scratch {
         if let Some(run) = self.run.take() {
             let _ = inside(self.users.as_deref(), || drop(run));
         }
+    }
+}
+
+fn remove_if_there(directory: &Path) -> io::Result<()> {
+    match remove_directory(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::scratch::{LAPSED, LEASE, StandsOn};
+use super::record::Stack;
+use super::scratch::{LAPSED, LEASE};
 use super::{Form, Layers, Scratch, inside};
 use crate::store::remove_directory;
 
@@ -23,9 +24,9 @@ impl Spares {
     }
 
     /// One where this is mounted, if there is such a one, and else rather one where nothing is.
-    pub(super) fn take(&self, wanted: Option<&StandsOn>) -> Option<Scratch> {
+    pub(super) fn take(&self, wanted: Option<&Stack>) -> Option<Scratch> {
         let mut list = self.list();
-        let has_it = |spare: &Scratch| spare.mounted.is_some() && Some(&spare.stands_on) == wanted;
+        let has_it = |spare: &Scratch| spare.mounted.is_some() && Some(&spare.stack) == wanted;
         let found = list.iter().rposition(has_it);
         let found = found.or_else(|| list.iter().rposition(|spare| spare.mounted.is_none()));
         match list.is_empty() {
