@@ -38,7 +38,7 @@ fn run(options: &Options, id: &str, bundle: &Path, report: &File) -> Result<()> 
             .as_ref()
             .unwrap_or(&Default::default()),
     )?;
-    let groups = Cgroups::detect().create(&format!("oci-{id}"), &groups)?;
+    let groups = Cgroups::of_machine().create(&format!("oci-{id}"), &groups)?;
     // A path, not an end of it: each that writes through it waits for a reader.
     let fifo = rustix::fs::open(
         options.root.join(id).join(FIFO),

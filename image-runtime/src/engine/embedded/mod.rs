@@ -72,7 +72,7 @@ impl EmbeddedEngine {
         Ok(Self {
             registries: Arc::new(oci::Client::new(store.downloads())),
             layers,
-            cgroups: Arc::new(Cgroups::detect()),
+            cgroups: Arc::new(Cgroups::of_machine()),
             volatile,
         })
     }
@@ -170,7 +170,7 @@ pub(super) fn sweep_left(store: &Store) {
     for layers in Layers::existing(store) {
         layers.sweep();
     }
-    Cgroups::detect().sweep();
+    Cgroups::of_machine().sweep();
 }
 
 #[async_trait]

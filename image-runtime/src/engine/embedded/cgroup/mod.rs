@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use self::find::{Hierarchy, Obstacle, Place, Version};
 use self::group::Group;
@@ -75,30 +76,36 @@ struct Directories {
     remove: fn(&Path) -> io::Result<()>,
 }
 
-/// The control groups of this machine, as this process may use them.
+/// The control groups of this machine, as this process may use them. They are looked for when they are first asked for: most programs
+/// limit nothing.
 #[derive(Clone, Debug)]
 pub struct Cgroups {
-    hierarchies: Vec<Hierarchy>,
+    hierarchies: OnceLock<Vec<Hierarchy>>,
     proc: PathBuf,
     directories: Directories,
 }
 
 impl Cgroups {
-    /// Looks what there is. Changes nothing.
-    pub fn detect() -> Self {
+    /// Those that this process sees.
+    pub fn of_machine() -> Self {
         let (make, remove) = (
             |path: &_| fs::create_dir(path),
             |path: &_| fs::remove_dir(path),
         );
-        Self::detect_in(Path::new("/proc"), Directories { make, remove })
+        Self::by_proc(Path::new("/proc"), Directories { make, remove })
     }
 
-    fn detect_in(proc: &Path, directories: Directories) -> Self {
+    fn by_proc(proc: &Path, directories: Directories) -> Self {
         Self {
-            hierarchies: find::hierarchies(proc),
+            hierarchies: OnceLock::new(),
             proc: proc.to_owned(),
             directories,
         }
+    }
+
+    fn hierarchies(&self) -> &[Hierarchy] {
+        self.hierarchies
+            .get_or_init(|| find::hierarchies(&self.proc))
     }
 
     /// Makes the groups of a container: none where nothing is limited. `name` is a file name that no other container has.
@@ -134,7 +141,7 @@ impl Cgroups {
     /// Removes the groups of containers whose owners have died, and what still runs in them; answers of how many containers.
     pub(super) fn sweep(&self) -> usize {
         let places = self
-            .hierarchies
+            .hierarchies()
             .iter()
             .filter_map(|hierarchy| hierarchy.place.as_ref().ok());
         let names: BTreeSet<_> = places
@@ -146,7 +153,7 @@ impl Cgroups {
     /// For `doctor`: the form of control groups, and of each limit whether it can be kept.
     pub(super) fn facts(&self) -> Vec<(String, String)> {
         let has = |version| {
-            self.hierarchies
+            self.hierarchies()
                 .iter()
                 .any(|found| found.version == version)
         };
@@ -173,7 +180,7 @@ impl Cgroups {
         let cannot =
             |reason, help: &str| Err(controller.cannot(reason, format!("{help}, {OTHER_ENGINE}")));
         let mut with = self
-            .hierarchies
+            .hierarchies()
             .iter()
             .filter(|found| found.controllers.contains(&controller));
         let found = with
@@ -199,7 +206,7 @@ impl Cgroups {
             };
         }
         let second = self
-            .hierarchies
+            .hierarchies()
             .iter()
             .find(|found| found.version == Version::V2);
         match second.map(|found| &found.place) {
@@ -210,7 +217,7 @@ impl Cgroups {
                 ),
                 "have systemd give it (`Delegate=yes` in the service; to a user: `Delegate=cpu memory pids` in `user@.service`), run this as root",
             ),
-            _ if self.hierarchies.is_empty() => cannot(
+            _ if self.hierarchies().is_empty() => cannot(
                 "no control groups are mounted here".to_owned(),
                 "mount them at `/sys/fs/cgroup`",
             ),

@@ -101,7 +101,7 @@ impl Machine {
     }
 
     fn cgroups(&self) -> Cgroups {
-        Cgroups::detect_in(&self.path("proc"), Directories { make, remove })
+        Cgroups::by_proc(&self.path("proc"), Directories { make, remove })
     }
 
     fn groups(&self) -> Vec<String> {

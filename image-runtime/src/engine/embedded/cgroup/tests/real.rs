@@ -28,7 +28,7 @@ fn new_name(of: &str) -> String {
 
 /// A group, where this machine can keep the limits.
 fn limited(of: &str, limits: &Limits) -> Option<(Cgroup, Vec<PathBuf>)> {
-    let cgroups = Cgroups::detect();
+    let cgroups = Cgroups::of_machine();
     let name = new_name(of);
     match cgroups.create(&name, limits) {
         Ok(cgroup) => Some((cgroup, paths(&cgroups, &name))),
@@ -41,7 +41,7 @@ fn limited(of: &str, limits: &Limits) -> Option<(Cgroup, Vec<PathBuf>)> {
 
 /// The groups of that name, wherever they are.
 fn paths(cgroups: &Cgroups, name: &str) -> Vec<PathBuf> {
-    let places = cgroups.hierarchies.iter();
+    let places = cgroups.hierarchies().iter();
     places
         .filter_map(|hierarchy| hierarchy.place.as_ref().ok())
         .map(|place| place.path.join("image-runtime").join(name))
@@ -167,7 +167,7 @@ fn all_limits_hold_together_and_nothing_is_left_of_them() {
 fn sweeping_spares_the_living_and_ends_what_a_killed_process_left() {
     const MAKE: &str = "IMAGE_TESTS_MAKE_CGROUP";
     if let Ok(name) = std::env::var(MAKE) {
-        let held = Cgroups::detect().create(&name, &PIDS).unwrap();
+        let held = Cgroups::of_machine().create(&name, &PIDS).unwrap();
         let mut left = enter(&held, "exec sleep 1000");
         writeln!(std::io::stdout(), "made").unwrap();
         left.wait().unwrap();
@@ -188,7 +188,7 @@ fn sweeping_spares_the_living_and_ends_what_a_killed_process_left() {
     let output = std::io::BufReader::new(maker.stdout.take().unwrap());
     let mut lines = std::io::BufRead::lines(output).map_while(Result::ok);
     assert!(lines.any(|line| line.ends_with("made")));
-    let cgroups = Cgroups::detect();
+    let cgroups = Cgroups::of_machine();
     let made = paths(&cgroups, &name);
     let inside = until(|| {
         let text = fs::read_to_string(made[0].join("cgroup.procs")).unwrap();
@@ -228,7 +228,7 @@ fn many_threads_make_and_remove_groups_while_others_sweep() {
         return;
     };
     drop(first);
-    let cgroups = Cgroups::detect();
+    let cgroups = Cgroups::of_machine();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -247,9 +247,9 @@ fn many_threads_make_and_remove_groups_while_others_sweep() {
 fn in_v2_the_kernel_kills_a_whole_group() {
     // Without any controller: a hybrid machine can do this, too.
     let second = |found: &&Hierarchy| found.version == Version::V2;
-    let cgroups = Cgroups::detect();
+    let cgroups = Cgroups::of_machine();
     let place = cgroups
-        .hierarchies
+        .hierarchies()
         .iter()
         .find(second)
         .map(|found| found.place.clone());
@@ -284,7 +284,7 @@ fn procs(place: &Path, name: &str) -> PathBuf {
 
 #[test]
 fn what_is_told_of_this_machine_is_what_it_does() {
-    let cgroups = Cgroups::detect();
+    let cgroups = Cgroups::of_machine();
     for (limit, limits) in [("memory limit", MEMORY), ("pids limit", PIDS)] {
         let facts = cgroups.facts();
         let fact = &facts.iter().find(|(name, _)| name == limit).unwrap().1;
