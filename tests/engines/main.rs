@@ -9,6 +9,7 @@ mod bench;
 mod daemon;
 mod docker;
 mod embedded;
+mod refused;
 mod registry;
 mod suite;
 mod tree;
