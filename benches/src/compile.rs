@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::measure::{Row, in_turn, run, time};
+use crate::measure::{Row, cargo, in_turn, run, time};
 
 /// A crate whose only dependency is ours.
 const OURS: &str = r#"use image_runtime::{Image, app, image};
@@ -54,8 +54,8 @@ impl Crate {
     }
 
     fn cargo(&self, verb: &str) -> Command {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
+        let mut command = cargo();
+        command
             .args([verb, "--quiet"])
             .current_dir(&self.0)
             .env("CARGO_TARGET_DIR", self.0.join("target"));
@@ -63,9 +63,9 @@ impl Crate {
         for (name, _) in std::env::vars()
             .filter(|(name, _)| name.starts_with("CARGO_PKG") || name == "CARGO_MANIFEST_DIR")
         {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
-        cargo
+        command
     }
 
     fn clean_build(&self) -> Result<()> {

@@ -127,6 +127,11 @@ impl Drop for Tagged {
     }
 }
 
+/// The cargo that runs this, or the one that is found where nobody else does.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// `docker` with arguments.
 pub(crate) fn docker(arguments: &[&str]) -> Command {
     let mut command = Command::new("docker");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::measure::run;
+use crate::measure::{cargo, run};
 
 /// One build of the program, on one engine.
 pub(crate) struct Subject {
@@ -37,8 +37,8 @@ impl Subject {
     fn build(engine: &'static str, folder: &str, profile: &str) -> Result<Self> {
         let here = std::env::current_exe()?;
         let target = here.ancestors().nth(2).context("a target folder")?;
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
+        let mut command = cargo();
+        command
             .args([
                 "build",
                 "--quiet",
@@ -55,10 +55,10 @@ impl Subject {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
-                cargo.env_remove(name);
+                command.env_remove(name);
             }
         }
-        run(&mut cargo)?;
+        run(&mut command)?;
         Ok(Self {
             program: target.join(folder).join("measured"),
             engine,
