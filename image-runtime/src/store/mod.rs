@@ -13,6 +13,7 @@ mod error;
 mod lock;
 mod logs;
 mod passing;
+mod removal;
 mod run;
 mod socket;
 mod temporary;
@@ -32,7 +33,8 @@ pub(crate) use error::is_full;
 pub(crate) use lock::is_at;
 pub use lock::{Lock, Locks};
 pub use logs::{Line as LogLine, Log, Logs};
-pub use run::{RunDir, random_id, remove as remove_directory, sweep as sweep_runs};
+pub use removal::remove as remove_directory;
+pub use run::{RunDir, random_id, sweep as sweep_runs};
 pub(crate) use socket::socket_in;
 
 /// The folder of this format. A format that older programs would misread gets a new one.

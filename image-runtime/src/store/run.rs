@@ -5,9 +5,10 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use super::removal::remove;
 use super::{Lock, StoreError};
 
 /// A folder that only this process uses; nobody else can read it. Removed when dropped.
@@ -113,31 +114,6 @@ pub fn sweep(run: &Path) -> usize {
     removed.filter(io::Result::is_ok).count()
 }
 
-/// Removes a folder. What lies in it may forbid its owner to look or to write: overlayfs makes such folders, and containers may.
-///
-/// # Errors
-/// What the file system says.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path)?;
-            fs::remove_dir_all(path)
-        }
-        removed => removed,
-    }
-}
-
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 fn lock_path(run: &Path, id: &str) -> PathBuf {
     run.join(format!("{id}.lock"))
 }
@@ -154,6 +130,8 @@ pub fn random_id() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::Store;
     use super::*;
 
@@ -194,23 +172,6 @@ mod tests {
         assert!(living.path().exists());
         assert!(!dead.exists());
         assert_eq!(left(&store), 2, "the living folder and its lock");
-    }
-
-    #[test]
-    fn folders_that_their_owner_may_not_enter_go_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run");
-        for mode in [0, 0o500, 0o200] {
-            let closed = run.join("work/closed");
-            fs::create_dir_all(closed.join("in it")).unwrap();
-            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
-            open_up(&run).unwrap();
-            let opened = fs::metadata(&closed).unwrap().permissions().mode();
-            assert_eq!(opened & 0o777, 0o700);
-            fs::set_permissions(&closed, fs::Permissions::from_mode(mode)).unwrap();
-            remove(&run).unwrap();
-            assert!(!run.exists());
-        }
     }
 
     #[test]

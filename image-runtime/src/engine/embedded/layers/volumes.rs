@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::Layers;
 use crate::engine::VolumeInfo;
+use crate::store::{random_id, remove_directory};
 
 /// How the names of directories begin that are being removed. No volume is called so.
 const REMOVED: &str = ".removed-";
@@ -73,17 +74,20 @@ impl Layers {
             return Ok(None);
         }
         // Out of sight at once, so that nobody finds half of it.
-        let gone = format!("{REMOVED}{name}-{}", std::process::id());
-        fs::rename(&place, self.volumes.join(gone))?;
+        let gone = self.volumes.join(format!("{REMOVED}{}", random_id()?));
+        fs::rename(&place, &gone)?;
         drop(lock);
-        // Also those whose removal was cut short.
+        // Also those whose removal was cut short, whose error is not this one's.
         for entry in fs::read_dir(&self.volumes)?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(REMOVED) {
-                match fs::remove_dir_all(entry.path()) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+            let is_left = entry.file_name().to_string_lossy().starts_with(REMOVED);
+            if is_left && entry.path() != gone {
+                let _ = remove_directory(&entry.path());
             }
+        }
+        match remove_directory(&gone) {
+            // Another removal found it left.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed?,
         }
         Ok(Some(true))
     }
