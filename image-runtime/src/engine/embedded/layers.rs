@@ -24,7 +24,7 @@ mod volumes;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,21 +76,7 @@ impl Layers {
     ) -> Result<Self, StoreError> {
         let layers = Self::at(store, form, users);
         let root = &layers.root;
-        let made = FOLDERS
-            .into_iter()
-            .map(str::to_owned)
-            .chain(POINTS.map(|point| format!("skeleton/{point}")))
-            .try_for_each(|folder| fs::create_dir_all(root.join(folder)))
-            .and_then(|()| {
-                POINT_FILES.into_iter().try_for_each(|file| {
-                    let path = root.join("skeleton").join(file);
-                    File::options()
-                        .create(true)
-                        .append(true)
-                        .open(path)
-                        .map(drop)
-                })
-            });
+        let made = make_private(root).and_then(|()| make_folders(root));
         made.map_err(|source| StoreError::io("make the layers' folders in", root, source))?;
         Ok(layers)
     }
@@ -216,6 +202,31 @@ fn inside<T>(users: Option<&Users>, work: impl FnOnce() -> T) -> io::Result<T> {
         Some(users) => users.run(work),
         None => Ok(work()),
     }
+}
+
+/// Makes a folder that nobody else may enter. Images bring set-uid programs and make device files, and those would be this machine's for
+/// whoever reaches them.
+fn make_private(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    match fs::metadata(folder)?.permissions().mode() & 0o777 {
+        0o700 => Ok(()),
+        _ => fs::set_permissions(folder, fs::Permissions::from_mode(0o700)),
+    }
+}
+
+fn make_folders(root: &Path) -> io::Result<()> {
+    let points = POINTS.map(|point| format!("skeleton/{point}"));
+    for folder in FOLDERS.into_iter().map(str::to_owned).chain(points) {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for file in POINT_FILES {
+        let path = root.join("skeleton").join(file);
+        File::options().create(true).append(true).open(path)?;
+    }
+    Ok(())
 }
 
 /// Renames a directory. That takes the right to write in it, which its mode may not give an ordinary user.
