@@ -69,12 +69,14 @@ impl Layers {
         let was_there = place.exists();
         if was_there {
             // Containers that stand on the old one keep it until they end, since it only moves out of sight.
+            let is_leased = self.leased()?.contains(&new.id.to_string());
             let old = self.retired()?;
-            exchange(&draft, &place, old.path())?;
-            match self.leased()?.contains(&new.id.to_string()) {
+            let exchanged = exchange(&draft, &place, old.path());
+            match is_leased || exchanged.is_err() {
                 true => old.keep_for_sweep(),
                 false => replaced = Some(old),
             }
+            exchanged?;
         } else {
             fs::rename(&draft, &place)?;
         }

@@ -102,7 +102,7 @@ impl Layers {
     /// # Errors
     /// What the file system says.
     pub(in crate::engine::embedded) fn list(&self) -> io::Result<Vec<LayerInfo>> {
-        let records: Vec<_> = self.records()?.collect();
+        let records = self.records()?;
         let own: std::collections::HashMap<_, _> = records
             .iter()
             .map(|(record, place)| (record.id, (size_of(place), record.parent)))
@@ -127,14 +127,25 @@ impl Layers {
             .collect())
     }
 
-    pub(super) fn records(&self) -> io::Result<impl Iterator<Item = (Record, PathBuf)> + use<>> {
-        let entries = fs::read_dir(self.root.join("layers"))?;
-        Ok(entries.flatten().filter_map(|entry| {
-            let place = entry.path();
+    pub(super) fn records(&self) -> io::Result<Vec<(Record, PathBuf)>> {
+        let mut records = Vec::new();
+        for entry in fs::read_dir(self.root.join("layers"))? {
+            let place = entry?.path();
             // Those that were found damaged are not used, but removed like others.
-            let record = read_record(&place).or_else(|| read_damaged(&place))?;
-            Some((record, place))
-        }))
+            for name in [RECORD, DAMAGED] {
+                match fs::read(place.join(name)) {
+                    Ok(bytes) => {
+                        if let Ok(record) = serde_json::from_slice(&bytes) {
+                            records.push((record, place));
+                            break;
+                        }
+                    }
+                    Err(error) if is_absence(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(records)
     }
 
     /// When it was made.
@@ -148,8 +159,13 @@ pub(super) fn is_wreck(place: &Path) -> bool {
     match fs::read(place.join(RECORD)) {
         _ if read_damaged(place).is_some() => false,
         Ok(bytes) => serde_json::from_slice::<Record>(&bytes).is_err(),
-        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        Err(error) => is_absence(&error),
     }
+}
+
+/// Whether that is why a file cannot be read, and not that this process or the disk is in trouble.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 pub(super) fn read_record(place: &Path) -> Option<Record> {
@@ -176,13 +192,18 @@ fn size_of(place: &Path) -> u64 {
     size
 }
 
+/// Those of files that a path reaches.
 fn bytes_in(directory: &Path) -> u64 {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
+    let mut bytes = 0;
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => directories.push(entry.path()),
+                Ok(metadata) => bytes += metadata.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::mounted::Mounted;
-use super::record::Stack;
+use super::record::{Stack, is_absence};
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
@@ -157,9 +157,12 @@ impl Layers {
     /// What containers use: the lines of all leases. Those of containers whose owners died count until they are swept.
     pub(super) fn leased(&self) -> io::Result<HashSet<String>> {
         let mut leased = HashSet::new();
-        for entry in fs::read_dir(self.root.join("containers"))?.flatten() {
-            if let Ok(lease) = fs::read_to_string(entry.path().join(LEASE)) {
-                leased.extend(lease.lines().map(str::to_owned));
+        for entry in fs::read_dir(self.root.join("containers"))? {
+            // Whoever is not sure removes nothing.
+            match fs::read_to_string(entry?.path().join(LEASE)) {
+                Ok(lease) => leased.extend(lease.lines().map(str::to_owned)),
+                Err(error) if is_absence(&error) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(leased)

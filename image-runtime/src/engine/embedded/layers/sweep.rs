@@ -34,6 +34,7 @@ impl Layers {
         }
         let is_below = self
             .records()?
+            .iter()
             .any(|(record, _)| record.parent == Some(*layer));
         if is_below || self.leased()?.contains(&layer.to_string()) {
             return Ok(false);

@@ -2,8 +2,8 @@
 //! place, so whatever has a later change time than the layer's record was changed, and a directory has one too where something
 //! was put into it or taken out. Programs cannot set change times; reading changes none.
 //!
-//! What this cannot find: a disk that returns other bytes than were written, and changes while the machine's clock was set
-//! back. What it finds too much: a store that was copied or restored from a backup is all new to the file system, and a layer in
+//! What this cannot find: a disk that returns other bytes than were written, changes while the machine's clock was set
+//! back, and those that lie deeper than a path reaches. What it finds too much: a store that was copied or restored from a backup is all new to the file system, and a layer in
 //! whose making the clock was set back.
 
 use std::fs;
@@ -24,13 +24,13 @@ impl Layers {
     /// Looks at every layer, and takes the records of those that are damaged: the next build makes them anew.
     ///
     /// # Errors
-    /// The layers cannot be listed.
+    /// The layers cannot be listed, or this process cannot look at one of them.
     pub(in crate::engine::embedded) fn verify(&self) -> io::Result<Verified> {
         let mut verified = Verified::default();
         for entry in fs::read_dir(self.root.join("layers"))? {
             let place = entry?.path();
             verified.layers += 1;
-            let Some((title, faults)) = self.examine(&place) else {
+            let Some((title, faults)) = self.examine(&place)? else {
                 continue;
             };
             let name = place.file_name().unwrap_or_default().to_string_lossy();
@@ -45,11 +45,11 @@ impl Layers {
     }
 
     /// What is wrong with a layer, and its title; nothing where it is whole, or gone since.
-    fn examine(&self, place: &Path) -> Option<(String, Vec<String>)> {
+    fn examine(&self, place: &Path) -> io::Result<Option<(String, Vec<String>)>> {
         loop {
             let record = self.record_at(place);
             let mut faults = match &record {
-                Some(record) => changes(place, record),
+                Some(record) => changes(place, record)?,
                 None => Vec::new(),
             };
             let is_whole = record.is_some() && faults.is_empty();
@@ -61,7 +61,7 @@ impl Layers {
                 continue;
             }
             let Some(record) = record else {
-                return wreck(place);
+                return Ok(wreck(place));
             };
             if !faults.is_empty()
                 && fs::rename(place.join(RECORD), place.join(DAMAGED)).is_err()
@@ -73,7 +73,8 @@ impl Layers {
             let is_gone = |below: &LayerId| !self.directory(below).exists();
             let gone = record.parent.filter(is_gone);
             faults.extend(gone.map(|below| format!("layer {} below it is gone", below.short())));
-            return (!faults.is_empty() && place.exists()).then_some((record.title, faults));
+            let is_damaged = !faults.is_empty() && place.exists();
+            return Ok(is_damaged.then_some((record.title, faults)));
         }
     }
 
@@ -96,7 +97,7 @@ fn wreck(place: &Path) -> Option<(String, Vec<String>)> {
 }
 
 /// What was changed in a layer since it was made.
-fn changes(place: &Path, record: &Record) -> Vec<String> {
+fn changes(place: &Path, record: &Record) -> io::Result<Vec<String>> {
     let mut changes = Changes {
         made: record.created,
         root: place.join(FILES),
@@ -110,7 +111,10 @@ fn changes(place: &Path, record: &Record) -> Vec<String> {
     match fs::symlink_metadata(&root) {
         Ok(metadata) if metadata.is_dir() => {
             changes.look_at(&root, &metadata);
-            changes.look_into(&root);
+            let mut directories = vec![root];
+            while let Some(directory) = directories.pop() {
+                changes.look_into(&directory, &mut directories)?;
+            }
         }
         Ok(_) => changes.faults.push("its files are no directory".to_owned()),
         Err(error) => changes
@@ -121,7 +125,7 @@ fn changes(place: &Path, record: &Record) -> Vec<String> {
         let more = changes.count - NAMED;
         changes.faults.push(format!("{more} more were changed"));
     }
-    changes.faults
+    Ok(changes.faults)
 }
 
 /// The record is written after the time that it holds was looked up.
@@ -162,10 +166,11 @@ impl Changes {
         }
     }
 
-    fn look_into(&mut self, directory: &Path) {
+    /// Looks at what is in a directory; the directories in it are added to those that are to be looked into.
+    fn look_into(&mut self, directory: &Path, directories: &mut Vec<PathBuf>) -> io::Result<()> {
         let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
-            Err(error) => return self.unreadable(directory, &error),
+            Err(error) => return self.unreadable(directory, error),
         };
         for entry in entries {
             let read = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)));
@@ -173,17 +178,27 @@ impl Changes {
                 Ok((path, metadata)) => {
                     self.look_at(&path, &metadata);
                     if metadata.is_dir() {
-                        self.look_into(&path);
+                        directories.push(path);
                     }
                 }
-                Err(error) => self.unreadable(directory, &error),
+                Err(error) => self.unreadable(directory, error)?,
             }
         }
+        Ok(())
     }
 
-    fn unreadable(&mut self, path: &Path, error: &io::Error) {
+    /// A layer is not damaged because this process can open nothing more.
+    fn unreadable(&mut self, path: &Path, error: io::Error) -> io::Result<()> {
+        match error.raw_os_error() {
+            Some(libc::ENAMETOOLONG) => return Ok(()),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EACCES | libc::EPERM) => {
+                return Err(error);
+            }
+            _ => {}
+        }
         let inside = path.strip_prefix(&self.root).unwrap_or(path);
         self.faults
             .push(format!("`/{}` cannot be read: {error}", inside.display()));
+        Ok(())
     }
 }
