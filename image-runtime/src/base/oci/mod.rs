@@ -313,10 +313,7 @@ impl Client {
                 size: descriptor.size,
             })
         };
-        let config = downloads.one(&wanted(&manifest.config)?, &|_| {}).await?;
-        let config = tokio::fs::read(&config)
-            .await
-            .map_err(|error| Failure::local(format!("`{}`: {error}", config.display())))?;
+        let config = content(&downloads, &wanted(&manifest.config)?).await?;
         let image = ImageFile::parse(&config, manifest.layers.len(), &here)?;
         let layers: Vec<Wanted> = manifest
             .layers
@@ -393,4 +390,21 @@ impl Client {
             .map_err(|error| Failure::local(error.to_string()))?;
         Ok(bytes)
     }
+}
+
+/// What is in a small file, which is fetched once more where what was kept of it is damaged.
+async fn content(downloads: &Downloads, wanted: &Wanted) -> Result<Vec<u8>, Failure> {
+    let read = async || {
+        let path = downloads.one(wanted, &|_| {}).await?;
+        tokio::fs::read(&path)
+            .await
+            .map_err(|error| Failure::local(format!("`{}`: {error}", path.display())))
+    };
+    let kept = read().await?;
+    if Digest::of(&kept) == wanted.sha256 {
+        return Ok(kept);
+    }
+    // One that cannot be removed is read again, and found wrong by whoever parses it.
+    let _ = tokio::fs::remove_file(downloads.path(&wanted.sha256)).await;
+    read().await
 }

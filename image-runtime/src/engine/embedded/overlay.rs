@@ -10,7 +10,7 @@ use super::kernel;
 /// The kernel takes a page of options, and ends it with a NUL.
 const LONGEST: usize = 4095;
 /// `OVL_MAX_STACK` of the kernel.
-const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 
 /// Where every container's root is mounted, from the folder of the layers. Each sees only its own mount.
 const ROOT: &str = "../root";

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::files;
 use super::layers::{Layers, Scratch};
+use super::overlay;
 use crate::base::oci::{Client, Fetched, FetchedLayer, Hashing, Receive};
 use crate::digest::{Encoder, LayerId};
 use crate::engine::error::failed;
@@ -103,6 +104,13 @@ impl Receive for Arriving {
 
 /// Which layers there are to be, and which of them are there, which then stay.
 fn begin(layers: &Layers, new: &NewLayer, image: &Fetched) -> io::Result<Begun> {
+    let count = image.layers.len();
+    if count > overlay::MOST {
+        return Err(io::Error::other(format!(
+            "the image has {count} layers, and Linux stacks no more than {}",
+            overlay::MOST
+        )));
+    }
     let mut parts = parts(new, image);
     let shared = parts.iter().filter(|part| part.is_shared);
     let reserved = layers.reserve(shared.map(|part| part.new.id))?;
@@ -254,13 +262,28 @@ fn unpack_one(layers: &Layers, part: Part) -> io::Result<Option<Unpacked>> {
             is_shared,
         }));
     }
-    // Fetched again the next time.
-    fs::remove_file(&packed.path)?;
-    Err(match digest {
-        Err(error) => error,
-        Ok(digest) => io::Error::other(format!(
-            "layer {} is damaged: its files have the digest {digest}, not {}\n  help: try again; it is then fetched anew",
+    Err(match (is_damaged(&packed), digest) {
+        (true, _) => {
+            // Another program may have found the same.
+            let _ = fs::remove_file(&packed.path);
+            io::Error::other(format!(
+                "what was kept of layer {} is damaged\n  help: try again; it is then fetched anew",
+                packed.digest
+            ))
+        }
+        (false, Err(error)) => error,
+        (false, Ok(digest)) => io::Error::other(format!(
+            "layer {} is not what its image says: its files have the digest {digest}, not {}",
             packed.digest, packed.diff_id
         )),
     })
+}
+
+/// Whether a blob is no more what was asked for. One that this process cannot read may be good.
+fn is_damaged(blob: &FetchedLayer) -> bool {
+    let digest = File::open(&blob.path).and_then(|file| Hashing::new(file).finish());
+    match digest {
+        Ok(digest) => digest != blob.digest,
+        Err(error) => error.raw_os_error() == Some(libc::EIO),
+    }
 }

@@ -1,6 +1,6 @@
 //! What a file has besides its content: owner, mode, extended attributes and time.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -44,11 +44,7 @@ impl Attributes {
             match rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()) {
                 // Not every file system keeps those of users; what a file may do is never lost silently.
                 Err(Errno::NOTSUP) if name != CAPABILITY => {}
-                set => set.map_err(|error| {
-                    let name = name.to_string_lossy();
-                    let text = format!("its attribute `{name}` cannot be set: {error}");
-                    io::Error::new(error.kind(), text)
-                })?,
+                set => set.map_err(|error| not_set(name, value.len(), error))?,
             }
         }
         Ok(())
@@ -108,6 +104,23 @@ impl Attributes {
             text.push_str("\nhelp: give your user more numbers in `/etc/subuid` and `/etc/subgid`");
         }
         io::Error::new(error.kind(), text)
+    }
+}
+
+/// Bytes of an attribute that every file system takes which takes any.
+const SMALL: usize = 1024;
+
+fn not_set(name: &OsStr, length: usize, error: Errno) -> io::Error {
+    let name = name.to_string_lossy();
+    match error {
+        // ext4 says so of attributes that take more than a block, however much space there is.
+        Errno::NOSPC | Errno::TOOBIG | Errno::RANGE if length > SMALL => io::Error::other(format!(
+            "its attribute `{name}` of {length} bytes is more than the file system of the store takes"
+        )),
+        _ => io::Error::new(
+            error.kind(),
+            format!("its attribute `{name}` cannot be set: {error}"),
+        ),
     }
 }
 

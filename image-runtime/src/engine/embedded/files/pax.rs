@@ -47,12 +47,20 @@ pub(super) fn read(mut bytes: &[u8]) -> io::Result<Records> {
                     let name = OsString::from_vec(name.to_owned());
                     records.extended.retain(|(other, _)| *other != name);
                     records.extended.push((name, value.to_owned()));
+                    if records.extended.len() > MOST {
+                        return Err(io::Error::other(format!(
+                            "a file of the archive has more than {MOST} extended attributes"
+                        )));
+                    }
                 }
             }
         }
     }
     Ok(records)
 }
+
+/// More attributes than files have; ext4 keeps a block of them.
+const MOST: usize = 1000;
 
 pub(super) const XATTR: &[u8] = b"SCHILY.xattr.";
 
