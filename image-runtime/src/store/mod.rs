@@ -29,7 +29,6 @@ pub use bucket::Folder;
 pub use bytes::Bytes;
 pub use error::StoreError;
 pub(crate) use error::is_full;
-#[cfg(embedded)]
 pub(crate) use lock::is_at;
 pub use lock::{Lock, Locks};
 pub use logs::{Line as LogLine, Log, Logs};

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use self::taken::{Stamp, Taken};
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, is_at, random_id, remove_directory};
 
 /// This process's executable, also when the file it was started from is gone.
 const RUNNING: &str = "/proc/self/exe";
@@ -34,6 +34,9 @@ const LIST: &str = ".list";
 
 /// How the names of directories begin that are being made or removed.
 const HALF: &str = ".half-";
+
+/// No directory is without its lock for longer when it is begun.
+const BEGINNING: Duration = Duration::from_secs(60);
 
 /// The executable could not be made ready for containers.
 #[derive(Debug, thiserror::Error)]
@@ -189,13 +192,22 @@ fn hold(directory: &Path) -> Result<Option<File>, BundleError> {
         lock.lock_shared()?;
         // A bundle's age counts from its last use.
         lock.set_times(FileTimes::new().set_modified(SystemTime::now()))?;
-        let same = fs::metadata(&path).is_ok_and(|now| {
-            lock.metadata()
-                .is_ok_and(|held| (held.dev(), held.ino()) == (now.dev(), now.ino()))
-        });
-        Ok(same.then_some(lock))
+        Ok(is_at(&lock, &path)?.then_some(lock))
     };
     held().map_err(BundleError::kept(&path))
+}
+
+fn is_older(path: &Path, age: Duration) -> bool {
+    let used = File::open(path).and_then(|file| store::age(&file));
+    used.is_ok_and(|since| since >= age)
+}
+
+/// Another process may be removing the same.
+fn remove_if_there(directory: &Path) -> io::Result<()> {
+    match remove_directory(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Removes the bundles that nobody uses and nobody has used for `age`; answers how many.
@@ -211,26 +223,29 @@ pub fn prune(store: &Path, age: Duration) -> io::Result<usize> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let is_old = |path: &Path| {
-            let used = File::open(path).and_then(|file| store::age(&file));
-            used.is_ok_and(|since| since >= age)
-        };
+        let is_old = |path: &Path| is_older(path, age);
         if name.ends_with(LIST) {
             if is_old(&path) {
                 fs::remove_file(&path)?;
             }
         } else if name.starts_with(HALF) {
-            if is_old(&path) {
-                fs::remove_dir_all(&path)?;
+            let lock = File::open(path.join(LOCK));
+            let is_left = match &lock {
+                Ok(lock) => lock.try_lock().is_ok(),
+                // It is made at once, or removed last.
+                Err(_) => is_older(&path, BEGINNING),
+            };
+            if is_left && is_old(&path) {
+                remove_if_there(&path)?;
             }
         } else if is_old(&path.join(LOCK))
             && let Ok(lock) = File::open(path.join(LOCK))
             && lock.try_lock().is_ok()
         {
             // Out of sight first, so that nobody finds half a bundle.
-            let hidden = store.join(format!("{HALF}{name}"));
+            let hidden = store.join(format!("{HALF}{}", random_id()?));
             fs::rename(&path, &hidden)?;
-            fs::remove_dir_all(&hidden)?;
+            remove_if_there(&hidden)?;
             removed += 1;
         }
     }
@@ -346,6 +361,24 @@ mod tests {
         run(&used, &["/dev/null"]);
         Bundle::of_executable(Path::new("/bin/ls"), store.path()).unwrap();
         assert!(unused_directory.exists());
+    }
+
+    #[test]
+    fn what_another_process_is_making_stays_and_what_none_is_goes() {
+        let store = tempfile::tempdir().unwrap();
+        let [made, begun, left] = ["made", "begun", "left"].map(|name| {
+            let half = store.path().join(format!("{HALF}{name}"));
+            fs::create_dir(&half).unwrap();
+            half
+        });
+        let lock = File::create(made.join(LOCK)).unwrap();
+        lock.lock_shared().unwrap();
+        File::create(left.join(LOCK)).unwrap();
+        prune(store.path(), Duration::ZERO).unwrap();
+        assert!(made.exists() && begun.exists() && !left.exists());
+        drop(lock);
+        prune(store.path(), Duration::ZERO).unwrap();
+        assert!(!made.exists());
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, linkat};
+use rustix::fs::{AtFlags, CWD, linkat, syncfs};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::elf::Elf;
 use super::{BundleError, HALF, LIBRARIES, LOADER, LOCK, WORKER, libraries};
 use crate::digest::{Digest, Encoder};
+use crate::store::is_at;
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,23 +143,20 @@ impl Taken {
     /// Makes the directory, whole or not at all. One that another process made meanwhile stays.
     pub(super) fn make(&self, executable: &Path, directory: &Path) -> Result<(), BundleError> {
         let store = directory.parent().unwrap_or(Path::new("."));
-        let new = tempfile::Builder::new()
-            .prefix(HALF)
-            // Processes in containers run as any user.
-            .permissions(Permissions::from_mode(0o755))
-            .tempdir_in(store)
-            .map_err(BundleError::kept(store))?;
+        let (new, lock) = begin(store).map_err(BundleError::kept(store))?;
         let libraries = new.path().join(LIBRARIES);
         fs::create_dir(&libraries).map_err(BundleError::kept(&libraries))?;
-        put(executable, &new.path().join(WORKER))?;
+        let mut put = vec![put(executable, &new.path().join(WORKER))?];
         if let Some(loader) = &self.loader {
-            put(&loader.path, &new.path().join(LOADER))?;
+            put.push(self::put(&loader.path, &new.path().join(LOADER))?);
         }
         for library in &self.libraries {
-            put(&library.path, &libraries.join(&library.name))?;
+            put.push(self::put(&library.path, &libraries.join(&library.name))?);
         }
-        let lock = new.path().join(LOCK);
-        File::create(&lock).map_err(BundleError::kept(&lock))?;
+        // A bundle is whole, also after a power cut.
+        if put.contains(&Put::Copied) {
+            syncfs(&lock).map_err(|error| BundleError::kept(store)(error.into()))?;
+        }
         match fs::rename(new.path(), directory) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             other => other.map_err(BundleError::kept(directory)),
@@ -165,10 +164,34 @@ impl Taken {
     }
 }
 
+/// A directory for a bundle, and its lock, which is held until it is whole: who prunes leaves it.
+fn begin(store: &Path) -> io::Result<(TempDir, File)> {
+    loop {
+        let new = tempfile::Builder::new()
+            .prefix(HALF)
+            // Processes in containers run as any user.
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir_in(store)?;
+        let path = new.path().join(LOCK);
+        let lock = File::create(&path)?;
+        lock.lock_shared()?;
+        if is_at(&lock, &path)? {
+            return Ok((new, lock));
+        }
+    }
+}
+
+/// How a file came into a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    Linked,
+    Copied,
+}
+
 /// Puts a file into a bundle: by a link where that is possible, else as a copy with the same time.
-fn put(source: &Path, target: &Path) -> Result<(), BundleError> {
+fn put(source: &Path, target: &Path) -> Result<Put, BundleError> {
     if linkat(CWD, source, CWD, target, AtFlags::SYMLINK_FOLLOW).is_ok() {
-        return Ok(());
+        return Ok(Put::Linked);
     }
     let mut from = File::open(source).map_err(BundleError::at(source))?;
     let metadata = from.metadata().map_err(BundleError::at(source))?;
@@ -178,5 +201,6 @@ fn put(source: &Path, target: &Path) -> Result<(), BundleError> {
         to.set_permissions(metadata.permissions())?;
         to.set_times(FileTimes::new().set_modified(metadata.modified()?))
     };
-    copy().map_err(BundleError::kept(target))
+    copy().map_err(BundleError::kept(target))?;
+    Ok(Put::Copied)
 }
