@@ -6,7 +6,7 @@ use serde_json::json;
 
 use image_runtime::engine::{Access, Mount};
 
-use crate::bench::{self, new_identity, shell, within};
+use crate::bench::{self, idle, new_identity, shell, within};
 use crate::registry::Registry;
 use crate::suite::exporting::Kept;
 use crate::tree::{Item, Tree, directory, file, link, small_system};
@@ -211,6 +211,50 @@ async fn layers_come_into_being_while_those_above_are_on_their_way() {
             let found = layers.iter().find(|layer| layer.title == part(title));
             bench.engine.remove_layer(&found.unwrap().id).await.unwrap();
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_deeper_than_a_path_reaches_are_whole_and_go() {
+    bench::on("embedded", "layers_deeper_than_a_path", async |bench| {
+        let system = bench.system().await;
+        // Half of it is made elsewhere, since a shell knows where it is by the whole path.
+        let write = "set -e; name=x; while [ ${#name} -lt 200 ]; do name=x$name; done; \
+            path=; for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do path=$path/$name; done; \
+            mkdir -p /one$path /two$path; mv /two /one$path";
+        let container = bench.start_idle(&idle(system, write)).await;
+        let new = bench.new_layer(Some(system));
+        container.save(&new).await.unwrap();
+        container.remove().await.unwrap();
+        let found = bench.engine.verify().await.unwrap().unwrap();
+        let name = new.id.to_string();
+        let mut damaged = found.damaged.iter().map(|damaged| &damaged.layer);
+        assert!(
+            !damaged.any(|layer| name.starts_with(layer.as_str())),
+            "{found:?}"
+        );
+        bench.until_removed(&new.id).await;
+        let layers = bench.engine.layers().await.unwrap();
+        assert!(layers.iter().all(|layer| layer.id != new.id));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_more_layers_than_can_be_stacked_is_refused_before_it_is_fetched() {
+    bench::on("embedded", "an_image_of_more_layers", async |bench| {
+        let tree = Tree(vec![file("same", new_identity().to_string())]);
+        let registry = Registry::serve_layers("many", &[&tree; 501], json!({}));
+        let reference = format!("{}/many:1", registry.address);
+        let digest = bench.engine.resolve(&reference, None).await.unwrap();
+        let new = bench.new_layer(None);
+        let pull = bench
+            .engine
+            .pull(&new, &reference, &digest, None, &|_, _| {});
+        let error = pull.await.unwrap_err().to_string();
+        assert!(error.contains("501 layers"), "{error}");
+        assert!(!registry.is_asked_for(0));
     })
     .await;
 }

@@ -106,9 +106,9 @@ impl<F: FnOnce(&mut dyn FileSink) -> io::Result<()> + Send> FileSource for Walk<
 }
 
 /// Programs of this machine that the root file system of the suite has.
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 19] = [
     "sh", "cat", "ls", "stat", "id", "env", "sleep", "readlink", "mkdir", "head", "tail", "rm",
-    "chmod", "chown", "mknod", "mount", "od", "unshare",
+    "chmod", "chown", "mknod", "mount", "mv", "od", "unshare",
 ];
 
 /// Where programs of this architecture expect their loader.

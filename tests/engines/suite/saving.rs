@@ -124,7 +124,7 @@ pub(crate) async fn volumes_stay_until_they_are_removed(bench: &Bench) {
     };
     assert_eq!(names().await, 0);
     assert_eq!(
-        run("stat -c '%u %a' /srv/volume; echo x > /srv/volume/x").await,
+        run("stat -c '%u %a' /srv/volume; cd /srv/volume; echo x > x; mkdir -p closed/in; chmod 0 closed").await,
         ["0 755"]
     );
     let container = bench.start_idle(&with_volume(idle(system, "true"))).await;
