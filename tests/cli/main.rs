@@ -18,6 +18,7 @@ mod face;
 mod gpus;
 mod input;
 mod lock;
+mod misbehaving;
 mod musl;
 mod observed;
 mod private;
