@@ -12,7 +12,7 @@ use crate::engine::{Access, EngineError, Mount};
 use crate::plan::{Action, Contents, Holdings};
 use crate::protocol::Command;
 use crate::secrets::Mask;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, open_regular, read_small};
 use crate::worker::INSPECT;
 
 /// Where the answer is put inside.
@@ -119,7 +119,8 @@ impl Builder {
             .run_in(image, layer, of, &none, commands, mounts)
             .await?;
         worker.remove().await?;
-        let answer = std::fs::read(shared.join("packages.json")).map_err(EngineError::Files)?;
+        let answer = open_regular(&shared.join("packages.json")).and_then(read_small);
+        let answer = answer.map_err(EngineError::Files)?;
         let mut contents: Contents =
             serde_json::from_slice(&answer).map_err(|error| EngineError::Files(error.into()))?;
         let urls = contents.python.values_mut();

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -221,10 +222,18 @@ fn lay_out(
     if !is_file {
         return Ok(made);
     }
-    let failed = |error| StoreError::io("read", directory, error);
-    let mut entries = fs::read_dir(directory).map_err(failed)?;
-    let file = entries.next().expect("one file was laid out in it");
-    Ok(file.map_err(failed)?.path())
+    only_file(directory).map_err(|error| StoreError::io("lend what is in", directory, error).into())
+}
+
+/// Whoever packed it may have packed something else: a link would lead to a file of this machine.
+fn only_file(directory: &Path) -> io::Result<PathBuf> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            return Ok(entry.path());
+        }
+    }
+    Err(io::Error::other("a file was to be lent, and there is none"))
 }
 
 fn make_directory(directory: &Path, mode: u32) -> Result<PathBuf, BuildError> {
@@ -232,4 +241,36 @@ fn make_directory(directory: &Path, mode: u32) -> Result<PathBuf, BuildError> {
         .and_then(|()| fs::set_permissions(directory, fs::Permissions::from_mode(mode)));
     made.map_err(|error| StoreError::io("make", directory, error))?;
     Ok(directory.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::placed::entry;
+    use crate::engine::{EntryKind, FileSink};
+
+    /// One file of a kind.
+    struct One(EntryKind);
+
+    impl FileSource for One {
+        fn walk(self: Box<Self>, sink: &mut dyn FileSink) -> io::Result<()> {
+            sink.add(&entry("x".into(), 0o644, self.0), &mut &b"text"[..])
+        }
+    }
+
+    #[test]
+    fn where_a_file_is_lent_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = One(EntryKind::File { size: 4 });
+        let lent = lay_out(&folder.path().join("file"), Box::new(file), true).unwrap();
+        assert_eq!(fs::read(lent).unwrap(), b"text");
+        // A link would be followed to what it names on this machine.
+        let target = "/etc".into();
+        let others = [EntryKind::Symlink { target }, EntryKind::Directory];
+        for (number, other) in others.into_iter().enumerate() {
+            let directory = folder.path().join(format!("other-{number}"));
+            let error = lay_out(&directory, Box::new(One(other)), true).unwrap_err();
+            assert!(format!("{error:?}").contains("there is none"), "{error:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::engine::{Access, Mount};
 use crate::plan::{Config, Pip, PlannedLayer, Sync};
 use crate::protocol::Command;
 use crate::secrets::Values;
-use crate::store::{RunDir, Store, StoreError};
+use crate::store::{RunDir, Store, StoreError, open_regular, read_small};
 
 /// Where uv lies inside.
 pub(super) const UV: &str = "/dev/image-runtime/uv";
@@ -46,7 +46,8 @@ impl Installation {
 
     /// A file that the commands wrote.
     pub(super) fn read(&self, name: &str) -> Option<String> {
-        std::fs::read_to_string(self.files.as_ref()?.path().join(name)).ok()
+        let file = open_regular(&self.files.as_ref()?.path().join(name)).ok()?;
+        String::from_utf8(read_small(file).ok()?).ok()
     }
 }
 

@@ -9,7 +9,7 @@ use tar::{Archive, EntryType};
 
 use crate::context::MTIME;
 use crate::engine::{Entry, EntryKind, FileSink, FileSource};
-use crate::store::RunDir;
+use crate::store::{RunDir, open_regular, read_small};
 
 /// An absolute path as [`Entry::path`] has it.
 pub(super) fn inside(path: &str) -> PathBuf {
@@ -150,8 +150,7 @@ impl Packed {
             }
             seen.files.insert(name.number);
             if let Some(text) = seen.texts.get_mut(name.number) {
-                let mut bytes = Vec::new();
-                member.read_to_end(&mut bytes)?;
+                let bytes = read_small(&mut member)?;
                 *text = String::from_utf8_lossy(&bytes).into_owned();
             }
         }
@@ -168,7 +167,9 @@ impl Packed {
     }
 
     fn open(&self) -> io::Result<Archive<io::BufReader<File>>> {
-        Ok(Archive::new(io::BufReader::new(File::open(&self.archive)?)))
+        // A container has written it.
+        let file = open_regular(&self.archive)?;
+        Ok(Archive::new(io::BufReader::new(file)))
     }
 }
 

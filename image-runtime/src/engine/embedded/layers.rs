@@ -36,7 +36,7 @@ use super::overlay::Overlay;
 use super::users::{Users, as_root};
 use crate::digest::LayerId;
 use crate::engine::on_thread;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, read_small, regular};
 
 /// Digits of an identity in the name of its directory.
 const SHORT: usize = 16;
@@ -183,16 +183,15 @@ impl Layers {
     /// Reads a small file of what a place stands on as a container would see it, links inside the image followed.
     pub(super) fn read(&self, scratch: &Scratch, path: &str) -> Option<String> {
         use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-        scratch.layers().find_map(|layer| {
+        let found = scratch.layers().find_map(|layer| {
             let root = File::open(self.files(layer)).ok()?;
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
             let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-            let file = File::from(openat2(root, path, flags, Mode::empty(), inside).ok()?);
-            file.metadata()
-                .ok()?
-                .is_file()
-                .then(|| io::read_to_string(file).ok())?
-        })
+            openat2(root, path, flags, Mode::empty(), inside).ok()
+        });
+        // What hides a file is none.
+        let bytes = read_small(regular(found?).ok()?).ok()?;
+        String::from_utf8(bytes).ok()
     }
 }
 
