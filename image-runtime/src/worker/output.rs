@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
+use rustix::io::ioctl_fionread;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe::Receiver;
 
@@ -119,7 +120,13 @@ impl Output {
         for index in 0..self.streams.len() {
             // Of the pipe itself: the runtime may not have heard yet of what the worker wrote just before its answer. An
             // error here would have been told by `forward`; there is nothing more to read.
-            while matches!(self.read(index, read_now, tell), Ok(true)) {}
+            let mut there = ioctl_fionread(&*self.streams[index].pipe).unwrap_or(0);
+            // And no more: there may be somebody who never ends printing.
+            while there > 0
+                && let Ok(read @ 1..) = self.read(index, read_now, tell)
+            {
+                there = there.saturating_sub(read as u64);
+            }
         }
     }
 
@@ -155,21 +162,21 @@ impl Output {
         self.last_lines.iter().map(String::as_str)
     }
 
-    /// Reads once; answers whether there was something.
+    /// Reads once; answers how many bytes there were.
     fn read(
         &mut self,
         index: usize,
         read: impl FnOnce(&Receiver, &mut Vec<u8>) -> io::Result<usize>,
         tell: &mut (dyn FnMut(String) + Send),
-    ) -> io::Result<bool> {
+    ) -> io::Result<usize> {
         let Stream { pipe, partial, .. } = &mut self.streams[index];
         partial.reserve(PIECE);
-        match read(pipe, partial) {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+        let read = match read(pipe, partial) {
+            Ok(0) => return Ok(0),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
             Err(error) => return Err(error),
-        }
+        };
         let mut pending = std::mem::take(partial);
         let mut rest = &pending[..];
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -187,7 +194,7 @@ impl Output {
         let told = pending.len() - rest.len();
         pending.drain(..told);
         self.streams[index].partial = pending;
-        Ok(true)
+        Ok(read)
     }
 
     fn tell(&mut self, line: &[u8], tell: &mut (dyn FnMut(String) + Send)) {
@@ -218,4 +225,36 @@ fn read_now(pipe: &Receiver, bytes: &mut Vec<u8>) -> io::Result<usize> {
 /// Likewise, where the runtime has heard that there is something. It listens anew once there is nothing more.
 fn read_heard(pipe: &Receiver, bytes: &mut Vec<u8>) -> io::Result<usize> {
     pipe.try_io(|| read_now(pipe, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_was_printed_is_told_though_somebody_goes_on_printing() {
+        let mut output = Output::new().unwrap();
+        let [end, _] = output.ends().map(|end| end.try_clone_to_owned().unwrap());
+        let mut end = File::from(end);
+        writeln!(end, "first").unwrap();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let printing = {
+            let has_ended = Arc::clone(&has_ended);
+            std::thread::spawn(move || {
+                while !has_ended.load(Ordering::Relaxed) {
+                    let _ = end.write_all(b"and on\n");
+                }
+            })
+        };
+        let mut lines = Vec::new();
+        output.drain_lines(&mut |line| lines.push(line));
+        has_ended.store(true, Ordering::Relaxed);
+        drop(output);
+        printing.join().unwrap();
+        assert_eq!(lines[0], "first");
+    }
 }
