@@ -19,6 +19,7 @@ mod output;
 mod pools;
 mod python;
 mod scripts;
+mod sockets;
 mod streams;
 mod values;
 

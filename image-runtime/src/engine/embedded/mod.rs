@@ -10,6 +10,7 @@ mod files;
 mod form;
 mod gpu;
 mod kernel;
+mod landlock;
 mod layers;
 mod network;
 mod overlay;
@@ -79,7 +80,9 @@ impl EmbeddedEngine {
 
     /// All that a container needs but its process. Blocks.
     fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Sandbox, Scratch)> {
-        let mut scratch = self.layers.lease_to_run(&spec.layer, &spec.mounts)?;
+        let mut scratch = self
+            .layers
+            .lease_to_run(&spec.layer, &spec.mounts, spec.network)?;
         let root = self.layers.root_of(&mut scratch, self.volatile)?;
         let identity = Identity::of(
             &spec.user,

@@ -13,7 +13,8 @@ use super::record::{Stack, is_absence};
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
-use crate::engine::Mount;
+use crate::engine::embedded::landlock;
+use crate::engine::{Access, Mount};
 use crate::store::{RunDir, StoreError, random_id, remove_directory};
 
 /// Which layers a container stands on, and which caches it uses.
@@ -31,6 +32,7 @@ impl Layers {
             kind,
             stack: Stack::new(),
             mounted: None,
+            is_apart: false,
             users: self.users.clone(),
         })
     }
@@ -87,7 +89,7 @@ impl Layers {
         Ok(scratch)
     }
 
-    /// The same for a container that has these mounts. Its stack may be mounted there already.
+    /// The same for a container that has these mounts, and the machine's network or none. Its stack may be mounted there already.
     ///
     /// # Errors
     /// See [`Self::lease`].
@@ -95,8 +97,13 @@ impl Layers {
         &self,
         top: &LayerId,
         mounts: &[Mount],
+        network: bool,
     ) -> io::Result<Scratch> {
-        self.place(Some(top), mounts, true)
+        let mut scratch = self.place(Some(top), mounts, true)?;
+        let has_no_sockets = |mount: &Mount| matches!(mount, Mount::Local { access, .. } if *access == Access::Fixed);
+        let has_own_sockets = !network || landlock::is_there();
+        scratch.is_apart = has_own_sockets && mounts.iter().all(has_no_sockets);
+        Ok(scratch)
     }
 
     fn place(&self, top: Option<&LayerId>, mounts: &[Mount], runs: bool) -> io::Result<Scratch> {
@@ -180,6 +187,9 @@ pub(in crate::engine::embedded) struct Scratch {
     pub(super) stack: Stack,
     /// Its overlay, where that is mounted already.
     pub(super) mounted: Option<Mounted>,
+    /// Whether nobody else can have been given what the container had open: with its root another one would read and write whatever is in
+    /// that place later. It goes by sockets, which lie in a directory that both see, or in a network.
+    pub(super) is_apart: bool,
     /// Who owns what lies in it.
     users: Option<Arc<Users>>,
 }

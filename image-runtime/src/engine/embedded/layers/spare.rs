@@ -45,7 +45,7 @@ impl Spares {
 impl Layers {
     /// Removes what a container wrote and the layers it stood on from its place, which is then there for another one. Blocks.
     pub(in crate::engine::embedded) fn take_back(&self, mut scratch: Scratch) {
-        if self.spares.list().len() >= MOST {
+        if !scratch.is_apart || self.spares.list().len() >= MOST {
             return;
         }
         // Where anything of it would stay, it goes as a whole.

@@ -21,8 +21,12 @@ pub use self::script::Act;
 pub use self::steps::{Steps, text};
 use super::cgroup::Entrance;
 pub use super::form::Form;
+use super::landlock;
 use super::overlay::Overlay;
 pub use super::user::Identity;
+
+/// `CAP_NET_RAW`: to send and receive whole packets.
+const NET_RAW: u64 = 1 << 13;
 
 /// The capabilities that Docker leaves to a container's root.
 const CAPABILITIES: u64 = 1 << 0 // CAP_CHOWN
@@ -34,7 +38,7 @@ const CAPABILITIES: u64 = 1 << 0 // CAP_CHOWN
     | 1 << 7 // CAP_SETUID
     | 1 << 8 // CAP_SETPCAP
     | 1 << 10 // CAP_NET_BIND_SERVICE
-    | 1 << 13 // CAP_NET_RAW
+    | NET_RAW
     | 1 << 18 // CAP_SYS_CHROOT
     | 1 << 27 // CAP_MKNOD
     | 1 << 29 // CAP_AUDIT_WRITE
@@ -184,7 +188,15 @@ impl Sandbox {
             steps.add("switching the loopback device on", Act::Loopback);
         }
         steps.enter_workdir(&self.workdir)?;
-        steps.become_user(&self.identity, self.form, CAPABILITIES);
+        if self.network && landlock::is_there() {
+            steps.add("keeping to its own abstract sockets", Act::OwnSockets);
+        }
+        let capabilities = match self.network {
+            // There it would read what everybody on this machine sends.
+            true => CAPABILITIES & !NET_RAW,
+            false => CAPABILITIES,
+        };
+        steps.become_user(&self.identity, self.form, capabilities);
         steps.finish(cgroups, stdio, self.form)?;
         let start = Start {
             argv: self.argv,

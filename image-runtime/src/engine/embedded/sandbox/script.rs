@@ -83,7 +83,12 @@ pub enum Act {
     Create(Slot),
     /// A private copy of a mount, for [`Act::Attach`]: of the machine where the path is relative, which is looked up from the old
     /// root; of the container otherwise.
-    Copy { source: CString, slot: Slot },
+    Copy {
+        source: CString,
+        slot: Slot,
+        /// Whether nothing is written there, also not by a path of the image that leads to the descriptor.
+        read_only: bool,
+    },
     /// Puts a mount in its place, where a link leads.
     Attach {
         slot: Slot,
@@ -109,6 +114,8 @@ pub enum Act {
     HostName(CString),
     /// Switches the loopback device on.
     Loopback,
+    /// Abstract sockets of its own: it connects to no others.
+    OwnSockets,
     /// A session keyring of its own.
     Keyring,
     /// Drops from the bounding set what is not in this one.

@@ -44,12 +44,53 @@ pub(super) unsafe fn configure(made: RawFd, key: &CStr, value: Option<&CStr>) ->
 }
 
 /// A private copy of a mount.
-pub(super) unsafe fn copy(root: RawFd, source: &CStr, slot: &mut RawFd) -> c_long {
+pub(super) unsafe fn copy(root: RawFd, source: &CStr, read_only: bool, slot: &mut RawFd) -> c_long {
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as u32 | libc::AT_RECURSIVE as u32;
     // SAFETY: the text lives during the call.
     let copied = unsafe { libc::syscall(libc::SYS_open_tree, root, source.as_ptr(), flags) };
     *slot = copied as RawFd;
-    copied
+    if copied < 0 || !read_only {
+        return copied;
+    }
+    // SAFETY: takes numbers.
+    match unsafe { restrict(*slot, libc::MS_RDONLY) } {
+        Restricted::Refused => -1,
+        Restricted::Done | Restricted::Late => copied,
+    }
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Restricted {
+    Done,
+    /// Before Linux 5.12 a mount can be restricted only where it is.
+    Late,
+    Refused,
+}
+
+/// Restricts a mount and all below it.
+unsafe fn restrict(mount: RawFd, flags: c_ulong) -> Restricted {
+    // The kernel's attributes of mounts have the values of the flags of `mount`.
+    let set = MountAttr {
+        set: flags,
+        ..MountAttr::default()
+    };
+    // SAFETY: the structure and the text live during the call.
+    unsafe {
+        let changed = libc::syscall(
+            libc::SYS_mount_setattr,
+            mount,
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+            &raw const set,
+            size_of::<MountAttr>(),
+        );
+        match changed < 0 {
+            false => Restricted::Done,
+            true if *libc::__errno_location() == libc::ENOSYS => Restricted::Late,
+            true => Restricted::Refused,
+        }
+    }
 }
 
 /// A directory that is there, or is made, and that no link stands for.
@@ -85,36 +126,21 @@ pub(super) unsafe fn create(slot: &mut RawFd) -> c_long {
 
 /// Restricts a mount and puts it in its place.
 pub(super) unsafe fn attach(mount: RawFd, target: &CStr, flags: c_ulong) -> c_long {
-    // The kernel's attributes of mounts have the values of the flags of `mount`.
-    let set = MountAttr {
-        set: flags,
-        ..MountAttr::default()
-    };
-    let empty = c"".as_ptr();
-    // SAFETY: the structure and the texts live during the calls.
+    // SAFETY: the texts live during the calls; the rest are numbers.
     unsafe {
-        let changed = libc::syscall(
-            libc::SYS_mount_setattr,
-            mount,
-            empty,
-            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const set,
-            size_of::<MountAttr>(),
-        );
-        // Before Linux 5.12 a mount can be restricted only where it is.
-        let is_late = changed < 0 && *libc::__errno_location() == libc::ENOSYS;
-        if changed < 0 && !is_late {
-            return changed;
+        let restricted = restrict(mount, flags);
+        if restricted == Restricted::Refused {
+            return -1;
         }
         let moved = libc::syscall(
             libc::SYS_move_mount,
             mount,
-            empty,
+            c"".as_ptr(),
             libc::AT_FDCWD,
             target.as_ptr(),
             MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS,
         );
-        if moved < 0 || !is_late {
+        if moved < 0 || restricted == Restricted::Done {
             return moved;
         }
         let flags = flags | libc::MS_REMOUNT | libc::MS_BIND;

@@ -6,6 +6,7 @@ use std::ptr::null;
 use libc::{c_int, c_long, c_ulong, c_void};
 
 use super::{Act, Program, Script, mounts, rights};
+use crate::engine::embedded::landlock;
 
 const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
 
@@ -78,7 +79,11 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
                 mounts::configure(slots[*slot], key, value.as_deref())
             }
             Act::Create(slot) => mounts::create(&mut slots[*slot]),
-            Act::Copy { source, slot } => mounts::copy(*old_root, source, &mut slots[*slot]),
+            Act::Copy {
+                source,
+                slot,
+                read_only,
+            } => mounts::copy(*old_root, source, *read_only, &mut slots[*slot]),
             Act::Attach {
                 slot,
                 target,
@@ -112,6 +117,7 @@ unsafe fn act(act: &Act, slots: &mut [RawFd], program: &Program, old_root: &mut 
             }
             Act::HostName(name) => libc::sethostname(name.as_ptr(), name.count_bytes()).into(),
             Act::Loopback => loopback(),
+            Act::OwnSockets => landlock::keep_to_own_sockets(),
             Act::Keyring => {
                 let made = libc::syscall(
                     libc::SYS_keyctl,

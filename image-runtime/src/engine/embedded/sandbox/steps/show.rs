@@ -90,7 +90,12 @@ impl Steps {
             };
             self.add(why, write);
             let slot = self.slot();
-            self.add(why, Act::Copy { source: path, slot });
+            let copy = Act::Copy {
+                source: path,
+                slot,
+                read_only: false,
+            };
+            self.add(why, copy);
             let attach = Act::Attach {
                 slot,
                 target: text(&shown.target)?,
@@ -128,7 +133,11 @@ impl Steps {
         let source = found.path.clone();
         self.taking.push(Step {
             why: "copying a mount of the machine",
-            act: Act::Copy { source, slot },
+            act: Act::Copy {
+                source,
+                slot,
+                read_only,
+            },
         });
         let mut flags = MS_NOSUID;
         let is_device = !found.kind.is_file() && !found.kind.is_dir();
