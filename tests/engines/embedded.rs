@@ -9,7 +9,7 @@ use image_runtime::engine::{Access, Mount};
 use crate::bench::{self, idle, new_identity, shell, within};
 use crate::registry::Registry;
 use crate::suite::exporting::Kept;
-use crate::tree::{Item, Tree, directory, file, link, small_system};
+use crate::tree::{Item, Tree, directory, fifo, file, link, small_system};
 
 const MANY: usize = 300;
 
@@ -255,6 +255,76 @@ async fn an_image_of_more_layers_than_can_be_stacked_is_refused_before_it_is_fet
         let error = pull.await.unwrap_err().to_string();
         assert!(error.contains("501 layers"), "{error}");
         assert!(!registry.is_asked_for(0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_container_is_in_a_place_of_which_another_may_have_something_open() {
+    bench::on("embedded", "no_container_is_in_a_place", async |bench| {
+        let upper = "read -r line < /proc/self/mountinfo; echo \"$line\"";
+        let apart = shell(bench.system().await, upper);
+        let mut shared = apart.clone();
+        shared.mounts.push(Mount::Cache {
+            name: "tests".to_owned(),
+            target: "/srv".to_owned(),
+        });
+        let mut places = Vec::new();
+        for spec in [&apart, &apart, &shared, &shared] {
+            let line = bench.run(spec).await.1.remove(0);
+            let (_, place) = line.split_once("upperdir=").unwrap();
+            places.push(place.split(',').next().unwrap().to_owned());
+        }
+        // That of one that was alone is used again, by whoever comes.
+        assert_eq!(places[0], places[1]);
+        assert_eq!(places[1], places[2]);
+        assert_ne!(places[2], places[3]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_network_of_the_machine_no_packets_of_others_are_read() {
+    bench::on("embedded", "with_the_network", async |bench| {
+        let bounds =
+            "while read -r key set; do [ $key != CapBnd: ] || echo $set; done < /proc/self/status";
+        let without = shell(bench.system().await, bounds);
+        let mut with = without.clone();
+        with.network = true;
+        let mut sets = Vec::new();
+        for spec in [without, with] {
+            let set = bench.run(&spec).await.1.remove(0);
+            sets.push(u64::from_str_radix(&set, 16).unwrap());
+        }
+        let net_raw = 1 << 13;
+        assert_eq!(sets[0], sets[1] | net_raw);
+        assert_eq!(sets[1] & net_raw, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_place_of_the_list_of_users_is_read_if_it_is_a_small_file() {
+    bench::on("embedded", "what_stands_in_place", async |bench| {
+        let system = bench.system().await;
+        let passwd = "etc/passwd";
+        let remove = idle(system, "rm /etc/passwd");
+        let container = bench.start_idle(&remove).await;
+        let removed = bench.new_layer(Some(system));
+        container.save(&removed).await.unwrap();
+        container.remove().await.unwrap();
+        let mut layers = vec![removed.id];
+        for item in [fifo(passwd), file(passwd, vec![b'x'; 17 << 20])] {
+            let layer = bench.layer(Some(system), [directory("etc"), item]).await;
+            layers.push(layer.unwrap());
+        }
+        for layer in layers {
+            let mut spec = shell(layer, "echo $HOME");
+            assert_eq!(bench.run(&spec).await.1, ["/"]);
+            spec.user = "user".to_owned();
+            let error = bench.engine.start(&spec).await.map(drop).unwrap_err();
+            assert!(error.to_string().contains("`user`"), "{error}");
+        }
     })
     .await;
 }
