@@ -1,10 +1,14 @@
 //! What only the embedded engine can do.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use image_runtime::engine::{Access, Mount};
+use image_runtime::engine::embedded::EmbeddedEngine;
+use image_runtime::engine::{Access, ContainerSpec, Mount};
+use image_runtime::store::Store;
 
 use crate::bench::{self, idle, new_identity, shell, within};
 use crate::registry::Registry;
@@ -325,6 +329,53 @@ async fn what_stands_in_place_of_the_list_of_users_is_read_if_it_is_a_small_file
             let error = bench.engine.start(&spec).await.map(drop).unwrap_err();
             assert!(error.to_string().contains("`user`"), "{error}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caches_that_were_written_to_when_the_machine_went_down_are_empty() {
+    // A store of its own: its caches are those of nobody else.
+    let folder = tempfile::tempdir().unwrap();
+    let engine = EmbeddedEngine::open(&Store::at(folder.path()).unwrap()).await;
+    let engine = match engine {
+        Ok(engine) => Arc::new(engine),
+        Err(error) => return bench::not_run("embedded::caches", &error.to_string()),
+    };
+    bench::run(engine, async |bench| {
+        let system = bench.system().await;
+        let with_cache = |mut spec: ContainerSpec| {
+            spec.mounts.push(Mount::Cache {
+                name: "tests".to_owned(),
+                target: "/srv".to_owned(),
+            });
+            spec
+        };
+        let address = bench.engine.info().await.unwrap().address;
+        let mark = Path::new(&address).join("caches.unsynced");
+        let note = with_cache(idle(system, "echo x >> /srv/x"));
+        let container = bench.start_idle(&note).await;
+        let marked = std::fs::read(&mark).unwrap();
+        assert!(!marked.is_empty());
+        let new = bench.new_layer(Some(system));
+        container.save(&new).await.unwrap();
+        container.remove().await.unwrap();
+        assert!(!mark.exists(), "all of it is on the disk");
+        let count = with_cache(shell(
+            system,
+            "while read -r x; do echo $x; done < /srv/x; echo y >> /srv/x",
+        ));
+        assert_eq!(bench.run(&count).await.1, ["x"]);
+        // It was of no layer, and may not be on the disk; the machine still runs.
+        assert_eq!(std::fs::read(&mark).unwrap(), marked);
+        assert_eq!(bench.run(&count).await.1, ["x", "y"]);
+        std::fs::write(&mark, "another start of the machine").unwrap();
+        let seen = with_cache(shell(system, "ls /srv; echo z > /srv/x"));
+        assert!(bench.run(&seen).await.1.is_empty());
+        assert_eq!(std::fs::read(&mark).unwrap(), marked);
+        assert_eq!(bench.run(&count).await.1, ["z"]);
+        bench.engine.remove_layer(&new.id).await.unwrap();
+        bench.engine.remove_layer(&system).await.unwrap();
     })
     .await;
 }

@@ -6,12 +6,13 @@
 //! drafts/<run>/                  layers that are being made
 //! retired/<run>/                 layers on their way out: containers may still stand on them
 //! containers/<run>/              what runs: upper, work, and a lease that names its layers; or, with the lease lapsed, what the next will run in
-//! caches/<name>/                 directories that build steps keep; volumes lie elsewhere (`volumes.rs`)
+//! caches/<name>/                 directories that build steps keep (`caches.rs`); volumes lie elsewhere (`volumes.rs`)
 //! root/                          where each container mounts its root, in its own view of mounts
 //! skeleton/                      below every layer: the mount points that an image may lack
 //! lock                           shared by those that take a lease, exclusive for who removes
 //! ```
 
+mod caches;
 mod mounted;
 mod publish;
 mod record;

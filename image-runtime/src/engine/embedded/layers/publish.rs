@@ -81,6 +81,7 @@ impl Layers {
             fs::rename(&draft, &place)?;
         }
         File::open(self.root.join("layers"))?.sync_all()?;
+        self.unmark_caches(scratch);
         drop(lock);
         if was_there {
             self.spares.clear();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::caches::{self, cache_line};
 use super::mounted::Mounted;
 use super::record::{Stack, is_absence};
 use super::volumes::volume_line;
@@ -74,11 +75,6 @@ impl Layers {
         fs::set_permissions(scratch.upper(), mode)
     }
 
-    /// The directory of a cache.
-    pub(in crate::engine::embedded) fn cache(&self, name: &str) -> PathBuf {
-        self.root.join("caches").join(name)
-    }
-
     /// A place on a layer and all below it, or on nothing. As long as it is there, none of them is removed.
     ///
     /// # Errors
@@ -107,8 +103,15 @@ impl Layers {
     }
 
     fn place(&self, top: Option<&LayerId>, mounts: &[Mount], runs: bool) -> io::Result<Scratch> {
+        let uses_caches = caches::are_used(mounts);
+        if uses_caches {
+            self.remove_torn_caches()?;
+        }
         // Nobody removes a layer between the look at it and the lease.
         let lock = self.lock(false)?;
+        if uses_caches {
+            self.mark_caches()?;
+        }
         let stack = match top {
             Some(top) => self.stack(top)?,
             None => Stack::new(),
@@ -163,10 +166,19 @@ impl Layers {
 
     /// What containers use: the lines of all leases. Those of containers whose owners died count until they are swept.
     pub(super) fn leased(&self) -> io::Result<HashSet<String>> {
+        self.leased_but(None)
+    }
+
+    /// The same without one of them, by its folder.
+    pub(super) fn leased_but(&self, without: Option<&str>) -> io::Result<HashSet<String>> {
         let mut leased = HashSet::new();
         for entry in fs::read_dir(self.root.join("containers"))? {
+            let entry = entry?;
+            if without.is_some_and(|folder| entry.file_name() == folder) {
+                continue;
+            }
             // Whoever is not sure removes nothing.
-            match fs::read_to_string(entry?.path().join(LEASE)) {
+            match fs::read_to_string(entry.path().join(LEASE)) {
                 Ok(lease) => leased.extend(lease.lines().map(str::to_owned)),
                 Err(error) if is_absence(&error) => {}
                 Err(error) => return Err(error),
@@ -280,8 +292,4 @@ fn remove_if_there(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
-}
-
-pub(super) fn cache_line(name: &str) -> String {
-    format!("cache {name}")
 }

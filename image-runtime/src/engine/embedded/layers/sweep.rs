@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::caches::cache_line;
 use super::record::is_wreck;
-use super::scratch::cache_line;
 use super::{Layers, Scratch, inside, move_directory};
 use crate::digest::LayerId;
 use crate::store::RunDir;

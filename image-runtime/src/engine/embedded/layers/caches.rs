@@ -1,0 +1,93 @@
+//! Caches of build steps: directories that outlive containers, in which a package manager trusts what it finds. It does not sync what it
+//! writes there, so what a power cut leaves of it may be files of the right name with nothing in them.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::PathBuf;
+
+use super::{Layers, Scratch};
+use crate::engine::Mount;
+use crate::store::sweep_runs;
+
+/// Beside the caches while they are in use: for which start of the machine. It goes when all that was written is on the disk.
+const UNSYNCED: &str = "caches.unsynced";
+
+/// A cache in a lease.
+pub(super) fn cache_line(name: &str) -> String {
+    format!("{LINE}{name}")
+}
+
+const LINE: &str = "cache ";
+
+pub(super) fn are_used(mounts: &[Mount]) -> bool {
+    let is_cache = |mount: &Mount| matches!(mount, Mount::Cache { .. });
+    mounts.iter().any(is_cache)
+}
+
+impl Layers {
+    /// The directory of a cache.
+    pub(in crate::engine::embedded) fn cache(&self, name: &str) -> PathBuf {
+        self.root.join("caches").join(name)
+    }
+
+    fn unsynced(&self) -> PathBuf {
+        self.root.join(UNSYNCED)
+    }
+
+    /// Removes the caches where the machine went down while they were written to.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn remove_torn_caches(&self) -> io::Result<()> {
+        let unsynced = self.unsynced();
+        match fs::read(&unsynced) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            marked => {
+                if marked? == boot()?.as_bytes() {
+                    return Ok(());
+                }
+            }
+        }
+        // Leases of those who used them then.
+        sweep_runs(&self.root.join("containers"));
+        self.remove_caches()?;
+        match fs::remove_file(&unsynced) {
+            // Another program found the same.
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks that caches are being written to, on the disk before they are. To be called by who holds the lock.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn mark_caches(&self) -> io::Result<()> {
+        let (unsynced, boot) = (self.unsynced(), boot()?);
+        if fs::read_to_string(&unsynced).is_ok_and(|marked| marked == boot) {
+            return Ok(());
+        }
+        let mut file = File::create(&unsynced)?;
+        file.write_all(boot.as_bytes())?;
+        file.sync_all()?;
+        File::open(&self.root)?.sync_all()
+    }
+
+    /// Takes the mark away where nobody but a place uses caches, after a sync. To be called by who holds the lock alone.
+    pub(super) fn unmark_caches(&self, synced: &Scratch) {
+        let unsynced = self.unsynced();
+        let is_cache = |line: &String| line.starts_with(LINE);
+        if unsynced.exists()
+            && let Ok(leased) = self.leased_but(Some(synced.folder()))
+            && !leased.iter().any(is_cache)
+        {
+            // It costs the caches where the machine goes down before that is on the disk.
+            let _ = fs::remove_file(unsynced);
+        }
+    }
+}
+
+/// Which start of the machine this is.
+fn boot() -> io::Result<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+}
