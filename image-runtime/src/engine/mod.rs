@@ -15,7 +15,7 @@ mod packed;
 mod packing;
 mod select;
 mod tail;
-mod unfinished;
+mod testament;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -36,7 +36,7 @@ pub use packed::{LayerSink, PackedLayer};
 pub use select::{ENGINE_VARIABLE, Selected, select};
 
 pub(crate) use tail::LONGEST as LONGEST_LAST_LINE;
-pub(crate) use unfinished::counter;
+pub(crate) use testament::testament;
 
 use crate::digest::LayerId;
 use crate::gpu::Gpu;
@@ -58,6 +58,14 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
+/// Ends what still runs of a program that has ended: `testament` is its [`testament`].
+pub(crate) fn end_running(testament: impl AsFd) {
+    #[cfg(embedded)]
+    testament::end_running(testament);
+    #[cfg(not(embedded))]
+    let _ = testament;
+}
+
 /// Removes what dead programs left in a store that exists, of an engine that keeps its layers there. Nothing is made.
 pub(crate) fn sweep_left(store: &Store) {
     #[cfg(embedded)]
@@ -66,9 +74,9 @@ pub(crate) fn sweep_left(store: &Store) {
     let _ = store;
 }
 
-/// Removes what a program that has ended left at a daemon, if it asked one for anything: `counter` is its [`counter`], `owner` its label.
-pub(crate) async fn sweep_left_at_daemon(counter: impl AsFd, owner: &str) {
-    if let Some(unfinished) = unfinished::left(counter) {
+/// Removes what a program that has ended left at a daemon, if it asked one for anything: `testament` is its [`testament`], `owner` its label.
+pub(crate) async fn sweep_left_at_daemon(testament: impl AsFd, owner: &str) {
+    if let Some(unfinished) = testament::unfinished(testament) {
         docker::sweep_left(owner, unfinished).await;
     }
 }

@@ -88,7 +88,7 @@ pub(crate) fn is_running(pid: u32) -> bool {
 }
 
 /// When a process of this machine started; nothing where it does not run (a zombie has ended).
-fn started(pid: u32) -> Option<u64> {
+pub(super) fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     // The second field is the program's name in brackets, and may hold any character.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

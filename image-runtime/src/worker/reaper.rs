@@ -1,9 +1,10 @@
 //! Clears up after this program, however it ends: its own executable, started once more, waits in the background for the end
-//! of the host and then removes what that left on the disk, and at a daemon. What runs needs nobody for that: the kernel ends it.
+//! of the host and then removes what that left on the disk, and at a daemon. What runs is ended by the kernel, and by this where it has found a
+//! way out of that.
 //!
 //! It is a session of its own, so that no key of a terminal reaches it, and no child of the host, so that nobody who waits for
-//! children waits for it. It holds nothing of the host, no file, no directory, no output, but a count in its standard output: what the
-//! host has asked a daemon for.
+//! children waits for it. It holds nothing of the host, no file, no directory, no output, but its testament as the standard output: what the
+//! host has begun.
 
 use std::ffi::OsStr;
 use std::io;
@@ -71,7 +72,7 @@ fn start_and_wait(store: &Path, arguments: &[String], started: Sender<()>) -> io
         .env("IMAGE_STORE", store)
         .env(HOST, Owner::this_process().to_label())
         .stdin(host)
-        .stdout(engine::counter().map_or_else(|_| Stdio::null(), Stdio::from))
+        .stdout(engine::testament().map_or_else(|_| Stdio::null(), Stdio::from))
         .process_group(0)
         .spawn()?;
     drop(started);
@@ -122,6 +123,8 @@ fn wait_for_host() -> io::Result<()> {
 
 /// Only removes what is there: whoever deletes the store when the host has ended must not find it made anew.
 fn clear_up() {
+    // Before its files go.
+    engine::end_running(io::stdout());
     for pause in [Duration::ZERO, AGAIN] {
         std::thread::sleep(pause);
         if let Some(store) = Store::existing() {

@@ -15,7 +15,7 @@ use bollard::query_parameters::{
 use super::error::{is_missing, optional, status};
 use super::{Daemon, OWNER_LABEL, PURPOSE_LABEL};
 use crate::engine::owner::{Life, Owner};
-use crate::engine::unfinished::Unfinished;
+use crate::engine::testament::Unfinished;
 use crate::engine::{EngineError, Swept};
 
 /// What marks a container as ours.

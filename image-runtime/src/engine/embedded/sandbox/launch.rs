@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use super::script::{Script, perform};
+use crate::engine::testament::Running;
 
 /// Namespaces that every container has of its own.
 const NAMESPACES: c_int =
@@ -46,12 +47,30 @@ pub(super) struct Stillbirth {
 
 /// A process that runs its program.
 #[derive(Debug)]
-pub struct Process(AsyncFd<OwnedFd>);
+pub struct Process {
+    pidfd: AsyncFd<OwnedFd>,
+    /// Ends it where this program ends before.
+    running: Running,
+}
+
+/// A process that was born.
+#[derive(Debug)]
+struct Born {
+    pidfd: OwnedFd,
+    running: Running,
+}
+
+impl Born {
+    fn new(pid: c_int, pidfd: OwnedFd) -> Self {
+        let running = Running::begin(pid.unsigned_abs());
+        Self { pidfd, running }
+    }
+}
 
 /// How a process ended: its exit code, or 128 and the number of the signal.
 type Code = i64;
 
-type Order = (Birth, oneshot::Sender<Result<OwnedFd, Stillbirth>>);
+type Order = (Birth, oneshot::Sender<Result<Born, Stillbirth>>);
 
 /// Makes a process. It dies with this program.
 pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
@@ -68,11 +87,11 @@ pub(super) async fn launch(birth: Birth) -> Result<Process, Stillbirth> {
         is_program: false,
         error,
     };
-    let pidfd = outcome.await.map_err(starting)??;
+    let Born { pidfd, running } = outcome.await.map_err(starting)??;
     // SAFETY: the value owns the descriptor, and nobody closes it before.
     let registered = unsafe { AsyncFd::register(pidfd) };
     registered
-        .map(Process)
+        .map(|pidfd| Process { pidfd, running })
         .map_err(|error| starting(error.into()))
 }
 
@@ -98,8 +117,10 @@ fn midwives() -> io::Result<Sender<Order>> {
                     drop(birth);
                     if let Err(Ok(orphan)) = reply.send(born) {
                         // Nobody waits for it any more.
-                        let _ = signal(&orphan, libc::SIGKILL);
-                        let _ = reap(&orphan, 0);
+                        let _ = signal(&orphan.pidfd, libc::SIGKILL);
+                        if reap(&orphan.pidfd, 0).is_ok() {
+                            orphan.running.ended();
+                        }
                     }
                 }
             })?;
@@ -115,7 +136,7 @@ fn next(orders: &Mutex<Receiver<Order>>) -> Option<Order> {
     orders.recv().ok()
 }
 
-fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<OwnedFd, Stillbirth> {
+fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<Born, Stillbirth> {
     let network = if birth.own_network {
         libc::CLONE_NEWNET
     } else {
@@ -136,14 +157,14 @@ fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<Owne
             Some(users) => clone_in(users, &mut birth.script, [stack, assistant], flags),
         }
     };
-    let pidfd = born.map_err(|error| Stillbirth {
+    let (pid, pidfd) = born.map_err(|error| Stillbirth {
         doing: super::BIRTH,
         place: None,
         is_program: false,
         error,
     })?;
     let Some((step, errno)) = birth.script.failed else {
-        return Ok(pidfd);
+        return Ok(Born::new(pid, pidfd));
     };
     let _ = reap(&pidfd, 0);
     Err(Stillbirth {
@@ -154,7 +175,7 @@ fn give_birth(birth: &mut Birth, [stack, assistant]: &[Stack; 2]) -> Result<Owne
     })
 }
 
-fn clone(script: &mut Script, stack: &Stack, flags: c_int) -> io::Result<OwnedFd> {
+fn clone(script: &mut Script, stack: &Stack, flags: c_int) -> io::Result<(c_int, OwnedFd)> {
     let mut pidfd: c_int = -1;
     // SAFETY: the stack is the child's alone, since this thread, the only one that uses it, sleeps until the child has ended or
     // become its program; the script lives longer than that.
@@ -171,14 +192,14 @@ fn clone(script: &mut Script, stack: &Stack, flags: c_int) -> io::Result<OwnedFd
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just opened it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
 }
 
 /// Does a script that comes to its end in new namespaces, and waits for that. It dies with this thread.
 pub(super) fn hatch(mut script: Script, namespaces: c_int) -> io::Result<()> {
     let stack = Stack::new(STACK)?;
     let how = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
-    let pidfd = {
+    let (_, pidfd) = {
         let _quiet = Quiet::new();
         clone(&mut script, &stack, how | namespaces)?
     };
@@ -195,6 +216,7 @@ struct Assistant {
     script: *mut c_void,
     stack: *mut c_void,
     flags: c_int,
+    pid: c_int,
     pidfd: c_int,
     errno: c_int,
 }
@@ -205,12 +227,13 @@ fn clone_in(
     script: &mut Script,
     [stack, own_stack]: [&Stack; 2],
     flags: c_int,
-) -> io::Result<OwnedFd> {
+) -> io::Result<(c_int, OwnedFd)> {
     let mut assistant = Assistant {
         users: users.as_raw_fd(),
         script: (&raw mut *script).cast(),
         stack: stack.top(),
         flags: flags | libc::CLONE_PARENT,
+        pid: -1,
         pidfd: -1,
         errno: 0,
     };
@@ -221,29 +244,29 @@ fn clone_in(
         return Err(io::Error::last_os_error());
     }
     reap_pid(pid)?;
-    if assistant.pidfd < 0 {
+    if assistant.pid < 0 {
         return Err(io::Error::from_raw_os_error(assistant.errno));
     }
     // SAFETY: the kernel has just opened it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(assistant.pidfd) })
+    let pidfd = unsafe { OwnedFd::from_raw_fd(assistant.pidfd) };
+    Ok((assistant.pid, pidfd))
 }
 
 extern "C" fn assist(assistant: *mut c_void) -> c_int {
     // SAFETY: the parent passed its assistant and sleeps, and so does this process until its child needs the memory no more.
     unsafe {
         let assistant = &mut *assistant.cast::<Assistant>();
-        let is_there = libc::setns(assistant.users, libc::CLONE_NEWUSER) >= 0;
-        let is_born = is_there
-            && libc::clone(
+        if libc::setns(assistant.users, libc::CLONE_NEWUSER) >= 0 {
+            assistant.pid = libc::clone(
                 live,
                 assistant.stack,
                 assistant.flags,
                 assistant.script,
                 &raw mut assistant.pidfd,
-            ) >= 0;
-        if !is_born {
+            );
+        }
+        if assistant.pid < 0 {
             assistant.errno = *libc::__errno_location();
-            assistant.pidfd = -1;
         }
         libc::_exit(0)
     }
@@ -264,8 +287,9 @@ impl Process {
     /// Somebody else waited for it.
     pub async fn wait(&self) -> io::Result<Code> {
         loop {
-            let mut ready = self.0.readable().await?;
-            if let Some(code) = reap(self.0.get_ref(), libc::WNOHANG)? {
+            let mut ready = self.pidfd.readable().await?;
+            if let Some(code) = reap(self.pidfd.get_ref(), libc::WNOHANG)? {
+                self.running.ended();
                 return Ok(code);
             }
             ready.clear_ready();
@@ -277,7 +301,7 @@ impl Process {
     /// # Errors
     /// The kernel refuses.
     pub fn kill(&self) -> io::Result<()> {
-        match signal(self.0.get_ref(), libc::SIGKILL) {
+        match signal(self.pidfd.get_ref(), libc::SIGKILL) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             other => other,
         }
@@ -287,7 +311,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // One that still runs goes on; who drops it has said so before.
-        let _ = reap(self.0.get_ref(), libc::WNOHANG);
+        if let Ok(Some(_)) = reap(self.pidfd.get_ref(), libc::WNOHANG) {
+            self.running.ended();
+        }
     }
 }
 
