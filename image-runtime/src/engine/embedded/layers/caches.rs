@@ -12,12 +12,12 @@ use crate::store::sweep_runs;
 /// Beside the caches while they are in use: for which start of the machine. It goes when all that was written is on the disk.
 const UNSYNCED: &str = "caches.unsynced";
 
-/// A cache in a lease.
+/// How the line of a cache begins in a lease.
+const LINE: &str = "cache ";
+
 pub(super) fn cache_line(name: &str) -> String {
     format!("{LINE}{name}")
 }
-
-const LINE: &str = "cache ";
 
 pub(super) fn are_used(mounts: &[Mount]) -> bool {
     let is_cache = |mount: &Mount| matches!(mount, Mount::Cache { .. });
@@ -34,28 +34,58 @@ impl Layers {
         self.root.join(UNSYNCED)
     }
 
+    /// Removes the caches that no container uses; answers how many.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(in crate::engine::embedded) fn remove_caches(&self) -> io::Result<usize> {
+        let lock = self.lock(true)?;
+        let retired = self.retire_caches()?;
+        // As of layers: only what is out of sight goes, and nobody waits for that.
+        drop(lock);
+        Ok(retired.len())
+    }
+
     /// Removes the caches where the machine went down while they were written to.
     ///
     /// # Errors
     /// What the file system says.
     pub(super) fn remove_torn_caches(&self) -> io::Result<()> {
-        let unsynced = self.unsynced();
-        match fs::read(&unsynced) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            marked => {
-                if marked? == boot()?.as_bytes() {
-                    return Ok(());
-                }
-            }
+        if !self.are_caches_torn()? {
+            return Ok(());
         }
         // Leases of those who used them then.
         sweep_runs(&self.root.join("containers"));
-        self.remove_caches()?;
-        match fs::remove_file(&unsynced) {
-            // Another program found the same.
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let lock = self.lock(true)?;
+        // Who marks them holds the lock, and may have been about to.
+        if !self.are_caches_torn()? {
+            return Ok(());
         }
+        let retired = self.retire_caches()?;
+        fs::remove_file(self.unsynced())?;
+        drop(lock);
+        drop(retired);
+        Ok(())
+    }
+
+    fn are_caches_torn(&self) -> io::Result<bool> {
+        match fs::read(self.unsynced()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            marked => Ok(marked? != boot()?.as_bytes()),
+        }
+    }
+
+    /// Takes the caches out of sight that no container uses. To be called by who holds the lock alone.
+    fn retire_caches(&self) -> io::Result<Vec<Scratch>> {
+        let leased = self.leased()?;
+        let mut retired = Vec::new();
+        for entry in fs::read_dir(self.root.join("caches"))? {
+            let entry = entry?;
+            if !leased.contains(&cache_line(&entry.file_name().to_string_lossy())) {
+                retired.push(self.retire(&entry.path())?);
+            }
+        }
+        Ok(retired)
     }
 
     /// Marks that caches are being written to, on the disk before they are. To be called by who holds the lock.

@@ -1,10 +1,9 @@
-//! Layers, caches and what dead programs left go.
+//! Layers and what dead programs left go.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::caches::cache_line;
 use super::record::is_wreck;
 use super::{Layers, Scratch, inside, move_directory};
 use crate::digest::LayerId;
@@ -16,7 +15,7 @@ impl Layers {
     }
 
     /// Takes a layer out of sight.
-    fn retire(&self, place: &Path) -> io::Result<Scratch> {
+    pub(super) fn retire(&self, place: &Path) -> io::Result<Scratch> {
         let retired = self.retired()?;
         move_directory(place, &retired.path().join("layer"))?;
         Ok(retired)
@@ -45,25 +44,6 @@ impl Layers {
         self.spares.clear();
         drop(retired);
         Ok(true)
-    }
-
-    /// Removes the caches that no container uses; answers how many.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub(in crate::engine::embedded) fn remove_caches(&self) -> io::Result<usize> {
-        let lock = self.lock(true)?;
-        let leased = self.leased()?;
-        let mut retired = Vec::new();
-        for entry in fs::read_dir(self.root.join("caches"))? {
-            let entry = entry?;
-            if !leased.contains(&cache_line(&entry.file_name().to_string_lossy())) {
-                retired.push(self.retire(&entry.path())?);
-            }
-        }
-        // As above: only what is out of sight goes, and nobody waits for that.
-        drop(lock);
-        Ok(retired.len())
     }
 
     /// Removes what dead programs left; answers how many containers that were.
