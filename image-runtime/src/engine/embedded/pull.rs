@@ -105,10 +105,11 @@ impl Receive for Arriving {
 /// Which layers there are to be, and which of them are there, which then stay.
 fn begin(layers: &Layers, new: &NewLayer, image: &Fetched) -> io::Result<Begun> {
     let count = image.layers.len();
-    if count > overlay::MOST {
+    // One is below all of them.
+    let most = overlay::MOST - 1;
+    if count > most {
         return Err(io::Error::other(format!(
-            "the image has {count} layers, and Linux stacks no more than {}",
-            overlay::MOST
+            "the image has {count} layers, and Linux stacks no more than {most}"
         )));
     }
     let mut parts = parts(new, image);
