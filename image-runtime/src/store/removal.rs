@@ -26,24 +26,39 @@ pub fn remove(path: &Path) -> io::Result<()> {
         let mut removal = Removal {
             top: top.as_fd(),
             moved: 0,
+            has_changed: false,
+            failed: None,
         };
-        removal.empty(enter(top.as_fd(), c".")?, 0)?;
+        removal.empty(enter(top.as_fd(), c".")?, 0);
         match unlinkat(CWD, &name, AtFlags::REMOVEDIR) {
-            // What came up is in it.
-            Err(Errno::NOTEMPTY) if removal.moved > 0 => {}
+            // What came up is in it, also what another process brought there; and there may be space now that was missing.
+            Err(Errno::NOTEMPTY) if removal.has_changed => {}
+            Err(Errno::NOTEMPTY) => return Err(removal.failed.unwrap_or(Errno::NOTEMPTY).into()),
             removed => return Ok(removed?),
         }
     }
 }
 
+/// One look at all that is there.
 struct Removal<'a> {
     top: BorrowedFd<'a>,
     /// How many directories came up.
     moved: u32,
+    /// Whether anything went, by whomever, or came up.
+    has_changed: bool,
+    /// The first error. All else goes nevertheless.
+    failed: Option<Errno>,
 }
 
 impl Removal<'_> {
-    fn empty(&mut self, directory: OwnedFd, depth: usize) -> Result<()> {
+    fn empty(&mut self, directory: OwnedFd, depth: usize) {
+        let removed = self.empty_or_fail(directory, depth);
+        if let Err(error) = removed {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn empty_or_fail(&mut self, directory: OwnedFd, depth: usize) -> Result<()> {
         let mut entries = Dir::new(directory)?;
         while let Some(entry) = entries.read() {
             let entry = entry?;
@@ -51,11 +66,12 @@ impl Removal<'_> {
             if [c".", c".."].contains(&name) {
                 continue;
             }
-            let directory = entries.fd()?;
-            // Somebody else may be removing the same.
-            match self.remove(directory, name, entry.file_type(), depth) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(error),
+            match self.remove(entries.fd()?, name, entry.file_type(), depth) {
+                // Somebody else may be removing the same.
+                Ok(()) | Err(Errno::NOENT) => self.has_changed = true,
+                Err(error) => {
+                    self.failed.get_or_insert(error);
+                }
             }
         }
         Ok(())
@@ -79,7 +95,7 @@ impl Removal<'_> {
         if depth == DEEPEST {
             return self.move_up(directory, name);
         }
-        self.empty(inner, depth + 1)?;
+        self.empty(inner, depth + 1);
         unlinkat(directory, name, AtFlags::REMOVEDIR)
     }
 
@@ -111,7 +127,11 @@ fn enter(directory: impl AsFd, name: &CStr) -> Result<OwnedFd> {
         opened => opened?,
     };
     if !Mode::from_raw_mode(fstat(&entered)?.st_mode).contains(all) {
-        fchmod(&entered, all)?;
+        match fchmod(&entered, all) {
+            // Somebody else's goes if it is empty.
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(entered)
 }
