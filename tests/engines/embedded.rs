@@ -301,8 +301,10 @@ async fn with_the_network_of_the_machine_no_packets_of_others_are_read() {
             sets.push(u64::from_str_radix(&set, 16).unwrap());
         }
         let net_raw = 1 << 13;
-        assert_eq!(sets[0], sets[1] | net_raw);
-        assert_eq!(sets[1] & net_raw, 0);
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!(sets[0] & net_raw, net_raw);
+        // An ordinary user's counts for nothing there.
+        assert_eq!(sets[1], if is_root { sets[0] & !net_raw } else { sets[0] });
     })
     .await;
 }
@@ -366,13 +368,15 @@ async fn caches_that_were_written_to_when_the_machine_went_down_are_empty() {
             "while read -r x; do echo $x; done < /srv/x; echo y >> /srv/x",
         ));
         assert_eq!(bench.run(&count).await.1, ["x"]);
-        // It was of no layer, and may not be on the disk; the machine still runs.
-        assert_eq!(std::fs::read(&mark).unwrap(), marked);
+        assert!(
+            !mark.exists(),
+            "nobody made a layer of that, and it is on the disk all the same"
+        );
         assert_eq!(bench.run(&count).await.1, ["x", "y"]);
         std::fs::write(&mark, "another start of the machine").unwrap();
         let seen = with_cache(shell(system, "ls /srv; echo z > /srv/x"));
         assert!(bench.run(&seen).await.1.is_empty());
-        assert_eq!(std::fs::read(&mark).unwrap(), marked);
+        assert!(!mark.exists());
         assert_eq!(bench.run(&count).await.1, ["z"]);
         bench.engine.remove_layer(&new.id).await.unwrap();
         bench.engine.remove_layer(&system).await.unwrap();

@@ -80,9 +80,11 @@ impl EmbeddedEngine {
 
     /// All that a container needs but its process. Blocks.
     fn prepare(&self, spec: &ContainerSpec) -> io::Result<(Sandbox, Scratch)> {
+        // What shows a GPU may be a directory with sockets.
+        let shares_sockets = spec.network && !landlock::is_there() || !spec.gpus.is_empty();
         let mut scratch = self
             .layers
-            .lease_to_run(&spec.layer, &spec.mounts, spec.network)?;
+            .lease_to_run(&spec.layer, &spec.mounts, shares_sockets)?;
         let root = self.layers.root_of(&mut scratch, self.volatile)?;
         let identity = Identity::of(
             &spec.user,

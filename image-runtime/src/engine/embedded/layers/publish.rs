@@ -58,6 +58,7 @@ impl Layers {
             }),
         };
         fs::write(draft.join(RECORD), serde_json::to_vec_pretty(&record)?)?;
+        let cached = self.caches_written(Some(scratch));
         // Once for all of the files: those who wrote them need not have done so.
         rustix::fs::syncfs(File::open(&draft)?)?;
         let place = self.directory(&new.id);
@@ -81,7 +82,7 @@ impl Layers {
             fs::rename(&draft, &place)?;
         }
         File::open(self.root.join("layers"))?.sync_all()?;
-        self.unmark_caches(scratch);
+        self.unmark_caches(Some(scratch), cached);
         drop(lock);
         if was_there {
             self.spares.clear();

@@ -14,7 +14,6 @@ use super::record::{Stack, is_absence};
 use super::volumes::volume_line;
 use super::{Layers, Users, inside};
 use crate::digest::LayerId;
-use crate::engine::embedded::landlock;
 use crate::engine::{Access, Mount};
 use crate::store::{RunDir, StoreError, random_id, remove_directory};
 
@@ -34,6 +33,7 @@ impl Layers {
             stack: Stack::new(),
             mounted: None,
             is_apart: false,
+            uses_caches: false,
             users: self.users.clone(),
         })
     }
@@ -85,7 +85,7 @@ impl Layers {
         Ok(scratch)
     }
 
-    /// The same for a container that has these mounts, and the machine's network or none. Its stack may be mounted there already.
+    /// The same for a container that has these mounts, and may share sockets with others besides. Its stack may be mounted there already.
     ///
     /// # Errors
     /// See [`Self::lease`].
@@ -93,12 +93,11 @@ impl Layers {
         &self,
         top: &LayerId,
         mounts: &[Mount],
-        network: bool,
+        shares_sockets: bool,
     ) -> io::Result<Scratch> {
         let mut scratch = self.place(Some(top), mounts, true)?;
         let has_no_sockets = |mount: &Mount| matches!(mount, Mount::Local { access, .. } if *access == Access::Fixed);
-        let has_own_sockets = !network || landlock::is_there();
-        scratch.is_apart = has_own_sockets && mounts.iter().all(has_no_sockets);
+        scratch.is_apart = !shares_sockets && mounts.iter().all(has_no_sockets);
         Ok(scratch)
     }
 
@@ -142,6 +141,7 @@ impl Layers {
             _ => fs::write(file, lease)?,
         }
         drop(lock);
+        scratch.uses_caches = uses_caches;
         if scratch.stack != stack {
             scratch.unmount()?;
             scratch.stack = stack;
@@ -202,6 +202,8 @@ pub(in crate::engine::embedded) struct Scratch {
     /// Whether nobody else can have been given what the container had open: with its root another one would read and write whatever is in
     /// that place later. It goes by sockets, which lie in a directory that both see, or in a network.
     pub(super) is_apart: bool,
+    /// Whether the container writes to caches.
+    pub(super) uses_caches: bool,
     /// Who owns what lies in it.
     users: Option<Arc<Users>>,
 }

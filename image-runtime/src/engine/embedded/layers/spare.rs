@@ -46,6 +46,11 @@ impl Layers {
     /// Removes what a container wrote and the layers it stood on from its place, which is then there for another one. Blocks.
     pub(in crate::engine::embedded) fn take_back(&self, mut scratch: Scratch) {
         if !scratch.is_apart || self.spares.list().len() >= MOST {
+            let uses_caches = scratch.uses_caches;
+            drop(scratch);
+            if uses_caches {
+                self.settle_caches();
+            }
             return;
         }
         // Where anything of it would stay, it goes as a whole.

@@ -68,6 +68,7 @@ impl Layers {
     fn sweep_inside(&self) -> usize {
         let containers = crate::store::sweep_runs(&self.root.join("containers"));
         crate::store::sweep_runs(&self.root.join("drafts"));
+        self.settle_caches();
         // What is here is to go, and is not missed by those who run if it stays.
         let _ = self.sweep_retired();
         let _ = self.sweep_wrecks();
