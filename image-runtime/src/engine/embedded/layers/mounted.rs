@@ -104,7 +104,7 @@ impl Mounted {
         let mount = fsmount(
             overlay.as_fd(),
             FsMountFlags::FSMOUNT_CLOEXEC,
-            MountAttrFlags::MOUNT_ATTR_NODEV,
+            MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID,
         )?;
         Ok(Self {
             mount,

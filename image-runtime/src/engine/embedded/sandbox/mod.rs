@@ -191,8 +191,8 @@ impl Sandbox {
         if self.network && landlock::is_there() {
             steps.add("keeping to its own abstract sockets", Act::OwnSockets);
         }
-        let capabilities = match self.network {
-            // There it would read what everybody on this machine sends.
+        let capabilities = match self.network && self.form == Form::Root {
+            // There it would read what everybody on this machine sends. An ordinary user's counts for nothing there.
             true => CAPABILITIES & !NET_RAW,
             false => CAPABILITIES,
         };

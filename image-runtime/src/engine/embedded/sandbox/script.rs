@@ -86,7 +86,7 @@ pub enum Act {
     Copy {
         source: CString,
         slot: Slot,
-        /// Whether nothing is written there, also not by a path of the image that leads to the descriptor.
+        /// Whether nothing is written there, since Linux 5.12 also not by a path of the image that leads to the descriptor.
         read_only: bool,
     },
     /// Puts a mount in its place, where a link leads.

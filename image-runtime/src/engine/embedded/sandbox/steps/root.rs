@@ -1,11 +1,15 @@
 //! The root of a container: its layers, and the file systems of the kernel in it.
 
-use libc::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC};
+use libc::{MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, c_ulong};
 
 use super::super::script::Slot;
 use super::super::{APART, Act, Bind, Form, ORDINARY, PROC, Root, STACKING, SandboxError};
 use super::{Steps, text};
 use crate::engine::embedded::overlay::{Options, Overlay};
+
+/// Devices do not work, and programs gain nothing by being executed. That holds without `MS_NOSUID`, too; with it those that would gain a
+/// capability are executed all the same: `ping` where there is no `CAP_NET_RAW`.
+const FLAGS: c_ulong = MS_NODEV | MS_NOSUID;
 
 impl Steps {
     /// The layers become the root.
@@ -35,7 +39,7 @@ impl Steps {
         match overlay.options() {
             Options::Page(page) => {
                 let words = ["overlay", "overlay", &overlay.target];
-                self.mount(STACKING, words, MS_NODEV, &page, false)
+                self.mount(STACKING, words, FLAGS, &page, false)
             }
             Options::Each(options) => self.stack_each(&options, &overlay.target),
         }
@@ -45,7 +49,7 @@ impl Steps {
         let attach = Act::Attach {
             slot,
             target: text(target)?,
-            flags: MS_NODEV,
+            flags: FLAGS,
             optional: false,
         };
         self.add(STACKING, attach);
