@@ -241,6 +241,7 @@ pub fn prune(store: &Path, age: Duration) -> io::Result<usize> {
         } else if is_old(&path.join(LOCK))
             && let Ok(lock) = File::open(path.join(LOCK))
             && lock.try_lock().is_ok()
+            && is_at(&lock, &path.join(LOCK))?
         {
             // Out of sight first, so that nobody finds half a bundle.
             let hidden = store.join(format!("{HALF}{}", random_id()?));

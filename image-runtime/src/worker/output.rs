@@ -250,6 +250,9 @@ mod tests {
                 }
             })
         };
+        while ioctl_fionread(&*output.streams[0].pipe).unwrap() < 1024 {
+            std::thread::yield_now();
+        }
         let mut lines = Vec::new();
         output.drain_lines(&mut |line| lines.push(line));
         has_ended.store(true, Ordering::Relaxed);

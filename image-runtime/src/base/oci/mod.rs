@@ -404,7 +404,11 @@ async fn content(downloads: &Downloads, wanted: &Wanted) -> Result<Vec<u8>, Fail
     if Digest::of(&kept) == wanted.sha256 {
         return Ok(kept);
     }
-    // One that cannot be removed is read again, and found wrong by whoever parses it.
-    let _ = tokio::fs::remove_file(downloads.path(&wanted.sha256)).await;
-    read().await
+    let path = downloads.path(&wanted.sha256);
+    match tokio::fs::remove_file(&path).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::local(format!("`{}`: {error}", path.display())))
+        }
+        _ => read().await,
+    }
 }

@@ -265,8 +265,11 @@ fn unpack_one(layers: &Layers, part: Part) -> io::Result<Option<Unpacked>> {
     }
     Err(match (is_damaged(&packed), digest) {
         (true, _) => {
-            // Another program may have found the same.
-            let _ = fs::remove_file(&packed.path);
+            match fs::remove_file(&packed.path) {
+                // Another program may have found the same.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             io::Error::other(format!(
                 "what was kept of layer {} is damaged\n  help: try again; it is then fetched anew",
                 packed.digest

@@ -44,7 +44,7 @@ impl Attributes {
             match rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()) {
                 // Not every file system keeps those of users; what a file may do is never lost silently.
                 Err(Errno::NOTSUP) if name != CAPABILITY => {}
-                set => set.map_err(|error| not_set(name, value.len(), error))?,
+                set => set.map_err(|error| not_set(file, name, value.len(), error))?,
             }
         }
         Ok(())
@@ -107,14 +107,12 @@ impl Attributes {
     }
 }
 
-/// Bytes of an attribute that every file system takes which takes any.
-const SMALL: usize = 1024;
-
-fn not_set(name: &OsStr, length: usize, error: Errno) -> io::Error {
+fn not_set(file: BorrowedFd<'_>, name: &OsStr, length: usize, error: Errno) -> io::Error {
+    // ext4 says that there is no space for attributes that take more than a block, however much there is.
+    let has_space = || rustix::fs::fstatvfs(file).is_ok_and(|about| about.f_bavail > 1024);
     let name = name.to_string_lossy();
     match error {
-        // ext4 says so of attributes that take more than a block, however much space there is.
-        Errno::NOSPC | Errno::TOOBIG | Errno::RANGE if length > SMALL => io::Error::other(format!(
+        Errno::NOSPC | Errno::TOOBIG | Errno::RANGE if has_space() => io::Error::other(format!(
             "its attribute `{name}` of {length} bytes is more than the file system of the store takes"
         )),
         _ => io::Error::new(

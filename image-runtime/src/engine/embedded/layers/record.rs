@@ -141,7 +141,10 @@ impl Layers {
                         }
                     }
                     Err(error) if is_absence(&error) => {}
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        let text = format!("`{}`: {error}", place.join(name).display());
+                        return Err(io::Error::new(error.kind(), text));
+                    }
                 }
             }
         }

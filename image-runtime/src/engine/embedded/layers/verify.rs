@@ -192,7 +192,8 @@ impl Changes {
         match error.raw_os_error() {
             Some(libc::ENAMETOOLONG) => return Ok(()),
             Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EACCES | libc::EPERM) => {
-                return Err(error);
+                let text = format!("`{}`: {error}", path.display());
+                return Err(io::Error::new(error.kind(), text));
             }
             _ => {}
         }
