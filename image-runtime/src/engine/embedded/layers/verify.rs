@@ -3,8 +3,8 @@
 //! was put into it or taken out. Programs cannot set change times; reading changes none.
 //!
 //! What this cannot find: a disk that returns other bytes than were written, changes while the machine's clock was set
-//! back, and those that lie deeper than a path reaches. What it finds too much: a store that was copied or restored from a backup is all new to the file system, and a layer in
-//! whose making the clock was set back.
+//! back, and those that lie deeper than a path reaches. What it finds too much: a store that was copied or restored from a
+//! backup is all new to the file system, and a layer in whose making the clock was set back.
 
 use std::fs;
 use std::io;
